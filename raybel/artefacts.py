@@ -1,0 +1,104 @@
+"""Model and index directories: `config.json` plus Arrow and npy files; no pickle.
+
+`config.json` is written last and removed first, so that a directory which has one is whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from raybel import storage
+from raybel.errors import InputError, MismatchError
+
+CONFIG = "config.json"
+
+
+def arrow_bytes(table: pa.Table) -> bytes:
+    """Return a table as an uncompressed Arrow IPC file, which can be memory-mapped."""
+    sink = io.BytesIO()
+    with pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table.combine_chunks())
+    return sink.getvalue()
+
+
+def array_bytes(array: np.ndarray) -> bytes:
+    """Return an array as a .npy file."""
+    sink = io.BytesIO()
+    np.save(sink, array, allow_pickle=False)
+    return sink.getvalue()
+
+
+def save(directory: str, kind: str, version: int, parameters: dict[str, Any], files: dict[str, bytes]) -> str:
+    """Write a directory and return its fingerprint (32 hex digits, of its parameters and files).
+
+    Args:
+        directory: Path or URI; what an earlier artefact left there is removed.
+        kind: What it is ("ngrams").
+        version: Of the kind's format.
+        parameters: JSON values.
+        files: Content by name.
+    """
+    storage.delete(storage.join(directory, CONFIG))
+    digest = hashlib.sha256(repr((kind, version, sorted(parameters.items()))).encode())
+    for name, data in sorted(files.items()):
+        digest.update(name.encode())
+        digest.update(hashlib.sha256(data).digest())
+        storage.publish(storage.join(directory, name), data)
+    fingerprint = digest.hexdigest()[:32]
+    sizes = {name: len(data) for name, data in files.items()}
+    config = {
+        "kind": kind,
+        "version": version,
+        "fingerprint": fingerprint,
+        "parameters": parameters,
+        "files": sizes,
+    }
+    storage.publish_json(storage.join(directory, CONFIG), config)
+    return fingerprint
+
+
+def describe(directory: str, kind: str, version: int) -> dict[str, Any]:
+    """Return a directory's configuration without loading its files.
+
+    Raises:
+        InputError: There is no such directory, or it is incomplete.
+        MismatchError: It holds another kind, or another version of its format.
+    """
+    where = storage.join(directory, CONFIG)
+    if storage.identity(where) is None:
+        raise InputError(
+            f"holds no {kind} model (no {CONFIG}); was its training interrupted?", path=directory
+        )
+    config: dict[str, Any] = storage.read_json(where)
+    if config.get("kind") != kind:
+        raise MismatchError(f"{directory} holds a {config.get('kind')!r} model, not a {kind!r} one")
+    if config.get("version") != version:
+        raise MismatchError(
+            f"{directory} is in version {config.get('version')} of the {kind} format, this raybel reads {version}: "
+            "train it again"
+        )
+    for name, size in config["files"].items():
+        found = storage.identity(storage.join(directory, name))
+        if found is None or found.size != size:
+            state = "is missing" if found is None else f"has {found.size} bytes in place of {size}"
+            raise InputError(f"{name} {state}: train the model again", path=directory)
+    return config
+
+
+def load_arrow(path: Path) -> pa.Table:
+    """Memory-map a table."""
+    return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+
+
+def load_array(path: Path) -> np.ndarray:
+    """Memory-map an array, shared by the processes of a machine.
+
+    Copy-on-write (`c`), since the sparse product takes no read-only arrays; nobody writes, so nothing is copied.
+    """
+    return np.load(path, mmap_mode="c", allow_pickle=False)

@@ -1,0 +1,156 @@
+"""BioC JSON: the same contract as `bioc_xml`, for collections written as one JSON object with a `documents` list.
+
+Parsed as a stream (ijson): memory for one document at a time. Offsets are code points, as in BioC XML.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import IO, Any
+
+import bioc as model
+import ijson
+from ijson.common import ObjectBuilder
+
+from raybel.errors import InputError
+
+
+class Guard:
+    """A binary file that limits the bytes between two documents."""
+
+    def __init__(self, file: IO[bytes], limit: int) -> None:
+        self.file, self.limit, self.since_document = file, limit, 0
+
+    def read(self, size: int = -1) -> bytes:
+        """Return about `size` bytes, b"" at the end."""
+        data = self.file.read(size)
+        self.since_document += len(data)
+        if self.since_document > self.limit:
+            raise InputError(
+                f"a document is larger than {self.limit >> 20} MiB (--max-document-mb sets the limit)"
+            )
+        return data
+
+
+def read(file: IO[bytes], max_document_bytes: int) -> Iterator[bytes | tuple[model.BioCDocument, bytes]]:
+    """Yield a collection's header, (document, its serialisation) for each document, and the footer.
+
+    Keys of the collection that stand before `documents` go into the header, later ones into the footer.
+
+    Raises:
+        InputError: Not JSON, not BioC, cut off, or over the limit.
+    """
+    guard = Guard(file, max_document_bytes)
+    before: dict[str, Any] = {}
+    after: dict[str, Any] = {}
+    started = False
+    builder: ObjectBuilder | None = None
+    target, key = "", ""
+    try:
+        for prefix, event, value in ijson.parse(guard, use_float=True):
+            if builder is not None:
+                builder.event(event, value)
+                if prefix == target and event in ("end_map", "end_array"):
+                    if target == "documents.item":
+                        yield to_document(builder.value), _dump(builder.value)
+                        guard.since_document = 0
+                    else:
+                        (after if started else before)[key] = builder.value
+                    builder = None
+            elif prefix == "":
+                if event == "map_key":
+                    key = value
+                elif event != "start_map" and event != "end_map":
+                    raise InputError("isn't a BioC JSON collection: its root isn't an object")
+            elif prefix == "documents" and event == "start_array":
+                started = True
+                yield _dump(before)[:-1] + (b"," if before else b"") + b'"documents":[\n'
+            elif event in ("start_map", "start_array"):
+                builder, target = ObjectBuilder(), prefix
+                builder.event(event, value)
+            elif not prefix.startswith("documents"):
+                (after if started else before)[key] = value
+            elif prefix == "documents.item":
+                raise InputError(f"isn't BioC JSON: `documents` holds {value!r} where a document should be")
+    except ijson.JSONError as error:
+        raise InputError(f"isn't well-formed JSON: {error}") from error
+    if not started:
+        raise InputError("isn't a BioC JSON collection: it has no `documents` list")
+    yield b"\n]" + (b"," + _dump(after)[1:-1] if after else b"") + b"}\n"
+
+
+def _dump(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+
+
+def _dicts(value: Any, name: str) -> list[dict[str, Any]]:
+    found = value.get(name)
+    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+
+
+def _infons(value: dict[str, Any]) -> dict[str, str]:
+    infons = value.get("infons")
+    pairs = infons.items() if isinstance(infons, dict) else ()
+    return {
+        key: item if isinstance(item, str) else json.dumps(item) for key, item in pairs if item is not None
+    }
+
+
+def to_document(value: dict[str, Any]) -> model.BioCDocument:
+    """Return a JSON document as bioc's class; parts of another type than BioC's are taken as absent."""
+    document = model.BioCDocument()
+    document.id = str(value.get("id") or "")
+    document.infons = _infons(value)
+    for part in _dicts(value, "passages"):
+        passage = model.BioCPassage()
+        passage.offset, passage.text, passage.infons = (
+            _number(part),
+            str(part.get("text") or ""),
+            _infons(part),
+        )
+        passage.annotations = [to_annotation(each) for each in _dicts(part, "annotations")]
+        for inner in _dicts(part, "sentences"):
+            sentence = model.BioCSentence()
+            sentence.offset, sentence.text = _number(inner), str(inner.get("text") or "")
+            sentence.annotations = [to_annotation(each) for each in _dicts(inner, "annotations")]
+            passage.sentences.append(sentence)
+        document.passages.append(passage)
+    document.annotations = [to_annotation(each) for each in _dicts(value, "annotations")]
+    return document
+
+
+def _number(value: dict[str, Any], name: str = "offset") -> int:
+    found = value.get(name)
+    return found if isinstance(found, int) and not isinstance(found, bool) else 0
+
+
+def to_annotation(value: dict[str, Any]) -> model.BioCAnnotation:
+    """Return a JSON annotation as bioc's class; a location without two whole numbers is left out."""
+    annotation = model.BioCAnnotation()
+    annotation.id, annotation.text = str(value.get("id") or ""), str(value.get("text") or "")
+    annotation.infons = _infons(value)
+    for place in _dicts(value, "locations"):
+        offset, length = _number(place), _number(place, "length")
+        if "offset" in place and "length" in place and offset >= 0 and length >= 0:
+            annotation.locations.append(model.BioCLocation(offset, length))
+    return annotation
+
+
+def link(source: bytes, links: Mapping[int, Mapping[str, str]], remove: Iterable[str] = ()) -> bytes:
+    """Return a document's serialisation with infons added to its annotations; see `bioc_xml.link`."""
+    value = json.loads(source.decode("utf-8", "surrogatepass"))
+    for ordinal, annotation in enumerate(_annotations(value)):
+        infons = annotation.get("infons")
+        infons = infons if isinstance(infons, dict) else {}
+        kept = {key: item for key, item in infons.items() if key not in remove}
+        annotation["infons"] = {**kept, **links.get(ordinal, {})}
+    return _dump(value)
+
+
+def _annotations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for passage in _dicts(document, "passages"):
+        yield from _dicts(passage, "annotations")
+        for sentence in _dicts(passage, "sentences"):
+            yield from _dicts(sentence, "annotations")
+    yield from _dicts(document, "annotations")

@@ -1,0 +1,239 @@
+"""Character n-gram candidates: exact top-k over distinct concepts, in blocks of aliases.
+
+Cost (2 cores, one thread each): see BENCHMARKS.md. Memory: about 210 bytes per alias, memory-mapped and so shared by
+the actors of a machine.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+
+import numpy as np
+import pyarrow as pa
+import scipy.sparse as sp
+from sparse_dot_topn import sp_matmul_topn, zip_sp_matmul_topn
+
+from raybel import artefacts, storage
+from raybel.candidates.base import CANDIDATE_DTYPE
+from raybel.candidates.vectorizer import NgramParameters, NgramVectorizer
+from raybel.errors import ConfigError
+from raybel.ontology import Ontology
+from raybel.text import surface
+
+KIND, VERSION = "ngrams", 1
+#: Distinct alias strings in a block: one row of scores (256 KB) then stays in a core's second-level cache.
+BLOCK = 65_536
+#: Surfaces searched at once: bounds the memory for alias-level results.
+BATCH = 2_048
+#: Alias-level results per wanted concept in a first pass; the few surfaces for which that isn't enough go deeper.
+DEPTH = 8
+
+
+class NgramGenerator:
+    """Finds the concepts whose best alias has the highest cosine to a surface.
+
+    Equal scores are ordered by the training frequency of (alias, concept), then by that of the concept, then by concept
+    index. Made by `build` or `load`.
+
+    Args:
+        vectorizer: Fitted.
+        blocks: Transposed alias vectors, each (features, at most `BLOCK` strings), float32 CSR, strings in order.
+        first_pair: For each distinct alias string its first row in the alias table, int32, one more at the end.
+        aliases: The alias table: `alias`, `concept` (int32), `frequency` (int32), sorted by string and concept.
+        concept_frequency: Training mentions of each concept, int32.
+    """
+
+    name = KIND
+
+    def __init__(
+        self,
+        vectorizer: NgramVectorizer,
+        blocks: list[sp.csr_matrix],
+        first_pair: np.ndarray,
+        aliases: pa.Table,
+        concept_frequency: np.ndarray,
+        fingerprint: str = "",
+        ontology_fingerprint: str = "",
+        threads: int = 1,
+    ) -> None:
+        self.vectorizer, self.blocks, self.first_pair, self.aliases = vectorizer, blocks, first_pair, aliases
+        self.concept_frequency, self.threads = concept_frequency, threads
+        self.fingerprint, self.ontology_fingerprint = fingerprint, ontology_fingerprint
+        self._concept = aliases["concept"].combine_chunks().to_numpy()
+        self._frequency = aliases["frequency"].combine_chunks().to_numpy()
+
+    @classmethod
+    def build(
+        cls,
+        ontology: Ontology,
+        parameters: NgramParameters,
+        training: Iterable[tuple[str, int]] = (),
+        block: int = BLOCK,
+    ) -> NgramGenerator:
+        """Fit on an ontology's names and aliases, and on training mentions if the parameters say so.
+
+        Args:
+            ontology: A concept without a name is never proposed.
+            parameters: Hyper-parameters.
+            training: (surface, concept index) of each training mention, repeats included.
+            block: Alias strings in a block.
+
+        Raises:
+            ConfigError: The ontology has no names.
+        """
+        counts = Counter(training) if parameters.add_training_data_to_ontology else Counter()
+        rows, names = ontology.names()
+        pairs = dict.fromkeys(zip(map(surface, names), rows.tolist(), strict=True), 0)
+        pairs.update(counts)
+        ordered = sorted(pair for pair in pairs if pair[0])
+        if not ordered:
+            raise ConfigError(f"{ontology.path}: the ontology has no names to train on")
+        concept_frequency = np.zeros(len(ontology), np.int32)
+        for (_, concept), count in counts.items():
+            concept_frequency[concept] += count
+        aliases = pa.table(
+            {
+                "alias": pa.array([alias for alias, _ in ordered], pa.string()),
+                "concept": pa.array([concept for _, concept in ordered], pa.int32()),
+                "frequency": pa.array([pairs[pair] for pair in ordered], pa.int32()),
+            }
+        )
+        strings = list(dict.fromkeys(alias for alias, _ in ordered))
+        owners = Counter(alias for alias, _ in ordered)
+        first_pair = np.cumsum([0, *(owners[alias] for alias in strings)], dtype=np.int32)
+        vectorizer = NgramVectorizer(parameters).fit(strings)
+        # What was fitted is rebuilt from what is saved, so that a fresh and a loaded model score to the same bits.
+        vectorizer = NgramVectorizer.from_table(parameters, vectorizer.to_table())
+        blocks = [
+            vectorizer.transform(strings[start : start + block]).T.tocsr()
+            for start in range(0, len(strings), block)
+        ]
+        return cls(
+            vectorizer,
+            blocks,
+            first_pair,
+            aliases,
+            concept_frequency,
+            ontology_fingerprint=ontology.fingerprint,
+        )
+
+    def save(self, directory: str, extra: dict[str, object] | None = None) -> str:
+        """Write the model directory and return its fingerprint; `extra` goes into its parameters."""
+        files = {
+            "vocabulary.arrow": artefacts.arrow_bytes(self.vectorizer.to_table()),
+            "aliases.arrow": artefacts.arrow_bytes(self.aliases),
+            "first_pair.npy": artefacts.array_bytes(self.first_pair),
+            "concept_frequency.npy": artefacts.array_bytes(self.concept_frequency),
+            "block_widths.npy": artefacts.array_bytes(
+                np.array([block.shape[1] for block in self.blocks], np.int64)
+            ),
+            "indptr.npy": artefacts.array_bytes(
+                np.stack([block.indptr.astype(np.int32) for block in self.blocks])
+            ),
+            "indices.npy": artefacts.array_bytes(
+                np.concatenate([block.indices.astype(np.int32) for block in self.blocks])
+            ),
+            "weights.npy": artefacts.array_bytes(np.concatenate([block.data for block in self.blocks])),
+        }
+        parameters = {
+            "ngrams": asdict(self.vectorizer.parameters),
+            "ontology_fingerprint": self.ontology_fingerprint,
+            **(extra or {}),
+        }
+        self.fingerprint = artefacts.save(directory, KIND, VERSION, parameters, files)
+        return self.fingerprint
+
+    @classmethod
+    def load(cls, directory: str, threads: int = 1) -> NgramGenerator:
+        """Load a model directory, memory-mapped; `threads` is for the search.
+
+        Raises:
+            InputError: It is missing or incomplete.
+            MismatchError: It is of another kind or version.
+        """
+        config = artefacts.describe(directory, KIND, VERSION)
+        home = storage.localise(directory)
+        parameters = NgramParameters.from_dict(config["parameters"]["ngrams"])
+        vectorizer = NgramVectorizer.from_table(parameters, artefacts.load_arrow(home / "vocabulary.arrow"))
+        weights = artefacts.load_array(home / "weights.npy")
+        indices = artefacts.load_array(home / "indices.npy")
+        blocks, start = [], 0
+        widths = artefacts.load_array(home / "block_widths.npy")
+        for indptr, width in zip(artefacts.load_array(home / "indptr.npy"), widths.tolist(), strict=True):
+            end = start + int(indptr[-1])
+            block = sp.csr_matrix((len(indptr) - 1, width), dtype=np.float32)
+            block.data, block.indices, block.indptr = weights[start:end], indices[start:end], indptr
+            blocks.append(block)
+            start = end
+        return cls(
+            vectorizer,
+            blocks,
+            artefacts.load_array(home / "first_pair.npy"),
+            artefacts.load_arrow(home / "aliases.arrow"),
+            artefacts.load_array(home / "concept_frequency.npy"),
+            config["fingerprint"],
+            config["parameters"]["ontology_fingerprint"],
+            threads,
+        )
+
+    def search(self, surfaces: Sequence[str], top_k: int) -> list[np.ndarray]:
+        """Return for each surface its `top_k` best concepts; see `candidates.base.Generator`."""
+        found: list[np.ndarray] = []
+        for start in range(0, len(surfaces), BATCH):
+            queries = self.vectorizer.transform(surfaces[start : start + BATCH])
+            found += self._search(queries, top_k, DEPTH * top_k)
+        return found
+
+    def _search(self, queries: sp.csr_matrix, top_k: int, depth: int) -> list[np.ndarray]:
+        """Search `depth` alias strings deep; queries for which that can't decide go four times as deep.
+
+        The result is complete where the search ran out of matches, or where `top_k` distinct concepts score above the
+        last string found: those that tie with it may have been cut.
+        """
+        row, string, score = self._strings(queries, depth)
+        count = np.bincount(row, minlength=queries.shape[0])
+        last = np.zeros(queries.shape[0], np.float32)
+        ends = np.cumsum(count)
+        full = count >= min(depth, len(self.first_pair) - 1)
+        last[full] = score[ends[full] - 1]
+        pairs = self.first_pair[string + 1] - self.first_pair[string]
+        row, score = np.repeat(row, pairs), np.repeat(score, pairs)
+        within = np.arange(len(row)) - np.repeat(np.cumsum(pairs) - pairs, pairs)
+        pair = np.repeat(self.first_pair[string], pairs) + within
+        concept = self._concept[pair]
+        order = np.lexsort(
+            (pair, concept, -self.concept_frequency[concept], -self._frequency[pair], -score, row)
+        )
+        row, concept, score, pair = row[order], concept[order], score[order], pair[order]
+        # A concept counts once, with its best alias: its first row for this query.
+        _, first = np.unique(
+            row.astype(np.int64) * (len(self.concept_frequency) + 1) + concept, return_index=True
+        )
+        first.sort()
+        row, concept, score, pair = row[first], concept[first], score[first], pair[first]
+        decided = np.bincount(row[score > last[row]], minlength=queries.shape[0]) >= top_k
+        exhausted = ~full | (depth >= len(self.first_pair) - 1)
+        starts = np.searchsorted(row, np.arange(queries.shape[0] + 1))
+        best = np.empty(len(row), CANDIDATE_DTYPE)
+        best["concept"], best["score"], best["alias"] = concept, score, pair
+        found = [best[a : min(b, a + top_k)].copy() for a, b in zip(starts[:-1], starts[1:], strict=True)]
+        deeper = np.flatnonzero(~(decided | exhausted))
+        if len(deeper):
+            for index, result in zip(deeper, self._search(queries[deeper], top_k, depth * 4), strict=True):
+                found[index] = result
+        return found
+
+    def _strings(self, queries: sp.csr_matrix, depth: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the best `depth` alias strings of each query as (query, string, score), by falling score."""
+        if not queries.nnz:
+            return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32)
+        parts = [
+            sp_matmul_topn(queries, block, top_n=depth, sort=True, n_threads=self.threads)
+            for block in self.blocks
+        ]
+        best = parts[0] if len(parts) == 1 else zip_sp_matmul_topn(depth, parts)
+        row = np.repeat(np.arange(queries.shape[0]), np.diff(best.indptr))
+        size = int(best.indptr[-1])
+        return row, best.indices[:size].astype(np.int64), best.data[:size]

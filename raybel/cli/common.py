@@ -1,0 +1,41 @@
+"""What every command shares: option spelling, error handling."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from raybel import report
+from raybel.errors import RaybelError
+
+#: Exit statuses: 1 an error that stopped the command, 2 wrong usage, 3 finished but some input couldn't be used.
+FAILED, USAGE, INCOMPLETE = 1, 2, 3
+
+
+class Commands(click.Group):
+    """A group whose errors are sentences, with a traceback under `--debug` only."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; raybel's own errors end it with exit status 1."""
+        try:
+            return super().invoke(ctx)
+        except RaybelError as error:
+            if ctx.find_root().params.get("debug"):
+                raise
+            report.err.print(f"raybel: {error}", style="red", markup=False, soft_wrap=True)
+            sys.exit(FAILED)
+
+
+def dashed(name: str) -> str:
+    """Return an option's name with dashes, so that `--in_corpus` is `--in-corpus`."""
+    return name.replace("_", "-")
+
+
+CONTEXT: dict[str, Any] = {
+    "token_normalize_func": dashed,
+    "help_option_names": ["-h", "--help"],
+    "max_content_width": 100,
+    "show_default": True,
+}

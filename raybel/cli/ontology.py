@@ -1,0 +1,59 @@
+"""`raybel ontology`: look into an ontology."""
+
+from __future__ import annotations
+
+import click
+
+from raybel import report
+from raybel.cli.common import CONTEXT
+from raybel.errors import ConfigError
+from raybel.ontology import Ontology
+
+
+@click.group(context_settings=CONTEXT)
+def ontology() -> None:
+    """Show what is in an ontology (.arrow, .parquet, .json.gz), or convert it."""
+
+
+@ontology.command()
+@click.argument("path")
+def stats(path: str) -> None:
+    """Count concepts, names, ambiguous names, definitions, alternative ids."""
+    opened = Ontology.open(path)
+    report.table(path, ["", "count"], opened.stats().items(), [f"fingerprint {opened.fingerprint}"])
+
+
+@ontology.command()
+@click.argument("path")
+@click.argument("concept_id")
+def show(path: str, concept_id: str) -> None:
+    """Show the concept with an id or alternative id.
+
+    \b
+    Example:
+      raybel ontology show medic.arrow D003924
+    """
+    opened = Ontology.open(path)
+    row = opened.index(concept_id)
+    if row is None:
+        raise ConfigError(f"{path} has no concept {concept_id}")
+    concept = opened.concept(row)
+    report.out.print(f"{concept.concept_id}  {concept.name}", style="bold", markup=False)
+    for title, values in (
+        ("aliases", concept.aliases),
+        ("types", concept.types),
+        ("alternative ids", concept.alt_ids),
+        ("definition", [concept.definition] if concept.definition else []),
+    ):
+        if values:
+            report.out.print(f"{title}: {'; '.join(values)}", markup=False)
+
+
+@ontology.command()
+@click.argument("path")
+@click.argument("target")
+def convert(path: str, target: str) -> None:
+    """Write an ontology in another format, which TARGET's name says (.arrow, .parquet, .json.gz)."""
+    opened = Ontology.open(path)
+    opened.save(target)
+    report.out.print(f"{target}: {len(opened):,} concepts", markup=False)

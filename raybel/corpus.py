@@ -1,0 +1,109 @@
+"""Corpora as streams: chunks of documents out of a file, documents into a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from types import ModuleType
+from typing import IO
+
+import bioc as model
+import pyarrow as pa
+
+from raybel import bioc_json, bioc_xml, storage
+from raybel.bioc import ReadOptions, Row, chunk_table, to_row
+from raybel.errors import InputError
+
+#: Names of the files that a directory given as a corpus is searched for.
+SUFFIXES = (".xml", ".xml.gz", ".json", ".json.gz")
+#: A chunk ends early at this many bytes of serialisation, so that full texts don't make chunks of gigabytes.
+CHUNK_BYTES = 16 << 20
+
+
+def format_of(name: str) -> ModuleType:
+    """Return the module that reads and writes a file of this name (`.json`, `.json.gz`: JSON; else XML)."""
+    return bioc_json if name.removesuffix(".gz").endswith(".json") else bioc_xml
+
+
+def read_documents(uri: str, options: ReadOptions) -> Iterator[bytes | Row]:
+    """Yield a file's header (bytes), its documents as rows, and its footer (bytes).
+
+    Raises:
+        InputError: The file can't be opened or read to its end; what was yielded before stands.
+    """
+    with storage.open_bytes(uri) as file:
+        try:
+            yield from _rows(format_of(uri), file, options)
+        except InputError as error:
+            raise InputError(error.message, path=uri) from error
+        except (EOFError, OSError) as error:
+            raise InputError(f"is cut off or damaged: {error}", path=uri) from error
+
+
+def _rows(module: ModuleType, file: IO[bytes], options: ReadOptions) -> Iterator[bytes | Row]:
+    for item in module.read(file, options.max_document_bytes):
+        yield item if isinstance(item, bytes) else to_row(*item, options)
+
+
+def read_chunks(uri: str, shard: str, options: ReadOptions) -> Iterator[pa.Table]:
+    """Yield a file's chunks in order, each a table of one row of `schemas.CHUNK`; the last one says that it is.
+
+    A file that can't be read to its end yields what could be read and a last chunk with `error`; nothing is raised.
+    Every file yields at least one chunk. Memory: one chunk.
+    """
+    rows: list[Row] = []
+    held = number = 0
+    header: bytes | None = None
+
+    def chunk(**columns: object) -> pa.Table:
+        marks = {"last": False, "header": header if number == 0 else None, "footer": None, "error": None}
+        return chunk_table(rows, path=uri, shard=shard, chunk=number, **{**marks, **columns})
+
+    try:
+        for item in read_documents(uri, options):
+            if isinstance(item, bytes):
+                if header is None:
+                    header = item
+                else:
+                    yield chunk(last=True, footer=item)
+                    return
+                continue
+            if len(rows) >= options.chunk_documents or held > CHUNK_BYTES:
+                yield chunk()
+                rows, held, number = [], 0, number + 1
+            rows.append(item)
+            held += len(item.source)
+    except InputError as error:
+        yield chunk(last=True, error=str(error))
+
+
+def iterate(uris: Iterable[str], options: ReadOptions) -> Iterator[Row]:
+    """Yield the documents of several files, for work on one machine.
+
+    Raises:
+        InputError: A file can't be read, or a document's mentions can't be located.
+    """
+    for uri in uris:
+        for item in read_documents(uri, options):
+            if isinstance(item, Row):
+                if item.error:
+                    raise InputError(item.error, path=uri)
+                yield item
+
+
+def write(uri: str, documents: Iterable[model.BioCDocument], source: str) -> None:
+    """Write documents as BioC XML, gzipped where the name ends in `.gz`.
+
+    Args:
+        uri: Where to.
+        documents: Documents with passages and annotations; none makes an empty collection.
+        source: The collection's `<source>`.
+    """
+
+    def pieces() -> Iterator[bytes]:
+        yield bioc_xml.collection_header(source)
+        for document in documents:
+            yield bioc_xml.to_source(document)
+        yield b"</collection>\n"
+
+    packed = b"".join(pieces())
+    storage.publish(uri, storage.compress(packed) if uri.endswith(".gz") else packed)

@@ -1,0 +1,64 @@
+"""Errors that a person can act on: each says what is wrong, where, and what to do.
+
+The command line prints their text without a traceback (with one under `--debug`).
+"""
+
+from __future__ import annotations
+
+
+class RaybelError(Exception):
+    """Base of every error that raybel raises on purpose; `str(error)` is a full sentence for a person."""
+
+
+class ConfigError(RaybelError):
+    """The configuration or the command line can't be carried out as given."""
+
+
+class MismatchError(RaybelError):
+    """Two artefacts don't belong together, or an artefact is of another kind or version."""
+
+
+class InputError(RaybelError):
+    """An input file can't be read.
+
+    Args:
+        message: What is wrong, and what to do.
+        path: The file.
+        document: The document's id, where one is known.
+        offset: Offset within the document in code points, or the line of the file; None if unknown.
+    """
+
+    def __init__(
+        self, message: str, *, path: str | None = None, document: str | None = None, offset: int | None = None
+    ) -> None:
+        where = ", ".join(
+            part
+            for part in (
+                path,
+                f"document {document}" if document is not None else None,
+                f"offset {offset}" if offset is not None else None,
+            )
+            if part
+        )
+        super().__init__(f"{where}: {message}" if where else message)
+        self.message, self.path, self.document, self.offset = message, path, document, offset
+
+    def __reduce__(self) -> tuple:  # type: ignore[type-arg]  # keyword-only arguments must survive a worker
+        state = {"path": self.path, "document": self.document, "offset": self.offset}
+        return _rebuild, (type(self), self.message, state)
+
+
+def _rebuild(kind: type[InputError], message: str, state: dict) -> InputError:  # type: ignore[type-arg]
+    return kind(message, **state)
+
+
+class DocumentError(InputError):
+    """One document can't be linked; the job puts it into the quarantine and goes on."""
+
+
+class LockedError(RaybelError):
+    """Another job works on the same run directory."""
+
+
+class BadFractionError(RaybelError):
+    """More documents than `--max-bad-fraction` allows went to the quarantine."""

@@ -1,0 +1,233 @@
+"""The ontology store: an Arrow table, memory-mapped, one row per concept.
+
+Written as `.arrow` (Arrow IPC, the one that is memory-mapped), `.parquet`, or the `.json` / `.json.gz` of the published
+system (a list of `{id, name, aliases, definition}`); read from each.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from raybel import storage
+from raybel.errors import ConfigError, InputError
+from raybel.schemas import ONTOLOGY, check
+
+SUFFIXES = (".arrow", ".parquet", ".json", ".json.gz")
+_FINGERPRINT = b"raybel.fingerprint"
+
+
+@dataclass
+class Concept:
+    """One entry of an ontology. `name` is not among `aliases`; `alt_ids` are other ids that mean the same."""
+
+    concept_id: str
+    name: str
+    aliases: list[str] = field(default_factory=list)
+    definition: str = ""
+    types: list[str] = field(default_factory=list)
+    alt_ids: list[str] = field(default_factory=list)
+
+
+class Ontology:
+    """A table of concepts; a concept is referred to by its row (int32), the concept index.
+
+    Args:
+        table: Of `schemas.ONTOLOGY`.
+        fingerprint: Hash of the content, if it is known already.
+        path: Where it came from, for messages.
+    """
+
+    def __init__(self, table: pa.Table, fingerprint: str | None = None, path: str = "ontology") -> None:
+        self.table = table
+        self.fingerprint = fingerprint or content_fingerprint(table)
+        self.path = path
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    @classmethod
+    def from_concepts(cls, concepts: Iterable[Concept], path: str = "ontology") -> Ontology:
+        """Build an ontology; white space around names is stripped, empty and repeated aliases are left out.
+
+        A concept without a name takes its first alias; one with neither keeps the empty name and is never proposed.
+
+        Raises:
+            InputError: An id is empty or stands twice.
+        """
+        columns: dict[str, list[Any]] = {name: [] for name in ONTOLOGY.names}
+        seen: dict[str, int] = {}
+        for row, concept in enumerate(concepts):
+            if not concept.concept_id:
+                raise InputError(f"concept {row} ({concept.name!r}) has no id", path=path)
+            if concept.concept_id in seen:
+                first = seen[concept.concept_id]
+                raise InputError(
+                    f"the id {concept.concept_id} stands twice (concepts {first} and {row}): merge them",
+                    path=path,
+                )
+            seen[concept.concept_id] = row
+            distinct = dict.fromkeys(
+                name.strip() for name in (concept.name, *concept.aliases) if name.strip()
+            )
+            name, *aliases = distinct or [""]
+            values = (concept.concept_id, name, aliases, concept.definition, concept.types, concept.alt_ids)
+            for column, value in zip(columns.values(), values, strict=True):
+                column.append(value)
+        return cls(pa.table(columns, schema=ONTOLOGY), path=path)
+
+    @classmethod
+    def open(cls, uri: str) -> Ontology:
+        """Open an ontology; `.arrow` is memory-mapped (an object store's copied to this machine first).
+
+        Raises:
+            InputError: No such file, not an ontology, ids that repeat.
+        """
+        if not uri.endswith(SUFFIXES):
+            raise ConfigError(f"{uri}: an ontology's name ends in {', '.join(SUFFIXES)}")
+        if storage.identity(uri) is None:
+            raise InputError("no such ontology; `raybel prepare` makes one", path=uri)
+        if uri.endswith((".json", ".json.gz")):
+            return cls.from_concepts(_from_json(storage.read_json(uri), uri), uri)
+        local = str(storage.localise(uri))
+        try:
+            table = (
+                pq.read_table(local)
+                if uri.endswith(".parquet")
+                else pa.ipc.open_file(pa.memory_map(local)).read_all()
+            )
+        except (pa.ArrowInvalid, OSError) as error:
+            raise InputError(f"isn't a readable {uri.rsplit('.', 1)[1]} file: {error}", path=uri) from error
+        known = (table.schema.metadata or {}).get(_FINGERPRINT)
+        table = check(table, ONTOLOGY, uri)
+        if known is None and len(pc.unique(table["concept_id"])) < table.num_rows:
+            return cls.from_concepts(
+                (Concept(**row) for row in table.to_pylist()), uri
+            )  # names the id that repeats
+        return cls(table, known.decode() if known else None, uri)
+
+    def save(self, uri: str) -> None:
+        """Write the ontology in the format that the name's suffix says."""
+        if not uri.endswith(SUFFIXES):
+            raise ConfigError(f"{uri}: an ontology's name must end in {', '.join(SUFFIXES)}")
+        if uri.endswith((".json", ".json.gz")):
+            data = json.dumps(_to_json(self.table), ensure_ascii=False).encode()
+            storage.publish(uri, gzip.compress(data, mtime=0) if uri.endswith(".gz") else data)
+            return
+        table = self.table.replace_schema_metadata({_FINGERPRINT: self.fingerprint.encode()})
+        if uri.endswith(".parquet"):
+            storage.publish(uri, storage.parquet_bytes(table))
+            return
+        sink = io.BytesIO()
+        with pa.ipc.new_file(sink, table.schema) as writer:
+            writer.write_table(table.combine_chunks())
+        storage.publish(uri, sink.getvalue())
+
+    def concept(self, index: int) -> Concept:
+        """Return the concept in a row."""
+        return Concept(**self.table.slice(index, 1).to_pylist()[0])
+
+    def indices(self, concept_ids: Sequence[str]) -> np.ndarray:
+        """Return the row of each id, int32, -1 for ids that the ontology doesn't know; alternative ids don't count."""
+        found = pc.index_in(pa.array(concept_ids, pa.string()), value_set=self._ids)
+        return np.asarray(pc.fill_null(found, -1), dtype=np.int32)
+
+    def index(self, concept_id: str) -> int | None:
+        """Return the row of an id or of an alternative id, None if the ontology knows neither."""
+        found = int(self.indices([concept_id])[0])
+        return found if found >= 0 else self.alternatives.get(concept_id)
+
+    @cached_property
+    def _ids(self) -> pa.Array:
+        return self.table["concept_id"].combine_chunks()
+
+    @cached_property
+    def alternatives(self) -> dict[str, int]:
+        """Row by alternative id; where concepts share one, the first concept's; ids of concepts are not in it."""
+        lists = self.table["alt_ids"].combine_chunks()
+        parents = np.asarray(pc.list_parent_indices(lists))
+        alternative = pc.list_flatten(lists).to_pylist()
+        canonical = self.indices(alternative)
+        found: dict[str, int] = {}
+        for alt, row, known in zip(alternative, parents.tolist(), canonical.tolist(), strict=True):
+            if known < 0:
+                found.setdefault(alt, row)
+        return found
+
+    def names(self) -> tuple[np.ndarray, list[str]]:
+        """Return every name and alias with its concept: (int32 rows, strings), a concept's name before its aliases."""
+        lists = self.table["aliases"].combine_chunks()
+        parents = np.asarray(pc.list_parent_indices(lists), dtype=np.int32)
+        rows = np.concatenate([np.arange(len(self), dtype=np.int32), parents])
+        strings = self.table["name"].to_pylist() + pc.list_flatten(lists).to_pylist()
+        order = np.argsort(rows, kind="stable")
+        return rows[order], [strings[i] for i in order.tolist()]
+
+    def stats(self) -> dict[str, int]:
+        """Return counts: concepts, names (with aliases), ambiguous names, definitions, types, alternative ids, unnamed."""
+        rows, strings = self.names()
+        concepts_of: dict[str, set[int]] = {}
+        for row, name in zip(rows.tolist(), strings, strict=True):
+            concepts_of.setdefault(" ".join(name.lower().split()), set()).add(row)
+        return {
+            "concepts": len(self),
+            "names and aliases": len(strings),
+            "distinct, lower-cased": len(concepts_of),
+            "shared by several concepts": sum(len(each) > 1 for each in concepts_of.values()),
+            "concepts with a definition": pc.sum(
+                pc.greater(pc.utf8_length(self.table["definition"]), 0)
+            ).as_py()
+            or 0,
+            "types": len(pc.unique(pc.list_flatten(self.table["types"]))),
+            "alternative ids": len(pc.list_flatten(self.table["alt_ids"])),
+            "concepts without a name": pc.sum(pc.equal(self.table["name"], "")).as_py() or 0,
+        }
+
+
+def content_fingerprint(table: pa.Table) -> str:
+    """Return a hash (32 hex digits) of a table's content, whatever its chunking and file format."""
+    digest = hashlib.sha256(str(table.num_rows).encode())
+    for column in table.columns:
+        values = column.combine_chunks()
+        if isinstance(values, pa.ChunkedArray):  # an empty table's column has no chunk
+            values = pa.concat_arrays(values.chunks) if values.num_chunks else pa.array([], column.type)
+        if pa.types.is_list(values.type):
+            digest.update(np.asarray(pc.fill_null(pc.list_value_length(values), 0)).tobytes())
+            values = pc.list_flatten(values)
+        values = pa.concat_arrays([pc.fill_null(values, "")])
+        digest.update(np.asarray(pc.binary_length(values)).tobytes())
+        for start in range(0, len(values), 65536):
+            digest.update("".join(values.slice(start, 65536).to_pylist()).encode())
+    return digest.hexdigest()[:32]
+
+
+def _from_json(value: Any, uri: str) -> Iterable[Concept]:
+    if not isinstance(value, list):
+        raise InputError("isn't an ontology: expected a list of {id, name, aliases, definition}", path=uri)
+    for row, item in enumerate(value):
+        if not isinstance(item, dict) or "id" not in item:
+            raise InputError(f"concept {row} has no `id`: {str(item)[:80]}", path=uri)
+        yield Concept(
+            str(item["id"]),
+            str(item.get("name") or ""),
+            [str(alias) for alias in item.get("aliases") or []],
+            str(item.get("definition") or ""),
+            list(item.get("types") or item.get("tags") or []),
+            list(item.get("alt_ids") or []),
+        )
+
+
+def _to_json(table: pa.Table) -> list[dict[str, Any]]:
+    rows = table.to_pylist()
+    return [{"id": row.pop("concept_id"), **row} for row in rows]

@@ -1,0 +1,57 @@
+"""What a person sees: tables, notes and numbers on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+#: Results go to standard output, progress and complaints to standard error.
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+def table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], notes: Sequence[str] = ()
+) -> None:
+    """Print a table: the first column left-aligned, the others right; whole numbers with thousands separators.
+
+    Args:
+        title: Stands above the table.
+        columns: Headings.
+        rows: Cells; None is shown as an empty cell.
+        notes: Lines below the table.
+    """
+    view = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for number, column in enumerate(columns):
+        view.add_column(column, justify="left" if number == 0 else "right", no_wrap=number > 0)
+    for row in rows:
+        view.add_row(*(cell(value) for value in row))
+    out.print()
+    out.print(view)
+    for note in notes:
+        out.print(note, style="dim", markup=False)
+
+
+def cell(value: object) -> str:
+    """Return a value as it stands in a table."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.2f}"
+    return str(value)
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as `12 s`, `3 min 05 s` or `2 h 10 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

@@ -1,0 +1,148 @@
+"""Arrow schemas: the contract between the stages (offsets are code points from the document's start)."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from raybel.errors import MismatchError
+
+ONTOLOGY = pa.schema(
+    [
+        ("concept_id", pa.string()),
+        ("name", pa.string()),
+        ("aliases", pa.list_(pa.string())),
+        ("definition", pa.string()),
+        ("types", pa.list_(pa.string())),
+        ("alt_ids", pa.list_(pa.string())),
+    ]
+)
+
+SENTENCE = pa.struct([("start", pa.int32()), ("end", pa.int32())])
+
+PASSAGE = pa.struct([("offset", pa.int32()), ("text", pa.string()), ("sentences", pa.list_(SENTENCE))])
+
+#: `passage` and `sentence` are indices (sentence: within the passage; -1 where sentences weren't asked for).
+#: `gold` is null where the mention isn't annotated with a concept, empty for NIL, longer than one for a composite.
+MENTION = pa.struct(
+    [
+        ("mention_id", pa.string()),
+        ("passage", pa.int32()),
+        ("sentence", pa.int32()),
+        ("start", pa.int32()),
+        ("end", pa.int32()),
+        ("text", pa.string()),
+        ("surface", pa.string()),
+        ("type", pa.string()),
+        ("gold", pa.list_(pa.string())),
+    ]
+)
+
+#: `source` is the document's own serialisation (XML or JSON, UTF-8); `repairs` counts repaired offsets;
+#: `error` is the reason why the document can't be linked, null for a good one.
+DOCUMENT = pa.struct(
+    [
+        ("doc_id", pa.string()),
+        ("passages", pa.list_(PASSAGE)),
+        ("mentions", pa.list_(MENTION)),
+        ("source", pa.binary()),
+        ("repairs", pa.int32()),
+        ("error", pa.string()),
+    ]
+)
+
+#: A row of a Ray Dataset: a run of documents of one input file. `header` stands on a file's first chunk, `footer`
+#: on its last. `error` stands on a last chunk whose file couldn't be read to its end.
+CHUNK = pa.schema(
+    [
+        ("path", pa.string()),
+        ("shard", pa.string()),
+        ("chunk", pa.int32()),
+        ("last", pa.bool_()),
+        ("header", pa.binary()),
+        ("footer", pa.binary()),
+        ("error", pa.string()),
+        ("docs", pa.list_(DOCUMENT)),
+    ]
+)
+
+#: `concept` is a row of the ontology, `alias` a row of the generator's alias table (-1: none), rank 0 is the best.
+CANDIDATE = pa.struct(
+    [
+        ("concept", pa.int32()),
+        ("rank", pa.int16()),
+        ("score", pa.float32()),
+        ("alias", pa.int32()),
+        ("generator", pa.string()),
+    ]
+)
+
+#: Column that the candidates stage adds to a chunk: one list for each of its mentions, in document order.
+CANDIDATES = pa.list_(pa.list_(CANDIDATE))
+
+RANKING = pa.struct(
+    [
+        ("concept_id", pa.string()),
+        ("name", pa.string()),
+        ("score", pa.float32()),
+        ("first_rank", pa.int16()),
+        ("rank", pa.int16()),
+    ]
+)
+
+#: The mentions table that a run writes: `document` is the document's position in its shard (ids may repeat).
+MENTIONS = pa.schema(
+    [
+        ("shard", pa.string()),
+        ("document", pa.int32()),
+        ("doc_id", pa.string()),
+        *((field.name, field.type) for field in MENTION),
+        ("ranking", pa.list_(RANKING)),
+    ]
+)
+
+DOCUMENTS = pa.schema(
+    [
+        ("shard", pa.string()),
+        ("document", pa.int32()),
+        ("doc_id", pa.string()),
+        ("mentions", pa.int32()),
+        ("linked", pa.int32()),
+        ("repairs", pa.int32()),
+        ("error", pa.string()),
+    ]
+)
+
+#: One row per shard.
+METRICS = pa.schema(
+    [
+        ("shard", pa.string()),
+        ("documents", pa.int64()),
+        ("mentions", pa.int64()),
+        ("linked", pa.int64()),
+        ("without_candidates", pa.int64()),
+        ("repairs", pa.int64()),
+        ("quarantined", pa.int64()),
+    ]
+)
+
+
+def check(table: pa.Table, schema: pa.Schema, what: str) -> pa.Table:
+    """Return `table` with exactly `schema`'s columns, in its order; further columns are left out.
+
+    Args:
+        table: Any Arrow table; an empty one is fine.
+        schema: One of this module's schemas.
+        what: What the table is, for the error ("ontology medic.parquet").
+
+    Raises:
+        MismatchError: A column is missing, or can't be cast to its type.
+    """
+    missing = [name for name in schema.names if name not in table.column_names]
+    if missing:
+        raise MismatchError(
+            f"{what} lacks the columns {', '.join(missing)}; it has {', '.join(table.column_names)}"
+        )
+    try:
+        return table.select(schema.names).cast(schema)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise MismatchError(f"{what} has a column of another type: {error}") from error

@@ -1,0 +1,310 @@
+"""Files on local disks and object stores: whole or absent, never half-written.
+
+Every path is a local path or a URI that `pyarrow.fs` knows (`s3://bucket/key`, `gs://`, ...). A local file is written
+under a temporary name, synced and renamed; an object is PUT once, under its final key.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import hashlib
+import io
+import json
+import os
+import shutil
+import tempfile
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from isal import igzip
+from pyarrow import fs
+
+from raybel.errors import ConfigError, InputError, LockedError
+
+COPY_BYTES = 1 << 20
+#: isal's level 3 of 0..3; its bytes depend on the data alone (no time, no name in the header).
+GZIP_LEVEL = 3
+
+
+def resolve(uri: str) -> tuple[fs.FileSystem, str]:
+    """Return the file system of a path or URI, and the path in it."""
+    if "://" not in uri:
+        return fs.LocalFileSystem(), os.path.abspath(os.path.expanduser(uri))
+    try:
+        return fs.FileSystem.from_uri(uri)
+    except pa.ArrowInvalid as error:
+        raise ConfigError(f"{uri}: {error}") from error
+
+
+def is_local(uri: str) -> bool:
+    """True for a path on this machine's file systems (network mounts too)."""
+    return isinstance(resolve(uri)[0], fs.LocalFileSystem)
+
+
+def join(uri: str, *names: str) -> str:
+    """Append names to a directory's path or URI (a URI's query stays at its end)."""
+    base, mark, query = uri.partition("?") if "://" in uri else (uri, "", "")
+    return "/".join([base.rstrip("/"), *names]) + mark + query
+
+
+@dataclass(frozen=True)
+class FileIdentity:
+    """What tells one version of a file from another without reading it: size in bytes, mtime in nanoseconds."""
+
+    size: int
+    mtime_ns: int
+
+
+def identity(uri: str) -> FileIdentity | None:
+    """Return a file's identity, or None where there is no such file."""
+    filesystem, path = resolve(uri)
+    info = filesystem.get_file_info(path)
+    return FileIdentity(info.size, info.mtime_ns or 0) if info.is_file else None
+
+
+def exists(uri: str) -> bool:
+    """True if there is a file or a directory."""
+    filesystem, path = resolve(uri)
+    return filesystem.get_file_info(path).type != fs.FileType.NotFound
+
+
+def names(directory: str) -> list[str]:
+    """Return the sorted paths of all files below a directory, relative to it; [] where there is none."""
+    filesystem, path = resolve(directory)
+    found = filesystem.get_file_info(fs.FileSelector(path, recursive=True, allow_not_found=True))
+    return sorted(os.path.relpath(info.path, path) for info in found if info.is_file)
+
+
+def expand(patterns: Iterable[str], suffixes: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Return (file, its name relative to the directory that was given) for files, directories and globs, in order.
+
+    Raises:
+        ConfigError: A pattern matches nothing.
+    """
+    found: dict[str, str] = {}
+    for pattern in patterns:
+        filesystem, path = resolve(pattern)
+        info = filesystem.get_file_info(path)
+        if info.is_file:
+            found.setdefault(pattern, os.path.basename(path))
+        elif info.type == fs.FileType.Directory:
+            inside = [name for name in names(pattern) if name.endswith(suffixes) and not _hidden(name)]
+            if not inside:
+                raise ConfigError(f"{pattern}: the directory holds no file named *{', *'.join(suffixes)}")
+            for name in inside:
+                found.setdefault(join(pattern, name), name)
+        else:
+            matched = sorted(glob.glob(path, recursive=True)) if is_local(pattern) else []
+            files = [match for match in matched if os.path.isfile(match)]
+            if not files:
+                raise ConfigError(f"{pattern}: no such file or directory, and no file matches it as a glob")
+            for match in files:
+                found.setdefault(match, os.path.basename(match))
+    return list(found.items())
+
+
+def _hidden(name: str) -> bool:
+    return any(part.startswith((".", "_")) for part in name.split("/"))
+
+
+@contextlib.contextmanager
+def open_bytes(uri: str) -> Iterator[IO[bytes]]:
+    """Open a file for reading, decompressed where its first bytes are gzip's (whatever its name).
+
+    Raises:
+        InputError: There is no such file, or it can't be opened.
+    """
+    filesystem, path = resolve(uri)
+    try:
+        raw: Any = filesystem.open_input_stream(path, compression=None)
+    except OSError as error:
+        raise InputError(f"can't be opened: {error}", path=uri) from error
+    with raw:
+        buffered = io.BufferedReader(raw, COPY_BYTES)  # type: ignore[arg-type]
+        if buffered.peek(2)[:2] == b"\x1f\x8b":
+            yield igzip.IGzipFile(fileobj=buffered)
+        else:
+            yield buffered
+
+
+def read_bytes(uri: str) -> bytes:
+    """Return a whole file as it is (not decompressed)."""
+    filesystem, path = resolve(uri)
+    with filesystem.open_input_stream(path, compression=None) as stream:
+        return bytes(stream.read())
+
+
+def compress(data: bytes) -> bytes:
+    """Return `data` as one gzip member whose bytes depend on `data` alone."""
+    return bytes(igzip.compress(data, compresslevel=GZIP_LEVEL, mtime=0))
+
+
+def publish(uri: str, data: bytes | Iterable[bytes]) -> None:
+    """Write a file so that it is either there whole or not there; an existing one is replaced.
+
+    Args:
+        uri: Path or URI; its directories are made.
+        data: The bytes, or pieces of them.
+
+    Raises:
+        ConfigError: The place can't be written to (no permission, no space left, read-only).
+    """
+    pieces = (data,) if isinstance(data, bytes) else data
+    filesystem, path = resolve(uri)
+    try:
+        if not isinstance(filesystem, fs.LocalFileSystem):
+            filesystem.create_dir(os.path.dirname(path), recursive=True)
+            with filesystem.open_output_stream(path) as stream:
+                for piece in pieces:
+                    stream.write(piece)
+            return
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        temporary = f"{path}.{uuid.uuid4().hex[:8]}.tmp"
+        try:
+            with open(temporary, "wb") as file:
+                for piece in pieces:
+                    file.write(piece)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise ConfigError(f"{uri}: can't be written: {error.strerror or error}") from error
+
+
+def publish_json(uri: str, value: Any) -> None:
+    """Publish a value as indented JSON with sorted keys."""
+    publish(uri, (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode())
+
+
+def read_json(uri: str) -> Any:
+    """Return the value in a JSON file, plain or gzipped.
+
+    Raises:
+        InputError: No such file, or not JSON.
+    """
+    try:
+        with open_bytes(uri) as file:
+            return json.load(file)
+    except (ValueError, EOFError, igzip.BadGzipFile) as error:
+        raise InputError(f"isn't readable JSON: {error}", path=uri) from error
+
+
+def parquet_bytes(table: pa.Table) -> bytes:
+    """Return a table as a Parquet file (zstd), the same bytes for the same table."""
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd", store_schema=True)
+    return sink.getvalue()
+
+
+def copy_bytes(uri: str) -> Iterator[bytes]:
+    """Yield a file's bytes in pieces of at most 1 MiB."""
+    filesystem, path = resolve(uri)
+    with filesystem.open_input_stream(path, compression=None) as stream:
+        while piece := stream.read(COPY_BYTES):
+            yield bytes(piece)
+
+
+def delete(uri: str) -> None:
+    """Delete a file or a directory with all that is in it; nothing happens where there is none."""
+    filesystem, path = resolve(uri)
+    if isinstance(filesystem, fs.LocalFileSystem) and os.path.isdir(path):
+        shutil.rmtree(path, ignore_errors=True)
+        return
+    with contextlib.suppress(FileNotFoundError):
+        if filesystem.get_file_info(path).type == fs.FileType.Directory:
+            filesystem.delete_dir(path)
+        else:
+            filesystem.delete_file(path)
+
+
+def localise(uri: str) -> Path:
+    """Return a local directory (or file) with the content of `uri`, which is itself where it is local.
+
+    What lies on an object store is copied once per machine, into a folder named after its files' identities, so that
+    a changed artefact is copied anew and several actors share one copy.
+    """
+    if is_local(uri):
+        return Path(resolve(uri)[1])
+    inside = names(uri) if identity(uri) is None else [""]
+    if not inside:
+        raise InputError("no such file or directory", path=uri)
+    sources = {name: join(uri, name) if name else uri for name in inside}
+    key = repr([(name, identity(source)) for name, source in sources.items()]) + uri
+    home = Path(tempfile.gettempdir()) / f"raybel-{os.getuid()}"
+    target = home / hashlib.sha256(key.encode()).hexdigest()[:24]
+    if not target.exists():
+        home.mkdir(mode=0o700, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(dir=home))
+        for name, source in sources.items():
+            publish(str(staging / (name or os.path.basename(resolve(uri)[1]))), copy_bytes(source))
+        with contextlib.suppress(OSError):  # another actor of this machine was first
+            staging.rename(target)
+    return target if inside != [""] else target / os.path.basename(resolve(uri)[1])
+
+
+#: Age in seconds after which an object store's lock, which nobody renews any more, counts as abandoned.
+LEASE_SECONDS = 60.0
+
+
+@contextlib.contextmanager
+def lock(directory: str) -> Iterator[Any]:
+    """Hold a run directory for one job; yields a function that renews the hold (call it every few seconds).
+
+    Locally the kernel frees the lock when the process dies, however it dies. On an object store it is a lease, which
+    counts as abandoned when it wasn't renewed for a minute.
+
+    Raises:
+        LockedError: Another job holds it.
+    """
+    uri = join(directory, ".lock")
+    owner = {"host": os.uname().nodename, "pid": os.getpid(), "id": uuid.uuid4().hex}
+    if is_local(directory):
+        import fcntl
+
+        path = resolve(uri)[1]
+        try:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            file = open(path, "a+")  # noqa: SIM115  # open until the job's end
+        except OSError as error:
+            raise ConfigError(f"{directory}: can't be written: {error.strerror or error}") from error
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                raise LockedError(f"{directory}: another job works on it ({file.read().strip()})") from None
+            file.truncate(0)
+            file.write(json.dumps(owner))
+            file.flush()
+            yield lambda: None
+        return
+    if exists(uri):
+        held = read_json(uri)
+        if time.time() - held["time"] < LEASE_SECONDS:
+            raise LockedError(
+                f"{directory}: another job works on it (host {held['host']}, pid {held['pid']})"
+            )
+    renewed = 0.0
+
+    def renew() -> None:
+        nonlocal renewed
+        if time.time() - renewed > LEASE_SECONDS / 6:
+            renewed = time.time()
+            publish_json(uri, {**owner, "time": renewed})
+
+    renew()
+    try:
+        yield renew
+    finally:
+        delete(uri)
