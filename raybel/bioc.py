@@ -69,7 +69,7 @@ def format_gold(concept_ids: Iterable[str]) -> str:
     return "|".join(quote_id(one) for one in concept_ids) or NIL[0]
 
 
-def annotations(document: model.BioCDocument) -> Iterator[tuple[int, Any]]:
+def mentions_in(document: model.BioCDocument) -> Iterator[tuple[int, Any]]:
     """Yield (passage index, annotation) in document order: each passage's own, then its sentences', then the document's.
 
     This order numbers a document's mentions, and both formats' writers follow it.
@@ -188,7 +188,7 @@ def to_row(document: model.BioCDocument, source: bytes, options: ReadOptions) ->
             document_abbreviations(p.text for p in document.passages) if options.expand_abbreviations else {}
         )
         row.passages = [_passage(passage, options) for passage in document.passages]
-        for ordinal, (index, annotation) in enumerate(annotations(document)):
+        for ordinal, (index, annotation) in enumerate(mentions_in(document)):
             if index < 0:
                 raise DocumentError(f"annotation {annotation.id} lies in no passage", document=row.doc_id)
             span = locate(annotation, document.passages[index], row.doc_id)

@@ -15,6 +15,9 @@ from ijson.common import ObjectBuilder
 
 from raybel.errors import InputError
 
+#: Stands between two documents in a file.
+SEPARATOR = b",\n"
+
 
 class Guard:
     """A binary file that limits the bytes between two documents."""

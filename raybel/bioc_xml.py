@@ -16,6 +16,8 @@ from lxml import etree
 
 from raybel.errors import InputError
 
+#: Stands between two documents in a file; each document ends with a line end of its own.
+SEPARATOR = b""
 PROLOGUE = b'<?xml version="1.0" encoding="UTF-8"?>\n'
 #: Code points that XML 1.0 doesn't allow. As raw bytes they become spaces, as references U+FFFD: offsets stay true.
 _CONTROL = bytes(c for c in range(0x20) if c not in (9, 10, 13))
@@ -170,7 +172,7 @@ def link(source: bytes, links: Mapping[int, Mapping[str, str]], remove: Iterable
 
     Args:
         source: The `<document>` element, UTF-8.
-        links: For an annotation's ordinal in the order of `bioc.annotations`, its new infons.
+        links: For an annotation's ordinal in the order of `bioc.mentions_in`, its new infons.
         remove: Infon keys taken out of every annotation first (links of an earlier run).
     """
     element = etree.fromstring(source, etree.XMLParser(**_PARSER_OPTIONS))

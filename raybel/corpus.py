@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from types import ModuleType
-from typing import IO
 
 import bioc as model
 import pyarrow as pa
@@ -24,37 +23,41 @@ def format_of(name: str) -> ModuleType:
     return bioc_json if name.removesuffix(".gz").endswith(".json") else bioc_xml
 
 
-def read_documents(uri: str, options: ReadOptions) -> Iterator[bytes | Row]:
-    """Yield a file's header (bytes), its documents as rows, and its footer (bytes).
+def read_documents(uri: str, options: ReadOptions) -> Iterator[bytes | tuple[model.BioCDocument, bytes]]:
+    """Yield a file's header (bytes), its documents with their serialisations, and its footer (bytes).
 
     Raises:
         InputError: The file can't be opened or read to its end; what was yielded before stands.
     """
     with storage.open_bytes(uri) as file:
         try:
-            yield from _rows(format_of(uri), file, options)
+            yield from format_of(uri).read(file, options.max_document_bytes)
         except InputError as error:
             raise InputError(error.message, path=uri) from error
         except (EOFError, OSError) as error:
             raise InputError(f"is cut off or damaged: {error}", path=uri) from error
 
 
-def _rows(module: ModuleType, file: IO[bytes], options: ReadOptions) -> Iterator[bytes | Row]:
-    for item in module.read(file, options.max_document_bytes):
-        yield item if isinstance(item, bytes) else to_row(*item, options)
-
-
-def read_chunks(uri: str, shard: str, options: ReadOptions) -> Iterator[pa.Table]:
+def read_chunks(
+    uri: str, shard: str, options: ReadOptions, done: frozenset[int] = frozenset()
+) -> Iterator[pa.Table]:
     """Yield a file's chunks in order, each a table of one row of `schemas.CHUNK`; the last one says that it is.
 
     A file that can't be read to its end yields what could be read and a last chunk with `error`; nothing is raised.
     Every file yields at least one chunk. Memory: one chunk.
+
+    Args:
+        uri: The file.
+        shard: Name of its shard.
+        options: How documents become rows.
+        done: Numbers of chunks that are wanted without their documents, since they were linked before.
     """
-    rows: list[Row] = []
-    held = number = 0
+    held: list[tuple[model.BioCDocument, bytes]] = []
+    size = number = 0
     header: bytes | None = None
 
     def chunk(**columns: object) -> pa.Table:
+        rows = [] if number in done else [to_row(document, source, options) for document, source in held]
         marks = {"last": False, "header": header if number == 0 else None, "footer": None, "error": None}
         return chunk_table(rows, path=uri, shard=shard, chunk=number, **{**marks, **columns})
 
@@ -67,11 +70,11 @@ def read_chunks(uri: str, shard: str, options: ReadOptions) -> Iterator[pa.Table
                     yield chunk(last=True, footer=item)
                     return
                 continue
-            if len(rows) >= options.chunk_documents or held > CHUNK_BYTES:
+            if len(held) >= options.chunk_documents or size > CHUNK_BYTES:
                 yield chunk()
-                rows, held, number = [], 0, number + 1
-            rows.append(item)
-            held += len(item.source)
+                held, size, number = [], 0, number + 1
+            held.append(item)
+            size += len(item[1])
     except InputError as error:
         yield chunk(last=True, error=str(error))
 
@@ -84,10 +87,11 @@ def iterate(uris: Iterable[str], options: ReadOptions) -> Iterator[Row]:
     """
     for uri in uris:
         for item in read_documents(uri, options):
-            if isinstance(item, Row):
-                if item.error:
-                    raise InputError(item.error, path=uri)
-                yield item
+            if not isinstance(item, bytes):
+                row = to_row(*item, options)
+                if row.error:
+                    raise InputError(row.error, path=uri)
+                yield row
 
 
 def write(uri: str, documents: Iterable[model.BioCDocument], source: str) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 #: Results go to standard output, progress and complaints to standard error.
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 160)
 
 
 def table(
@@ -23,11 +26,12 @@ def table(
         rows: Cells; None is shown as an empty cell.
         notes: Lines below the table.
     """
-    view = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    view = Table(title=Text(title), title_justify="left", title_style="bold", box=None, pad_edge=False)
     for number, column in enumerate(columns):
-        view.add_column(column, justify="left" if number == 0 else "right", no_wrap=number > 0)
+        side: Literal["left", "right"] = "left" if number == 0 else "right"
+        view.add_column(Text(column), justify=side, no_wrap=number > 0, overflow="fold")
     for row in rows:
-        view.add_row(*(cell(value) for value in row))
+        view.add_row(*(Text(cell(value)) for value in row))
     out.print()
     out.print(view)
     for note in notes:

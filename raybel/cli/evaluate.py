@@ -1,0 +1,123 @@
+"""`raybel evaluate`: score links against a gold corpus."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import Any
+
+import click
+
+from raybel import report
+from raybel.cli.common import CONTEXT
+from raybel.errors import ConfigError
+from raybel.evaluate import EvaluateConfig, Evaluation
+from raybel.evaluate import evaluate as run
+from raybel.metrics import METRICS
+from raybel.policy import POLICIES
+
+
+@click.command(context_settings=CONTEXT)
+@click.option(
+    "--gold-corpus",
+    required=True,
+    multiple=True,
+    metavar="PATH",
+    help="BioC files, a directory or a glob; gold ids in the infon concept_id. Repeatable.",
+)
+@click.option(
+    "--pred-corpus",
+    required=True,
+    multiple=True,
+    metavar="PATH",
+    help="A run directory of `raybel link`, or BioC files with links. Repeatable.",
+)
+@click.option(
+    "--ontology", metavar="FILE", help="Says which ids are known, and which are alternatives.  [default: the run's]"
+)
+@click.option(
+    "--train-corpus",
+    multiple=True,
+    metavar="PATH",
+    help="Split the scores by what was seen in training. Repeatable.",
+)
+@click.option(
+    "--policy",
+    type=click.Choice(POLICIES),
+    default="linkable",
+    help="Which mentions count: linkable, those with one id that the ontology knows; all, every annotated one.",
+)
+@click.option("--bootstrap", type=click.IntRange(0), default=1000, help="Resamples for the 95 % intervals; 0 for none.")
+@click.option("--seed", type=click.IntRange(0), default=0, help="Of the resamples.")
+@click.option(
+    "--metric-file",
+    multiple=True,
+    metavar="FILE",
+    help="Write a row per mention: .csv (id,at_1,at_5,at_10,at_all) or .parquet (all there is). Repeatable.",
+)
+@click.option(
+    "--summary-file",
+    multiple=True,
+    metavar="FILE",
+    help="Write the scores as shares of 1, with intervals: .csv, .parquet or .json. Repeatable.",
+)
+@click.option(
+    "--expand-abbreviations/--no-expand-abbreviations",
+    default=True,
+    help="With --train-corpus: compare abbreviations by the long form that their document defines.",
+)
+def evaluate(metric_file: tuple[str, ...], summary_file: tuple[str, ...], **options: Any) -> None:
+    """Score links against gold annotations: Acc@1, recall@5, @10, @all and MRR, overall and by mention type.
+
+    Mentions are joined by document, annotation id and span; a gold mention that the predictions lack counts as wrong.
+
+    \b
+    Example:
+      raybel evaluate --gold-corpus data/val.bioc.xml.gz --pred-corpus runs/val \\
+          --train-corpus data/train.bioc.xml.gz --metric-file val.csv --summary-file val.json
+    """
+    _check("--metric-file", metric_file, (".csv", ".parquet"))
+    _check("--summary-file", summary_file, (".csv", ".parquet", ".json"))
+    result = run(EvaluateConfig(**options))
+    report.table("Scores in %", ["", *METRICS], rows(result), result.sentences)
+    for path in metric_file:
+        result.write_mentions(path)
+    for path in summary_file:
+        result.write_summary(path)
+    for path in (*metric_file, *summary_file):
+        report.out.print(f"written: {path}", markup=False, soft_wrap=True)
+
+
+def _check(option: str, paths: Iterable[str], suffixes: tuple[str, ...]) -> None:
+    """Refuse a name whose format isn't known before the work begins, not after it."""
+    for path in paths:
+        if not path.endswith(suffixes):
+            raise ConfigError(f"{option} {path}: the name must end in {' or '.join(suffixes)}")
+
+
+def rows(result: Evaluation) -> Iterator[list[str]]:
+    """Yield a table row for each group, and an empty one between two kinds of groups.
+
+    A row is two lines high: 80 columns hold five scores only with the intervals below them.
+    """
+    before = "all"
+    for (kind, group, mentions), each in groupby(
+        result.groups.to_pylist(), key=lambda row: (row["group_kind"], row["group"], row["mentions"])
+    ):
+        if kind != before:
+            yield [""] * (1 + len(METRICS))
+        before = kind
+        name = f"{kind} {group}" if kind in ("surface", "concept") else group
+        yield [f"{name}\n{mentions:,} mention{'' if mentions == 1 else 's'}", *map(cell, each)]
+
+
+def cell(row: dict[str, Any]) -> str:
+    """Return a score in percent, its interval on a second line; `-` where there are no mentions."""
+    if row["value"] is None:
+        return "-"
+    value = f"{100 * row['value']:.1f}"
+    return value if row["low"] is None else f"{value}\n[{_percent(row['low'])}–{_percent(row['high'])}]"
+
+
+def _percent(share: float) -> str:
+    return "100" if share > 0.9995 else f"{100 * share:.1f}"

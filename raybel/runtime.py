@@ -1,0 +1,112 @@
+"""Ray for our jobs: a quiet local start, or the cluster that we run on; a plan that can't starve itself."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import ray
+from ray.data import DataContext
+
+from raybel.config import Resources
+from raybel.errors import ConfigError
+
+#: Bytes of a local object store: chunks are about 1 MB, and back-pressure keeps few of them.
+LOCAL_STORE_BYTES = 512 << 20
+#: A job that makes no progress for this long fails in place of waiting for ever.
+NO_PROGRESS_SECONDS = 300
+
+_QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "KMP_BLOCKTIME": "0",
+}
+
+
+@contextlib.contextmanager
+def started() -> Iterator[None]:
+    """Use the Ray that is there (this process's, or the one that `RAY_ADDRESS` names); else start one, and stop it."""
+    if ray.is_initialized():
+        yield
+        return
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    if os.environ.get("RAY_ADDRESS"):
+        ray.init(logging_level=logging.ERROR, log_to_driver=False)
+    else:
+        ray.init(
+            include_dashboard=False,
+            logging_level=logging.ERROR,
+            log_to_driver=False,
+            object_store_memory=LOCAL_STORE_BYTES,
+        )
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+@contextlib.contextmanager
+def data_context() -> Iterator[DataContext]:
+    """Settings of Ray Data for chunks, put back afterwards: a block per row, no output of its own, no endless wait."""
+    context = DataContext.get_current()
+    for name in ("ray.data", "ray"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    settings = {
+        "target_max_block_size": 1,  # a row is never split, so that each chunk is a block of its own
+        "enable_progress_bars": False,
+        "print_on_execution_start": False,
+        "enable_auto_log_stats": False,
+        "execution_no_progress_timeout_s": NO_PROGRESS_SECONDS,
+        "raise_original_map_exception": True,
+    }
+    kept = {name: getattr(context, name) for name in settings}
+    for name, value in settings.items():
+        setattr(context, name, value)
+    try:
+        yield context
+    finally:
+        for name, value in kept.items():
+            setattr(context, name, value)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How many actors a job runs, and what each and each task takes."""
+
+    actors: int
+    cpus_per_actor: float
+    cpus_per_task: float
+
+
+def plan(wanted: Resources, available: dict[str, float]) -> Plan:
+    """Fit a job onto a cluster.
+
+    Args:
+        wanted: What the configuration says.
+        available: As `ray.cluster_resources()` returns it.
+
+    Raises:
+        ConfigError: The actors would hold every CPU, and reading and writing could never run.
+    """
+    cpus = available.get("CPU", 0.0)
+    actors = wanted.actors if wanted.actors is not None else max(1, int(cpus))
+    if actors < 1:
+        raise ConfigError(f"the job needs at least one actor, not {actors}")
+    needed = actors * wanted.cpus_per_actor + wanted.cpus_per_task
+    if wanted.actors is None and needed > cpus:  # one CPU: actors and tasks share what there is
+        share = replace(wanted, actors=1, cpus_per_actor=cpus / 2, cpus_per_task=cpus / 2)
+        if cpus > 0:
+            return Plan(1, share.cpus_per_actor, share.cpus_per_task)
+    if needed > cpus:
+        raise ConfigError(
+            f"{actors} actors of {wanted.cpus_per_actor:g} CPUs and one task of {wanted.cpus_per_task:g} need "
+            f"{needed:g} CPUs; the cluster has {cpus:g}, so that the job would wait for ever: give fewer --actors"
+        )
+    return Plan(actors, wanted.cpus_per_actor, wanted.cpus_per_task)
