@@ -157,8 +157,9 @@ def _repairs(body: str, base: int, start: int, end: int, stated: str) -> Iterato
     if not body.isascii():
         for encoding, unit in (("utf-16-le", 2), ("utf-8", 1)):
             encoded = body.encode(encoding, "surrogatepass")
+            # The passage's own offset was counted in the same unit; from the passage's start the two agree.
             with contextlib.suppress(UnicodeDecodeError):
-                before = len(encoded[: start * unit].decode(encoding, "surrogatepass"))
+                before = len(encoded[: max(start, 0) * unit].decode(encoding, "surrogatepass"))
                 yield before, before + len(stated)
     yield start + base, end + base  # offsets counted from the passage's start
     near = range(-SEARCH_AROUND, SEARCH_AROUND + 1)

@@ -80,7 +80,7 @@ def read(file: IO[bytes], max_document_bytes: int) -> Iterator[bytes | tuple[mod
     """
     guard = Guard(file, max_document_bytes)
     header = None
-    context = etree.iterparse(guard, events=("end",), tag="document", **_PARSER_OPTIONS)  # type: ignore[call-overload]
+    context = etree.iterparse(guard, events=("end",), tag="document", **_PARSER_OPTIONS)
     try:
         for _, element in context:
             parent = element.getparent()

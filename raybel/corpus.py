@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Iterator
 from types import ModuleType
 
 import bioc as model
 import pyarrow as pa
+from isal import isal_zlib
 
 from raybel import bioc_json, bioc_xml, storage
 from raybel.bioc import ReadOptions, Row, chunk_table, to_row
@@ -34,7 +36,7 @@ def read_documents(uri: str, options: ReadOptions) -> Iterator[bytes | tuple[mod
             yield from format_of(uri).read(file, options.max_document_bytes)
         except InputError as error:
             raise InputError(error.message, path=uri) from error
-        except (EOFError, OSError) as error:
+        except (EOFError, OSError, zlib.error, isal_zlib.error) as error:
             raise InputError(f"is cut off or damaged: {error}", path=uri) from error
 
 

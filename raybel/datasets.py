@@ -104,7 +104,7 @@ def read_mentions(
     """
     with data_context():
         chunks = read_bioc(paths, options, num_cpus)
-        return chunks.map_batches(mentions_of, batch_size=None, batch_format="pyarrow", num_cpus=num_cpus, udf_modifying_row_count=True)
+        return chunks.map_batches(mentions_of, batch_size=None, batch_format="pyarrow", num_cpus=num_cpus)
 
 
 def mentions_of(chunks: pa.Table) -> pa.Table:

@@ -5,6 +5,8 @@ The command line prints their text without a traceback (with one under `--debug`
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class RaybelError(Exception):
     """Base of every error that raybel raises on purpose; `str(error)` is a full sentence for a person."""
@@ -43,12 +45,12 @@ class InputError(RaybelError):
         super().__init__(f"{where}: {message}" if where else message)
         self.message, self.path, self.document, self.offset = message, path, document, offset
 
-    def __reduce__(self) -> tuple:  # type: ignore[type-arg]  # keyword-only arguments must survive a worker
+    def __reduce__(self) -> tuple[Any, ...]:  # keyword-only arguments must survive a worker
         state = {"path": self.path, "document": self.document, "offset": self.offset}
         return _rebuild, (type(self), self.message, state)
 
 
-def _rebuild(kind: type[InputError], message: str, state: dict) -> InputError:  # type: ignore[type-arg]
+def _rebuild(kind: type[InputError], message: str, state: dict[str, Any]) -> InputError:
     return kind(message, **state)
 
 

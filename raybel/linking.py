@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from raybel import storage
+from raybel.attempts import Attempts
 from raybel.bioc import quote_id
 from raybel.candidates.base import NOTHING, Cached, surfaces, to_column
 from raybel.corpus import format_of
@@ -44,7 +45,7 @@ class Part:
     quarantine: list[dict[str, Any]]
 
 
-def add_candidates(chunk: pa.Table, generator: Cached, name: str, alone: bool = False) -> pa.Table:
+def add_candidates(chunk: pa.Table, generator: Cached, name: str, attempts: Attempts | None = None) -> pa.Table:
     """Return a chunk (one row) with the columns `candidates` and `failures` (a traceback per document, or null).
 
     All documents are searched at once; if that fails, each by itself, so that one bad document costs only itself.
@@ -53,29 +54,46 @@ def add_candidates(chunk: pa.Table, generator: Cached, name: str, alone: bool = 
         chunk: Of `schemas.CHUNK`.
         generator: Looks surfaces up.
         name: The generator's, for the candidates' `generator` field.
-        alone: Search each document by itself from the start.
+        attempts: Earlier attempts at this chunk, for finding a document that kills the process.
     """
     wanted = surfaces(chunk)
     documents = pc.list_flatten(chunk["docs"])
     counts = pc.list_value_length(pc.struct_field(documents, "mentions")).to_pylist()
     failures: list[str | None] = [None] * len(counts)
     found: list[np.ndarray] = []
+    alone = attempts is not None and attempts.careful
+    if attempts is not None and not alone:
+        attempts.begin()
     try:
         if not alone:
             found = generator.search(wanted)
-    except Exception:  # noqa: BLE001  # found again below, and recorded
+    except Exception:  # found again below, and recorded there
         alone = True
     if alone:
         start = 0
         for index, count in enumerate(counts):
-            try:
-                found += generator.search(wanted[start : start + count])
-            except Exception:  # noqa: BLE001
-                failures[index] = traceback.format_exc()
-                found += [NOTHING] * count
+            part, failures[index] = _alone(generator, wanted[start : start + count], index, attempts)
+            found += part
             start += count
     column = pa.array([failures], pa.list_(pa.string()))
     return chunk.append_column("candidates", to_column(found, name)).append_column("failures", column)
+
+
+def _alone(
+    generator: Cached, wanted: list[str], index: int, attempts: Attempts | None
+) -> tuple[list[np.ndarray], str | None]:
+    """Search one document's surfaces by themselves; a failure comes back as a traceback."""
+    if attempts is not None and index in attempts.killers:
+        return [NOTHING] * len(wanted), "the worker died each time it came to this document"
+    if attempts is not None:
+        attempts.enter(index)
+    try:
+        return generator.search(wanted), None
+    except Exception:
+        return [NOTHING] * len(wanted), traceback.format_exc()
+    finally:
+        if attempts is not None:
+            attempts.leave()
 
 
 def _one(table: pa.Table, name: str) -> Any:

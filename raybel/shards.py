@@ -214,6 +214,20 @@ def _quarantine_lines(shard: Shard, summaries: list[dict[str, Any]]) -> Iterator
         first += summary["documents"]
 
 
+def quarantine_reasons(run: str, names: Iterable[str], most: int = 3) -> list[str]:
+    """Return the first few reasons for which documents of finished shards are in the quarantine."""
+    found = []
+    for name in sorted(names):
+        where = join(run, "quarantine", name + ".jsonl")
+        if storage.identity(where) is not None:
+            for line in storage.read_bytes(where).decode().splitlines():
+                record = json.loads(line)
+                found.append(f"{record['path']}: {record['reason']}")
+                if len(found) == most:
+                    return found
+    return found
+
+
 def set_aside(run: str, shard: Shard, reason: str) -> None:
     """Record that an input file can't be read; its shard isn't published, and the next run tries it again."""
     record = {"path": shard.path, "doc_id": None, "document": None, "stage": "read", "reason": reason}

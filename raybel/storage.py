@@ -23,7 +23,7 @@ from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from isal import igzip
+from isal import igzip, isal_zlib
 from pyarrow import fs
 
 from raybel.errors import ConfigError, InputError, LockedError
@@ -125,9 +125,10 @@ def open_bytes(uri: str) -> Iterator[IO[bytes]]:
     try:
         raw: Any = filesystem.open_input_stream(path, compression=None)
     except OSError as error:
-        raise InputError(f"can't be opened: {error}", path=uri) from error
+        reason = "no such file" if isinstance(error, FileNotFoundError) else f"can't be opened: {error}"
+        raise InputError(reason, path=uri) from error
     with raw:
-        buffered = io.BufferedReader(raw, COPY_BYTES)  # type: ignore[arg-type]
+        buffered = io.BufferedReader(raw, COPY_BYTES)  
         if buffered.peek(2)[:2] == b"\x1f\x8b":
             yield igzip.IGzipFile(fileobj=buffered)
         else:
@@ -196,7 +197,7 @@ def read_json(uri: str) -> Any:
     try:
         with open_bytes(uri) as file:
             return json.load(file)
-    except (ValueError, EOFError, igzip.BadGzipFile) as error:
+    except (ValueError, EOFError, igzip.BadGzipFile, isal_zlib.error) as error:
         raise InputError(f"isn't readable JSON: {error}", path=uri) from error
 
 

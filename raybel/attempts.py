@@ -1,0 +1,65 @@
+"""Finds the document that kills the process working on it.
+
+A worker that dies takes its chunk with it, and Ray gives the chunk to another. Before a chunk is worked on, the attempt
+is noted beside the chunk's part. A chunk that failed twice in this session of the job is worked on document by
+document, each noted before its turn; one that is noted a second time was alone when the worker died: it is skipped,
+and goes to the quarantine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from raybel import storage
+
+#: Attempts at a whole chunk before it is taken document by document.
+WHOLE_ATTEMPTS = 2
+SUFFIX = ".attempts"
+
+
+@dataclass
+class Attempts:
+    """The attempts at one chunk, in a file of its own.
+
+    Args:
+        path: The file.
+        session: Names this start of the job: attempts of an earlier start, which was killed as a whole, don't count.
+    """
+
+    path: str
+    session: str
+    whole: int = 0
+    killers: set[int] = field(default_factory=set)
+    current: int | None = None
+
+    def __post_init__(self) -> None:
+        held = storage.read_json(self.path) if storage.identity(self.path) is not None else {}
+        if held.get("session") == self.session:
+            self.whole = held["whole"]
+            self.killers = set(held["killers"])
+            if held["current"] is not None:
+                self.killers.add(held["current"])
+
+    @property
+    def careful(self) -> bool:
+        """Whether the chunk is to be worked on document by document."""
+        return self.whole >= WHOLE_ATTEMPTS
+
+    def begin(self) -> None:
+        """Note an attempt at the chunk."""
+        self.whole += 1
+        self._write()
+
+    def enter(self, document: int) -> None:
+        """Note that a document is worked on, alone."""
+        self.current = document
+        self._write()
+
+    def leave(self) -> None:
+        """Note that no document is worked on."""
+        self.current = None
+        self._write()
+
+    def _write(self) -> None:
+        value = {"session": self.session, "whole": self.whole, "killers": sorted(self.killers), "current": self.current}
+        storage.publish_json(self.path, value)

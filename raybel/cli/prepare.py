@@ -1,0 +1,134 @@
+"""`raybel prepare`: official corpora and vocabularies into BioC files and an ontology."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from raybel import report
+from raybel.cli.common import CONTEXT
+from raybel.prepare.bc5cdr import Bc5cdrConfig, prepare_bc5cdr
+from raybel.prepare.ids import LINKABLE
+from raybel.prepare.ncbi_disease import NcbiDiseaseConfig, prepare_ncbi_disease
+from raybel.prepare.outputs import Outputs
+from raybel.prepare.summary import Summary
+
+#: Lines shown of each split's repeated documents and misplaced mentions.
+SHOWN = 10
+
+
+@click.group(context_settings=CONTEXT)
+def prepare() -> None:
+    """Make BioC files and an ontology from a corpus as it is distributed.
+
+    A mention's ids go into the infon `concept_id`: canonical ids of the ontology, several joined by `|`, `-1` for none.
+    Where the corpus wrote it otherwise, `source_id` keeps that.
+    """
+
+
+def _outputs(command: Callable[..., None]) -> Callable[..., None]:
+    options = [
+        click.option(
+            "--out-dir",
+            metavar="DIR",
+            help="Write train, val, test (.bioc.xml.gz) and ontology.arrow into this directory.",
+        ),
+        click.option("--out-train", metavar="FILE", help="Where to write this split (.xml or .xml.gz)."),
+        click.option("--out-val", metavar="FILE", help="As --out-train."),
+        click.option("--out-test", metavar="FILE", help="As --out-train."),
+        click.option(
+            "--out-ontology", metavar="FILE", help="Where to write the ontology (.arrow, .parquet, .json or .json.gz)."
+        ),
+        click.option(
+            "--drop-unlinkable",
+            is_flag=True,
+            help="Keep only mentions with one id that the ontology knows, as published systems do.",
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@prepare.command("ncbi-disease")
+@click.option(
+    "--ncbidisease-dir", metavar="DIR", required=True, help="Directory with NCBItrainset_corpus.txt etc. (or .gz)."
+)
+@click.option("--ctd-medic-diseases", metavar="FILE", required=True, help="MEDIC: CTD_diseases.tsv (or .gz).")
+@_outputs
+def ncbi_disease(ncbidisease_dir: str, ctd_medic_diseases: str, drop_unlinkable: bool, **out: str | None) -> None:
+    """Prepare the NCBI Disease corpus, with MEDIC as its ontology.
+
+    A split whose file isn't there is skipped; an output that isn't asked for isn't written.
+
+    \b
+    Example:
+      raybel prepare ncbi-disease --ncbidisease-dir NCBI_corpus \\
+          --ctd-medic-diseases CTD_diseases.tsv.gz --out-dir data
+    """
+    config = NcbiDiseaseConfig(ncbidisease_dir, ctd_medic_diseases, _paths(**out), drop_unlinkable)
+    show(prepare_ncbi_disease(config, _say))
+
+
+@prepare.command("bc5cdr")
+@click.option(
+    "--bc5cdr-dir",
+    metavar="DIR",
+    required=True,
+    help="Directory with CDR_TrainingSet.PubTator.txt etc. (or .BioC.xml; or .gz).",
+)
+@click.option(
+    "--mesh2015-dir", metavar="DIR", required=True, help="Directory with desc2015.xml and supp2015.xml (or .gz)."
+)
+@_outputs
+def bc5cdr(bc5cdr_dir: str, mesh2015_dir: str, drop_unlinkable: bool, **out: str | None) -> None:
+    """Prepare the BC5CDR corpus, with MeSH 2015 as its ontology.
+
+    A split whose file isn't there is skipped; an output that isn't asked for isn't written.
+
+    \b
+    Example:
+      raybel prepare bc5cdr --bc5cdr-dir CDR.Corpus.v010516 --mesh2015-dir mesh2015 --out-dir data
+    """
+    show(prepare_bc5cdr(Bc5cdrConfig(bc5cdr_dir, mesh2015_dir, _paths(**out), drop_unlinkable), _say))
+
+
+def _paths(out_dir: str | None, **paths: str | None) -> Outputs:
+    usual = Outputs.in_directory(out_dir) if out_dir else Outputs()
+    chosen: dict[str, Any] = {name: paths[f"out_{name}"] or getattr(usual, name) for name in vars(usual)}
+    return Outputs(**chosen)
+
+
+def _say(line: str) -> None:
+    report.err.print(line, style="dim", markup=False, soft_wrap=True)
+
+
+def show(summary: Summary) -> None:
+    """Print a summary: one table with a column per split, then what was left out and why, notes, what was written."""
+    present = [split for split in summary.splits if split.path]
+    rows = [(cells[0][0], *(count for _, count in cells)) for cells in zip(*(s.rows() for s in present), strict=True)]
+    # A line of zeros says nothing, and where nothing was dropped, neither does what was kept.
+    dropped = any(split.dropped for split in present)
+    always = {"documents", "mentions", f"  {LINKABLE}"}
+    shown = [row for row in rows if (dropped if row[0] == "mentions kept" else any(row[1:]) or row[0] in always)]
+    report.table(summary.corpus, ["", *(split.name for split in present)], shown)
+    ontology = [(what, count) for what, count in summary.ontology.items() if count]
+    report.table("Ontology", ["", "count"], ontology)
+    for split in present:
+        if split.details:
+            _lines(f"{split.path}", split.details)
+    if summary.notes:
+        _lines("Notes", list(summary.notes))
+    written = [f"{path}: {what}" for path, what in summary.written]
+    _lines("Written", written or ["nothing: no --out-... option was given"], limit=len(written) + 1)
+
+
+def _lines(title: str, lines: list[str], limit: int = SHOWN) -> None:
+    report.out.print()
+    report.out.print(title, style="bold", markup=False, soft_wrap=True)
+    for line in lines[:limit]:
+        report.out.print(f"  {line}", markup=False, soft_wrap=True)
+    if len(lines) > limit:
+        report.out.print(f"  and {len(lines) - limit:,} more", style="dim")

@@ -1,0 +1,320 @@
+"""The link job: read -> candidates -> write, as one stream of chunks over Ray Data; exactly once, resumable."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache, partial
+from typing import Any
+
+import pyarrow as pa
+import ray
+from ray.data import ActorPoolStrategy, Dataset
+from ray.exceptions import RayActorError, RayError, RayTaskError
+
+from raybel import shards, storage
+from raybel.attempts import SUFFIX, Attempts
+from raybel.candidates.base import Cached
+from raybel.candidates.loading import open_generator
+from raybel.config import OUTPUT_FORMAT, LinkConfig, git_hash, results, versions
+from raybel.datasets import Source, read_sources
+from raybel.errors import BadFractionError, RaybelError
+from raybel.linking import add_candidates, render
+from raybel.ontology import Ontology
+from raybel.runtime import Plan, data_context, plan, started
+from raybel.shards import COUNTS, Shard
+from raybel.storage import join
+
+#: The share of bad documents is looked at once so many documents are done (and at the end).
+BAD_FRACTION_AFTER = 1_000
+PROGRESS_SECONDS = 1.0
+
+
+@dataclass
+class Progress:
+    """How far a job is: counts of this start and of what was done before it."""
+
+    shards_total: int
+    shards_done: int = 0
+    shards_before: int = 0
+    shards_failed: int = 0
+    chunks: int = 0
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTS, 0))
+    bytes_total: int = 0
+    bytes_done: float = 0
+    started: float = field(default_factory=time.time)
+
+    @property
+    def seconds(self) -> float:
+        """Since the first chunk could be worked on."""
+        return max(time.time() - self.started, 1e-9)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """By the share of input bytes in finished shards; None before there is one."""
+        done = min(self.bytes_done, self.bytes_total)
+        return self.seconds * (self.bytes_total - done) / done if done else None
+
+
+@dataclass
+class LinkResult:
+    """What a link job did.
+
+    Args:
+        run: The run directory.
+        metrics: Of `schemas.METRICS`: all finished shards of the input, those of earlier starts too.
+        progress: Counts and time of this start.
+        failed: Input files that can't be read, with the reason.
+        repeated: Documents whose id another one has, and examples of such ids.
+        top_errors: Reasons of quarantined documents, a few.
+    """
+
+    run: str
+    metrics: pa.Table
+    progress: Progress
+    failed: dict[str, str]
+    repeated: tuple[int, list[str]]
+    top_errors: list[str]
+
+
+def link(config: LinkConfig, watch: Callable[[Progress], None] | None = None) -> LinkResult:
+    """Link a corpus; the same call again goes on where a killed one stopped, and ends in the same bytes.
+
+    Args:
+        config: What to do.
+        watch: Called after each chunk.
+
+    Raises:
+        ConfigError: The configuration can't be carried out, or the run directory holds something else.
+        MismatchError: Model and ontology don't belong together.
+        LockedError: Another job works on the run directory.
+        BadFractionError: Too many documents went to the quarantine; what is finished stays.
+        RaybelError: A worker died again and again, or the cluster made no progress.
+    """
+    ontology = Ontology.open(config.ontology)
+    generator = open_generator(ontology, config.ngrams_model, config.candidates_lookup)
+    identity = {
+        "format": OUTPUT_FORMAT,
+        "ontology": ontology.fingerprint,
+        "generator": f"{generator.name} {generator.fingerprint}",
+        **results(config),
+    }
+    run_fingerprint = shards.fingerprint(identity)
+    every = shards.find_shards(config.in_corpus, run_fingerprint)
+    with storage.lock(config.out_corpus) as renew:
+        manifest = {"config": asdict(config), "versions": versions(), "git": git_hash()}
+        shards.prepare_run(config.out_corpus, identity, manifest, config.overwrite)
+        states = {shard.name: shards.state(config.out_corpus, shard) for shard in every}
+        finished = {name: state for name, state in states.items() if state is not None}
+        to_do = [shard for shard in every if shard.name not in finished]
+        job = _Job(config, to_do, finished, watch or (lambda progress: None), renew)
+        job.progress.shards_total, job.progress.shards_before = len(every), len(finished)
+        names = [{"name": shard.name, "path": shard.path, "size": shard.size} for shard in every]
+        storage.publish_json(join(config.out_corpus, "logs", "plan.json"), names)
+        if to_do:
+            job.go(_shared_ontology(config, ontology))
+        return job.finish()
+
+
+def _shared_ontology(config: LinkConfig, ontology: Ontology) -> str:
+    """Path of the ontology in a form that workers memory-map: itself, or a copy in the run directory."""
+    if config.ontology.endswith(".arrow"):
+        return config.ontology
+    copy = join(config.out_corpus, "parts", "ontology.arrow")
+    ontology.save(copy)
+    return copy
+
+
+class _Job:
+    """One start of the job."""
+
+    def __init__(
+        self,
+        config: LinkConfig,
+        to_do: list[Shard],
+        finished: dict[str, dict[str, Any]],
+        watch: Callable[[Progress], None],
+        renew: Callable[[], None],
+    ) -> None:
+        self.config, self.run, self.watch, self.renew = config, config.out_corpus, watch, renew
+        self.to_do = {shard.name: shard for shard in to_do}
+        self.finished, self.failed = finished, dict[str, str]()
+        self.progress = Progress(0, bytes_total=sum(shard.size for shard in to_do))
+        self.chunks: dict[str, set[int]] = {name: set() for name in self.to_do}
+        self.last: dict[str, int] = {}
+        self.errors: dict[str, str] = {}
+        self.assembling: dict[Any, str] = {}
+        self.written = 0.0
+
+    def go(self, ontology: str) -> None:
+        """Run the stream until every shard to do is published or set aside."""
+        with _told(), started(), data_context():
+            fitted = plan(self.config.resources, ray.cluster_resources())
+            self.progress.started = time.time()
+            dataset = stream(self.config, list(self.to_do.values()), fitted, ontology)
+            assemble = ray.remote(num_cpus=0, max_retries=3)(shards.assemble)
+            for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+                for row in batch.to_pylist():
+                    self._count(row, assemble)
+                self._collect(timeout=0)
+                self._tell()
+                self._check_fraction(BAD_FRACTION_AFTER)
+            while self.assembling:
+                self._collect(timeout=5)
+                self._tell()
+
+    def _count(self, row: dict[str, Any], assemble: Any) -> None:
+        shard = self.to_do[row["shard"]]
+        if row["chunk"] in self.chunks[shard.name]:
+            return  # a retried task's second row for the same part
+        self.chunks[shard.name].add(row["chunk"])
+        self.progress.chunks += 1
+        for name in COUNTS:
+            self.progress.counts[name] += row[name]
+        if row["error"]:
+            self.errors[shard.name] = row["error"]
+        if row["last"]:
+            self.last[shard.name] = row["chunk"]
+        if len(self.chunks[shard.name]) == self.last.get(shard.name, -2) + 1:
+            if shard.name in self.errors:
+                self.failed[shard.path] = self.errors[shard.name]
+                self.progress.shards_failed += 1
+                self.progress.bytes_done += shard.size
+                shards.set_aside(self.run, shard, self.errors[shard.name])
+            else:
+                self.assembling[assemble.remote(self.run, shard, self.last[shard.name] + 1)] = shard.name
+
+    def _collect(self, timeout: float) -> None:
+        """Take in the shards that were published."""
+        ready, _ = ray.wait(list(self.assembling), num_returns=1, timeout=timeout) if self.assembling else ([], [])
+        while ready:
+            name = self.assembling.pop(ready[0])
+            self.finished[name] = ray.get(ready[0])
+            self.progress.shards_done += 1
+            self.progress.bytes_done += self.to_do[name].size
+            ready, _ = ray.wait(list(self.assembling), num_returns=1, timeout=0) if self.assembling else ([], [])
+
+    def _tell(self) -> None:
+        self.renew()
+        self.watch(self.progress)
+        if time.time() - self.written > PROGRESS_SECONDS:
+            self.written = time.time()
+            self._log(finished=False)
+
+    def _log(self, finished: bool) -> None:
+        value = {**asdict(self.progress), "seconds": self.progress.seconds, "time": time.time(), "finished": finished}
+        storage.publish_json(join(self.run, "logs", "progress.json"), value)
+
+    def _check_fraction(self, least: int) -> None:
+        bad, of = self.progress.counts["quarantined"], self.progress.counts["documents"]
+        if of >= least and bad > of * self.config.max_bad_fraction:
+            raise BadFractionError(
+                f"{bad:,} of {of:,} documents couldn't be linked, more than --max-bad-fraction "
+                f"{self.config.max_bad_fraction:g} allows; reasons are in {join(self.run, 'quarantine')}, "
+                "finished shards stay"
+            )
+
+    def finish(self) -> LinkResult:
+        """Write the metrics, and say what was done."""
+        metrics = shards.metrics_table(self.finished.values())
+        storage.publish(join(self.run, "metrics.parquet"), storage.parquet_bytes(metrics))
+        if self.config.metric_file:
+            storage.publish(self.config.metric_file, storage.parquet_bytes(metrics))
+        storage.delete(join(self.run, "parts"))
+        self._log(finished=True)
+        repeated = shards.repeated_ids(self.run, self.finished)
+        top = shards.quarantine_reasons(self.run, self.finished) if self.progress.counts["quarantined"] else []
+        result = LinkResult(self.run, metrics, self.progress, self.failed, repeated, top)
+        self._check_fraction(1)
+        return result
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Turn Ray's errors into sentences."""
+    try:
+        yield
+    except RayTaskError as error:
+        cause = error.cause if isinstance(error.cause, Exception) else error
+        if isinstance(cause, RaybelError):
+            raise cause from error
+        raise RaybelError(f"a worker failed: {type(cause).__name__}: {cause}") from error
+    except RayActorError as error:
+        raise RaybelError(f"workers died more often than --max-restarts allows: {error}") from error
+    except RayError as error:
+        raise RaybelError(f"Ray gave up: {error}") from error
+
+
+def stream(config: LinkConfig, to_do: list[Shard], fitted: Plan, ontology: str) -> Dataset:
+    """Return the job's Dataset: consuming it writes the parts, and yields a row of counts for each chunk."""
+    run, session = config.out_corpus, uuid.uuid4().hex
+    by_name = {shard.name: shard for shard in to_do}
+    sources = [Source(shard.path, shard.name, partial(_done, run, shard)) for shard in to_do]
+    chunks = read_sources(sources, config.read_options, fitted.cpus_per_task)
+    with_candidates = chunks.map_batches(
+        CandidateStage,
+        fn_constructor_args=(config, ontology, by_name, session),
+        batch_size=1,
+        batch_format="pyarrow",
+        zero_copy_batch=True,
+        compute=ActorPoolStrategy(size=fitted.actors),
+        num_cpus=fitted.cpus_per_actor,
+        max_restarts=config.resources.max_restarts,
+        max_task_retries=config.resources.max_restarts,
+    )
+    return with_candidates.map_batches(
+        _write,
+        fn_kwargs={"run": run, "by_name": by_name, "ontology": ontology, "threshold": config.threshold},
+        batch_size=1,
+        batch_format="pyarrow",
+        zero_copy_batch=True,
+        num_cpus=fitted.cpus_per_task,
+    )
+
+
+def _done(run: str, shard: Shard) -> frozenset[int]:
+    return frozenset(shards.finished_parts(run, shard))
+
+
+class CandidateStage:
+    """Adds candidates to chunks; one per actor, with the model memory-mapped and found surfaces kept."""
+
+    def __init__(self, config: LinkConfig, ontology: str, by_name: dict[str, Shard], session: str) -> None:
+        generator = open_generator(Ontology.open(ontology), config.ngrams_model, config.candidates_lookup)
+        self.name, self.generator = generator.name, Cached(generator, config.top_k)
+        self.run, self.by_name, self.session = config.out_corpus, by_name, session
+
+    def __call__(self, chunk: pa.Table) -> pa.Table:
+        """Return a chunk with its candidates."""
+        shard = self.by_name[chunk["shard"][0].as_py()]
+        where = shard.part(self.run, chunk["chunk"][0].as_py(), SUFFIX)
+        return add_candidates(chunk, self.generator, self.name, Attempts(where, self.session))
+
+
+@lru_cache(maxsize=2)
+def _open_ontology(path: str) -> Ontology:
+    return Ontology.open(path)
+
+
+_COUNTS_SCHEMA = pa.schema(
+    [
+        ("shard", pa.string()),
+        ("chunk", pa.int32()),
+        ("last", pa.bool_()),
+        ("error", pa.string()),
+        *((name, pa.int64()) for name in COUNTS),
+    ]
+)
+
+
+def _write(chunk: pa.Table, run: str, by_name: dict[str, Shard], ontology: str, threshold: float | None) -> pa.Table:
+    """Write a chunk's part, if it isn't there from an earlier start, and return its counts."""
+    shard = by_name[chunk["shard"][0].as_py()]
+    summary = shards.read_summary(run, shard, chunk["chunk"][0].as_py())
+    if summary is None or summary["error"]:
+        summary = shards.write_part(run, shard, render(chunk, _open_ontology(ontology), threshold))
+    row = {name: [{**summary, "shard": shard.name}[name]] for name in _COUNTS_SCHEMA.names}
+    return pa.table(row, schema=_COUNTS_SCHEMA)

@@ -1,0 +1,1 @@
+"""Preparation: official corpora and vocabularies become BioC files and an ontology."""

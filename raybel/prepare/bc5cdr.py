@@ -1,0 +1,102 @@
+"""BC5CDR (Li et al. 2016), chemicals and diseases, with MeSH 2015 as its ontology.
+
+Files: https://biocreative.bioinformatics.udel.edu/tasks/biocreative-v/track-3-cdr/ - each split as PubTator text
+and as BioC XML. Ids are MeSH's, `-1` where it has none, `a|b` for a phrase that names several concepts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import bioc as model
+
+from raybel import bioc_xml
+from raybel.bioc import TYPE, mentions_in, passage_text
+from raybel.errors import InputError
+from raybel.prepare import mesh, pubtator, splits
+from raybel.prepare.common import SourceDocument, SourceMention, opened
+from raybel.prepare.outputs import Outputs
+from raybel.prepare.summary import Summary
+
+FILES = {
+    split: tuple(f"CDR_{name}Set.{suffix}" for suffix in ("PubTator.txt", "PubTator.txt.gz", "BioC.xml", "BioC.xml.gz"))
+    for split, name in (("train", "Training"), ("val", "Development"), ("test", "Test"))
+}
+_MAX_DOCUMENT_BYTES = 256 << 20
+
+
+@dataclass(frozen=True)
+class Bc5cdrConfig:
+    """What to prepare.
+
+    Args:
+        bc5cdr_dir: Directory with `CDR_TrainingSet.PubTator.txt` and its like, plain or gzipped; a split that is there
+            as `.BioC.xml` alone is read from that.
+        mesh2015_dir: Directory with `desc2015.xml` and `supp2015.xml`, plain or gzipped.
+        outputs: Where to write.
+        drop_unlinkable: Keep only mentions with one id that MeSH 2015 knows, as published systems do.
+    """
+
+    bc5cdr_dir: str
+    mesh2015_dir: str
+    outputs: Outputs = field(default_factory=Outputs)
+    drop_unlinkable: bool = False
+
+
+def prepare_bc5cdr(config: Bc5cdrConfig, say: Callable[[str], None] = lambda line: None) -> Summary:
+    """Prepare the corpus; `say` gets a line when a longer step begins.
+
+    Raises:
+        InputError: No file of the corpus, no vocabulary, or one that can't be read.
+        ConfigError: An output can't be written.
+    """
+    source = splits.Source("BC5CDR", config.bc5cdr_dir, FILES, read, "|")
+    directory = config.mesh2015_dir
+    return splits.run(source, lambda: mesh.read_ontology(directory), config.outputs, config.drop_unlinkable, say)
+
+
+def read(path: str) -> Iterator[SourceDocument]:
+    """Yield the documents of a file in either format."""
+    return read_bioc(path) if path.removesuffix(".gz").endswith(".xml") else pubtator.read(path)
+
+
+def read_bioc(path: str) -> Iterator[SourceDocument]:
+    """Yield the documents of CDR's BioC XML; memory for one at a time.
+
+    Ids come from the infon `MESH`. Annotations that repeat a part of a composite (infon `CompositeRole` =
+    `IndividualMention`) are left out, as PubTator's seventh column is.
+
+    Raises:
+        InputError: Not BioC, no documents, cut off.
+    """
+    number = 0
+    with opened(path) as file:
+        for item in bioc_xml.read(file, _MAX_DOCUMENT_BYTES):
+            if not isinstance(item, bytes):
+                number += 1
+                yield _source(*item, f"document number {number}")
+    if not number:
+        raise InputError("holds no documents", path=path)
+
+
+def _source(document: model.BioCDocument, serialisation: bytes, where: str) -> SourceDocument:
+    passages = tuple(
+        (passage.infons.get("type") or ("abstract" if index else "title"), passage.offset, passage_text(passage))
+        for index, passage in enumerate(document.passages)
+    )
+    mentions = tuple(
+        _mention(each) for _, each in mentions_in(document) if each.infons.get("CompositeRole") != "IndividualMention"
+    )
+    return SourceDocument(document.id, passages, mentions, serialisation.count(b"<relation"), where)
+
+
+def _mention(annotation: Any) -> SourceMention:
+    return SourceMention(
+        tuple((place.offset, place.length) for place in annotation.locations),
+        annotation.text,
+        annotation.infons.get(TYPE) or "",
+        annotation.infons.get("MESH") or "",
+        f"annotation {annotation.id or '(no id)'}",
+    )

@@ -1,0 +1,169 @@
+"""What every corpus shares on its way in: documents as values, files read with errors that say where."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import IO
+
+import bioc as model
+from isal.isal_zlib import IsalError
+
+from raybel import storage
+from raybel.bioc import Span, locate
+from raybel.errors import DocumentError, InputError
+from raybel.ontology import Concept, Ontology
+
+#: The splits in the order in which they are read and shown.
+SPLITS = ("train", "val", "test")
+_MESH = "MESH:"
+
+
+@dataclass(frozen=True)
+class SourceMention:
+    """An annotation as its file has it, unchecked.
+
+    Args:
+        locations: (offset, length) of its pieces, in code points from the document's start.
+        text: The text that the file says is there.
+        type: The entity's type.
+        ids: The id column or infon as written, "" where it is empty.
+        where: Place in the file, for messages; two mentions that differ in it alone are equal.
+    """
+
+    locations: tuple[tuple[int, int], ...]
+    text: str
+    type: str
+    ids: str
+    where: str = field(compare=False)
+
+
+@dataclass(frozen=True)
+class SourceDocument:
+    """A document as its file has it; equal to another if everything but its place in the file is the same.
+
+    Args:
+        doc_id: Its id, a PMID in the corpora that we read.
+        passages: (kind, offset in code points, text), in document order.
+        mentions: Its annotations, in file order.
+        relations: Number of relations, which are not read.
+        where: Place in the file, for messages.
+    """
+
+    doc_id: str
+    passages: tuple[tuple[str, int, str], ...]
+    mentions: tuple[SourceMention, ...]
+    relations: int
+    where: str = field(compare=False)
+
+    def bioc_passages(self) -> list[model.BioCPassage]:
+        """Return its passages as bioc's class, still without annotations."""
+        made = []
+        for kind, offset, text in self.passages:
+            passage = model.BioCPassage()
+            passage.offset, passage.text, passage.infons = offset, text, {"type": kind}
+            made.append(passage)
+        return made
+
+
+def place(mention: SourceMention, passages: Sequence[model.BioCPassage], doc_id: str) -> tuple[int, Span]:
+    """Return the passage (index) and the span of a mention, repaired where `raybel.bioc` knows how.
+
+    The passage in which it starts is tried first, then the others: damaged offsets may point into a neighbour.
+
+    Raises:
+        DocumentError: Its text isn't where it says, or it runs over the end of a passage.
+    """
+    annotation = model.BioCAnnotation()
+    annotation.id, annotation.text = mention.where, mention.text
+    annotation.locations = [model.BioCLocation(*location) for location in mention.locations]
+    start = mention.locations[0][0] if mention.locations else 0
+    home = max((i for i, passage in enumerate(passages) if passage.offset <= start), default=0)
+    complaint: DocumentError | None = None
+    for index in sorted(range(len(passages)), key=lambda i: abs(i - home)):
+        try:
+            return index, locate(annotation, passages[index], doc_id)
+        except DocumentError as error:
+            complaint = complaint or error
+    raise complaint or DocumentError("the document has no text", document=doc_id)
+
+
+@contextlib.contextmanager
+def opened(path: str) -> Iterator[IO[bytes]]:
+    """Open a file, plain or gzipped; errors in the block name the file.
+
+    Raises:
+        InputError: No such file; cut off or damaged.
+    """
+    try:
+        with storage.open_bytes(path) as file:
+            yield file
+    except InputError as error:
+        if error.path:
+            raise
+        raise InputError(error.message, path=path, document=error.document) from error
+    except (EOFError, OSError, IsalError) as error:  # type: ignore[misc]  # isal's stub calls it a value
+        raise InputError(f"is cut off or damaged: {error}", path=path) from error
+
+
+def lines(path: str) -> Iterator[tuple[int, str]]:
+    r"""Yield (number from 1, text) of a UTF-8 file's lines, which end at `\n` or `\r\n` and nowhere else.
+
+    `str.splitlines` would also cut at U+2028, U+0085 or a form feed, which occur inside of texts. A byte order mark is
+    left out.
+
+    Raises:
+        InputError: Not UTF-8 (the line is named); cut off or damaged.
+    """
+    with opened(path) as file:
+        for number, raw in enumerate(file, 1):
+            try:
+                text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError as error:
+                raise InputError(f"line {number}: isn't UTF-8 text ({error.reason})", path=path) from error
+            yield number, text.removesuffix("\n").removesuffix("\r")
+
+
+def find(directory: str, names: Iterable[str]) -> str | None:
+    """Return the first of several file names that is in a directory (or below a URI), None if none is."""
+    paths = (storage.join(directory, name) for name in names)
+    return next((path for path in paths if storage.identity(path) is not None), None)
+
+
+def missing(directory: str, names: Iterable[str]) -> str:
+    """Return what to say where `find` found nothing: `has no a.txt(.gz)`, or that there is no such directory."""
+    wanted = dict.fromkeys(names)
+    shown = [name + "(.gz)" if name + ".gz" in wanted else name for name in wanted if not name.endswith(".gz")]
+    return f"has no {' or '.join(shown)}" + ("" if storage.exists(directory) else ", as there is no such directory")
+
+
+def plain_id(concept_id: str) -> str:
+    """Return an id as raybel's ontologies write it: stripped, and MeSH's without `MESH:`; `OMIM:` and others stay."""
+    stripped = concept_id.strip()
+    return stripped[len(_MESH) :].strip() if stripped.upper().startswith(_MESH) else stripped
+
+
+def build_ontology(concepts: Iterable[tuple[str, Concept]], path: str) -> Ontology:
+    """Build an ontology from (place in the file, concept).
+
+    Raises:
+        InputError: An id is missing or stands twice (both places are named), or there is no concept at all.
+    """
+    seen: dict[str, str] = {}
+
+    def distinct() -> Iterator[Concept]:
+        for where, concept in concepts:
+            if not concept.concept_id:
+                raise InputError(f"{where}: the concept {concept.name!r} has no id", path=path)
+            if concept.concept_id in seen:
+                raise InputError(
+                    f"{where}: the id {concept.concept_id} stood at {seen[concept.concept_id]} already", path=path
+                )
+            seen[concept.concept_id] = where
+            yield concept
+
+    ontology = Ontology.from_concepts(distinct(), path)
+    if not len(ontology):
+        raise InputError("holds no concepts", path=path)
+    return ontology

@@ -1,0 +1,103 @@
+"""MEDIC, CTD's disease vocabulary (`CTD_diseases.tsv.gz`), as an ontology.
+
+Layout: https://ctdbase.org/downloads/ - comment lines that start with `#`, then tab-separated rows; lists within a
+column are separated by `|`. The columns are named by the comment line that follows `# Fields:`; a file without one is
+taken to have the columns of CTD's releases, nine since `SlimMappings` was added and eight before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from raybel.errors import InputError
+from raybel.ontology import Concept, Ontology
+from raybel.prepare.common import build_ontology, lines, plain_id
+
+COLUMNS = (
+    "DiseaseName",
+    "DiseaseID",
+    "AltDiseaseIDs",
+    "Definition",
+    "ParentIDs",
+    "TreeNumbers",
+    "ParentTreeNumbers",
+    "Synonyms",
+    "SlimMappings",
+)
+_READ = ("DiseaseName", "DiseaseID", "AltDiseaseIDs", "Definition", "Synonyms")
+
+
+def read_ontology(path: str) -> Ontology:
+    """Read MEDIC; ids and alternative ids lose `MESH:` and keep other prefixes (`D003924`, `OMIM:600000`).
+
+    A row without a name takes its first synonym as its name. Tree and parent columns are not read.
+
+    Args:
+        path: `CTD_diseases.tsv`, plain or gzipped.
+
+    Raises:
+        InputError: Columns that aren't CTD's, a row of another length, an id that is empty or stands twice (lines are
+            named); no rows; not UTF-8; cut off.
+    """
+    return build_ontology(_rows(path), path)
+
+
+def _rows(path: str) -> Iterator[tuple[str, Concept]]:
+    header: tuple[str, ...] | None = None
+    header_line = 0
+    announced = started = False
+    for number, line in lines(path):
+        cells = line.split("\t")
+        # Once the columns are known, a name that starts with `#` is a name.
+        if not line.strip() or (line.startswith("#") and not (header and len(cells) > 1)):
+            text = line.removeprefix("#").strip()
+            if announced and text:
+                header, header_line, announced = _header(text.split("\t"), path, number), number, False
+            announced = announced or text.rstrip(":").lower() == "fields"
+            continue
+        if cells[0] == COLUMNS[0] and not started:
+            header, header_line, started = _header(cells, path, number), number, True
+            continue
+        started = True
+        if header is None:
+            if not len(COLUMNS) - 1 <= len(cells) <= len(COLUMNS):
+                raise InputError(
+                    f"line {number}: expected {len(COLUMNS)} tab-separated columns (8 in old releases): "
+                    f"{', '.join(COLUMNS)}; found {len(cells)}: {_found(cells)}",
+                    path=path,
+                )
+            header, header_line = COLUMNS[: len(cells)], number
+        if len(cells) != len(header):
+            raise InputError(
+                f"line {number}: expected {len(header)} columns as in line {header_line}; "
+                f"found {len(cells)}: {_found(cells)}",
+                path=path,
+            )
+        yield f"line {number}", _concept(dict(zip(header, cells, strict=True)))
+
+
+def _header(names: list[str], path: str, number: int) -> tuple[str, ...]:
+    header = tuple(name.strip() for name in names)
+    missing = [name for name in _READ if header.count(name) != 1]
+    if missing:
+        raise InputError(
+            f"line {number}: the columns should include {', '.join(_READ)} once each; found {_found(names)}", path=path
+        )
+    return header
+
+
+def _concept(row: dict[str, str]) -> Concept:
+    concept_id = plain_id(row["DiseaseID"])
+    alternative = dict.fromkeys(plain_id(one) for one in row["AltDiseaseIDs"].split("|"))
+    return Concept(
+        concept_id,
+        row["DiseaseName"].strip(),
+        row["Synonyms"].split("|"),
+        row["Definition"].strip(),
+        alt_ids=[one for one in alternative if one and one != concept_id],
+    )
+
+
+def _found(cells: list[str]) -> str:
+    shown = [repr(cell if len(cell) <= 30 else cell[:27] + "...") for cell in cells[:10]]
+    return ", ".join(shown) + (", ..." if len(cells) > 10 else "")

@@ -1,0 +1,94 @@
+"""MEDIC: CTD's table as an ontology."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from raybel.errors import InputError
+from raybel.ontology import Concept, Ontology
+from raybel.prepare import medic
+
+HEADER = "# A comment\n# Fields:\n# " + "\t".join(medic.COLUMNS) + "\n#\n"
+
+
+def row(name: str, key: str, alternative: str = "", definition: str = "", synonyms: str = "", columns: int = 9) -> str:
+    cells = [name, key, alternative, definition, "MESH:D0", "C01", "C", synonyms, "Cancer"]
+    return "\t".join(cells[:columns]) + "\n"
+
+
+def read(tmp_path: Path, content: str | bytes) -> Ontology:
+    path = tmp_path / "CTD_diseases.tsv"
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return medic.read_ontology(str(path))
+
+
+def concepts(tmp_path: Path, content: str | bytes) -> list[Concept]:
+    ontology = read(tmp_path, content)
+    return [ontology.concept(row) for row in range(len(ontology))]
+
+
+def test_ids_names_and_definition(tmp_path: Path) -> None:
+    text = HEADER + row(
+        "Bog Fever ", "MESH:D01", "OMIM:1|MESH:D02| MESH:D03|MESH:D01", " Ill. ", "Fever, Bog|Ague||Ague"
+    )
+    text += row("Eel Pox", "OMIM:600000", "DO:DOID:7")
+    assert concepts(tmp_path, text) == [
+        Concept("D01", "Bog Fever", ["Fever, Bog", "Ague"], "Ill.", [], ["OMIM:1", "D02", "D03"]),
+        Concept("OMIM:600000", "Eel Pox", [], "", [], ["DO:DOID:7"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        HEADER + row("Bog Fever", "MESH:D01", synonyms="Ague"),
+        row("Bog Fever", "MESH:D01", synonyms="Ague"),
+        row("Bog Fever", "MESH:D01", synonyms="Ague", columns=8),
+        HEADER.replace("\tSlimMappings", "") + row("Bog Fever", "MESH:D01", synonyms="Ague", columns=8),
+        "\t".join(medic.COLUMNS) + "\n" + row("Bog Fever", "MESH:D01", synonyms="Ague"),
+        "# Fields:\n# Synonyms\tDiseaseID\tDiseaseName\tAltDiseaseIDs\tDefinition\nAgue\tMESH:D01\tBog Fever\t\t\n",
+        "\ufeff" + (HEADER + row("Bog Fever", "MESH:D01", synonyms="Ague")).replace("\n", "\r\n"),
+        gzip.compress(row("Bog Fever", "MESH:D01", synonyms="Ague").encode()),
+    ],
+    ids=["9 named", "9", "8", "8 named", "bare header", "other order", "BOM, CRLF", "gzip"],
+)
+def test_layouts(tmp_path: Path, content: str | bytes) -> None:
+    assert concepts(tmp_path, content) == [Concept("D01", "Bog Fever", ["Ague"])]
+
+
+def test_names_that_need_care(tmp_path: Path) -> None:
+    text = HEADER + row("# Hash Disease", "MESH:D01") + row("", "MESH:D02", synonyms="|Nameless") + row("", "MESH:D03")
+    text += row("Shared", "MESH:D04", synonyms="Ague") + row("Other", "MESH:D05", synonyms="ague|Shared")
+    found = concepts(tmp_path, text)
+    assert [each.name for each in found] == ["# Hash Disease", "Nameless", "", "Shared", "Other"]
+    assert read(tmp_path, text).stats()["shared by several concepts"] == 2
+
+
+def test_ids_with_marks_stay_whole(tmp_path: Path) -> None:
+    assert [each.concept_id for each in concepts(tmp_path, row("A", "X:1=2&3|4+5"))] == ["X:1=2&3|4+5"]
+
+
+@pytest.mark.parametrize(
+    ("content", "parts"),
+    [
+        ("", ["holds no concepts"]),
+        (HEADER, ["holds no concepts"]),
+        ("a\tb\tc\n", ["line 1", "expected 9", "found 3: 'a', 'b', 'c'", "DiseaseName"]),
+        ("a\t" * 9 + "\n", ["line 1", "found 10"]),
+        (
+            HEADER + row("A", "MESH:D01") + row("B", "MESH:D02", columns=8),
+            ["line 6", "expected 9", "line 3", "found 8"],
+        ),
+        ("# Fields:\n# Name\tID\nA\tB\n", ["line 2", "DiseaseID", "found 'Name', 'ID'"]),
+        (HEADER + row("A", "MESH:D01") + row("B", "D01"), ["line 6", "D01", "line 5"]),
+        (HEADER + row("A", " "), ["line 5", "'A'", "no id"]),
+        (row("Caf\xe9", "MESH:D01").encode("latin-1"), ["line 1", "UTF-8"]),
+        (gzip.compress(row("A", "MESH:D01").encode())[:-3], ["cut off"]),
+    ],
+)
+def test_complaints_say_where(tmp_path: Path, content: str | bytes, parts: list[str]) -> None:
+    with pytest.raises(InputError) as caught:
+        read(tmp_path, content)
+    message = str(caught.value)
+    assert [part for part in ["CTD_diseases.tsv", *parts] if part not in message] == [], message
