@@ -29,6 +29,10 @@ GOLD, TYPE = "concept_id", "type"
 #: Gold values that stand for "no concept of the ontology".
 NIL = ("-1", "-", "NIL", "none")
 SEARCH_AROUND = 5
+#: Offsets are int32 in the schema.
+LAST_OFFSET = 2**31 - 1
+#: Most blanks between two sentences that are laid out by their offsets.
+MAX_GAP = 1 << 16
 _RESERVED = "|+=%"
 
 
@@ -91,12 +95,19 @@ def mentions_in(document: model.BioCDocument) -> Iterator[tuple[int, Any]]:
 
 
 def passage_text(passage: Any) -> str:
-    """Return a passage's text; where only its sentences have text, they are laid out by their offsets."""
+    """Return a passage's text; where only its sentences have text, they are laid out by their offsets.
+
+    Raises:
+        DocumentError: A sentence's offset would make the text mostly blanks.
+    """
     if passage.text or not passage.sentences:
         return passage.text or ""
     laid = ""
     for sentence in sorted(passage.sentences, key=lambda each: each.offset):
-        laid = laid.ljust(sentence.offset - passage.offset) + (sentence.text or "")
+        start = sentence.offset - passage.offset
+        if start > len(laid) + MAX_GAP:
+            raise DocumentError(f"a sentence at {sentence.offset} lies far behind the text before it")
+        laid = laid.ljust(start) + (sentence.text or "")
     return laid
 
 
@@ -185,6 +196,8 @@ def to_row(document: model.BioCDocument, source: bytes, options: ReadOptions) ->
     try:
         for passage in document.passages:
             passage.text = passage_text(passage)
+            if not -1 <= passage.offset <= LAST_OFFSET - len(passage.text):
+                raise DocumentError(f"a passage has the offset {passage.offset}", document=row.doc_id)
         known = (
             document_abbreviations(p.text for p in document.passages) if options.expand_abbreviations else {}
         )

@@ -17,6 +17,8 @@ from raybel.errors import InputError
 
 #: Stands between two documents in a file.
 SEPARATOR = b",\n"
+#: Containers within each other, as libxml2 has it for XML.
+MAX_DEPTH = 256
 
 
 class Guard:
@@ -47,35 +49,48 @@ def read(file: IO[bytes], max_document_bytes: int) -> Iterator[bytes | tuple[mod
     guard = Guard(file, max_document_bytes)
     before: dict[str, Any] = {}
     after: dict[str, Any] = {}
-    started = False
+    started = inside = False
     builder: ObjectBuilder | None = None
-    target, key = "", ""
+    depth, key = 0, ""
     try:
-        for prefix, event, value in ijson.parse(guard, use_float=True):
+        for event, value in ijson.basic_parse(guard, use_float=True):
+            depth += (event in ("start_map", "start_array")) - (event in ("end_map", "end_array"))
+            if depth > MAX_DEPTH:
+                raise InputError(f"isn't BioC JSON: it is nested more than {MAX_DEPTH} deep")
             if builder is not None:
                 builder.event(event, value)
-                if prefix == target and event in ("end_map", "end_array"):
-                    if target == "documents.item":
+                if depth == (2 if inside else 1) and event in ("end_map", "end_array"):
+                    if inside:
                         yield to_document(builder.value), _dump(builder.value)
                         guard.since_document = 0
                     else:
                         (after if started else before)[key] = builder.value
                     builder = None
-            elif prefix == "":
-                if event == "map_key":
-                    key = value
-                elif event != "start_map" and event != "end_map":
+            elif inside:
+                if event == "start_map":
+                    builder = ObjectBuilder()
+                    builder.event(event, value)
+                elif event == "end_array":
+                    inside = False
+                else:
+                    what = "a list" if event == "start_array" else repr(value)
+                    raise InputError(f"isn't BioC JSON: `documents` holds {what} where a document should be")
+            elif depth == 0 or (depth == 1 and event == "start_array" and not key):
+                if event != "end_map":
                     raise InputError("isn't a BioC JSON collection: its root isn't an object")
-            elif prefix == "documents" and event == "start_array":
-                started = True
+            elif event == "map_key":
+                key = value
+            elif key == "documents" and event == "start_array":
+                if started:
+                    raise InputError("isn't BioC JSON: it has two `documents` lists")
+                started = inside = True
                 yield _dump(before)[:-1] + (b"," if before else b"") + b'"documents":[\n'
             elif event in ("start_map", "start_array"):
-                builder, target = ObjectBuilder(), prefix
-                builder.event(event, value)
-            elif not prefix.startswith("documents"):
+                if depth > 1:
+                    builder = ObjectBuilder()
+                    builder.event(event, value)
+            else:
                 (after if started else before)[key] = value
-            elif prefix == "documents.item":
-                raise InputError(f"isn't BioC JSON: `documents` holds {value!r} where a document should be")
     except ijson.JSONError as error:
         raise InputError(f"isn't well-formed JSON: {error}") from error
     if not started:

@@ -36,7 +36,7 @@ def read_documents(uri: str, options: ReadOptions) -> Iterator[bytes | tuple[mod
             yield from format_of(uri).read(file, options.max_document_bytes)
         except InputError as error:
             raise InputError(error.message, path=uri) from error
-        except (EOFError, OSError, zlib.error, isal_zlib.error) as error:
+        except (EOFError, OSError, zlib.error, isal_zlib.IsalError) as error:
             raise InputError(f"is cut off or damaged: {error}", path=uri) from error
 
 

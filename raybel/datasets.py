@@ -85,7 +85,7 @@ def read_sources(sources: Sequence[Source], options: ReadOptions, num_cpus: floa
         return ray.data.read_datasource(
             BiocDatasource(sources, options),
             override_num_blocks=max(1, len(sources)),
-            ray_remote_args={"num_cpus": num_cpus} if num_cpus is not None else None,
+            num_cpus=num_cpus,
         )
 
 

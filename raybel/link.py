@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -254,8 +254,8 @@ def stream(config: LinkConfig, to_do: list[Shard], fitted: Plan, ontology: str) 
     by_name = {shard.name: shard for shard in to_do}
     sources = [Source(shard.path, shard.name, partial(_done, run, shard)) for shard in to_do]
     chunks = read_sources(sources, config.read_options, fitted.cpus_per_task)
-    with_candidates = chunks.map_batches(
-        CandidateStage,
+    return chunks.map_batches(
+        LinkStage,
         fn_constructor_args=(config, ontology, by_name, session),
         batch_size=1,
         batch_format="pyarrow",
@@ -265,38 +265,10 @@ def stream(config: LinkConfig, to_do: list[Shard], fitted: Plan, ontology: str) 
         max_restarts=config.resources.max_restarts,
         max_task_retries=config.resources.max_restarts,
     )
-    return with_candidates.map_batches(
-        _write,
-        fn_kwargs={"run": run, "by_name": by_name, "ontology": ontology, "threshold": config.threshold},
-        batch_size=1,
-        batch_format="pyarrow",
-        zero_copy_batch=True,
-        num_cpus=fitted.cpus_per_task,
-    )
 
 
 def _done(run: str, shard: Shard) -> frozenset[int]:
     return frozenset(shards.finished_parts(run, shard))
-
-
-class CandidateStage:
-    """Adds candidates to chunks; one per actor, with the model memory-mapped and found surfaces kept."""
-
-    def __init__(self, config: LinkConfig, ontology: str, by_name: dict[str, Shard], session: str) -> None:
-        generator = open_generator(Ontology.open(ontology), config.ngrams_model, config.candidates_lookup)
-        self.name, self.generator = generator.name, Cached(generator, config.top_k)
-        self.run, self.by_name, self.session = config.out_corpus, by_name, session
-
-    def __call__(self, chunk: pa.Table) -> pa.Table:
-        """Return a chunk with its candidates."""
-        shard = self.by_name[chunk["shard"][0].as_py()]
-        where = shard.part(self.run, chunk["chunk"][0].as_py(), SUFFIX)
-        return add_candidates(chunk, self.generator, self.name, Attempts(where, self.session))
-
-
-@lru_cache(maxsize=2)
-def _open_ontology(path: str) -> Ontology:
-    return Ontology.open(path)
 
 
 _COUNTS_SCHEMA = pa.schema(
@@ -310,11 +282,26 @@ _COUNTS_SCHEMA = pa.schema(
 )
 
 
-def _write(chunk: pa.Table, run: str, by_name: dict[str, Shard], ontology: str, threshold: float | None) -> pa.Table:
-    """Write a chunk's part, if it isn't there from an earlier start, and return its counts."""
-    shard = by_name[chunk["shard"][0].as_py()]
-    summary = shards.read_summary(run, shard, chunk["chunk"][0].as_py())
-    if summary is None or summary["error"]:
-        summary = shards.write_part(run, shard, render(chunk, _open_ontology(ontology), threshold))
-    row = {name: [{**summary, "shard": shard.name}[name]] for name in _COUNTS_SCHEMA.names}
-    return pa.table(row, schema=_COUNTS_SCHEMA)
+class LinkStage:
+    """Candidates, then the chunk's part; one per actor, with the model memory-mapped and found surfaces kept.
+
+    Both in one actor: a chunk with its candidates needn't travel once more, and no worker starts for writing alone.
+    """
+
+    def __init__(self, config: LinkConfig, ontology: str, by_name: dict[str, Shard], session: str) -> None:
+        self.ontology = Ontology.open(ontology)
+        generator = open_generator(self.ontology, config.ngrams_model, config.candidates_lookup)
+        self.name, self.generator = generator.name, Cached(generator, config.top_k)
+        self.run, self.by_name, self.session = config.out_corpus, by_name, session
+        self.threshold = config.threshold
+
+    def __call__(self, chunk: pa.Table) -> pa.Table:
+        """Write a chunk's part, if it isn't there from an earlier start, and return its counts."""
+        shard, number = self.by_name[chunk["shard"][0].as_py()], chunk["chunk"][0].as_py()
+        summary = shards.read_summary(self.run, shard, number)
+        if summary is None or summary["error"]:
+            attempts = Attempts(shard.part(self.run, number, SUFFIX), self.session)
+            linked = add_candidates(chunk, self.generator, self.name, attempts)
+            summary = shards.write_part(self.run, shard, render(linked, self.ontology, self.threshold))
+        row = {name: [{**summary, "shard": shard.name}[name]] for name in _COUNTS_SCHEMA.names}
+        return pa.table(row, schema=_COUNTS_SCHEMA)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import sys
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -23,6 +25,7 @@ _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+    "RAY_BACKEND_LOG_LEVEL": "fatal",  # its C++ core writes to our terminal otherwise
     "TOKENIZERS_PARALLELISM": "false",
     "OMP_WAIT_POLICY": "PASSIVE",
     "KMP_BLOCKTIME": "0",
@@ -40,16 +43,31 @@ def started() -> Iterator[None]:
     if os.environ.get("RAY_ADDRESS"):
         ray.init(logging_level=logging.ERROR, log_to_driver=False)
     else:
-        ray.init(
-            include_dashboard=False,
-            logging_level=logging.ERROR,
-            log_to_driver=False,
-            object_store_memory=LOCAL_STORE_BYTES,
-        )
+        with _silent():
+            ray.init(
+                include_dashboard=False,
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+                object_store_memory=LOCAL_STORE_BYTES,
+            )
     try:
         yield
     finally:
         ray.shutdown()
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """Drop what Ray's C++ core writes to the standard error of this process; Python's errors are raised as ever."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 @contextlib.contextmanager
@@ -70,7 +88,10 @@ def data_context() -> Iterator[DataContext]:
     for name, value in settings.items():
         setattr(context, name, value)
     try:
-        yield context
+        with warnings.catch_warnings():
+            # Advice to people who write Ray programs; Ray's version is pinned, and the settings are deliberate.
+            warnings.filterwarnings("ignore", module=r"(ray|raybel)\.")
+            yield context
     finally:
         for name, value in kept.items():
             setattr(context, name, value)

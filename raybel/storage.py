@@ -29,6 +29,8 @@ from pyarrow import fs
 from raybel.errors import ConfigError, InputError, LockedError
 
 COPY_BYTES = 1 << 20
+#: What goes to an object store waits in memory up to here, then on the local disk.
+SPOOL_BYTES = 64 << 20
 #: isal's level 3 of 0..3; its bytes depend on the data alone (no time, no name in the header).
 GZIP_LEVEL = 3
 
@@ -128,7 +130,7 @@ def open_bytes(uri: str) -> Iterator[IO[bytes]]:
         reason = "no such file" if isinstance(error, FileNotFoundError) else f"can't be opened: {error}"
         raise InputError(reason, path=uri) from error
     with raw:
-        buffered = io.BufferedReader(raw, COPY_BYTES)  
+        buffered = io.BufferedReader(raw, COPY_BYTES)
         if buffered.peek(2)[:2] == b"\x1f\x8b":
             yield igzip.IGzipFile(fileobj=buffered)
         else:
@@ -161,10 +163,14 @@ def publish(uri: str, data: bytes | Iterable[bytes]) -> None:
     filesystem, path = resolve(uri)
     try:
         if not isinstance(filesystem, fs.LocalFileSystem):
-            filesystem.create_dir(os.path.dirname(path), recursive=True)
-            with filesystem.open_output_stream(path) as stream:
+            # A stream that is closed early publishes what it got, so the pieces are gathered before it is opened.
+            with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as whole:
                 for piece in pieces:
-                    stream.write(piece)
+                    whole.write(piece)
+                whole.seek(0)
+                filesystem.create_dir(os.path.dirname(path), recursive=True)
+                with filesystem.open_output_stream(path) as stream:
+                    shutil.copyfileobj(whole, stream, COPY_BYTES)
             return
         os.makedirs(os.path.dirname(path), exist_ok=True)
         temporary = f"{path}.{uuid.uuid4().hex[:8]}.tmp"
@@ -197,7 +203,7 @@ def read_json(uri: str) -> Any:
     try:
         with open_bytes(uri) as file:
             return json.load(file)
-    except (ValueError, EOFError, igzip.BadGzipFile, isal_zlib.error) as error:
+    except (ValueError, EOFError, igzip.BadGzipFile, isal_zlib.IsalError) as error:
         raise InputError(f"isn't readable JSON: {error}", path=uri) from error
 
 

@@ -1,0 +1,109 @@
+"""Documents/s of the link job on 2 cores against a plain loop of the same reader, generator and writer, in one run.
+
+    python tests/benchmarks/link_throughput.py [--documents 50000] [--files 20] [--data ../shared/data]
+
+The corpus is NCBI Disease and BC5CDR (train, dev), replicated with distinct ids. Ray's start-up isn't counted. Peak
+resident memory of every process of the job is sampled; runs with a quarter of the files tell whether memory is flat.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from replicate import prepare_models, replicate
+
+from raybel import shards
+from raybel.attempts import SUFFIX, Attempts
+from raybel.candidates.base import Cached
+from raybel.candidates.loading import open_generator
+from raybel.config import LinkConfig
+from raybel.corpus import read_chunks
+from raybel.link import link
+from raybel.linking import add_candidates, render
+from raybel.ontology import Ontology
+
+
+def plain_loop(config: LinkConfig) -> tuple[int, float]:
+    """Link in this process, writing the same run directory; documents and seconds."""
+    ontology = Ontology.open(config.ontology)
+    generator = open_generator(ontology, config.ngrams_model)
+    cached = Cached(generator, config.top_k)
+    documents, begun = 0, time.perf_counter()
+    for shard in shards.find_shards(config.in_corpus, "plain"):
+        number = -1
+        for number, chunk in enumerate(read_chunks(shard.path, shard.name, config.read_options)):
+            attempts = Attempts(shard.part(config.out_corpus, number, SUFFIX), "plain")
+            part = render(add_candidates(chunk, cached, generator.name, attempts), ontology)
+            documents += shards.write_part(config.out_corpus, shard, part)["documents"]
+        shards.assemble(config.out_corpus, shard, number + 1)
+    return documents, time.perf_counter() - begun
+
+
+class Memory(threading.Thread):
+    """Samples the resident memory of this process and all its children: the peak of each kind of process, in MB."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.peak: dict[str, float] = {}
+        self.stopped = threading.Event()
+
+    def run(self) -> None:
+        import psutil
+
+        while not self.stopped.wait(0.2):
+            for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
+                try:
+                    name = "driver" if process.pid == psutil.Process().pid else process.cmdline()[0].split("/")[-1]
+                    size = process.memory_info().rss / 2**20
+                except (psutil.Error, IndexError):
+                    continue
+                self.peak[name] = max(self.peak.get(name, 0), size)
+
+
+def job(config: LinkConfig) -> tuple[int, float, dict[str, float]]:
+    """Run the link job; documents, seconds without Ray's start-up, peak memory per kind of process."""
+    memory = Memory()
+    memory.start()
+    done = link(config)
+    memory.stopped.set()
+    return done.progress.counts["documents"], done.progress.seconds, memory.peak
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--documents", type=int, default=50_000)
+    parser.add_argument("--files", type=int, default=20)
+    parser.add_argument("--data", type=Path, default=Path(__file__).parents[3] / "shared" / "data")
+    parser.add_argument("--repeat", type=int, default=2)
+    args = parser.parse_args()
+    home = Path(tempfile.mkdtemp(prefix="raybel-bench-"))
+    try:
+        ontology, model, sources = prepare_models(args.data, home)
+        replicate(sources, home / "corpus", args.documents, args.files)
+        config = LinkConfig((str(home / "corpus"),), str(home / "run"), ontology, ngrams_model=model)
+        for number in range(args.repeat):
+            documents, seconds = plain_loop(replace(config, out_corpus=str(home / f"plain{number}")))
+            plain = documents / seconds
+            documents, seconds, peak = job(replace(config, out_corpus=str(home / f"run{number}")))
+            largest = ", ".join(f"{name} {size:.0f} MB" for name, size in sorted(peak.items(), key=lambda p: -p[1])[:4])
+            print(f"plain loop {plain:.0f} documents/s, job {documents / seconds:.0f}, ratio", end=" ")
+            print(f"{documents / seconds / plain:.2f}; {documents} documents; peak: {largest}", flush=True)
+        quarter = sorted(str(path) for path in (home / "corpus").iterdir())[: args.files // 4]
+        _, _, peak = job(replace(config, in_corpus=tuple(quarter), out_corpus=str(home / "quarter")))
+        largest = ", ".join(f"{name} {size:.0f} MB" for name, size in sorted(peak.items(), key=lambda p: -p[1])[:4])
+        print(f"{len(quarter)} files: peak {largest}")
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

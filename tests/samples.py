@@ -1,0 +1,116 @@
+"""Hand-made documents for the tests, and short ways to read them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import escape, quoteattr
+
+import pyarrow as pa
+
+from raybel import corpus, linking
+from raybel.bioc import ReadOptions
+from raybel.candidates.base import Cached
+from raybel.ontology import Concept, Ontology
+
+HEAD = "<source>hand-made</source><date>2026</date><key>k</key>"
+
+
+def annotation(text: str, *places: tuple[int, int], name: str = "T1", **infons: str) -> str:
+    """An annotation as XML; without places it has no location."""
+    pairs = "".join(f"<infon key={quoteattr(key)}>{escape(value)}</infon>" for key, value in infons.items())
+    spots = "".join(f'<location offset="{offset}" length="{length}"/>' for offset, length in places)
+    return f'<annotation id="{name}">{pairs}{spots}<text>{escape(text)}</text></annotation>'
+
+
+def passage(text: str, *annotations: str, offset: int = 0) -> str:
+    return f"<passage><offset>{offset}</offset><text>{escape(text)}</text>{''.join(annotations)}</passage>"
+
+
+def document(name: str, *passages: str) -> str:
+    return f"<document><id>{name}</id>{''.join(passages)}</document>"
+
+
+def collection(*documents: str, head: str = HEAD) -> str:
+    return f'<?xml version="1.0" encoding="UTF-8"?><collection>{head}{"".join(documents)}</collection>'
+
+
+def simple(name: str, text: str = "Anemia and asthma.", mention: str = "Anemia") -> str:
+    """A document of one passage with one mention."""
+    place = (text.index(mention), len(mention))
+    return document(name, passage(text, annotation(mention, place, type="Disease", concept_id="D1")))
+
+
+def json_document(name: str, text: str = "Anemia and asthma.", *annotations: dict[str, Any]) -> dict[str, Any]:
+    return {"id": name, "passages": [{"offset": 0, "text": text, "annotations": list(annotations)}]}
+
+
+def json_annotation(text: str, *places: tuple[int, int], **infons: str) -> dict[str, Any]:
+    spots = [{"offset": offset, "length": length} for offset, length in places]
+    return {"id": "T1", "infons": infons, "text": text, "locations": spots}
+
+
+def put(path: Path, content: str | bytes | Any) -> str:
+    """Write text, bytes or a JSON value (gzipped where the name says so); return the path."""
+    data = content if isinstance(content, bytes | str) else json.dumps(content)
+    data = data.encode() if isinstance(data, str) else data
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" and data[:2] != b"\x1f\x8b" else data)
+    return str(path)
+
+
+def chunks(path: str, **options: Any) -> list[pa.Table]:
+    return list(corpus.read_chunks(path, Path(path).name, ReadOptions(**options)))
+
+
+def rows(path: str, **options: Any) -> list[dict[str, Any]]:
+    """The documents of all chunks."""
+    return [row for chunk in chunks(path, **options) for row in chunk["docs"][0].as_py()]
+
+
+def failure(path: str, **options: Any) -> tuple[str | None, list[str]]:
+    """The error of a file's last chunk, and the ids of the documents that could be read."""
+    read = chunks(path, **options)
+    assert [chunk["last"][0].as_py() for chunk in read] == [False] * (len(read) - 1) + [True]
+    assert not any(chunk["error"][0].as_py() for chunk in read[:-1])
+    return read[-1]["error"][0].as_py(), [row["doc_id"] for chunk in read for row in chunk["docs"][0].as_py()]
+
+
+class Fixed:
+    """A generator with two candidates for every surface but the empty one and `unknown`."""
+
+    name, fingerprint, ontology_fingerprint = "fixed", "f", "o"
+
+    def __init__(self) -> None:
+        self.calls: list[list[str]] = []
+
+    def search(self, surfaces: Any, top_k: int) -> list[Any]:
+        import numpy as np
+
+        from raybel.candidates.base import CANDIDATE_DTYPE, NOTHING
+
+        self.calls.append(list(surfaces))
+        both = np.array([(1, 0.75, 4), (0, 0.5, -1)], CANDIDATE_DTYPE)[:top_k]
+        if "poison" in surfaces:
+            raise ValueError("poisoned")
+        return [NOTHING if one in ("", "unknown") else both for one in surfaces]
+
+
+def two_concepts() -> Ontology:
+    return Ontology.from_concepts([Concept("D1", "Anemia"), Concept("a|b=c", "Asthma & co <x>")])
+
+
+def parts(path: str, threshold: float | None = None, **options: Any) -> list[linking.Part]:
+    """A file linked by `Fixed`, a part for each chunk."""
+    ontology, generator = two_concepts(), Cached(Fixed(), 10)
+    return [
+        linking.render(linking.add_candidates(chunk, generator, "fixed"), ontology, threshold)
+        for chunk in chunks(path, **options)
+    ]
+
+
+def linked(path: str, threshold: float | None = None, **options: Any) -> bytes:
+    """The bytes of a file linked by `Fixed`, decompressed."""
+    return gzip.decompress(b"".join(part.data for part in parts(path, threshold, **options)))

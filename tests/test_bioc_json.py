@@ -1,0 +1,130 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from samples import chunks, failure, json_annotation, json_document, linked, put, rows
+
+GOOD = json_document("good", "Anemia.", json_annotation("Anemia", (0, 6), type="Disease", concept_id="D1"))
+TEXT = json.dumps({"source": "s", "documents": [GOOD]})
+
+
+
+BAD = [
+    ("text", "hello", "isn't well-formed JSON", False),
+    ("empty", b"", "isn't well-formed JSON", False),
+    ("list", [GOOD], "root isn't an object", False),
+    ("string", '"documents"', "root isn't an object", False),
+    ("without", {"a": 1}, "no `documents` list", False),
+    ("object", {"documents": {"a": GOOD}}, "no `documents` list", False),
+    ("null", {"documents": None}, "no `documents` list", False),
+    ("cut", json.dumps({"documents": [GOOD, GOOD]})[:-60], "isn't well-formed JSON", True),
+    ("trailing", TEXT + "garbage", "isn't well-formed JSON", True),
+    ("strings", {"documents": [GOOD, "x"]}, "'x' where a document should be", True),
+    ("lists", {"documents": [GOOD, [GOOD]]}, "a list where a document should be", True),
+    ("twice", TEXT[:-1] + ', "documents": []}', "two `documents` lists", True),
+    ("latin", '{"documents":[{"id":"é"}]}'.encode("latin-1"), "isn't well-formed JSON", False),
+    ("utf16", TEXT.encode("utf-16"), "isn't well-formed JSON", False),
+    ("infinite", TEXT[:-1] + ', "x": 1e999}', "isn't well-formed JSON", True),
+    ("deep", f'{TEXT[:-2]}, {{"id": "bad", "x": {"[" * 5000}{"]" * 5000}}}]}}', "nested more than 256", True),
+    ("bomb", f'{TEXT[:-2]}, {{"id": "bad", "x": {"[" * 300_000}', "nested more than 256", True),
+    ("before", '{"x": ' + "[" * 300_000, "nested more than 256", False),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "reason", "good"), BAD, ids=[each[0] for each in BAD])
+@pytest.mark.parametrize("suffix", [".json", ".json.gz"])
+def test_a_bad_file_ends_with_an_error_and_keeps_what_came_before(tmp_path, name, content, reason, good, suffix):
+    path = put(tmp_path / (name + suffix), content)
+    error, ids = failure(path)
+    assert str(error).startswith(path)
+    assert reason in str(error)
+    assert ids == (["good"] if good else [])
+
+
+def test_a_document_above_the_limit_ends_its_file(tmp_path):
+    big = json_document("big", "long " * 60_000)
+    error, _ = failure(put(tmp_path / "a.json", {"documents": [big]}), max_document_bytes=200_000)
+    assert "--max-document-mb" in str(error)
+
+
+def test_keys_before_and_after_the_documents_survive(tmp_path):
+    value = {"source": "s", "i": {"a": [1, {"b": None}]}, "documents": [GOOD], "date": "d", "later": [1.5, True]}
+    path = put(tmp_path / "a.json", value)
+    out = json.loads(linked(path))
+    assert list(out) == list(value)
+    for key in ("source", "i", "date", "later"):
+        assert out[key] == value[key]
+
+
+@pytest.mark.parametrize("value", [{"documents": []}, {"documents": [], "x": 1}, {"x": 1, "documents": []}])
+def test_no_documents(tmp_path, value):
+    path = put(tmp_path / "a.json", value)
+    assert len(chunks(path)) == 1
+    assert json.loads(linked(path)) == value
+
+
+def test_links_are_added_and_old_ones_replaced(tmp_path):
+    found = json_annotation("Anemia", (0, 6), link_id="old", all_links="old=1", concept_id="D1", k="v")
+    bare = {"id": "T2", "text": "asthma", "locations": [{"offset": 11, "length": 6}], "note": {"kept": True}}
+    value = json_document("1", "Anemia and asthma.", found, bare)
+    value["relations"] = [{"id": "R", "nodes": []}]
+    path = put(tmp_path / "a.json", {"documents": [value]})
+    out = json.loads(linked(path))["documents"][0]
+    first, second = out["passages"][0]["annotations"]
+    assert first["infons"] == {
+        "concept_id": "D1",
+        "k": "v",
+        "link_id": "a|b=c",
+        "link_name": "Asthma & co <x>",
+        "link_score": "0.7500",
+        "all_links": "a%7Cb%3Dc=0.7500|D1=0.5000",
+    }
+    assert second["infons"]["link_id"] == "a|b=c"
+    assert second["note"] == {"kept": True}
+    assert out["relations"] == value["relations"]
+    assert linked(put(tmp_path / "b.json", linked(path))) == linked(path)
+
+
+def test_parts_of_another_type_are_taken_as_absent(tmp_path):
+    value = {
+        "id": 7,
+        "infons": [1],
+        "passages": [
+            3,
+            {"offset": "x", "text": "Anemia", "annotations": [None, json_annotation("Anemia", (0, 6))], "infons": None},
+            {"offset": True, "text": None, "annotations": {"a": 1}, "sentences": "s"},
+        ],
+    }
+    (row,) = rows(put(tmp_path / "a.json", {"documents": [value]}))
+    assert (row["doc_id"], row["error"], len(row["passages"])) == ("7", None, 2)
+    assert [mention["text"] for mention in row["mentions"]] == ["Anemia"]
+
+
+@pytest.mark.parametrize("place", [{"offset": -1, "length": 6}, {"offset": 0}, {"length": 6}, {}, "0:6"])
+def test_an_annotation_without_a_whole_location_is_an_error(tmp_path, place):
+    found = {**json_annotation("Anemia"), "locations": [place]}
+    (row,) = rows(put(tmp_path / "a.json", {"documents": [json_document("1", "Anemia", found)]}))
+    assert "has no location" in row["error"]
+
+
+def test_lone_surrogates_and_control_characters_do_not_stop_the_file(tmp_path):
+    text = '{"documents": [{"id": "\\ud800", "passages": [{"offset": 0, "text": "\\ud800 \\u0000\\u0001"}]}]}'
+    (row,) = rows(put(tmp_path / "a.json", text))
+    assert row["error"] is None
+    assert len(row["passages"][0]["text"]) == 4
+
+
+SCALARS = st.none() | st.booleans() | st.integers(-(10**6), 10**6) | st.text(st.characters(codec="utf-8"), max_size=5)
+VALUES = st.recursive(SCALARS, lambda each: st.lists(each, max_size=3) | st.dictionaries(st.text(max_size=3), each))
+NAMES = st.sampled_from(["id", "passages", "offset", "text", "annotations", "infons", "locations", "sentences", "x"])
+
+
+@given(st.lists(st.dictionaries(NAMES, VALUES, max_size=5), max_size=4), st.dictionaries(st.text(max_size=3), VALUES))
+def test_any_json_documents_are_read_and_written(tmp_path, documents, others):
+    path = put(tmp_path / "a.json", json.dumps({"documents": documents, **others}, ensure_ascii=True))
+    error, ids = failure(path)
+    assert error is None
+    assert len(ids) == len(documents)
+    if "documents" not in others:
+        assert len(json.loads(linked(path))["documents"]) == len(documents)
