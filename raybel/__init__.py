@@ -1,0 +1,58 @@
+"""raybel links biomedical text to ontologies, as one batch job on Ray.
+
+The functions and configurations that the command line uses:
+
+    import raybel as rb
+
+    rb.read_bioc("corpus/")               # a Ray Dataset of chunks of documents
+    rb.read_mentions("corpus/")           # a Ray Dataset of mentions
+    rb.prepare_ncbi_disease(rb.NcbiDiseaseConfig(...))
+    rb.train_ngrams(rb.TrainNgramsConfig(...))
+    rb.link(rb.LinkConfig(...))
+    rb.make_lookup(rb.LookupConfig(...))
+    rb.evaluate(rb.EvaluateConfig(...))
+
+A name is imported when it is first used, so that `import raybel` needs no Ray.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_HOMES = {
+    "LinkConfig": "config",
+    "Resources": "config",
+    "ReadOptions": "bioc",
+    "Concept": "ontology",
+    "Ontology": "ontology",
+    "NgramParameters": "candidates.vectorizer",
+    "NgramGenerator": "candidates.ngrams",
+    "LookupGenerator": "candidates.lookup",
+    "NcbiDiseaseConfig": "prepare.ncbi_disease",
+    "prepare_ncbi_disease": "prepare.ncbi_disease",
+    "Bc5cdrConfig": "prepare.bc5cdr",
+    "prepare_bc5cdr": "prepare.bc5cdr",
+    "Outputs": "prepare.outputs",
+    "TrainNgramsConfig": "train",
+    "train_ngrams": "train",
+    "EvaluateConfig": "evaluation",
+    "evaluate": "evaluation",
+    "LinkResult": "link_job",
+    "link": "link_job",
+    "LookupConfig": "lookup",
+    "make_lookup": "lookup",
+    "read_bioc": "datasets",
+    "read_mentions": "datasets",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its module."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'raybel' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"raybel.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value

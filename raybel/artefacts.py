@@ -44,21 +44,30 @@ def save(directory: str, kind: str, version: int, parameters: dict[str, Any], fi
         parameters: JSON values.
         files: Content by name.
     """
+    unseal(directory)
+    written = {name: write_file(directory, name, data) for name, data in files.items()}
+    return seal(directory, kind, version, parameters, written)
+
+
+def unseal(directory: str) -> None:
+    """Make a directory's content invalid, before it is written anew."""
     storage.delete(storage.join(directory, CONFIG))
-    digest = hashlib.sha256(repr((kind, version, sorted(parameters.items()))).encode())
-    for name, data in sorted(files.items()):
-        digest.update(name.encode())
-        digest.update(hashlib.sha256(data).digest())
-        storage.publish(storage.join(directory, name), data)
-    fingerprint = digest.hexdigest()[:32]
-    sizes = {name: len(data) for name, data in files.items()}
-    config = {
-        "kind": kind,
-        "version": version,
-        "fingerprint": fingerprint,
-        "parameters": parameters,
-        "files": sizes,
-    }
+
+
+def write_file(directory: str, name: str, data: bytes) -> tuple[int, str]:
+    """Write one file of an artefact; return its size and SHA-256, which `seal` takes."""
+    storage.publish(storage.join(directory, name), data)
+    return len(data), hashlib.sha256(data).hexdigest()
+
+
+def seal(
+    directory: str, kind: str, version: int, parameters: dict[str, Any], written: dict[str, tuple[int, str]]
+) -> str:
+    """Write `config.json`, which makes the directory valid; return the artefact's fingerprint."""
+    content = repr((kind, version, sorted(parameters.items()), sorted(written.items())))
+    fingerprint = hashlib.sha256(content.encode()).hexdigest()[:32]
+    sizes = {name: size for name, (size, _) in written.items()}
+    config = {"kind": kind, "version": version, "fingerprint": fingerprint, "parameters": parameters, "files": sizes}
     storage.publish_json(storage.join(directory, CONFIG), config)
     return fingerprint
 
@@ -72,10 +81,10 @@ def describe(directory: str, kind: str, version: int) -> dict[str, Any]:
     """
     where = storage.join(directory, CONFIG)
     if storage.identity(where) is None:
-        raise InputError(
-            f"holds no {kind} model (no {CONFIG}); was its training interrupted?", path=directory
-        )
+        raise InputError(f"holds no {kind} model (no {CONFIG}); was its training interrupted?", path=directory)
     config: dict[str, Any] = storage.read_json(where)
+    if not isinstance(config, dict):
+        raise InputError(f"{CONFIG} isn't a model's: expected an object", path=directory)
     if config.get("kind") != kind:
         raise MismatchError(f"{directory} holds a {config.get('kind')!r} model, not a {kind!r} one")
     if config.get("version") != version:
@@ -83,6 +92,8 @@ def describe(directory: str, kind: str, version: int) -> dict[str, Any]:
             f"{directory} is in version {config.get('version')} of the {kind} format, this raybel reads {version}: "
             "train it again"
         )
+    if not {"files", "fingerprint", "parameters"} <= config.keys():
+        raise InputError(f"{CONFIG} is incomplete: train the model again", path=directory)
     for name, size in config["files"].items():
         found = storage.identity(storage.join(directory, name))
         if found is None or found.size != size:

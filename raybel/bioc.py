@@ -74,7 +74,7 @@ def format_gold(concept_ids: Iterable[str]) -> str:
 
 
 def mentions_in(document: model.BioCDocument) -> Iterator[tuple[int, Any]]:
-    """Yield (passage index, annotation) in document order: each passage's own, then its sentences', then the document's.
+    """Yield (passage index, annotation) in document order: each passage's, then its sentences', then the document's.
 
     This order numbers a document's mentions, and both formats' writers follow it.
     """
@@ -158,9 +158,7 @@ def locate(annotation: Any, passage: Any, doc_id: str) -> Span:
             document=doc_id,
             offset=start + base,
         )
-    raise DocumentError(
-        f"{name} says {stated!r}, the text there is {there!r}", document=doc_id, offset=start + base
-    )
+    raise DocumentError(f"{name} says {stated!r}, the text there is {there!r}", document=doc_id, offset=start + base)
 
 
 def _repairs(body: str, base: int, start: int, end: int, stated: str) -> Iterator[tuple[int, int]]:
@@ -198,9 +196,7 @@ def to_row(document: model.BioCDocument, source: bytes, options: ReadOptions) ->
             passage.text = passage_text(passage)
             if not -1 <= passage.offset <= LAST_OFFSET - len(passage.text):
                 raise DocumentError(f"a passage has the offset {passage.offset}", document=row.doc_id)
-        known = (
-            document_abbreviations(p.text for p in document.passages) if options.expand_abbreviations else {}
-        )
+        known = document_abbreviations(p.text for p in document.passages) if options.expand_abbreviations else {}
         row.passages = [_passage(passage, options) for passage in document.passages]
         for ordinal, (index, annotation) in enumerate(mentions_in(document)):
             if index < 0:
@@ -271,9 +267,7 @@ def chunk_table(rows: list[Row], **columns: Any) -> pa.Table:
         fields=list(DOCUMENT),
     )
     arrays = [
-        _lists(documents, [len(rows)])
-        if name == "docs"
-        else pa.array([columns.get(name)], CHUNK.field(name).type)
+        _lists(documents, [len(rows)]) if name == "docs" else pa.array([columns.get(name)], CHUNK.field(name).type)
         for name in CHUNK.names
     ]
     return pa.Table.from_arrays(arrays, schema=CHUNK)

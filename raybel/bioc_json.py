@@ -32,9 +32,7 @@ class Guard:
         data = self.file.read(size)
         self.since_document += len(data)
         if self.since_document > self.limit:
-            raise InputError(
-                f"a document is larger than {self.limit >> 20} MiB (--max-document-mb sets the limit)"
-            )
+            raise InputError(f"a document is larger than {self.limit >> 20} MiB (--max-document-mb sets the limit)")
         return data
 
 
@@ -110,9 +108,7 @@ def _dicts(value: Any, name: str) -> list[dict[str, Any]]:
 def _infons(value: dict[str, Any]) -> dict[str, str]:
     infons = value.get("infons")
     pairs = infons.items() if isinstance(infons, dict) else ()
-    return {
-        key: item if isinstance(item, str) else json.dumps(item) for key, item in pairs if item is not None
-    }
+    return {key: item if isinstance(item, str) else json.dumps(item) for key, item in pairs if item is not None}
 
 
 def to_document(value: dict[str, Any]) -> model.BioCDocument:

@@ -53,9 +53,7 @@ class Guard:
             self.wide = data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:4]
         self.since_document += fresh
         if self.since_document > self.limit:
-            raise InputError(
-                f"a document is larger than {self.limit >> 20} MiB (--max-document-mb sets the limit)"
-            )
+            raise InputError(f"a document is larger than {self.limit >> 20} MiB (--max-document-mb sets the limit)")
         if self.wide:
             return data
         # A reference may be cut by the end of this read: its beginning waits for the next one.

@@ -1,4 +1,4 @@
-"""Configurations: frozen dataclasses, read from flags over a file over defaults, and what of them decides the output."""
+"""Configurations: frozen dataclasses, read from flags over a file over defaults; what of them decides the output."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
+from isal import isal_zlib
 
 from raybel import storage
 from raybel.bioc import ReadOptions
@@ -30,8 +31,8 @@ T = TypeVar("T")
 class Resources:
     """What a job takes of the cluster.
 
-    By default an actor and a task each take half a CPU, so that there are as many of either as there are CPUs: whichever
-    stage is behind gets the cores.
+    By default an actor and a task each take half a CPU, so that there are as many of either as there are CPUs:
+    whichever stage is behind gets the cores.
 
     Args:
         actors: Actors that hold the generator; None for one per CPU of the cluster.
@@ -128,7 +129,7 @@ def read_file(path: str) -> dict[str, Any]:
     with storage.open_bytes(path) as file:
         try:
             value = yaml.safe_load(file.read())
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, EOFError, OSError, ValueError, isal_zlib.error) as error:
             raise InputError(f"isn't readable YAML or JSON: {error}", path=path) from error
     if not isinstance(value, dict):
         raise InputError("must hold a mapping of option names to values", path=path)

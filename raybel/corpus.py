@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Iterator
 from types import ModuleType
 
 import bioc as model
 import pyarrow as pa
-from isal import isal_zlib
 
 from raybel import bioc_json, bioc_xml, storage
 from raybel.bioc import ReadOptions, Row, chunk_table, to_row
@@ -36,13 +34,11 @@ def read_documents(uri: str, options: ReadOptions) -> Iterator[bytes | tuple[mod
             yield from format_of(uri).read(file, options.max_document_bytes)
         except InputError as error:
             raise InputError(error.message, path=uri) from error
-        except (EOFError, OSError, zlib.error, isal_zlib.IsalError) as error:
+        except storage.DAMAGED as error:
             raise InputError(f"is cut off or damaged: {error}", path=uri) from error
 
 
-def read_chunks(
-    uri: str, shard: str, options: ReadOptions, done: frozenset[int] = frozenset()
-) -> Iterator[pa.Table]:
+def read_chunks(uri: str, shard: str, options: ReadOptions, done: frozenset[int] = frozenset()) -> Iterator[pa.Table]:
     """Yield a file's chunks in order, each a table of one row of `schemas.CHUNK`; the last one says that it is.
 
     A file that can't be read to its end yields what could be read and a last chunk with `error`; nothing is raised.

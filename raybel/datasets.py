@@ -33,9 +33,11 @@ class Source:
 class BiocDatasource(Datasource):
     """Reads each file in a task of its own, as a stream: memory for one chunk."""
 
-    def __init__(self, sources: Sequence[Source], options: ReadOptions) -> None:
+    def __init__(
+        self, sources: Sequence[Source], options: ReadOptions, read: Callable[..., Iterator[pa.Table]] | None = None
+    ) -> None:
         super().__init__()
-        self.sources, self.options = list(sources), options
+        self.sources, self.options, self.read = list(sources), options, read or _read
 
     def estimate_inmemory_data_size(self) -> int | None:
         """Unknown before reading."""
@@ -47,9 +49,9 @@ class BiocDatasource(Datasource):
         """Return one task per file, whatever the parallelism that Ray would like."""
         return [
             ReadTask(
-                partial(_read, source, self.options),
+                partial(self.read, source, self.options),
                 BlockMetadata(num_rows=None, size_bytes=None, input_files=(source.path,), exec_stats=None),
-                schema=CHUNK,
+                schema=CHUNK if self.read is _read else None,
             )
             for source in self.sources
         ]
@@ -59,9 +61,7 @@ def _read(source: Source, options: ReadOptions) -> Iterator[pa.Table]:
     return read_chunks(source.path, source.shard, options, source.done())
 
 
-def read_bioc(
-    paths: str | Iterable[str], options: ReadOptions | None = None, num_cpus: float | None = None
-) -> Dataset:
+def read_bioc(paths: str | Iterable[str], options: ReadOptions | None = None, num_cpus: float | None = None) -> Dataset:
     """Read BioC files (XML or JSON, plain or gzipped) as a Dataset of chunks.
 
     A document that can't be linked has an `error`; a file that can't be read to its end has one in its last chunk.

@@ -78,9 +78,7 @@ class Ontology:
                     path=path,
                 )
             seen[concept.concept_id] = row
-            distinct = dict.fromkeys(
-                name.strip() for name in (concept.name, *concept.aliases) if name.strip()
-            )
+            distinct = dict.fromkeys(name.strip() for name in (concept.name, *concept.aliases) if name.strip())
             name, *aliases = distinct or [""]
             values = (concept.concept_id, name, aliases, concept.definition, concept.types, concept.alt_ids)
             for column, value in zip(columns.values(), values, strict=True):
@@ -103,18 +101,14 @@ class Ontology:
         local = str(storage.localise(uri))
         try:
             table = (
-                pq.read_table(local)
-                if uri.endswith(".parquet")
-                else pa.ipc.open_file(pa.memory_map(local)).read_all()
+                pq.read_table(local) if uri.endswith(".parquet") else pa.ipc.open_file(pa.memory_map(local)).read_all()
             )
         except (pa.ArrowInvalid, OSError) as error:
             raise InputError(f"isn't a readable {uri.rsplit('.', 1)[1]} file: {error}", path=uri) from error
         known = (table.schema.metadata or {}).get(_FINGERPRINT)
         table = check(table, ONTOLOGY, uri)
         if known is None and len(pc.unique(table["concept_id"])) < table.num_rows:
-            return cls.from_concepts(
-                (Concept(**row) for row in table.to_pylist()), uri
-            )  # names the id that repeats
+            return cls.from_concepts((Concept(**row) for row in table.to_pylist()), uri)  # names the id that repeats
         return cls(table, known.decode() if known else None, uri)
 
     def save(self, uri: str) -> None:
@@ -175,7 +169,7 @@ class Ontology:
         return rows[order], [strings[i] for i in order.tolist()]
 
     def stats(self) -> dict[str, int]:
-        """Return counts: concepts, names (with aliases), ambiguous names, definitions, types, alternative ids, unnamed."""
+        """Return counts by what is counted, in the order in which they are shown."""
         rows, strings = self.names()
         concepts_of: dict[str, set[int]] = {}
         for row, name in zip(rows.tolist(), strings, strict=True):
@@ -185,10 +179,7 @@ class Ontology:
             "names and aliases": len(strings),
             "distinct, lower-cased": len(concepts_of),
             "shared by several concepts": sum(len(each) > 1 for each in concepts_of.values()),
-            "concepts with a definition": pc.sum(
-                pc.greater(pc.utf8_length(self.table["definition"]), 0)
-            ).as_py()
-            or 0,
+            "concepts with a definition": pc.sum(pc.greater(pc.utf8_length(self.table["definition"]), 0)).as_py() or 0,
             "types": len(pc.unique(pc.list_flatten(self.table["types"]))),
             "alternative ids": len(pc.list_flatten(self.table["alt_ids"])),
             "concepts without a name": pc.sum(pc.equal(self.table["name"], "")).as_py() or 0,

@@ -12,14 +12,18 @@ from dataclasses import dataclass, replace
 
 import ray
 from ray.data import DataContext
+from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from raybel.config import Resources
-from raybel.errors import ConfigError
+from raybel.errors import ConfigError, RaybelError
 
 #: Bytes of a local object store: chunks are about 1 MB, and back-pressure keeps few of them.
 LOCAL_STORE_BYTES = 512 << 20
 #: A job that makes no progress for this long fails in place of waiting for ever.
 NO_PROGRESS_SECONDS = 300
+
+#: Ray stops a worker that is idle for a second; each of ours takes two seconds of CPU to start and import again.
+_LOCAL_SYSTEM = {"idle_worker_killing_time_threshold_ms": 60_000, "num_workers_soft_limit": 8}
 
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -49,6 +53,7 @@ def started() -> Iterator[None]:
                 logging_level=logging.ERROR,
                 log_to_driver=False,
                 object_store_memory=LOCAL_STORE_BYTES,
+                _system_config=_LOCAL_SYSTEM,
             )
     try:
         yield
@@ -68,6 +73,22 @@ def _silent() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
+
+
+@contextlib.contextmanager
+def told() -> Iterator[None]:
+    """Turn Ray's errors into sentences."""
+    try:
+        yield
+    except RayTaskError as error:
+        cause = error.cause if isinstance(error.cause, Exception) else error
+        if isinstance(cause, RaybelError):
+            raise cause from error
+        raise RaybelError(f"a worker failed: {type(cause).__name__}: {cause}") from error
+    except RayActorError as error:
+        raise RaybelError(f"workers died more often than --max-restarts allows: {error}") from error
+    except RayError as error:
+        raise RaybelError(f"Ray gave up: {error}") from error
 
 
 @contextlib.contextmanager

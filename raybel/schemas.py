@@ -139,9 +139,7 @@ def check(table: pa.Table, schema: pa.Schema, what: str) -> pa.Table:
     """
     missing = [name for name in schema.names if name not in table.column_names]
     if missing:
-        raise MismatchError(
-            f"{what} lacks the columns {', '.join(missing)}; it has {', '.join(table.column_names)}"
-        )
+        raise MismatchError(f"{what} lacks the columns {', '.join(missing)}; it has {', '.join(table.column_names)}")
     try:
         return table.select(schema.names).cast(schema)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:

@@ -24,7 +24,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from raybel import storage
+from raybel import artefacts, storage
 from raybel.config import differences, fingerprint
 from raybel.corpus import SUFFIXES
 from raybel.errors import ConfigError, InputError
@@ -133,7 +133,7 @@ def write_part(run: str, shard: Shard, part: Part) -> dict[str, Any]:
     """Write a chunk's files, the summary last, and return the summary."""
     number = part.summary["chunk"]
     storage.publish(shard.part(run, number, ".gz"), part.data)
-    storage.publish(shard.part(run, number, ".parquet"), storage.parquet_bytes(part.mentions))
+    storage.publish(shard.part(run, number, ".arrow"), artefacts.arrow_bytes(part.mentions))
     summary = {**part.summary, "quarantine": part.quarantine, "rows": part.documents}
     storage.publish(shard.part(run, number, ".json"), json.dumps(summary, ensure_ascii=False).encode())
     return part.summary
@@ -183,7 +183,7 @@ def _joined_mentions(run: str, shard: Shard, summaries: list[dict[str, Any]]) ->
     sink = io.BytesIO()
     writer, first = None, 0
     for chunk, summary in enumerate(summaries):
-        table = pq.read_table(io.BytesIO(storage.read_bytes(shard.part(run, chunk, ".parquet"))))
+        table = pa.ipc.open_file(storage.read_bytes(shard.part(run, chunk, ".arrow"))).read_all()
         place = table.schema.get_field_index("document")
         moved = pa.array(table["document"].to_numpy() + first, pa.int32())
         table = table.set_column(place, table.schema.field("document"), moved)

@@ -14,21 +14,23 @@ import json
 import os
 import shutil
 import tempfile
-import time
 import uuid
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from isal import igzip, isal_zlib
 from pyarrow import fs
 
-from raybel.errors import ConfigError, InputError, LockedError
+from raybel.errors import ConfigError, InputError
 
 COPY_BYTES = 1 << 20
+#: What reading a damaged or truncated gzip file raises.
+DAMAGED: tuple[type[Exception], ...] = (EOFError, OSError, zlib.error, cast("type[Exception]", isal_zlib.error))
 #: What goes to an object store waits in memory up to here, then on the local disk.
 SPOOL_BYTES = 64 << 20
 #: isal's level 3 of 0..3; its bytes depend on the data alone (no time, no name in the header).
@@ -203,7 +205,7 @@ def read_json(uri: str) -> Any:
     try:
         with open_bytes(uri) as file:
             return json.load(file)
-    except (ValueError, EOFError, igzip.BadGzipFile, isal_zlib.IsalError) as error:
+    except (ValueError, *DAMAGED) as error:
         raise InputError(f"isn't readable JSON: {error}", path=uri) from error
 
 
@@ -258,60 +260,3 @@ def localise(uri: str) -> Path:
         with contextlib.suppress(OSError):  # another actor of this machine was first
             staging.rename(target)
     return target if inside != [""] else target / os.path.basename(resolve(uri)[1])
-
-
-#: Age in seconds after which an object store's lock, which nobody renews any more, counts as abandoned.
-LEASE_SECONDS = 60.0
-
-
-@contextlib.contextmanager
-def lock(directory: str) -> Iterator[Any]:
-    """Hold a run directory for one job; yields a function that renews the hold (call it every few seconds).
-
-    Locally the kernel frees the lock when the process dies, however it dies. On an object store it is a lease, which
-    counts as abandoned when it wasn't renewed for a minute.
-
-    Raises:
-        LockedError: Another job holds it.
-    """
-    uri = join(directory, ".lock")
-    owner = {"host": os.uname().nodename, "pid": os.getpid(), "id": uuid.uuid4().hex}
-    if is_local(directory):
-        import fcntl
-
-        path = resolve(uri)[1]
-        try:
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            file = open(path, "a+")  # noqa: SIM115  # open until the job's end
-        except OSError as error:
-            raise ConfigError(f"{directory}: can't be written: {error.strerror or error}") from error
-        with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.seek(0)
-                raise LockedError(f"{directory}: another job works on it ({file.read().strip()})") from None
-            file.truncate(0)
-            file.write(json.dumps(owner))
-            file.flush()
-            yield lambda: None
-        return
-    if exists(uri):
-        held = read_json(uri)
-        if time.time() - held["time"] < LEASE_SECONDS:
-            raise LockedError(
-                f"{directory}: another job works on it (host {held['host']}, pid {held['pid']})"
-            )
-    renewed = 0.0
-
-    def renew() -> None:
-        nonlocal renewed
-        if time.time() - renewed > LEASE_SECONDS / 6:
-            renewed = time.time()
-            publish_json(uri, {**owner, "time": renewed})
-
-    renew()
-    try:
-        yield renew
-    finally:
-        delete(uri)

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from raybel import bioc, corpus, predictions
 from raybel.cli.evaluate import evaluate as command
 from raybel.errors import ConfigError, InputError, MismatchError, RaybelError
-from raybel.evaluate import EvaluateConfig, evaluate
+from raybel.evaluation import EvaluateConfig, evaluate
 from raybel.ontology import Concept, Ontology
 
 TEXT = "Cystic fibrosis (CF) and gout and CF with flu or a cold, a cough, an ache."

@@ -8,7 +8,7 @@ import raybel
 
 HOME = Path(raybel.__file__).parent
 LAYERS = (
-    ("schemas", "errors", "text", "abbreviations", "storage", "report"),
+    ("schemas", "errors", "text", "abbreviations", "storage", "locks", "report"),
     ("ontology", "bioc", "bioc_xml", "bioc_json", "corpus", "config", "artefacts", "attempts"),
     ("prepare", "candidates", "linking", "shards", "metrics", "policy", "predictions"),
     ("runtime", "datasets", "index", "train", "tune", "link", "lookup", "evaluate"),

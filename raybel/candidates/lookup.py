@@ -115,7 +115,9 @@ class LookupGenerator:
         found = []
         for surface, rows in value.items():
             if not isinstance(rows, list) or not all(isinstance(row, int) for row in rows):
-                raise InputError(f"{surface!r} has {str(rows)[:60]} where a list of concept indices should be", path=uri)
+                raise InputError(
+                    f"{surface!r} has {str(rows)[:60]} where a list of concept indices should be", path=uri
+                )
             if any(not 0 <= row < len(ontology) for row in rows):
                 raise MismatchError(
                     f"{uri}: {surface!r} refers to concept {max(rows)}, but {ontology.path} has {len(ontology)}: "

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -107,8 +108,7 @@ class NgramGenerator:
         # What was fitted is rebuilt from what is saved, so that a fresh and a loaded model score to the same bits.
         vectorizer = NgramVectorizer.from_table(parameters, vectorizer.to_table())
         blocks = [
-            vectorizer.transform(strings[start : start + block]).T.tocsr()
-            for start in range(0, len(strings), block)
+            vectorizer.transform(strings[start : start + block]).T.tocsr() for start in range(0, len(strings), block)
         ]
         return cls(
             vectorizer,
@@ -126,12 +126,8 @@ class NgramGenerator:
             "aliases.arrow": artefacts.arrow_bytes(self.aliases),
             "first_pair.npy": artefacts.array_bytes(self.first_pair),
             "concept_frequency.npy": artefacts.array_bytes(self.concept_frequency),
-            "block_widths.npy": artefacts.array_bytes(
-                np.array([block.shape[1] for block in self.blocks], np.int64)
-            ),
-            "indptr.npy": artefacts.array_bytes(
-                np.stack([block.indptr.astype(np.int32) for block in self.blocks])
-            ),
+            "block_widths.npy": artefacts.array_bytes(np.array([block.shape[1] for block in self.blocks], np.int64)),
+            "indptr.npy": artefacts.array_bytes(np.stack([block.indptr.astype(np.int32) for block in self.blocks])),
             "indices.npy": artefacts.array_bytes(
                 np.concatenate([block.indices.astype(np.int32) for block in self.blocks])
             ),
@@ -203,14 +199,10 @@ class NgramGenerator:
         within = np.arange(len(row)) - np.repeat(np.cumsum(pairs) - pairs, pairs)
         pair = np.repeat(self.first_pair[string], pairs) + within
         concept = self._concept[pair]
-        order = np.lexsort(
-            (pair, concept, -self.concept_frequency[concept], -self._frequency[pair], -score, row)
-        )
+        order = np.lexsort((pair, concept, -self.concept_frequency[concept], -self._frequency[pair], -score, row))
         row, concept, score, pair = row[order], concept[order], score[order], pair[order]
         # A concept counts once, with its best alias: its first row for this query.
-        _, first = np.unique(
-            row.astype(np.int64) * (len(self.concept_frequency) + 1) + concept, return_index=True
-        )
+        _, first = np.unique(row.astype(np.int64) * (len(self.concept_frequency) + 1) + concept, return_index=True)
         first.sort()
         row, concept, score, pair = row[first], concept[first], score[first], pair[first]
         decided = np.bincount(row[score > last[row]], minlength=queries.shape[0]) >= top_k
@@ -218,7 +210,7 @@ class NgramGenerator:
         starts = np.searchsorted(row, np.arange(queries.shape[0] + 1))
         best = np.empty(len(row), CANDIDATE_DTYPE)
         best["concept"], best["score"], best["alias"] = concept, score, pair
-        found = [best[a : min(b, a + top_k)].copy() for a, b in zip(starts[:-1], starts[1:], strict=True)]
+        found = [best[a : min(b, a + top_k)].copy() for a, b in pairwise(starts)]
         deeper = np.flatnonzero(~(decided | exhausted))
         if len(deeper):
             for index, result in zip(deeper, self._search(queries[deeper], top_k, depth * 4), strict=True):
@@ -230,8 +222,7 @@ class NgramGenerator:
         if not queries.nnz:
             return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32)
         parts = [
-            sp_matmul_topn(queries, block, top_n=depth, sort=True, n_threads=self.threads)
-            for block in self.blocks
+            sp_matmul_topn(queries, block, top_n=depth, sort=True, n_threads=self.threads) for block in self.blocks
         ]
         best = parts[0] if len(parts) == 1 else zip_sp_matmul_topn(depth, parts)
         row = np.repeat(np.arange(queries.shape[0]), np.diff(best.indptr))

@@ -71,9 +71,7 @@ class NgramParameters:
                 low, high = values["ngram_range"]
                 values["ngram_range"] = (int(low), int(high))
             except (TypeError, ValueError) as error:
-                raise ConfigError(
-                    f"ngram_range must be two numbers, not {values['ngram_range']!r}"
-                ) from error
+                raise ConfigError(f"ngram_range must be two numbers, not {values['ngram_range']!r}") from error
         return cls(**values)
 
 
@@ -122,9 +120,7 @@ class NgramVectorizer:
             for part, side in zip(self.parts, sides, strict=True):
                 part.fit(side)
         except ValueError as error:
-            raise ConfigError(
-                f"no n-grams to learn from {len(texts)} names with {asdict(self.parameters)}"
-            ) from error
+            raise ConfigError(f"no n-grams to learn from {len(texts)} names with {asdict(self.parameters)}") from error
         return self
 
     def transform(self, texts: Sequence[str]) -> sp.csr_matrix:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
@@ -13,7 +12,6 @@ from typing import Any
 import pyarrow as pa
 import ray
 from ray.data import ActorPoolStrategy, Dataset
-from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from raybel import shards, storage
 from raybel.attempts import SUFFIX, Attempts
@@ -21,10 +19,11 @@ from raybel.candidates.base import Cached
 from raybel.candidates.loading import open_generator
 from raybel.config import OUTPUT_FORMAT, LinkConfig, git_hash, results, versions
 from raybel.datasets import Source, read_sources
-from raybel.errors import BadFractionError, RaybelError
+from raybel.errors import BadFractionError
 from raybel.linking import add_candidates, render
+from raybel.locks import lock
 from raybel.ontology import Ontology
-from raybel.runtime import Plan, data_context, plan, started
+from raybel.runtime import Plan, data_context, plan, started, told
 from raybel.shards import COUNTS, Shard
 from raybel.storage import join
 
@@ -46,10 +45,11 @@ class Progress:
     bytes_total: int = 0
     bytes_done: float = 0
     started: float = field(default_factory=time.time)
+    first_chunk: float | None = None
 
     @property
     def seconds(self) -> float:
-        """Since the first chunk could be worked on."""
+        """Since Ray was there; actors start and load the model in it."""
         return max(time.time() - self.started, 1e-9)
 
     @property
@@ -104,7 +104,7 @@ def link(config: LinkConfig, watch: Callable[[Progress], None] | None = None) ->
     }
     run_fingerprint = shards.fingerprint(identity)
     every = shards.find_shards(config.in_corpus, run_fingerprint)
-    with storage.lock(config.out_corpus) as renew:
+    with lock(config.out_corpus) as renew:
         manifest = {"config": asdict(config), "versions": versions(), "git": git_hash()}
         shards.prepare_run(config.out_corpus, identity, manifest, config.overwrite)
         states = {shard.name: shards.state(config.out_corpus, shard) for shard in every}
@@ -151,7 +151,7 @@ class _Job:
 
     def go(self, ontology: str) -> None:
         """Run the stream until every shard to do is published or set aside."""
-        with _told(), started(), data_context():
+        with told(), started(), data_context():
             fitted = plan(self.config.resources, ray.cluster_resources())
             self.progress.started = time.time()
             dataset = stream(self.config, list(self.to_do.values()), fitted, ontology)
@@ -172,6 +172,7 @@ class _Job:
             return  # a retried task's second row for the same part
         self.chunks[shard.name].add(row["chunk"])
         self.progress.chunks += 1
+        self.progress.first_chunk = self.progress.first_chunk or self.progress.seconds
         for name in COUNTS:
             self.progress.counts[name] += row[name]
         if row["error"]:
@@ -230,22 +231,6 @@ class _Job:
         result = LinkResult(self.run, metrics, self.progress, self.failed, repeated, top)
         self._check_fraction(1)
         return result
-
-
-@contextlib.contextmanager
-def _told() -> Iterator[None]:
-    """Turn Ray's errors into sentences."""
-    try:
-        yield
-    except RayTaskError as error:
-        cause = error.cause if isinstance(error.cause, Exception) else error
-        if isinstance(cause, RaybelError):
-            raise cause from error
-        raise RaybelError(f"a worker failed: {type(cause).__name__}: {cause}") from error
-    except RayActorError as error:
-        raise RaybelError(f"workers died more often than --max-restarts allows: {error}") from error
-    except RayError as error:
-        raise RaybelError(f"Ray gave up: {error}") from error
 
 
 def stream(config: LinkConfig, to_do: list[Shard], fitted: Plan, ontology: str) -> Dataset:

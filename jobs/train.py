@@ -1,0 +1,16 @@
+"""`raybel train` as a Ray job: train a candidate generator.
+
+    ray job submit --address http://HEAD:8265 --working-dir jobs -- python train.py \\
+        ngrams --train-corpus s3://BUCKET/data/train.bioc.xml.gz \\
+        --ontology s3://BUCKET/data/ontology.arrow --output-dir s3://BUCKET/models/ngrams
+
+It runs on the head node alone; as a job, it needs no data on the machine that submits it.
+Options, messages and errors are the command's own.
+"""
+
+import sys
+
+from raybel.cli import main
+
+if __name__ == "__main__":
+    main(["train", *sys.argv[1:]], prog_name="raybel")

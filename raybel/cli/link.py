@@ -1,0 +1,158 @@
+"""`raybel link` and `raybel status`."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import fields
+from typing import Any
+
+import click
+
+from raybel import report
+from raybel.cli.common import CONTEXT, INCOMPLETE
+from raybel.config import LinkConfig, Resources, read_file
+from raybel.errors import ConfigError
+
+_TOP = {item.name for item in fields(LinkConfig)} - {"resources"}
+_RESOURCES = {item.name for item in fields(Resources)}
+
+
+@click.command(context_settings=CONTEXT)
+@click.option("--in-corpus", multiple=True, metavar="PATH", help="BioC files, a directory or a glob. Repeatable.")
+@click.argument("more", nargs=-1, metavar="[PATH]...")
+@click.option("--out-corpus", metavar="DIR", help="The run directory; the same command again resumes a killed run.")
+@click.option("--ontology", metavar="FILE", help="The ontology that the generator was made from.")
+@click.option("--ngrams-model", metavar="DIR", help="Candidates from an n-gram generator.")
+@click.option("--candidates-lookup", metavar="PATH", help="Candidates from a stored lookup (directory or .json.gz).")
+@click.option("--top-k", type=int, help="Candidates of a mention.  [default: 10]")
+@click.option("--threshold", type=float, help="Leave out candidates with a lower score.")
+@click.option("--config", "config_file", metavar="FILE", help="Options by name (YAML or JSON); flags come first.")
+@click.option("--metric-file", metavar="FILE", help="Copy the metrics table here (Parquet).")
+@click.option("--expand-abbreviations/--no-expand-abbreviations", default=None, help="[default: expand]")
+@click.option("--chunk-documents", type=int, help="Documents in a chunk, the unit of retry.  [default: 250]")
+@click.option("--max-document-mb", type=int, help="A larger document makes its file unreadable.  [default: 256]")
+@click.option("--max-bad-fraction", type=float, help="Fail above this share of bad documents.  [default: 0.01]")
+@click.option("--overwrite", is_flag=True, default=None, help="Delete a run of another configuration first.")
+@click.option("--actors", type=int, help="Actors that hold the generator.  [default: one per CPU]")
+@click.option("--cpus-per-actor", type=float, help="Logical CPUs of an actor.  [default: 0.5]")
+@click.option("--cpus-per-task", type=float, help="Logical CPUs of a reading task.  [default: 0.5]")
+@click.option("--max-restarts", type=int, help="Restarts of an actor before the job fails.  [default: 10]")
+def link(config_file: str | None, more: tuple[str, ...], **flags: Any) -> None:
+    """Link every mention of a corpus to an ontology.
+
+    Writes DIR/shards (BioC with links, one file per input file), DIR/mentions and DIR/documents (Parquet),
+    DIR/quarantine (what couldn't be linked, and why), DIR/metrics.parquet and DIR/manifest.json.
+
+    Exit status: 0 all done; 1 failed; 2 wrong usage; 3 done, but some input files couldn't be read.
+
+    \b
+    Examples:
+      raybel link --in-corpus data/val.bioc.xml.gz --ontology data/ontology.arrow \\
+          --ngrams-model models/ngrams --out-corpus runs/val
+      raybel link --in-corpus 'pubmed/*.xml.gz' --config link.yaml --out-corpus s3://bucket/runs/pubmed
+    """
+    flags["in_corpus"] = (*flags["in_corpus"], *more) or None
+    config = _config(flags, read_file(config_file) if config_file else {})
+    from raybel import link_job as job  # Ray takes a second to import
+    from raybel.cli.progress import Line
+
+    shown = Line()
+    try:
+        done = job.link(config, shown)
+    except KeyboardInterrupt:
+        shown.close()
+        report.err.print("stopped; the same command goes on from here", style="yellow")
+        sys.exit(130)
+    finally:
+        shown.close()
+    _summary(done)
+    if done.failed:
+        sys.exit(INCOMPLETE)
+
+
+def _config(flags: dict[str, Any], held: dict[str, Any]) -> LinkConfig:
+    """Flags over file over defaults."""
+    unknown = sorted(set(held) - _TOP - _RESOURCES)
+    if unknown:
+        raise ConfigError(f"--config has unknown options: {', '.join(unknown)}")
+    chosen = {**held, **{name: value for name, value in flags.items() if value is not None}}
+    missing = [name for name in ("in_corpus", "out_corpus", "ontology") if not chosen.get(name)]
+    if missing:
+        raise click.UsageError("missing " + ", ".join(f"--{name.replace('_', '-')}" for name in missing))
+    if isinstance(chosen["in_corpus"], str):
+        chosen["in_corpus"] = [chosen["in_corpus"]]
+    chosen["in_corpus"] = tuple(chosen["in_corpus"])
+    resources = Resources(**{name: chosen.pop(name) for name in _RESOURCES & set(chosen)})
+    try:
+        return LinkConfig(**chosen, resources=resources)
+    except TypeError as error:
+        raise ConfigError(f"an option has a value of the wrong type: {error}") from error
+
+
+def _summary(done: Any) -> None:
+    from raybel.shards import COUNTS
+
+    metrics, progress = done.metrics, done.progress
+    totals = {name: sum(metrics[name].to_pylist()) for name in COUNTS}
+    rows: list[tuple[str, object]] = [("shards", metrics.num_rows)]
+    if progress.shards_before:
+        rows.append(("  of them from earlier starts", progress.shards_before))
+    rows += [("documents", totals["documents"]), ("mentions", totals["mentions"]), ("  linked", totals["linked"])]
+    rows += [("  without candidates", totals["without_candidates"]), ("  spans repaired", totals["repairs"])]
+    rows.append(("documents in quarantine", totals["quarantined"]))
+    if progress.chunks:
+        speed = progress.counts["documents"] / progress.seconds
+        rows.append(("time", report.duration(progress.seconds)))
+        rows.append(("documents/s", f"{speed:,.0f}"))
+    notes = [f"quarantine: {reason}" for reason in done.top_errors]
+    count, examples = done.repeated
+    if count:
+        notes.append(f"{count:,} documents share their id with another one, such as {', '.join(examples[:3])}")
+    report.table(f"linked to {done.run}", ["", "count"], rows, notes)
+    for reason in done.failed.values():
+        report.err.print(f"not read: {reason}", style="red", markup=False, soft_wrap=True)
+    if done.failed:
+        report.err.print(
+            f"{len(done.failed)} input files couldn't be read and have no shard; mend them and run the same command",
+            style="red",
+        )
+
+
+@click.command(context_settings=CONTEXT)
+@click.argument("run")
+def status(run: str) -> None:
+    """Say how far a run is, from any shell that sees its directory.
+
+    \b
+    Example:
+      raybel status runs/val
+    """
+    import time
+
+    from raybel import shards, storage
+    from raybel.locks import held
+
+    manifest = shards.read_manifest(run)
+    plan = storage.read_json(storage.join(run, "logs", "plan.json"))
+    finished = {name.removesuffix(".json") for name in storage.names(storage.join(run, "state"))}
+    done = sum(shard["name"] in finished for shard in plan)
+    where = storage.join(run, "logs", "progress.json")
+    progress = storage.read_json(where) if storage.exists(where) else None
+    rows: list[tuple[str, object]] = [("state", _state(held(run), done, len(plan), progress))]
+    rows.append(("shards", f"{done:,} of {len(plan):,}"))
+    if progress:
+        rows.append(("documents (this start)", progress["counts"]["documents"]))
+        rows.append(("documents/s", f"{progress['counts']['documents'] / progress['seconds']:,.0f}"))
+        rows.append(("documents in quarantine", progress["counts"]["quarantined"]))
+        rows.append(("last news", f"{report.duration(time.time() - progress['time'])} ago"))
+    report.table(run, ["", ""], rows, [f"fingerprint {manifest['fingerprint']}"])
+
+
+def _state(held: bool, done: int, total: int, progress: dict[str, Any] | None) -> str:
+    if held:
+        return "running"
+    if done == total:
+        return "finished"
+    if progress and progress["finished"]:
+        return f"finished, but {total - done} input files couldn't be read"
+    return "stopped; run the same command to go on"

@@ -1,0 +1,69 @@
+"""`raybel lookup`: candidates for a corpus's distinct surfaces, found once."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from raybel import report
+from raybel.cli.common import CONTEXT, INCOMPLETE
+from raybel.config import Resources
+
+
+@click.command(context_settings=CONTEXT)
+@click.option(
+    "--in-corpus",
+    "--train-corpus",
+    "--val-corpus",
+    "in_corpus",
+    multiple=True,
+    required=True,
+    metavar="PATH",
+    help="BioC files, a directory or a glob. Repeatable.",
+)
+@click.option(
+    "--output", "--output-file", "output", required=True, metavar="PATH", help="A directory, or a published .json.gz."
+)
+@click.option("--ontology", required=True, metavar="FILE", help="The ontology that the generator was made from.")
+@click.option("--ngrams-model", required=True, metavar="DIR", help="Candidates from an n-gram generator.")
+@click.option("--top-k", type=click.IntRange(1), default=10, help="Candidates of a surface.")
+@click.option(
+    "--expand-abbreviations/--no-expand-abbreviations", default=True, help="As the link job that will use it."
+)
+@click.option("--ranges", type=click.IntRange(1), default=32, help="Files of the lookup.")
+@click.option("--actors", type=int, help="Actors that hold the generator.  [default: one per CPU]")
+def lookup(
+    in_corpus: tuple[str, ...],
+    output: str,
+    ontology: str,
+    ngrams_model: str,
+    top_k: int,
+    expand_abbreviations: bool,
+    ranges: int,
+    actors: int | None,
+) -> None:
+    """Find candidates for the distinct surfaces of a corpus, for `link --candidates-lookup`.
+
+    \b
+    Example:
+      raybel lookup --in-corpus 'pubmed/*.xml.gz' --ontology data/ontology.arrow \\
+          --ngrams-model models/ngrams --output lookups/pubmed
+    """
+    from raybel.lookup import LookupConfig, make_lookup
+
+    resources = Resources(actors=actors)
+    done = make_lookup(
+        LookupConfig(in_corpus, output, ontology, ngrams_model, top_k, expand_abbreviations, ranges, resources)
+    )
+    rows: list[tuple[str, object]] = [
+        ("mentions", done.mentions),
+        ("distinct surfaces", done.surfaces),
+        ("  with candidates", done.found),
+        ("documents that couldn't be read", done.bad_documents),
+    ]
+    report.table(f"lookup {output}", ["", "count"], rows)
+    for reason in done.failed.values():
+        report.err.print(f"not read: {reason}", style="red", markup=False, soft_wrap=True)
+    if done.failed:
+        sys.exit(INCOMPLETE)

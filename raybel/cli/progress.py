@@ -1,0 +1,59 @@
+"""One line that says how far a job is: rewritten on a terminal, now and then a line of its own elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from raybel import report
+from raybel.link_job import Progress
+
+#: Seconds between two lines where there is no terminal.
+LINE_EVERY = 15.0
+
+
+def line(progress: Progress) -> str:
+    """Return progress as one line: shards, documents, rates, time left."""
+    seconds, counts = progress.seconds, progress.counts
+    parts = [
+        f"shards {progress.shards_before + progress.shards_done}/{progress.shards_total}",
+        f"{counts['documents']:,} documents ({counts['documents'] / seconds:,.0f}/s)",
+        f"{counts['mentions']:,} mentions ({counts['mentions'] / seconds:,.0f}/s)",
+    ]
+    if counts["quarantined"]:
+        parts.append(f"{counts['quarantined']:,} in quarantine")
+    if progress.shards_failed:
+        parts.append(f"{progress.shards_failed} unreadable")
+    left = progress.seconds_left
+    parts.append(f"{report.duration(left)} left" if left is not None else "time left unknown")
+    return "link: " + ", ".join(parts)
+
+
+class Line:
+    """Shows a job's progress; `close` leaves the terminal clean."""
+
+    def __init__(self) -> None:
+        self.terminal = sys.stderr.isatty()
+        self.shown = 0.0
+        self.width = 0
+
+    def __call__(self, progress: Progress) -> None:
+        """Show where the job is, if it's time to."""
+        now = time.time()
+        if now - self.shown < (0.2 if self.terminal else LINE_EVERY):
+            return
+        self.shown = now
+        text = line(progress)
+        if self.terminal:
+            text = text[: report.err.width - 1]
+            sys.stderr.write("\r" + text.ljust(self.width))
+            sys.stderr.flush()
+            self.width = len(text)
+        else:
+            report.err.print(text, markup=False, soft_wrap=True)
+
+    def close(self) -> None:
+        """Clear the line."""
+        if self.terminal and self.width:
+            sys.stderr.write("\r" + " " * self.width + "\r")
+            sys.stderr.flush()

@@ -1,0 +1,162 @@
+import shutil
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from raybel.candidates import ngrams
+from raybel.candidates.loading import open_generator
+from raybel.candidates.ngrams import NgramGenerator
+from raybel.candidates.vectorizer import SIDES, NgramParameters
+from raybel.errors import ConfigError, InputError, MismatchError
+from raybel.ontology import Concept, Ontology
+from raybel.text import surface
+
+PARAMETERS = NgramParameters(ngram_range=(1, 2))
+NAMES = st.text("ab ", min_size=1, max_size=5)
+
+
+@st.composite
+def settings_of_a_search(draw):
+    concepts = draw(st.lists(st.lists(NAMES, min_size=1, max_size=4), min_size=1, max_size=8))
+    made = [Concept(str(i), names[0], names[1:]) for i, names in enumerate(concepts)]
+    made[0].aliases.append("ba")
+    training = draw(st.lists(st.tuples(NAMES.map(surface).filter(bool), st.integers(0, len(made) - 1)), max_size=8))
+    return Ontology.from_concepts(made), training
+
+
+def reference(generator, ontology, training, query, top_k):
+    """All cosines, added up in the order of the query's n-grams; then the rule as it is stated."""
+    row = generator.vectorizer.transform([query])
+    counts = Counter(training)
+    of_concept = Counter(concept for _, concept in training)
+    rows, names = ontology.names()
+    pairs = {(surface(name), concept) for name, concept in zip(names, rows.tolist(), strict=True)} | set(counts)
+    best = {}
+    for number, (alias, concept) in enumerate(sorted(pair for pair in pairs if pair[0])):
+        vector = generator.vectorizer.transform([alias]).toarray()[0]
+        score = np.float32(0)
+        for feature, weight in zip(row.indices, row.data, strict=True):
+            score = np.float32(score + np.float32(weight * vector[feature]))
+        if score > 0:
+            key = (-score, -counts[alias, concept], -of_concept[concept], concept, number)
+            best[concept] = min(best.get(concept, key), key)
+    return [(concept, -score, number) for score, _, _, concept, number in sorted(best.values())[:top_k]]
+
+
+@given(
+    settings_of_a_search(), st.lists(NAMES, min_size=1, max_size=4), st.integers(1, 12), st.integers(1, 7),
+    st.sampled_from([1, 2]), st.integers(1, 8),
+)  # fmt: skip
+@settings(max_examples=100)
+def test_every_search_is_the_exact_one(made, queries, block, top_k, threads, depth):
+    ontology, training = made
+    generator = NgramGenerator.build(ontology, PARAMETERS, training, block)
+    generator.threads = threads
+    queries = [surface(query) for query in queries]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ngrams, "DEPTH", depth)
+        patch.setattr(ngrams, "BATCH", 2)
+        found = generator.search(queries, top_k)
+    for query, each in zip(queries, found, strict=True):
+        assert each.tolist() == reference(generator, ontology, training, query, top_k)
+        assert each["alias"].tolist() == [i for i in each["alias"] if generator.aliases["concept"][int(i)].as_py() >= 0]
+
+
+@given(settings_of_a_search(), st.lists(NAMES, min_size=1, max_size=6), st.integers(1, 5))
+@settings(max_examples=40)
+def test_blocks_threads_and_batches_change_nothing(made, queries, block):
+    ontology, training = made
+    one, two = (NgramGenerator.build(ontology, PARAMETERS, training, size) for size in (block, 1000))
+    two.threads = 2
+    found = [each.tolist() for each in one.search(queries, 3)]
+    assert [each.tolist() for each in two.search(queries, 3)] == found
+    assert [one.search([query], 3)[0].tolist() for query in queries] == found
+
+
+SMALL = Ontology.from_concepts(
+    [Concept("D1", "Anemia", ["low blood"]), Concept("D2", "Asthma", ["low blood"]), Concept("D3", "")]
+)
+
+
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("block", [1, 100])
+def test_a_saved_model_finds_the_same_bits(tmp_path, side, block):
+    parameters = NgramParameters(ngram_range=(2, 3), char_side=side, char_count=6)
+    made = NgramGenerator.build(SMALL, parameters, [("wheeze", 1)], block)
+    made.save(str(tmp_path), {"note": "x"})
+    read = open_generator(SMALL, ngrams_model=str(tmp_path), threads=2)
+    assert (read.fingerprint, read.ontology_fingerprint) == (made.fingerprint, SMALL.fingerprint)
+    queries = ["anemia", "asthmatic", "low blood", "wheezes", "", "zzz"]
+    found = [each.tolist() for each in read.search(queries, 5)]
+    assert found == [each.tolist() for each in made.search(queries, 5)]
+    assert found[0][0][:2] == (0, pytest.approx(1, abs=1e-6))
+    assert found[4] == found[5] == []
+    assert read.search([], 5) == []
+    first = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    NgramGenerator.build(SMALL, parameters, [("wheeze", 1)], block).save(str(tmp_path), {"note": "x"})
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == first
+
+
+def test_ties_go_by_frequency_of_the_pair_of_the_concept_and_by_index():
+    def order(*training):
+        made = NgramGenerator.build(SMALL, PARAMETERS, training)
+        return made.search(["low blood"], 2)[0]["concept"].tolist()
+
+    assert order() == [0, 1]
+    assert order(("asthma", 1)) == [1, 0]
+    assert order(("asthma", 1), ("asthma", 1), ("low blood", 0)) == [0, 1]
+
+
+def test_training_mentions_become_aliases_only_if_the_parameters_say_so():
+    for added in (True, False):
+        parameters = NgramParameters(ngram_range=(3, 3), add_training_data_to_ontology=added)
+        found = NgramGenerator.build(SMALL, parameters, [("wheeze", 1)]).search(["wheeze"], 3)[0]
+        assert found["concept"].tolist() == ([1] if added else [])
+
+
+@pytest.mark.parametrize("concepts", [[], [Concept("1", "")]])
+def test_an_ontology_without_names(concepts):
+    with pytest.raises(ConfigError, match="has no names"):
+        NgramGenerator.build(Ontology.from_concepts(concepts), PARAMETERS)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    where = tmp_path_factory.mktemp("model") / "m"
+    NgramGenerator.build(SMALL, PARAMETERS).save(str(where))
+    return where
+
+
+FILES = ["vocabulary.arrow", "aliases.arrow", "first_pair.npy", "weights.npy", "indptr.npy", "indices.npy"]
+
+
+@pytest.mark.parametrize("name", [*FILES, "config.json"])
+@pytest.mark.parametrize("cut", [None, 20])
+def test_a_damaged_model(tmp_path, model, name, cut):
+    where = tmp_path / "m"
+    shutil.copytree(model, where)
+    data = (where / name).read_bytes()
+    (where / name).unlink()
+    if cut:
+        (where / name).write_bytes(data[:cut])
+    with pytest.raises(InputError, match=str(where)):
+        open_generator(SMALL, ngrams_model=str(where))
+
+
+@pytest.mark.parametrize(("old", "new"), [('"ngrams"', '"dense"'), ('"version": 1', '"version": 99')])
+def test_a_model_of_another_kind_or_version(tmp_path, model, old, new):
+    where = tmp_path / "m"
+    shutil.copytree(model, where)
+    text = (where / "config.json").read_text()
+    (where / "config.json").write_text(text.replace(f'"kind": {old}', f'"kind": {new}').replace(old, new))
+    with pytest.raises(MismatchError, match=str(where)):
+        open_generator(SMALL, ngrams_model=str(where))
+
+
+def test_a_model_of_another_ontology(model):
+    other = Ontology.from_concepts([Concept("D1", "Anaemia")])
+    with pytest.raises(MismatchError, match="made from another ontology"):
+        open_generator(other, ngrams_model=str(model))

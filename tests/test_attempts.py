@@ -1,0 +1,37 @@
+import pytest
+
+from raybel.attempts import Attempts
+from raybel.errors import InputError
+
+
+def test_a_chunk_that_failed_twice_is_taken_document_by_document(tmp_path):
+    path = str(tmp_path / "a.attempts")
+    for careful in (False, False, True, True):
+        attempts = Attempts(path, "now")
+        assert attempts.careful is careful
+        if not careful:
+            attempts.begin()
+    assert not Attempts(path, "later").careful
+
+
+def test_a_document_that_was_entered_and_not_left_is_a_killer(tmp_path):
+    path = str(tmp_path / "a.attempts")
+    first = Attempts(path, "now")
+    first.enter(3)
+    first.leave()
+    first.enter(5)
+    second = Attempts(path, "now")
+    assert second.killers == {5}
+    second.enter(7)
+    third = Attempts(path, "now")
+    assert third.killers == {5, 7}
+    third.enter(8)
+    third.leave()
+    assert Attempts(path, "now").killers == {5, 7}
+    assert Attempts(path, "later").killers == set()
+
+
+def test_a_file_that_is_damaged(tmp_path):
+    (tmp_path / "a").write_text("{")
+    with pytest.raises(InputError):
+        Attempts(str(tmp_path / "a"), "now")

@@ -1,0 +1,67 @@
+import gzip
+
+import pytest
+
+from raybel import config
+from raybel.config import LinkConfig
+from raybel.errors import ConfigError, InputError
+
+BASE = {"in_corpus": ("a.xml",), "out_corpus": "run", "ontology": "o.arrow", "ngrams_model": "m"}
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"in_corpus": ()}, "no input"),
+        ({"ngrams_model": None}, "one generator"),
+        ({"candidates_lookup": "l"}, "one generator"),
+        ({"top_k": 0}, "top_k must be at least 1, not 0"),
+        ({"chunk_documents": 0}, "chunk_documents"),
+        ({"max_document_mb": 0}, "max_document_mb"),
+        ({"max_bad_fraction": -0.1}, "max_bad_fraction"),
+        ({"max_bad_fraction": 1.1}, "max_bad_fraction"),
+    ],
+)
+def test_a_configuration_that_cannot_be(change, reason):
+    with pytest.raises(ConfigError, match=reason):
+        LinkConfig(**{**BASE, **change})
+
+
+def test_results_are_what_decides_the_output():
+    one, two = LinkConfig(**BASE), LinkConfig(**{**BASE, "out_corpus": "other", "overwrite": True})
+    assert config.results(one) == config.results(two)
+    assert "top_k" in config.results(one)
+    assert not {"out_corpus", "overwrite", "resources", "max_bad_fraction"} & set(config.results(one))
+    options = LinkConfig(**BASE, max_document_mb=2, chunk_documents=7).read_options
+    assert (options.max_document_bytes, options.chunk_documents) == (2 << 20, 7)
+
+
+def test_fingerprints_and_differences():
+    assert config.fingerprint({"a": 1, "b": [2]}) == config.fingerprint({"b": [2], "a": 1})
+    assert config.fingerprint({"a": 1}) != config.fingerprint({"a": "1"})
+    assert config.differences({"a": 1, "b": 2}, {"a": 1, "b": 3, "c": 4}) == [
+        "b: 2 there, 3 now",
+        "c: None there, 4 now",
+    ]
+
+
+@pytest.mark.parametrize("text", ["top-k: 5\nin-corpus: [a]\n", '{"top-k": 5, "in_corpus": ["a"]}'])
+def test_a_file_is_yaml_or_json(tmp_path, text):
+    (tmp_path / "c").write_text(text)
+    assert config.read_file(str(tmp_path / "c")) == {"top_k": 5, "in_corpus": ["a"]}
+
+
+@pytest.mark.parametrize(
+    "data", [b"a: [", b"- a", b"", b"x", b"\xff\xfe\xff", b"!!python/object:os.system {}", gzip.compress(b"a: 1")[:-5], b"\x1f\x8bxxxx"]
+)
+def test_a_file_that_is_neither(tmp_path, data):
+    (tmp_path / "c").write_bytes(data)
+    with pytest.raises(InputError, match=str(tmp_path)):
+        config.read_file(str(tmp_path / "c"))
+    with pytest.raises(InputError, match="no such file"):
+        config.read_file(str(tmp_path / "none"))
+
+
+def test_versions_are_known():
+    assert {"raybel", "ray", "python"} <= set(config.versions())
+    assert config.git_hash() is None or len(config.git_hash()) == 40
