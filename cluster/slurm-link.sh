@@ -25,8 +25,10 @@ set -euo pipefail
 
 source "${RAYBEL_VENV:-CHANGE-ME/venv}/bin/activate"
 port=${RAY_PORT:-6379}
-head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
-address=${HEAD_IP:-$(hostname --all-ip-addresses | cut -d ' ' -f 1)}  # of this node, the allocation's first
+mapfile -t nodes < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
+head=${nodes[0]}  # where this script runs
+read -r ip _ < <(hostname --all-ip-addresses)
+address=${HEAD_IP:-$ip}
 # Where the temporary directory is long, Ray's socket names get too long.
 start=(--num-cpus="$SLURM_CPUS_PER_TASK" --temp-dir="/tmp/ray-$SLURM_JOB_ID" --disable-usage-stats --block)
 step=(srun --ntasks-per-node=1 --cpus-per-task="$SLURM_CPUS_PER_TASK" --kill-on-bad-exit=0)

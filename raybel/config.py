@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from isal import isal_zlib
 
 from raybel import storage
 from raybel.bioc import ReadOptions
@@ -23,6 +22,7 @@ from raybel.errors import ConfigError, InputError
 #: Raised when a change of raybel's code changes the bytes of a run.
 OUTPUT_FORMAT = 1
 _RESULT = {"result": True}
+_NOT_YAML: tuple[type[Exception], ...] = (yaml.YAMLError, ValueError, *storage.DAMAGED)
 
 T = TypeVar("T")
 
@@ -129,7 +129,7 @@ def read_file(path: str) -> dict[str, Any]:
     with storage.open_bytes(path) as file:
         try:
             value = yaml.safe_load(file.read())
-        except (yaml.YAMLError, EOFError, OSError, ValueError, isal_zlib.error) as error:
+        except _NOT_YAML as error:
             raise InputError(f"isn't readable YAML or JSON: {error}", path=path) from error
     if not isinstance(value, dict):
         raise InputError("must hold a mapping of option names to values", path=path)

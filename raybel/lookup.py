@@ -1,8 +1,8 @@
 """The lookup job: a corpus's distinct surfaces, each searched once, into a table that `link` looks candidates up in.
 
 Most first-stage work on a large corpus is repetition (94 to 99 % over all of PubMed, extrapolated). Each file's
-distinct surfaces are shuffled by the range of their hash; each range is searched by an actor and written as one sorted Arrow
-file, so that the bytes don't depend on the number of files' readers or actors.
+distinct surfaces are shuffled by the range of their hash; each range is searched by an actor and written as one
+sorted Arrow file, so that the bytes don't depend on the number of files' readers or actors.
 """
 
 from __future__ import annotations

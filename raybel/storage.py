@@ -31,6 +31,7 @@ from raybel.errors import ConfigError, InputError
 COPY_BYTES = 1 << 20
 #: What reading a damaged or truncated gzip file raises.
 DAMAGED: tuple[type[Exception], ...] = (EOFError, OSError, zlib.error, cast("type[Exception]", isal_zlib.error))
+_NOT_JSON: tuple[type[Exception], ...] = (ValueError, *DAMAGED)
 #: What goes to an object store waits in memory up to here, then on the local disk.
 SPOOL_BYTES = 64 << 20
 #: isal's level 3 of 0..3; its bytes depend on the data alone (no time, no name in the header).
@@ -205,7 +206,7 @@ def read_json(uri: str) -> Any:
     try:
         with open_bytes(uri) as file:
             return json.load(file)
-    except (ValueError, *DAMAGED) as error:
+    except _NOT_JSON as error:
         raise InputError(f"isn't readable JSON: {error}", path=uri) from error
 
 

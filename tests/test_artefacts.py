@@ -40,7 +40,7 @@ def test_what_is_missing_short_or_of_another_kind(tmp_path):
     artefacts.save(where, "kind", 1, {}, FILES)
     with pytest.raises(MismatchError, match="'kind' model, not a 'other'"):
         artefacts.describe(where, "other", 1)
-    with pytest.raises(MismatchError, match="version 1 .* reads 2"):
+    with pytest.raises(MismatchError, match=r"version 1 .* reads 2"):
         artefacts.describe(where, "kind", 2)
     (tmp_path / "m/b.bin").write_bytes(b"x")
     with pytest.raises(InputError, match=r"b\.bin has 1 bytes in place of 5"):

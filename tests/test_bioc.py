@@ -154,8 +154,9 @@ def test_abbreviations_are_expanded_on_request(tmp_path):
 @pytest.mark.parametrize(
     ("value", "gold"),
     [
-        (None, None), ("", []), ("-1", []), ("NIL", []), ("-", []), ("none", []), ("D1", ["D1"]), ("D1|D2", ["D1", "D2"]),
-        ("D1 + D2", ["D1", "D2"]), ("D1|-1", ["D1"]), ("a%7Cb", ["a|b"]), ("D1||D2", ["D1", "D2"]),
+        (None, None), ("", []), ("-1", []), ("NIL", []), ("-", []), ("none", []), ("D1", ["D1"]),
+        ("D1|D2", ["D1", "D2"]), ("D1 + D2", ["D1", "D2"]), ("D1|-1", ["D1"]), ("a%7Cb", ["a|b"]),
+        ("D1||D2", ["D1", "D2"]),
     ],
 )  # fmt: skip
 def test_gold(value, gold):

@@ -9,7 +9,6 @@ GOOD = json_document("good", "Anemia.", json_annotation("Anemia", (0, 6), type="
 TEXT = json.dumps({"source": "s", "documents": [GOOD]})
 
 
-
 BAD = [
     ("text", "hello", "isn't well-formed JSON", False),
     ("empty", b"", "isn't well-formed JSON", False),

@@ -52,7 +52,17 @@ def test_a_file_is_yaml_or_json(tmp_path, text):
 
 
 @pytest.mark.parametrize(
-    "data", [b"a: [", b"- a", b"", b"x", b"\xff\xfe\xff", b"!!python/object:os.system {}", gzip.compress(b"a: 1")[:-5], b"\x1f\x8bxxxx"]
+    "data",
+    [
+        b"a: [",
+        b"- a",
+        b"",
+        b"x",
+        b"\xff\xfe\xff",
+        b"!!python/object:os.system {}",
+        gzip.compress(b"a: 1")[:-5],
+        b"\x1f\x8bxxxx",
+    ],
 )
 def test_a_file_that_is_neither(tmp_path, data):
     (tmp_path / "c").write_bytes(data)

@@ -65,7 +65,7 @@ def test_different_content_has_another_fingerprint(one, two):
 
 def test_a_repeated_id_names_both_places(tmp_path):
     concepts = [Concept("D1", "a"), Concept("D2", "b"), Concept("D1", "c")]
-    with pytest.raises(InputError, match="D1 stands twice .concepts 0 and 2."):
+    with pytest.raises(InputError, match=r"D1 stands twice \(concepts 0 and 2\)"):
         Ontology.from_concepts(concepts)
     rows = [{"id": each.concept_id, "name": each.name} for each in concepts]
     (tmp_path / "o.json").write_text(json.dumps(rows))

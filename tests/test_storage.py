@@ -1,4 +1,3 @@
-import contextlib
 import errno
 import gzip
 import json
@@ -7,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -30,8 +28,10 @@ def endpoint():
         region_name="us-east-1",
     )
     client.create_bucket(Bucket="bucket")
-    yield lambda prefix: (
-        f"s3://key:secret@bucket/{prefix}?endpoint_override=127.0.0.1%3A{port}&scheme=http&region=us-east-1"
+    yield (
+        lambda prefix: (
+            f"s3://key:secret@bucket/{prefix}?endpoint_override=127.0.0.1%3A{port}&scheme=http&region=us-east-1"
+        )
     )
     server.stop()
 
@@ -107,10 +107,8 @@ def test_expand_a_file_a_directory_and_nothing(place):
     single = storage.join(place, "a/c.txt")
     assert storage.expand([single, single], (".xml",)) == [(single, "c.txt")]
     assert all(storage.read_bytes(path) == b"x" for path, _ in found)
-    for wrong, reason in ((storage.join(place, "none"), "no such file"), (storage.join(place, "a"), None)):
-        if reason:
-            with pytest.raises(ConfigError, match=reason):
-                storage.expand([wrong], (".xml",))
+    with pytest.raises(ConfigError, match="no such file"):
+        storage.expand([storage.join(place, "none")], (".xml",))
     with pytest.raises(ConfigError, match="holds no file named"):
         storage.expand([storage.join(place, "a")], (".json",))
 
@@ -173,7 +171,13 @@ def test_a_lease_that_nobody_renews_is_abandoned(endpoint, tmp_path):
     assert storage.names(place) == []
 
 
-HOLD = "import sys, time; from raybel import locks\nwith locks.lock(sys.argv[1]):\n print('held', flush=True)\n time.sleep(60)"
+HOLD = """
+import sys, time
+from raybel import locks
+with locks.lock(sys.argv[1]):
+    print("held", flush=True)
+    time.sleep(60)
+"""
 
 
 def test_a_lock_is_freed_when_its_process_is_killed(tmp_path):
@@ -231,14 +235,6 @@ def test_bytes_depend_on_data_alone(monkeypatch):
     assert gzip.decompress(first) == b"data" * 100
     table = pa.table({"a": [1, 2], "b": ["x", None]})
     assert storage.parquet_bytes(table) == storage.parquet_bytes(table)
-
-
-def test_delete_of_a_directory_on_this_machine(tmp_path):
-    (tmp_path / "d/e").mkdir(parents=True)
-    storage.delete(str(tmp_path / "d"))
-    assert not (tmp_path / "d").exists()
-    with contextlib.suppress(FileNotFoundError):
-        assert not Path(tmp_path / "d").stat()
 
 
 def test_the_lock_says_who_holds_it(tmp_path):

@@ -15,6 +15,7 @@ COMMANDS = {
     "train": "train",
     "link": "link",
     "status": "link",
+    "show": "show",
     "lookup": "lookup",
     "evaluate": "evaluate",
 }

@@ -108,7 +108,7 @@ def _summary(done: Any) -> None:
     count, examples = done.repeated
     if count:
         notes.append(f"{count:,} documents share their id with another one, such as {', '.join(examples[:3])}")
-    report.table(f"linked to {done.run}", ["", "count"], rows, notes)
+    report.table(f"run directory {done.run}", ["", "count"], rows, notes)
     for reason in done.failed.values():
         report.err.print(f"not read: {reason}", style="red", markup=False, soft_wrap=True)
     if done.failed:

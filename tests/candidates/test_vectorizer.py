@@ -42,9 +42,7 @@ def test_rows_have_unit_length_and_survive_a_table(side, analyzer):
     assert (rows != read.transform(TEXTS)).nnz == 0
     assert rows.dtype == np.float32
     assert rows.shape == (len(TEXTS), made.width)
-    lengths = np.sqrt(rows.multiply(rows).sum(1)).A1 if hasattr(rows, "A1") else np.sqrt(
-        np.asarray(rows.multiply(rows).sum(1)).ravel()
-    )
+    lengths = np.sqrt(np.asarray(rows.multiply(rows).sum(1)).ravel())
     assert np.all(np.isclose(lengths, 1, atol=1e-5) | (lengths == 0))
     assert made.transform([]).shape == (0, made.width)
     assert made.transform(["ŽŽŽ"]).nnz == 0

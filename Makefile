@@ -1,0 +1,54 @@
+# Two commands on a fresh machine: `make demo` and `make test`. Each sets up what it needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DATA ?= ../shared/data
+DEMO := runs/demo
+CORPUS := tests/fixtures/demo
+
+# pip is told where to find nothing else than what constraints.txt says.
+export PIP_CONSTRAINT := constraints.txt
+export HF_HUB_OFFLINE := 1
+
+.PHONY: setup test lint bench demo clean
+
+$(BIN)/raybel: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .[demo]
+	@touch $@
+
+$(VENV)/.dev: $(BIN)/raybel
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .[dev]
+	@touch $@
+
+setup: $(VENV)/.dev  ## Make the virtual environment with all that development needs
+
+test: setup lint  ## Check style and types, run the tests (about 8 minutes on 2 cores)
+	RAY_AUTH_MODE=disabled $(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup  ## Slow checks on the real corpora; results and commands: BENCHMARKS.md
+	$(BIN)/python tests/benchmarks/accuracy.py --data $(DATA)
+	$(BIN)/python tests/benchmarks/abbreviation_precision.py $(DATA)
+	$(BIN)/python tests/benchmarks/ngrams_search.py --data $(DATA)
+	$(BIN)/python tests/benchmarks/link_throughput.py --data $(DATA)
+	$(BIN)/python tests/benchmarks/kill_and_resume.py --data $(DATA)
+
+demo: $(BIN)/raybel  ## Prepare, train, link and evaluate a small corpus, and show linked text
+	rm -rf $(DEMO)
+	$(BIN)/raybel prepare ncbi-disease --ncbidisease-dir $(CORPUS) \
+	    --ctd-medic-diseases $(CORPUS)/CTD_diseases.tsv --out-dir $(DEMO)/data
+	$(BIN)/raybel train ngrams --train-corpus $(DEMO)/data/train.bioc.xml.gz \
+	    --val-corpus $(DEMO)/data/val.bioc.xml.gz --ontology $(DEMO)/data/ontology.arrow --output-dir $(DEMO)/ngrams
+	$(BIN)/raybel link --in-corpus $(DEMO)/data/test.bioc.xml.gz --ontology $(DEMO)/data/ontology.arrow \
+	    --ngrams-model $(DEMO)/ngrams --out-corpus $(DEMO)/run
+	$(BIN)/raybel show $(DEMO)/run --documents 2
+	$(BIN)/raybel evaluate --gold-corpus $(DEMO)/data/test.bioc.xml.gz --pred-corpus $(DEMO)/run \
+	    --train-corpus $(DEMO)/data/train.bioc.xml.gz
+
+clean:
+	rm -rf $(VENV) runs build *.egg-info

@@ -1,0 +1,62 @@
+"""`raybel show`: read linked text."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+import click
+import pyarrow.parquet as pq
+from rich.text import Text
+
+from raybel import report, storage
+from raybel.bioc import ReadOptions
+from raybel.cli.common import CONTEXT
+from raybel.corpus import iterate
+from raybel.shards import read_manifest
+
+
+@click.command(context_settings=CONTEXT)
+@click.argument("run")
+@click.option("--documents", type=click.IntRange(1), default=1, help="How many documents to show.")
+def show(run: str, documents: int) -> None:
+    """Show linked documents of a run: their text with mentions marked, and what each was linked to.
+
+    \b
+    Example:
+      raybel show runs/val --documents 2
+    """
+    read_manifest(run)
+    left = documents
+    for name in storage.names(storage.join(run, "shards")):
+        table = pq.read_table(storage.localise(storage.join(run, "mentions", name + ".parquet")))
+        rows = table.select(["document", "start", "end", "text", "surface", "ranking"]).to_pylist()
+        uri = storage.join(run, "shards", name)
+        for number, document in enumerate(islice(iterate([uri], ReadOptions(expand_abbreviations=False)), left)):
+            _show(document, [row for row in rows if row["document"] == number])
+            left -= 1
+        if not left:
+            return
+
+
+def _show(document: Any, rows: list[dict[str, Any]]) -> None:
+    report.out.print()
+    report.out.print(f"document {document.doc_id}", style="bold", markup=False)
+    for passage in document.passages:
+        text = Text(passage["text"])
+        for row in rows:
+            start, end = row["start"] - passage["offset"], row["end"] - passage["offset"]
+            if 0 <= start < end <= len(text):
+                text.stylize("bold cyan underline", start, end)
+        report.out.print(text, soft_wrap=False)
+    links: dict[tuple[str, str], list[Any]] = {}
+    for row in rows:
+        best = row["ranking"][0] if row["ranking"] else None
+        name = f"{best['concept_id']}  {best['name']}" if best else "(no candidate)"
+        entry = links.setdefault((row["text"], name), [row["surface"], best["score"] if best else None, 0])
+        entry[2] += 1
+    cells = [
+        [text, surface if surface != " ".join(text.lower().split()) else None, name, score, count]
+        for (text, name), (surface, score, count) in links.items()
+    ]
+    report.table("links", ["mention", "looked up as", "concept", "score", "times"], cells)

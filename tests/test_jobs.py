@@ -1,0 +1,149 @@
+"""`ray job submit` of the entry points, on a Ray head of our own with its dashboard."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from raybel.bioc import read_file
+from raybel.cli import main
+
+ROOT = Path(__file__).parent.parent
+DEMO = ROOT / "tests/fixtures/demo"
+BIN = Path(sys.executable).parent
+START_SECONDS, JOB_SECONDS = 60, 120
+
+
+def free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+def stop(head: subprocess.Popen[str]) -> None:
+    """Stop a head that runs under `ray start --block`, and all it started; `ray stop` would stop every Ray here."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        ours = [psutil.Process(head.pid), *psutil.Process(head.pid).children(recursive=True)]
+        head.send_signal(signal.SIGTERM)
+        _, alive = psutil.wait_procs(ours, timeout=10)
+        for process in alive:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(alive, timeout=5)
+
+
+@pytest.fixture(scope="module")
+def head() -> Iterator[str]:
+    """The address of a Ray's dashboard; the head starts while what the jobs need is made."""
+    temporary = tempfile.mkdtemp(prefix="rj", dir="/tmp")  # its sockets' names may have 107 characters
+    port, dashboard, client, listen, grpc = free_ports(5)
+    command = ["ray", "start", "--head", "--block", "--node-ip-address=127.0.0.1", "--include-dashboard=true"]
+    command += [f"--port={port}", f"--dashboard-port={dashboard}", f"--ray-client-server-port={client}"]
+    command += [f"--dashboard-agent-listen-port={listen}", f"--dashboard-agent-grpc-port={grpc}"]
+    command += ["--num-cpus=2", f"--object-store-memory={256 << 20}", f"--temp-dir={temporary}"]
+    log = Path(temporary, "start.log")
+    with log.open("w") as file:
+        started = subprocess.Popen(command, env=environment(), stdout=file, stderr=file, text=True, cwd=temporary)
+    address = f"http://127.0.0.1:{dashboard}"
+    try:
+        end = time.monotonic() + START_SECONDS
+        while not answers(f"{address}/api/version"):
+            assert started.poll() is None, log.read_text()
+            assert time.monotonic() < end, log.read_text()
+            time.sleep(0.2)
+        yield address
+    finally:
+        stop(started)
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            return answer.status == 200
+    except OSError:
+        return False
+
+
+def environment() -> dict[str, str]:
+    """Return the variables of a shell that knows nothing of another Ray, in which the tests' Python comes first."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    ours = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0", "PATH": f"{BIN}:{os.environ['PATH']}"}
+    return {**kept, **ours}
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the demo corpus, its ontology, and an n-gram model."""
+    home = tmp_path_factory.mktemp("demo")
+    source = ["--ncbidisease-dir", DEMO, "--ctd-medic-diseases", DEMO / "CTD_diseases.tsv"]
+    run("prepare", "ncbi-disease", *source, "--out-dir", home)
+    corpus = ["--train-corpus", home / "train.bioc.xml.gz", "--ontology", home / "ontology.arrow"]
+    run("train", "ngrams", *corpus, "--output-dir", home / "ngrams")
+    return home
+
+
+def run(*arguments: object) -> None:
+    main([str(each) for each in arguments], standalone_mode=False)
+
+
+def submit(address: str, script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Submit a job as the entry points' docstrings say, from another directory, and follow its log to the end."""
+    command = ["ray", "job", "submit", "--address", address, "--working-dir", ROOT / "jobs", "--", "python", script]
+    return subprocess.run(
+        [str(each) for each in (*command, *arguments)],
+        env=environment(),
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=JOB_SECONDS,
+        check=False,
+    )
+
+
+def link(demo: Path, model: str, run: Path) -> list[object]:
+    corpus = ["--in-corpus", demo / "val.bioc.xml.gz", "--ontology", demo / "ontology.arrow"]
+    return [*corpus, "--ngrams-model", demo / model, "--out-corpus", run]
+
+
+def test_link_job(head: str, demo: Path, tmp_path: Path) -> None:
+    done = submit(head, "link.py", *link(demo, "ngrams", tmp_path / "run"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"linked to {tmp_path / 'run'}" in done.stdout
+    (shard,) = (tmp_path / "run" / "shards").iterdir()
+    assert shard.name == "val.bioc.xml.gz"
+    assert shard.read_bytes()[:2] == b"\x1f\x8b"
+
+
+def test_link_job_without_its_model(head: str, demo: Path, tmp_path: Path) -> None:
+    done = submit(head, "link.py", *link(demo, "nothing", tmp_path / "run"))
+    assert done.returncode == 1
+    assert f"raybel: {demo / 'nothing'}" in done.stdout
+    assert "Traceback" not in done.stdout
+    assert not (tmp_path / "run" / "shards").exists()
+
+
+def test_wrong_usage_fails_the_job(head: str) -> None:
+    done = submit(head, "link.py", "--in-korpus", "x")
+    assert done.returncode == 1
+    assert "No such option '--in-korpus'" in done.stdout.replace("No such option: --", "No such option '--")
+
+
+@pytest.mark.parametrize("name", ["evaluate", "link", "lookup", "prepare", "train"])
+def test_entry_points_are_the_commands(name: str, run_script: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    done = run_script(name, "--help")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"Usage: raybel {name} ")
