@@ -1,0 +1,111 @@
+"""Exact n-gram search at 1 million aliases: blocked against whole, surfaces/s/core and resident memory.
+
+    python tests/benchmarks/ngrams_search.py [--aliases 1000000] [--surfaces 1000] [--data ../shared/data]
+
+The aliases are recombined from the words of real ones (MEDIC and MeSH), the surfaces are real (NCBI Disease and BC5CDR
+dev). Each variant runs in a process of its own, on one thread; results must be equal to the bit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+def recombined(names: list[str], count: int) -> list[str]:
+    """Return `count` distinct names whose halves come from different real ones."""
+    draw = random.Random(7)
+    words = [name.split() for name in names]
+    found = dict.fromkeys(names[:count])
+    while len(found) < count:
+        first, second = draw.choice(words), draw.choice(words)
+        found[" ".join(first[: max(1, len(first) // 2)] + second[len(second) // 2 :])] = None
+    return list(found)
+
+
+def one(home: Path, aliases: int, surfaces: int, block: int) -> None:
+    """Build with this block size, save, load memory-mapped, search; print one line."""
+    import numpy as np
+    import psutil
+
+    from raybel import corpus
+    from raybel.bioc import ReadOptions
+    from raybel.candidates.ngrams import NgramGenerator
+    from raybel.candidates.vectorizer import NgramParameters
+    from raybel.ontology import Concept, Ontology
+
+    names = Ontology.open(str(home / "ncbi/ontology.arrow")).names()[1]
+    names += Ontology.open(str(home / "bc5cdr/ontology.arrow")).names()[1]
+    every = recombined(names, aliases)
+    ontology = Ontology.from_concepts(Concept(f"C{i}", every[i], every[i + 1 : i + 4]) for i in range(0, len(every), 4))
+    model = home / f"block{block}"
+    begun = time.perf_counter()
+    NgramGenerator.build(ontology, NgramParameters(), block=block).save(str(model))
+    built = time.perf_counter() - begun
+    size = sum(path.stat().st_size for path in model.iterdir())
+    generator = NgramGenerator.load(str(model))
+    uris = [str(home / name / "val.bioc.xml.gz") for name in ("ncbi", "bc5cdr")]
+    wanted = sorted({m["surface"] for row in corpus.iterate(uris, ReadOptions()) for m in row.mentions})
+    wanted = random.Random(1).sample(wanted, min(surfaces, len(wanted)))
+    generator.search(wanted[:20], 10)
+    begun = time.perf_counter()
+    found = generator.search(wanted, 10)
+    seconds = time.perf_counter() - begun
+    digest = hashlib.sha256(np.concatenate(found).tobytes()).hexdigest()[:12]
+    resident = psutil.Process().memory_info().rss / 2**20
+    print(
+        f"block {block:>9,}: {len(generator.first_pair) - 1:,} strings, {len(wanted) / seconds:.0f} surfaces/s, "
+        f"model {size / 2**20:.0f} MB on disk ({size / len(every):.0f} bytes/alias), built in {built:.0f} s, "
+        f"resident {resident:.0f} MB with the build; result {digest}",
+        flush=True,
+    )
+
+
+def loaded(home: Path, block: int) -> None:
+    """Load and search in a process that built nothing, and print its memory."""
+    import psutil
+
+    from raybel.candidates.ngrams import NgramGenerator
+
+    generator = NgramGenerator.load(str(home / f"block{block}"))
+    generator.search(["breast cancer", "heart disease"] * 50, 10)
+    memory = psutil.Process().memory_full_info()
+    shared = (memory.rss - memory.uss) / 2**20
+    print(f"block {block:>9,}: a process that searches has {memory.rss / 2**20:.0f} MB resident, {shared:.0f} shared")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, default=Path(__file__).parents[3] / "shared" / "data")
+    parser.add_argument("--aliases", type=int, default=1_000_000)
+    parser.add_argument("--surfaces", type=int, default=1_000)
+    parser.add_argument("--inside", nargs=3, metavar=("WHAT", "HOME", "BLOCK"))
+    args = parser.parse_args()
+    if args.inside:
+        what, home, block = args.inside
+        if what == "one":
+            one(Path(home), args.aliases, args.surfaces, int(block))
+        else:
+            loaded(Path(home), int(block))
+        return
+    from replicate import prepare_models
+
+    with tempfile.TemporaryDirectory() as folder:
+        prepare_models(args.data, Path(folder))
+        for block in (65_536, 1 << 30):
+            for what in ("one", "loaded"):
+                inside = ["--inside", what, folder, str(block)]
+                counts = ["--aliases", str(args.aliases), "--surfaces", str(args.surfaces)]
+                subprocess.run([sys.executable, __file__, *counts, *inside], check=True)
+
+
+if __name__ == "__main__":
+    main()
