@@ -2,7 +2,7 @@
 
     ray job submit --address http://HEAD:8265 --working-dir jobs -- python lookup.py \\
         --in-corpus s3://BUCKET/corpus --ontology s3://BUCKET/ontology.arrow \\
-        --ngrams-model s3://BUCKET/models/ngrams --out-lookup s3://BUCKET/lookup
+        --ngrams-model s3://BUCKET/models/ngrams --output s3://BUCKET/lookup
 
 Options, messages and errors are the command's own.
 """

@@ -135,7 +135,10 @@ def expand(mention: str, abbreviations: Mapping[str, str]) -> str:
     Returns:
         The mention with long forms, or the mention itself if it has no short form; empty only if that is.
     """
-    # Nearly all mentions have no short form: see that without a regular expression.
+    # Most mentions are a short form or have none: see that without a regular expression, which takes 1 ms to compile.
+    whole = abbreviations.get(mention, "")
+    if mention.strip() and any(map(str.isalnum, whole)):
+        return whole
     present = [
         (short, long)
         for short, long in abbreviations.items()

@@ -49,7 +49,7 @@ class ReadOptions:
 
     expand_abbreviations: bool = True
     sentences: bool = False
-    chunk_documents: int = 250
+    chunk_documents: int = 500
     max_document_bytes: int = 256 << 20
 
 

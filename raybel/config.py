@@ -76,7 +76,7 @@ class LinkConfig:
     top_k: int = field(default=10, metadata=_RESULT)
     threshold: float | None = field(default=None, metadata=_RESULT)
     expand_abbreviations: bool = field(default=True, metadata=_RESULT)
-    chunk_documents: int = field(default=250, metadata=_RESULT)
+    chunk_documents: int = field(default=500, metadata=_RESULT)
     max_document_mb: int = field(default=256, metadata=_RESULT)
     max_bad_fraction: float = 0.01
     overwrite: bool = False

@@ -161,7 +161,7 @@ class _Job:
                     self._count(row, assemble)
                 self._collect(timeout=0)
                 self._tell()
-                self._check_fraction(BAD_FRACTION_AFTER)
+                self._check_fraction([self.progress.counts], BAD_FRACTION_AFTER)
             while self.assembling:
                 self._collect(timeout=5)
                 self._tell()
@@ -209,8 +209,8 @@ class _Job:
         value = {**asdict(self.progress), "seconds": self.progress.seconds, "time": time.time(), "finished": finished}
         storage.publish_json(join(self.run, "logs", "progress.json"), value)
 
-    def _check_fraction(self, least: int) -> None:
-        bad, of = self.progress.counts["quarantined"], self.progress.counts["documents"]
+    def _check_fraction(self, counted: list[dict[str, Any]], least: int) -> None:
+        bad, of = (sum(each[name] for each in counted) for name in ("quarantined", "documents"))
         if of >= least and bad > of * self.config.max_bad_fraction:
             raise BadFractionError(
                 f"{bad:,} of {of:,} documents couldn't be linked, more than --max-bad-fraction "
@@ -229,7 +229,7 @@ class _Job:
         repeated = shards.repeated_ids(self.run, self.finished)
         top = shards.quarantine_reasons(self.run, self.finished) if self.progress.counts["quarantined"] else []
         result = LinkResult(self.run, metrics, self.progress, self.failed, repeated, top)
-        self._check_fraction(1)
+        self._check_fraction(list(self.finished.values()), 1)  # of earlier starts too
         return result
 
 
@@ -237,7 +237,7 @@ def stream(config: LinkConfig, to_do: list[Shard], fitted: Plan, ontology: str) 
     """Return the job's Dataset: consuming it writes the parts, and yields a row of counts for each chunk."""
     run, session = config.out_corpus, uuid.uuid4().hex
     by_name = {shard.name: shard for shard in to_do}
-    sources = [Source(shard.path, shard.name, partial(_done, run, shard)) for shard in to_do]
+    sources = [Source(shard.path, shard.name, partial(shards.finished_parts, run, shard)) for shard in to_do]
     chunks = read_sources(sources, config.read_options, fitted.cpus_per_task)
     return chunks.map_batches(
         LinkStage,
@@ -250,10 +250,6 @@ def stream(config: LinkConfig, to_do: list[Shard], fitted: Plan, ontology: str) 
         max_restarts=config.resources.max_restarts,
         max_task_retries=config.resources.max_restarts,
     )
-
-
-def _done(run: str, shard: Shard) -> frozenset[int]:
-    return frozenset(shards.finished_parts(run, shard))
 
 
 _COUNTS_SCHEMA = pa.schema(

@@ -49,6 +49,7 @@ def started() -> Iterator[None]:
     else:
         with _silent():
             ray.init(
+                address="local",
                 include_dashboard=False,
                 logging_level=logging.ERROR,
                 log_to_driver=False,

@@ -123,10 +123,10 @@ def state(run: str, shard: Shard) -> dict[str, Any] | None:
     return held if held["key"] == shard.key else None
 
 
-def finished_parts(run: str, shard: Shard) -> set[int]:
+def finished_parts(run: str, shard: Shard) -> frozenset[int]:
     """Return the numbers of a shard's chunks that are done."""
     names = storage.names(join(run, "parts", shard.name, shard.key))
-    return {int(name[:6]) for name in names if name.endswith(".json")}
+    return frozenset(int(name[:6]) for name in names if name.endswith(".json"))
 
 
 def write_part(run: str, shard: Shard, part: Part) -> dict[str, Any]:
@@ -233,6 +233,9 @@ def set_aside(run: str, shard: Shard, reason: str) -> None:
     record = {"path": shard.path, "doc_id": None, "document": None, "stage": "read", "reason": reason}
     line = json.dumps(record, ensure_ascii=False) + "\n"
     storage.publish(join(run, "quarantine", shard.name + ".jsonl"), line.encode())
+    # What was published while the file could be read.
+    for folder, suffix in (("state", ".json"), ("shards", ""), ("mentions", ".parquet"), ("documents", ".parquet")):
+        storage.delete(join(run, folder, shard.name + suffix))
     storage.delete(join(run, "parts", shard.name))
 
 

@@ -1,5 +1,6 @@
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -9,3 +10,32 @@ settings.register_profile(
     "raybel", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 settings.load_profile("raybel")
+
+
+@pytest.fixture(scope="session")
+def local_ray():
+    """One Ray of two CPUs for all tests that want one, started as a job starts its own."""
+    import ray
+
+    from raybel import runtime
+
+    os.environ.update({name: value for name, value in runtime._QUIET.items() if name not in os.environ})
+    ray.init(
+        address="local",
+        num_cpus=2,
+        include_dashboard=False,
+        logging_level="ERROR",
+        log_to_driver=False,
+        object_store_memory=runtime.LOCAL_STORE_BYTES,
+        _system_config=runtime._LOCAL_SYSTEM,
+    )
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory):
+    """A small ontology and its n-gram model."""
+    from ray_fixture import make_model
+
+    return make_model(tmp_path_factory.mktemp("model"))

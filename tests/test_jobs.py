@@ -1,6 +1,7 @@
 """`ray job submit` of the entry points, on a Ray head of our own with its dashboard."""
 
 import contextlib
+import gzip
 import os
 import shutil
 import signal
@@ -10,13 +11,11 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
-from raybel.bioc import read_file
 from raybel.cli import main
 
 ROOT = Path(__file__).parent.parent
@@ -33,30 +32,44 @@ def free_ports(count: int) -> list[int]:
         return [each.getsockname()[1] for each in sockets]
 
 
+def session(leader: int) -> list[int]:
+    """Return the processes of a session, which are those that its leader started and all theirs."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has ended
+            fields = path.read_text().rpartition(")")[2].split()
+            if int(fields[3]) == leader and fields[0] != "Z":
+                found.append(int(path.parent.name))
+    return found
+
+
 def stop(head: subprocess.Popen[str]) -> None:
-    """Stop a head that runs under `ray start --block`, and all it started; `ray stop` would stop every Ray here."""
-    with contextlib.suppress(psutil.NoSuchProcess):
-        ours = [psutil.Process(head.pid), *psutil.Process(head.pid).children(recursive=True)]
-        head.send_signal(signal.SIGTERM)
-        _, alive = psutil.wait_procs(ours, timeout=10)
-        for process in alive:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
-        psutil.wait_procs(alive, timeout=5)
+    """Stop a head under `ray start --block`, and all it started; `ray stop` would stop every Ray of this machine."""
+    end = time.monotonic() + 10
+    while (alive := session(head.pid)) and time.monotonic() < end:
+        for each in alive:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(each, signal.SIGKILL)
+        head.poll()
+        time.sleep(0.05)
+    head.wait(timeout=1)
 
 
 @pytest.fixture(scope="module")
 def head() -> Iterator[str]:
-    """The address of a Ray's dashboard; the head starts while what the jobs need is made."""
+    """The address of a Ray's dashboard."""
     temporary = tempfile.mkdtemp(prefix="rj", dir="/tmp")  # its sockets' names may have 107 characters
     port, dashboard, client, listen, grpc = free_ports(5)
     command = ["ray", "start", "--head", "--block", "--node-ip-address=127.0.0.1", "--include-dashboard=true"]
     command += [f"--port={port}", f"--dashboard-port={dashboard}", f"--ray-client-server-port={client}"]
     command += [f"--dashboard-agent-listen-port={listen}", f"--dashboard-agent-grpc-port={grpc}"]
-    command += ["--num-cpus=2", f"--object-store-memory={256 << 20}", f"--temp-dir={temporary}"]
+    command += ["--min-worker-port=0", "--max-worker-port=0", f"--temp-dir={temporary}"]
+    command += ["--num-cpus=2", f"--object-store-memory={256 << 20}"]
     log = Path(temporary, "start.log")
     with log.open("w") as file:
-        started = subprocess.Popen(command, env=environment(), stdout=file, stderr=file, text=True, cwd=temporary)
+        started = subprocess.Popen(
+            command, env=environment(), stdout=file, stderr=file, text=True, cwd=temporary, start_new_session=True
+        )
     address = f"http://127.0.0.1:{dashboard}"
     try:
         end = time.monotonic() + START_SECONDS
@@ -81,7 +94,8 @@ def answers(url: str) -> bool:
 def environment() -> dict[str, str]:
     """Return the variables of a shell that knows nothing of another Ray, in which the tests' Python comes first."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    ours = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0", "PATH": f"{BIN}:{os.environ['PATH']}"}
+    ours = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0", "COLUMNS": "200"}
+    ours["PATH"] = f"{BIN}:{os.environ['PATH']}"
     return {**kept, **ours}
 
 
@@ -122,10 +136,10 @@ def link(demo: Path, model: str, run: Path) -> list[object]:
 def test_link_job(head: str, demo: Path, tmp_path: Path) -> None:
     done = submit(head, "link.py", *link(demo, "ngrams", tmp_path / "run"))
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"linked to {tmp_path / 'run'}" in done.stdout
+    assert "linked to" in done.stdout
     (shard,) = (tmp_path / "run" / "shards").iterdir()
     assert shard.name == "val.bioc.xml.gz"
-    assert shard.read_bytes()[:2] == b"\x1f\x8b"
+    assert gzip.decompress(shard.read_bytes()).count(b'<infon key="link_id">') > 100
 
 
 def test_link_job_without_its_model(head: str, demo: Path, tmp_path: Path) -> None:
@@ -136,14 +150,16 @@ def test_link_job_without_its_model(head: str, demo: Path, tmp_path: Path) -> No
     assert not (tmp_path / "run" / "shards").exists()
 
 
-def test_wrong_usage_fails_the_job(head: str) -> None:
-    done = submit(head, "link.py", "--in-korpus", "x")
-    assert done.returncode == 1
-    assert "No such option '--in-korpus'" in done.stdout.replace("No such option: --", "No such option '--")
-
-
 @pytest.mark.parametrize("name", ["evaluate", "link", "lookup", "prepare", "train"])
-def test_entry_points_are_the_commands(name: str, run_script: Callable[..., subprocess.CompletedProcess[str]]) -> None:
-    done = run_script(name, "--help")
+def test_entry_points_are_the_commands(name: str) -> None:
+    command = [sys.executable, ROOT / "jobs" / f"{name}.py", "--help"]
+    done = subprocess.run(command, env=environment(), cwd="/", capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"Usage: raybel {name} ")
+
+
+def test_status_of_wrong_usage_is_the_commands() -> None:
+    command = [sys.executable, ROOT / "jobs/link.py", "--in-corpus", "x"]
+    done = subprocess.run(command, env=environment(), cwd="/", capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "missing --out-corpus, --ontology" in done.stderr

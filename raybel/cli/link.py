@@ -29,7 +29,7 @@ _RESOURCES = {item.name for item in fields(Resources)}
 @click.option("--config", "config_file", metavar="FILE", help="Options by name (YAML or JSON); flags come first.")
 @click.option("--metric-file", metavar="FILE", help="Copy the metrics table here (Parquet).")
 @click.option("--expand-abbreviations/--no-expand-abbreviations", default=None, help="[default: expand]")
-@click.option("--chunk-documents", type=int, help="Documents in a chunk, the unit of retry.  [default: 250]")
+@click.option("--chunk-documents", type=int, help="Documents in a chunk, the unit of retry.  [default: 500]")
 @click.option("--max-document-mb", type=int, help="A larger document makes its file unreadable.  [default: 256]")
 @click.option("--max-bad-fraction", type=float, help="Fail above this share of bad documents.  [default: 0.01]")
 @click.option("--overwrite", is_flag=True, default=None, help="Delete a run of another configuration first.")

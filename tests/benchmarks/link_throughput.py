@@ -27,7 +27,7 @@ from raybel.candidates.base import Cached
 from raybel.candidates.loading import open_generator
 from raybel.config import LinkConfig
 from raybel.corpus import read_chunks
-from raybel.link_job import link
+from raybel.link_job import Progress, link
 from raybel.linking import add_candidates, render
 from raybel.ontology import Ontology
 
@@ -70,12 +70,19 @@ class Memory(threading.Thread):
 
 
 def job(config: LinkConfig) -> tuple[int, float, dict[str, float]]:
-    """Run the link job; documents, seconds without Ray's start-up, peak memory per kind of process."""
+    """Run the link job; documents and seconds after the first chunk (Ray and its actors start before), peak memory."""
     memory = Memory()
     memory.start()
-    done = link(config)
+    first: list[int] = []
+
+    def watch(progress: Progress) -> None:
+        if not first:
+            first.append(progress.counts["documents"])
+
+    done = link(config, watch)
     memory.stopped.set()
-    return done.progress.counts["documents"], done.progress.seconds, memory.peak
+    seconds = time.time() - done.progress.started - (done.progress.first_chunk or 0)
+    return done.progress.counts["documents"] - first[0], seconds, memory.peak
 
 
 def main() -> None:
@@ -91,12 +98,12 @@ def main() -> None:
         replicate(sources, home / "corpus", args.documents, args.files)
         config = LinkConfig((str(home / "corpus"),), str(home / "run"), ontology, ngrams_model=model)
         for number in range(args.repeat):
-            documents, seconds = plain_loop(replace(config, out_corpus=str(home / f"plain{number}")))
-            plain = documents / seconds
+            total, seconds = plain_loop(replace(config, out_corpus=str(home / f"plain{number}")))
+            plain = total / seconds
             documents, seconds, peak = job(replace(config, out_corpus=str(home / f"run{number}")))
             largest = ", ".join(f"{name} {size:.0f} MB" for name, size in sorted(peak.items(), key=lambda p: -p[1])[:4])
             print(f"plain loop {plain:.0f} documents/s, job {documents / seconds:.0f}, ratio", end=" ")
-            print(f"{documents / seconds / plain:.2f}; {documents} documents; peak: {largest}", flush=True)
+            print(f"{documents / seconds / plain:.2f}; {total} documents; peak: {largest}", flush=True)
         quarter = sorted(str(path) for path in (home / "corpus").iterdir())[: args.files // 4]
         _, _, peak = job(replace(config, in_corpus=tuple(quarter), out_corpus=str(home / "quarter")))
         largest = ", ".join(f"{name} {size:.0f} MB" for name, size in sorted(peak.items(), key=lambda p: -p[1])[:4])

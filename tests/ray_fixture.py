@@ -1,0 +1,160 @@
+"""What the tests of the Ray jobs share: a small model, small corpora, a run directory's bytes, processes to kill."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import json
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+from lxml import etree
+from samples import collection, json_annotation, json_document, put, simple
+
+from raybel.candidates.ngrams import NgramGenerator
+from raybel.candidates.vectorizer import NgramParameters
+from raybel.config import LinkConfig
+from raybel.ontology import Concept, Ontology
+
+RAYBEL = str(Path(sys.executable).parent / "raybel")
+#: Surface -> the concept that it is linked to, None for none.
+LINKS = {
+    "Anemia": "D1",
+    "bronchial asthma": "D2",
+    "breast carcinoma": "D3",
+    "Diabetes mellitus": "D4",
+    "cystic fibrosis": "D5",
+    "xqzwk": None,
+}
+SURFACES = list(LINKS)
+CONCEPTS = (
+    Concept("D1", "Anemia", ["anaemia"]),
+    Concept("D2", "Asthma", ["bronchial asthma"]),
+    Concept("D3", "Breast cancer", ["breast carcinoma"]),
+    Concept("D4", "Diabetes mellitus"),
+    Concept("D5", "Cystic fibrosis", ["mucoviscidosis"]),
+)
+MARK = "RAYBEL_TEST_PROCESS"
+
+
+@dataclass(frozen=True)
+class Model:
+    ontology: str
+    ngrams: str
+
+    def config(self, corpus: Any, run: Any, **options: Any) -> LinkConfig:
+        """A link job; `corpus` is a path or a list of them."""
+        paths = tuple(str(each) for each in (corpus if isinstance(corpus, list) else [corpus]))
+        if "candidates_lookup" not in options:
+            options.setdefault("ngrams_model", self.ngrams)
+        return LinkConfig(paths, str(run), self.ontology, **options)
+
+
+def make_model(home: Path, concepts: tuple[Concept, ...] = CONCEPTS) -> Model:
+    ontology = Ontology.from_concepts(concepts)
+    ontology.save(str(home / "ontology.arrow"))
+    NgramGenerator.build(ontology, NgramParameters()).save(str(home / "ngrams"))
+    return Model(str(home / "ontology.arrow"), str(home / "ngrams"))
+
+
+def one(name: str, mention: str) -> str:
+    """A document with one mention."""
+    return simple(name, f"A case of {mention} here.", mention)
+
+
+def documents(prefix: str, count: int) -> list[str]:
+    return [one(f"{prefix}{i}", SURFACES[i % len(SURFACES)]) for i in range(count)]
+
+
+def three_files(home: Path, count: int = 12) -> Path:
+    """A gzipped XML file, a plain one, and a JSON file."""
+    put(home / "a.xml.gz", collection(*documents("a", count)))
+    put(home / "b.xml", collection(*documents("b", count)))
+    records = []
+    for i in range(count):
+        mention = SURFACES[i % len(SURFACES)]
+        place = json_annotation(mention, (10, len(mention)), concept_id="D1")
+        records.append(json_document(f"c{i}", f"A case of {mention} here.", place))
+    put(home / "c.json", {"source": "s", "date": "", "key": "", "infons": {}, "documents": records})
+    return home
+
+
+def corpus_of(home: Path, files: int, count: int) -> Path:
+    for number in range(files):
+        put(home / f"f{number}.xml.gz", collection(*documents(f"{number}-", count)))
+    return home
+
+
+def outputs(run: Path, leave_out: tuple[str, ...] = ()) -> dict[str, bytes]:
+    """All that must be the same in two runs: every file but logs, lock and manifest (it names the run directory)."""
+    gone = ("logs/", ".lock", "manifest.json", *leave_out)
+    files = {str(path.relative_to(run)): path for path in sorted(run.rglob("*")) if path.is_file()}
+    return {name: path.read_bytes() for name, path in files.items() if not name.startswith(gone)}
+
+
+def xml_infons(shard: Path) -> dict[str, dict[str, str]]:
+    """Infons of each document's first annotation."""
+    root = etree.fromstring(gzip.decompress(shard.read_bytes()))
+    return {
+        each.findtext("id"): {infon.get("key"): infon.text for infon in each.iterfind(".//annotation[1]/infon")}
+        for each in root.iterfind("document")
+    }
+
+
+def json_infons(shard: Path) -> dict[str, dict[str, str]]:
+    records = json.loads(gzip.decompress(shard.read_bytes()))["documents"]
+    return {each["id"]: each["passages"][0]["annotations"][0]["infons"] for each in records}
+
+
+def clean_environment() -> dict[str, str]:
+    """A shell's variables, without another Ray's, with a mark by which we find our processes."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    return {**kept, "RAY_AUTH_MODE": "disabled", MARK: uuid.uuid4().hex}
+
+
+@contextlib.contextmanager
+def command(*arguments: object) -> Iterator[subprocess.Popen[str]]:
+    """`raybel ...` in a session of its own; what is left of it (a killed driver's Ray) is killed at the end."""
+    environment = clean_environment()
+    process = subprocess.Popen(
+        [RAYBEL, *map(str, arguments)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        for _ in range(3):  # one that is killed may just have started another
+            left = list(marked(environment[MARK]))
+            for each in left:
+                with contextlib.suppress(psutil.Error):
+                    each.kill()
+            psutil.wait_procs(left, timeout=10)
+        process.communicate()
+
+
+def marked(mark: str) -> Iterator[psutil.Process]:
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.environ().get(MARK) == mark and process.status() != psutil.STATUS_ZOMBIE:
+                yield process
+
+
+def stages(parent: int | None = None) -> list[psutil.Process]:
+    """The LinkStage actors below a process."""
+    found = []
+    for process in psutil.Process(parent).children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if "LinkStage" in " ".join(process.cmdline()):
+                found.append(process)
+    return found
