@@ -10,7 +10,7 @@ Options, messages and errors are the command's own.
 
 import sys
 
-from raybel.cli import main
+from raybel.cli import run
 
 if __name__ == "__main__":
-    main(["train", *sys.argv[1:]], prog_name="raybel")
+    run(["train", *sys.argv[1:]])

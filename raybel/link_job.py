@@ -105,6 +105,7 @@ def link(config: LinkConfig, watch: Callable[[Progress], None] | None = None) ->
     run_fingerprint = shards.fingerprint(identity)
     every = shards.find_shards(config.in_corpus, run_fingerprint)
     with lock(config.out_corpus) as renew:
+        storage.delete_temporary(config.out_corpus)
         manifest = {"config": asdict(config), "versions": versions(), "git": git_hash()}
         shards.prepare_run(config.out_corpus, identity, manifest, config.overwrite)
         states = {shard.name: shards.state(config.out_corpus, shard) for shard in every}
@@ -225,6 +226,7 @@ class _Job:
         if self.config.metric_file:
             storage.publish(self.config.metric_file, storage.parquet_bytes(metrics))
         storage.delete(join(self.run, "parts"))
+        storage.delete_temporary(self.run)  # of workers that outlived a killed driver
         self._log(finished=True)
         repeated = shards.repeated_ids(self.run, self.finished)
         top = shards.quarantine_reasons(self.run, self.finished) if self.progress.counts["quarantined"] else []

@@ -29,6 +29,8 @@ from pyarrow import fs
 from raybel.errors import ConfigError, InputError
 
 COPY_BYTES = 1 << 20
+#: End of the (hidden) name under which a local file is written before it is renamed.
+TEMPORARY = ".tmp"
 #: What reading a damaged or truncated gzip file raises.
 DAMAGED: tuple[type[Exception], ...] = (EOFError, OSError, zlib.error, cast("type[Exception]", isal_zlib.error))
 _NOT_JSON: tuple[type[Exception], ...] = (ValueError, *DAMAGED)
@@ -176,7 +178,7 @@ def publish(uri: str, data: bytes | Iterable[bytes]) -> None:
                     shutil.copyfileobj(whole, stream, COPY_BYTES)
             return
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        temporary = f"{path}.{uuid.uuid4().hex[:8]}.tmp"
+        temporary = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.{uuid.uuid4().hex[:8]}{TEMPORARY}")
         try:
             with open(temporary, "wb") as file:
                 for piece in pieces:
@@ -223,6 +225,13 @@ def copy_bytes(uri: str) -> Iterator[bytes]:
     with filesystem.open_input_stream(path, compression=None) as stream:
         while piece := stream.read(COPY_BYTES):
             yield bytes(piece)
+
+
+def delete_temporary(directory: str) -> None:
+    """Delete what writers that were killed left below a directory; only while nobody writes there."""
+    for name in names(directory):
+        if name.endswith(TEMPORARY):
+            delete(join(directory, name))
 
 
 def delete(uri: str) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import os
+import re
 import shutil
 import signal
 import socket
@@ -136,7 +137,7 @@ def link(demo: Path, model: str, run: Path) -> list[object]:
 def test_link_job(head: str, demo: Path, tmp_path: Path) -> None:
     done = submit(head, "link.py", *link(demo, "ngrams", tmp_path / "run"))
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "linked to" in done.stdout
+    assert re.search(r"^documents +10$", done.stdout, re.M), done.stdout
     (shard,) = (tmp_path / "run" / "shards").iterdir()
     assert shard.name == "val.bioc.xml.gz"
     assert gzip.decompress(shard.read_bytes()).count(b'<infon key="link_id">') > 100

@@ -18,7 +18,12 @@ def ontology() -> None:
 @ontology.command()
 @click.argument("path")
 def stats(path: str) -> None:
-    """Count concepts, names, ambiguous names, definitions, alternative ids."""
+    """Count concepts, names, ambiguous names, definitions, alternative ids.
+
+    \b
+    Example:
+      raybel ontology stats medic.arrow
+    """
     opened = Ontology.open(path)
     report.table(path, ["", "count"], opened.stats().items(), [f"fingerprint {opened.fingerprint}"])
 
@@ -53,7 +58,12 @@ def show(path: str, concept_id: str) -> None:
 @click.argument("path")
 @click.argument("target")
 def convert(path: str, target: str) -> None:
-    """Write an ontology in another format, which TARGET's name says (.arrow, .parquet, .json.gz)."""
+    """Write an ontology in another format, which TARGET's name says (.arrow, .parquet, .json.gz).
+
+    \b
+    Example:
+      raybel ontology convert medic.arrow medic.json.gz
+    """
     opened = Ontology.open(path)
     opened.save(target)
     report.out.print(f"{target}: {len(opened):,} concepts", markup=False)
