@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from raybel import storage
-from raybel.errors import InputError, MismatchError
+from raybel.errors import ConfigError, InputError, MismatchError
 
 CONFIG = "config.json"
 
@@ -44,9 +44,24 @@ def save(directory: str, kind: str, version: int, parameters: dict[str, Any], fi
         parameters: JSON values.
         files: Content by name.
     """
+    refuse_other(directory, kind)
     unseal(directory)
     written = {name: write_file(directory, name, data) for name, data in files.items()}
     return seal(directory, kind, version, parameters, written)
+
+
+def refuse_other(directory: str, kind: str) -> None:
+    """Refuse to write into a directory that holds something else.
+
+    Raises:
+        ConfigError: It has a `config.json` of another kind (another model of ours, or anybody's).
+    """
+    where = storage.join(directory, CONFIG)
+    if storage.identity(where) is not None:
+        held = storage.read_json(where)
+        found = held.get("kind") if isinstance(held, dict) else None
+        if found != kind:
+            raise ConfigError(f"{directory} holds a model of another kind ({found}): choose another directory")
 
 
 def unseal(directory: str) -> None:

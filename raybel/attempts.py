@@ -2,8 +2,8 @@
 
 A worker that dies takes its chunk with it, and Ray gives the chunk to another. Before a chunk is worked on, the attempt
 is noted beside the chunk's part. A chunk that failed twice in this session of the job is worked on document by
-document, each noted before its turn; one that is noted a second time was alone when the worker died: it is skipped,
-and goes to the quarantine.
+document, each noted before its turn: one that is still noted was alone when the worker died. After the second such
+death it is skipped, and goes to the quarantine.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from raybel import storage
 
 #: Attempts at a whole chunk before it is taken document by document.
 WHOLE_ATTEMPTS = 2
+#: Deaths on one document, alone, before it is skipped: one may be the machine's doing.
+LONE_DEATHS = 2
 SUFFIX = ".attempts"
 
 
@@ -29,21 +31,25 @@ class Attempts:
     path: str
     session: str
     whole: int = 0
-    killers: set[int] = field(default_factory=set)
+    deaths: dict[int, int] = field(default_factory=dict)
     current: int | None = None
 
     def __post_init__(self) -> None:
         held = storage.read_json(self.path) if storage.identity(self.path) is not None else {}
         if held.get("session") == self.session:
             self.whole = held["whole"]
-            self.killers = set(held["killers"])
+            self.deaths = {int(document): count for document, count in held["deaths"].items()}
             if held["current"] is not None:
-                self.killers.add(held["current"])
+                self.deaths[held["current"]] = self.deaths.get(held["current"], 0) + 1
 
     @property
     def careful(self) -> bool:
         """Whether the chunk is to be worked on document by document."""
         return self.whole >= WHOLE_ATTEMPTS
+
+    def kills(self, document: int) -> bool:
+        """Whether workers died on a document, alone, so often that it is to be skipped."""
+        return self.deaths.get(document, 0) >= LONE_DEATHS
 
     def begin(self) -> None:
         """Note an attempt at the chunk."""
@@ -61,5 +67,5 @@ class Attempts:
         self._write()
 
     def _write(self) -> None:
-        value = {"session": self.session, "whole": self.whole, "killers": sorted(self.killers), "current": self.current}
+        value = {"session": self.session, "whole": self.whole, "deaths": self.deaths, "current": self.current}
         storage.publish_json(self.path, value)

@@ -194,7 +194,7 @@ def to_row(document: model.BioCDocument, source: bytes, options: ReadOptions) ->
     try:
         for passage in document.passages:
             passage.text = passage_text(passage)
-            if not -1 <= passage.offset <= LAST_OFFSET - len(passage.text):
+            if not 0 <= passage.offset <= LAST_OFFSET - len(passage.text):
                 raise DocumentError(f"a passage has the offset {passage.offset}", document=row.doc_id)
         known = document_abbreviations(p.text for p in document.passages) if options.expand_abbreviations else {}
         row.passages = [_passage(passage, options) for passage in document.passages]
@@ -218,6 +218,9 @@ def to_row(document: model.BioCDocument, source: bytes, options: ReadOptions) ->
             )
     except DocumentError as error:
         row.mentions, row.repairs, row.error = [], 0, str(error)
+    except Exception as error:  # one document's surprise must not end the reading of its file
+        row.mentions, row.repairs = [], 0
+        row.error = f"document {row.doc_id}: can't be read: {type(error).__name__}: {error}"
     return row
 
 

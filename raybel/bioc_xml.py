@@ -18,6 +18,8 @@ from raybel.errors import InputError
 
 #: Stands between two documents in a file; each document ends with a line end of its own.
 SEPARATOR = b""
+#: Stands for an offset that isn't a number; no document with it can be linked.
+NOWHERE = -2
 PROLOGUE = b'<?xml version="1.0" encoding="UTF-8"?>\n'
 #: Code points that XML 1.0 doesn't allow. As raw bytes they become spaces, as references U+FFFD: offsets stay true.
 _CONTROL = bytes(c for c in range(0x20) if c not in (9, 10, 13))
@@ -77,13 +79,14 @@ def read(file: IO[bytes], max_document_bytes: int) -> Iterator[bytes | tuple[mod
         InputError: Not XML, not BioC, cut off, or over a limit; `offset` is the line.
     """
     guard = Guard(file, max_document_bytes)
-    header = None
+    header, before = None, 0
     context = etree.iterparse(guard, events=("end",), tag="document", **_PARSER_OPTIONS)
     try:
         for _, element in context:
             parent = element.getparent()
             if header is None:
-                header = _header(context.root if parent is None else parent)
+                header = _header(element if parent is None else parent)
+                before = len(parent) - 1
                 yield header
             element.tail = None
             yield to_document(element), etree.tostring(element, encoding="utf-8", xml_declaration=False)
@@ -93,12 +96,12 @@ def read(file: IO[bytes], max_document_bytes: int) -> Iterator[bytes | tuple[mod
     except etree.XMLSyntaxError as error:
         line = error.lineno or 0
         raise InputError(f"isn't well-formed XML at line {line}: {error.msg}") from error
-    except InputError:
-        raise
     if header is None:
         header = _header(context.root)
         yield header
-    yield b"</collection>\n"
+        yield b"</collection>\n"
+    else:
+        yield _footer(context.root, before)
 
 
 def _header(root: Any) -> bytes:
@@ -118,6 +121,12 @@ def _header(root: Any) -> bytes:
     return PROLOGUE + (doctype.encode() + b"\n" if doctype else b"") + opened + b"\n"
 
 
+def _footer(root: Any, before: int) -> bytes:
+    """Serialise what stands behind the last document: the root's children but the first `before`."""
+    behind = (etree.tostring(child, encoding="utf-8", with_tail=False) + b"\n" for child in root[before:])
+    return b"".join(behind) + b"</collection>\n"
+
+
 def _text(element: Any, name: str) -> str:
     child = element.find(name)
     return "" if child is None else "".join(child.itertext())
@@ -131,7 +140,7 @@ def _offset(element: Any) -> int:
     try:
         return int(_text(element, "offset") or 0)
     except ValueError:
-        return -1
+        return NOWHERE
 
 
 def to_document(element: Any) -> model.BioCDocument:
@@ -160,7 +169,7 @@ def to_annotation(element: Any) -> model.BioCAnnotation:
     annotation.infons = _infons(element)
     for place in element.iterfind("location"):
         offset, length = place.get("offset", ""), place.get("length", "")
-        if offset.isdecimal() and length.isdecimal():
+        if offset.isdecimal() and length.isdecimal() and max(len(offset), len(length)) < 10:
             annotation.locations.append(model.BioCLocation(int(offset), int(length)))
     return annotation
 

@@ -15,12 +15,12 @@ from raybel.errors import InputError
 #: Names of the files that a directory given as a corpus is searched for.
 SUFFIXES = (".xml", ".xml.gz", ".json", ".json.gz")
 #: A chunk ends early at this many bytes of serialisation, so that full texts don't make chunks of gigabytes.
-CHUNK_BYTES = 16 << 20
+CHUNK_BYTES = 4 << 20
 
 
 def format_of(name: str) -> ModuleType:
     """Return the module that reads and writes a file of this name (`.json`, `.json.gz`: JSON; else XML)."""
-    return bioc_json if name.removesuffix(".gz").endswith(".json") else bioc_xml
+    return bioc_json if storage.name_of(name).removesuffix(".gz").endswith(".json") else bioc_xml
 
 
 def read_documents(uri: str, options: ReadOptions) -> Iterator[bytes | tuple[model.BioCDocument, bytes]]:
@@ -56,7 +56,13 @@ def read_chunks(uri: str, shard: str, options: ReadOptions, done: frozenset[int]
 
     def chunk(**columns: object) -> pa.Table:
         rows = [] if number in done else [to_row(document, source, options) for document, source in held]
-        marks = {"last": False, "header": header if number == 0 else None, "footer": None, "error": None}
+        marks = {
+            "last": False,
+            "done": number in done,
+            "header": header if number == 0 else None,
+            "footer": None,
+            "error": None,
+        }
         return chunk_table(rows, path=uri, shard=shard, chunk=number, **{**marks, **columns})
 
     try:

@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from functools import partial
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
 import ray
-from ray.data import ActorPoolStrategy, Dataset
 
 from raybel import shards, storage
-from raybel.attempts import SUFFIX, Attempts
-from raybel.candidates.base import Cached
 from raybel.candidates.loading import open_generator
+from raybel.candidates.lookup import LookupGenerator
 from raybel.config import OUTPUT_FORMAT, LinkConfig, git_hash, results, versions
-from raybel.datasets import Source, read_sources
-from raybel.errors import BadFractionError
-from raybel.linking import add_candidates, render
+from raybel.errors import BadFractionError, ConfigError, RaybelError
+from raybel.link_stage import stream
 from raybel.locks import lock
 from raybel.ontology import Ontology
-from raybel.runtime import Plan, data_context, plan, started, told
+from raybel.runtime import data_context, plan, started, told
 from raybel.shards import COUNTS, Shard
 from raybel.storage import join
 
 #: The share of bad documents is looked at once so many documents are done (and at the end).
-BAD_FRACTION_AFTER = 1_000
+BAD_FRACTION_AFTER = 10_000
 PROGRESS_SECONDS = 1.0
 
 
@@ -94,8 +89,11 @@ def link(config: LinkConfig, watch: Callable[[Progress], None] | None = None) ->
         BadFractionError: Too many documents went to the quarantine; what is finished stays.
         RaybelError: A worker died again and again, or the cluster made no progress.
     """
+    config = _checked(config)
     ontology = Ontology.open(config.ontology)
     generator = open_generator(ontology, config.ngrams_model, config.candidates_lookup)
+    if isinstance(generator, LookupGenerator):
+        generator.check(config.top_k, config.expand_abbreviations)
     identity = {
         "format": OUTPUT_FORMAT,
         "ontology": ontology.fingerprint,
@@ -104,20 +102,34 @@ def link(config: LinkConfig, watch: Callable[[Progress], None] | None = None) ->
     }
     run_fingerprint = shards.fingerprint(identity)
     every = shards.find_shards(config.in_corpus, run_fingerprint)
-    with lock(config.out_corpus) as renew:
+    with lock(config.out_corpus):
         storage.delete_temporary(config.out_corpus)
         manifest = {"config": asdict(config), "versions": versions(), "git": git_hash()}
         shards.prepare_run(config.out_corpus, identity, manifest, config.overwrite)
         states = {shard.name: shards.state(config.out_corpus, shard) for shard in every}
         finished = {name: state for name, state in states.items() if state is not None}
         to_do = [shard for shard in every if shard.name not in finished]
-        job = _Job(config, to_do, finished, watch or (lambda progress: None), renew)
+        job = _Job(config, to_do, finished, watch or (lambda progress: None))
         job.progress.shards_total, job.progress.shards_before = len(every), len(finished)
         names = [{"name": shard.name, "path": shard.path, "size": shard.size} for shard in every]
         storage.publish_json(join(config.out_corpus, "logs", "plan.json"), names)
         if to_do:
             job.go(_shared_ontology(config, ontology))
         return job.finish()
+
+
+def _checked(config: LinkConfig) -> LinkConfig:
+    """Make local paths absolute, since workers have other working directories; refuse output among the input."""
+    names = ("out_corpus", "ontology", "ngrams_model", "candidates_lookup", "metric_file")
+    paths: dict[str, Any] = {name: storage.absolute(path) for name in names if (path := getattr(config, name))}
+    fixed = replace(config, in_corpus=tuple(map(storage.absolute, config.in_corpus)), **paths)
+    for pattern in fixed.in_corpus:
+        if fixed.out_corpus.startswith(pattern.rstrip("/") + "/") or fixed.out_corpus == pattern.rstrip("/"):
+            raise ConfigError(
+                f"the run directory {fixed.out_corpus} lies inside the input {pattern}: the next start would take its "
+                "shards for input; choose another --out-corpus"
+            )
+    return fixed
 
 
 def _shared_ontology(config: LinkConfig, ontology: Ontology) -> str:
@@ -138,11 +150,11 @@ class _Job:
         to_do: list[Shard],
         finished: dict[str, dict[str, Any]],
         watch: Callable[[Progress], None],
-        renew: Callable[[], None],
     ) -> None:
-        self.config, self.run, self.watch, self.renew = config, config.out_corpus, watch, renew
+        self.config, self.run, self.watch = config, config.out_corpus, watch
         self.to_do = {shard.name: shard for shard in to_do}
         self.finished, self.failed = finished, dict[str, str]()
+        self.before = list(finished.values())
         self.progress = Progress(0, bytes_total=sum(shard.size for shard in to_do))
         self.chunks: dict[str, set[int]] = {name: set() for name in self.to_do}
         self.last: dict[str, int] = {}
@@ -156,16 +168,23 @@ class _Job:
             fitted = plan(self.config.resources, ray.cluster_resources())
             self.progress.started = time.time()
             dataset = stream(self.config, list(self.to_do.values()), fitted, ontology)
-            assemble = ray.remote(num_cpus=0, max_retries=3)(shards.assemble)
+            assemble = ray.remote(num_cpus=fitted.cpus_per_task, max_retries=3)(shards.assemble)
             for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
                 for row in batch.to_pylist():
                     self._count(row, assemble)
                 self._collect(timeout=0)
                 self._tell()
-                self._check_fraction([self.progress.counts], BAD_FRACTION_AFTER)
+                self._check_fraction([self.progress.counts, *self.before], BAD_FRACTION_AFTER)
             while self.assembling:
                 self._collect(timeout=5)
                 self._tell()
+            missing = [
+                name for name, shard in self.to_do.items() if not (name in self.finished or shard.path in self.failed)
+            ]
+            if missing:
+                raise RaybelError(
+                    f"{len(missing)} shards came to no end, such as {missing[0]}: run the same command again"
+                )
 
     def _count(self, row: dict[str, Any], assemble: Any) -> None:
         shard = self.to_do[row["shard"]]
@@ -200,7 +219,6 @@ class _Job:
             ready, _ = ray.wait(list(self.assembling), num_returns=1, timeout=0) if self.assembling else ([], [])
 
     def _tell(self) -> None:
-        self.renew()
         self.watch(self.progress)
         if time.time() - self.written > PROGRESS_SECONDS:
             self.written = time.time()
@@ -233,58 +251,3 @@ class _Job:
         result = LinkResult(self.run, metrics, self.progress, self.failed, repeated, top)
         self._check_fraction(list(self.finished.values()), 1)  # of earlier starts too
         return result
-
-
-def stream(config: LinkConfig, to_do: list[Shard], fitted: Plan, ontology: str) -> Dataset:
-    """Return the job's Dataset: consuming it writes the parts, and yields a row of counts for each chunk."""
-    run, session = config.out_corpus, uuid.uuid4().hex
-    by_name = {shard.name: shard for shard in to_do}
-    sources = [Source(shard.path, shard.name, partial(shards.finished_parts, run, shard)) for shard in to_do]
-    chunks = read_sources(sources, config.read_options, fitted.cpus_per_task)
-    return chunks.map_batches(
-        LinkStage,
-        fn_constructor_args=(config, ontology, by_name, session),
-        batch_size=1,
-        batch_format="pyarrow",
-        zero_copy_batch=True,
-        compute=ActorPoolStrategy(size=fitted.actors),
-        num_cpus=fitted.cpus_per_actor,
-        max_restarts=config.resources.max_restarts,
-        max_task_retries=config.resources.max_restarts,
-    )
-
-
-_COUNTS_SCHEMA = pa.schema(
-    [
-        ("shard", pa.string()),
-        ("chunk", pa.int32()),
-        ("last", pa.bool_()),
-        ("error", pa.string()),
-        *((name, pa.int64()) for name in COUNTS),
-    ]
-)
-
-
-class LinkStage:
-    """Candidates, then the chunk's part; one per actor, with the model memory-mapped and found surfaces kept.
-
-    Both in one actor: a chunk with its candidates needn't travel once more, and no worker starts for writing alone.
-    """
-
-    def __init__(self, config: LinkConfig, ontology: str, by_name: dict[str, Shard], session: str) -> None:
-        self.ontology = Ontology.open(ontology)
-        generator = open_generator(self.ontology, config.ngrams_model, config.candidates_lookup)
-        self.name, self.generator = generator.name, Cached(generator, config.top_k)
-        self.run, self.by_name, self.session = config.out_corpus, by_name, session
-        self.threshold = config.threshold
-
-    def __call__(self, chunk: pa.Table) -> pa.Table:
-        """Write a chunk's part, if it isn't there from an earlier start, and return its counts."""
-        shard, number = self.by_name[chunk["shard"][0].as_py()], chunk["chunk"][0].as_py()
-        summary = shards.read_summary(self.run, shard, number)
-        if summary is None or summary["error"]:
-            attempts = Attempts(shard.part(self.run, number, SUFFIX), self.session)
-            linked = add_candidates(chunk, self.generator, self.name, attempts)
-            summary = shards.write_part(self.run, shard, render(linked, self.ontology, self.threshold))
-        row = {name: [{**summary, "shard": shard.name}[name]] for name in _COUNTS_SCHEMA.names}
-        return pa.table(row, schema=_COUNTS_SCHEMA)

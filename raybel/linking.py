@@ -83,7 +83,7 @@ def _alone(
     generator: Cached, wanted: list[str], index: int, attempts: Attempts | None
 ) -> tuple[list[np.ndarray], str | None]:
     """Search one document's surfaces by themselves; a failure comes back as a traceback."""
-    if attempts is not None and index in attempts.killers:
+    if attempts is not None and attempts.kills(index):
         return [NOTHING] * len(wanted), "the worker died each time it came to this document"
     if attempts is not None:
         attempts.enter(index)
@@ -131,7 +131,12 @@ def render(chunk: pa.Table, ontology: Ontology, threshold: float | None = None) 
         links = {i: infons[start + i] for i in range(count) if infons[start + i]} if not errors[index] else {}
         start += count
         linked.append(len(links))
-        pieces.append(module.link(source, links, LINK_INFONS))
+        try:
+            pieces.append(module.link(source, links, LINK_INFONS))
+        except Exception:  # written as it came, and told
+            pieces.append(source)
+            linked[-1], failures[index] = 0, traceback.format_exc()
+            errors[index] = failures[index]
         if errors[index]:
             quarantine.append(_record(index, leaf["doc_id"][index], leaf["error"][index], failures[index]))
 

@@ -7,9 +7,10 @@ sorted Arrow file, so that the bytes don't depend on the number of files' reader
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -31,6 +32,9 @@ from raybel.errors import ConfigError
 from raybel.locks import lock
 from raybel.ontology import Ontology
 from raybel.runtime import data_context, plan, started, told
+
+#: Files that a lookup directory holds.
+_OWN = re.compile(r"range-\d{5}\.arrow|config\.json|\.lock|.*\.tmp")
 
 _ROWS = pa.schema(
     [
@@ -106,12 +110,21 @@ def make_lookup(config: LookupConfig) -> LookupResult:
         ConfigError: Nothing to read, or the output is a directory of something else.
         MismatchError: Model and ontology don't belong together.
     """
+    config = replace(
+        config,
+        in_corpus=tuple(map(storage.absolute, config.in_corpus)),
+        output=storage.absolute(config.output),
+        ontology=storage.absolute(config.ontology),
+        ngrams_model=storage.absolute(config.ngrams_model),
+    )
     ontology = Ontology.open(config.ontology)
     generator = open_generator(ontology, config.ngrams_model)
-    published = config.output.endswith((".json", ".json.gz"))
+    published = storage.name_of(config.output).endswith((".json", ".json.gz"))
     home = config.output + ".parts" if published else config.output
-    if any(not name.endswith((".arrow", ".json", ".lock")) for name in storage.names(home)):
-        raise ConfigError(f"{home} holds other files than a lookup's: choose a new or empty directory")
+    foreign = [name for name in storage.names(home) if not _OWN.fullmatch(name)]
+    if foreign:
+        raise ConfigError(f"{home} holds other files than a lookup's ({foreign[0]}): choose a new or empty directory")
+    artefacts.refuse_other(home, KIND)
     with lock(home):
         artefacts.unseal(home)
         for name in storage.names(home):
@@ -166,6 +179,8 @@ def _run(config: LookupConfig, home: str) -> list[dict[str, Any]]:
             batch_format="pyarrow",
             compute=ActorPoolStrategy(size=fitted.actors),
             num_cpus=fitted.cpus_per_actor,
+            max_restarts=config.resources.max_restarts,
+            max_task_retries=config.resources.max_restarts,
         )
         found: list[dict[str, Any]] = written.take_all()
         return found

@@ -20,7 +20,7 @@ from raybel.errors import ConfigError, RaybelError
 #: Bytes of a local object store: chunks are about 1 MB, and back-pressure keeps few of them.
 LOCAL_STORE_BYTES = 512 << 20
 #: A job that makes no progress for this long fails in place of waiting for ever.
-NO_PROGRESS_SECONDS = 300
+NO_PROGRESS_SECONDS = 1200
 
 #: Ray stops a worker that is idle for a second; each of ours takes two seconds of CPU to start and import again.
 _LOCAL_SYSTEM = {"idle_worker_killing_time_threshold_ms": 60_000, "num_workers_soft_limit": 8}
@@ -90,6 +90,10 @@ def told() -> Iterator[None]:
         raise RaybelError(f"workers died more often than --max-restarts allows: {error}") from error
     except RayError as error:
         raise RaybelError(f"Ray gave up: {error}") from error
+    except Exception as error:
+        if type(error).__name__ != "ExecutionTimeoutError":  # not a public name of Ray's
+            raise
+        raise RaybelError(f"the job made no progress for {NO_PROGRESS_SECONDS} seconds: {error}") from error
 
 
 @contextlib.contextmanager

@@ -51,13 +51,15 @@ DOCUMENT = pa.struct(
 )
 
 #: A row of a Ray Dataset: a run of documents of one input file. `header` stands on a file's first chunk, `footer`
-#: on its last. `error` stands on a last chunk whose file couldn't be read to its end.
+#: on its last. `error` stands on a last chunk whose file couldn't be read to its end; `done` on a chunk that comes
+#: without its documents, since it was linked before.
 CHUNK = pa.schema(
     [
         ("path", pa.string()),
         ("shard", pa.string()),
         ("chunk", pa.int32()),
         ("last", pa.bool_()),
+        ("done", pa.bool_()),
         ("header", pa.binary()),
         ("footer", pa.binary()),
         ("error", pa.string()),

@@ -7,6 +7,7 @@ under a temporary name, synced and renamed; an object is PUT once, under its fin
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import glob
 import hashlib
 import io
@@ -48,6 +49,16 @@ def resolve(uri: str) -> tuple[fs.FileSystem, str]:
         return fs.FileSystem.from_uri(uri)
     except pa.ArrowInvalid as error:
         raise ConfigError(f"{uri}: {error}") from error
+
+
+def absolute(uri: str) -> str:
+    """Return a local path as an absolute one, which means the same in every process; a URI as it is."""
+    return uri if "://" in uri else os.path.abspath(os.path.expanduser(uri))
+
+
+def name_of(uri: str) -> str:
+    """Return a path or URI without a URI's query: what its suffix is told from."""
+    return uri.partition("?")[0] if "://" in uri else uri
 
 
 def is_local(uri: str) -> bool:
@@ -108,13 +119,27 @@ def expand(patterns: Iterable[str], suffixes: tuple[str, ...]) -> list[tuple[str
             for name in inside:
                 found.setdefault(join(pattern, name), name)
         else:
-            matched = sorted(glob.glob(path, recursive=True)) if is_local(pattern) else []
-            files = [match for match in matched if os.path.isfile(match)]
+            files = _glob(pattern)
             if not files:
                 raise ConfigError(f"{pattern}: no such file or directory, and no file matches it as a glob")
             for match in files:
-                found.setdefault(match, os.path.basename(match))
+                found.setdefault(match, os.path.basename(name_of(match)))
     return list(found.items())
+
+
+def _glob(pattern: str) -> list[str]:
+    """Return the files that match a pattern; on an object store its stars match slashes too."""
+    filesystem, path = resolve(pattern)
+    if isinstance(filesystem, fs.LocalFileSystem):
+        return [match for match in sorted(glob.glob(path, recursive=True)) if os.path.isfile(match)]
+    if "*" not in path:
+        return []
+    above = path[: path.index("*")].rpartition("/")[0]
+    found = filesystem.get_file_info(fs.FileSelector(above, recursive=True, allow_not_found=True))
+    matched = sorted(info.path for info in found if info.is_file and fnmatch.fnmatchcase(info.path, path))
+    whole, mark, query = pattern.partition("?")
+    scheme = whole[: whole.index(path)] if path in whole else whole.partition("://")[0] + "://"
+    return [scheme + match + mark + query for match in matched]
 
 
 def _hidden(name: str) -> bool:

@@ -51,7 +51,8 @@ def test_a_documented_repair_is_made_and_counted(tmp_path, stated, place, base, 
         ("", (25, 20), "outside its passage"),
         ("asthma", (0, 6), "says 'asthma', the text there is 'Anemia'"),
         ("naïve", (0, 5), "the text there is"),
-        ("Anemia", (99999999999, 6), "outside its passage"),
+        ("Anemia", (999999999, 6), "outside its passage"),
+        ("Anemia", (99999999999, 6), "has no location"),
     ],
 )
 def test_a_mention_that_is_nowhere_is_an_error_of_its_document(tmp_path, stated, place, reason):

@@ -29,7 +29,7 @@ from ray_fixture import (
 )
 from samples import annotation, collection, document, passage, put
 
-from raybel import link_job, locks, storage
+from raybel import link_stage, locks, storage
 from raybel.candidates.base import Cached
 from raybel.config import Resources
 from raybel.errors import BadFractionError, ConfigError, InputError, LockedError, MismatchError
@@ -191,7 +191,7 @@ class Poisoned(Cached):
         return super().search(surfaces)
 
 
-class PoisonedStage(link_job.LinkStage):
+class PoisonedStage(link_stage.LinkStage):
     def __init__(self, *arguments):
         super().__init__(*arguments)
         self.generator = Poisoned(self.generator.generator, self.generator.top_k)
@@ -202,7 +202,7 @@ def test_documents_that_fail_or_kill(local_ray, model, tmp_path, monkeypatch):
     corpus = [*good[:7], one("killer", "poison"), *good[7:14], one("failing", "bitter"), *good[14:]]
     put(tmp_path / "corpus" / "a.xml", collection(*corpus))
     put(tmp_path / "corpus" / "b.xml", collection(*documents("b", 9)))
-    monkeypatch.setattr(link_job, "LinkStage", PoisonedStage)
+    monkeypatch.setattr(link_stage, "LinkStage", PoisonedStage)
     module = sys.modules[__name__]
     ray.cloudpickle.register_pickle_by_value(module)
     try:

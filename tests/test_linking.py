@@ -78,6 +78,7 @@ def test_attempts_are_noted_and_a_killer_is_skipped(tmp_path):
     third = Attempts(path, "s")
     assert third.careful
     third.enter(1)  # and dies
+    Attempts(path, "s").enter(1)  # and once more
     part, generator = run(tmp_path, one("1", "a"), one("2", "b"), one("3", "c"), attempts=Attempts(path, "s"))
     assert link_ids(part) == [("1", ["a|b=c"]), ("2", []), ("3", ["a|b=c"])]
     assert "worker died" in part.quarantine[0]["reason"]

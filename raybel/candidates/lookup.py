@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from raybel import artefacts, storage
 from raybel.candidates.base import CANDIDATE_DTYPE, NOTHING
-from raybel.errors import InputError, MismatchError
+from raybel.errors import ConfigError, InputError, MismatchError
 from raybel.ontology import Ontology
 
 KIND, VERSION = "lookup", 1
@@ -73,13 +73,20 @@ class LookupGenerator:
         ontology_fingerprint: Of the ontology whose rows it refers to.
         top_k: How many candidates were stored per surface.
         source: Name of the generator that found them.
+        expanded: Whether abbreviations were expanded; None if unknown.
     """
 
     def __init__(
-        self, tables: list[pa.Table], fingerprint: str, ontology_fingerprint: str, top_k: int, source: str = KIND
+        self,
+        tables: list[pa.Table],
+        fingerprint: str,
+        ontology_fingerprint: str,
+        top_k: int,
+        source: str = KIND,
+        expanded: bool | None = None,
     ) -> None:
         self.tables, self.fingerprint, self.ontology_fingerprint = tables, fingerprint, ontology_fingerprint
-        self.top_k, self.name = top_k, source
+        self.top_k, self.name, self.expanded = top_k, source, expanded
         self._hashes = [table["hash"].to_numpy() for table in tables]
 
     def __len__(self) -> int:
@@ -93,7 +100,7 @@ class LookupGenerator:
             InputError: It is missing, incomplete or unreadable.
             MismatchError: It is of another kind or version, or refers to rows that the ontology doesn't have.
         """
-        if uri.endswith((".json", ".json.gz")):
+        if storage.name_of(uri).endswith((".json", ".json.gz")):
             return cls._from_json(uri, ontology)
         config = artefacts.describe(uri, KIND, VERSION)
         home = storage.localise(uri)
@@ -105,6 +112,7 @@ class LookupGenerator:
             parameters["ontology_fingerprint"],
             parameters["top_k"],
             parameters["generator"],
+            parameters.get("expand_abbreviations"),
         )
 
     @classmethod
@@ -131,6 +139,22 @@ class LookupGenerator:
         digest = hashlib.sha256(repr([(s, e.tolist()) for s, e in zip(value, found, strict=True)]).encode())
         top_k = max((len(each) for each in found), default=0)
         return cls([table], digest.hexdigest()[:32], ontology.fingerprint, top_k)
+
+    def check(self, top_k: int, expand_abbreviations: bool) -> None:
+        """Refuse a job that wants more than is stored (a published `.json.gz` says nothing of how it was made).
+
+        Raises:
+            ConfigError: Fewer candidates are stored, or the surfaces were made in another way.
+        """
+        if self.expanded is None:
+            return
+        if top_k > self.top_k:
+            raise ConfigError(
+                f"the lookup holds {self.top_k} candidates of a surface, not {top_k}: make it with --top-k"
+            )
+        if expand_abbreviations != self.expanded:
+            made = "with" if self.expanded else "without"
+            raise ConfigError(f"the lookup was made {made} expanding abbreviations: link in the same way")
 
     def search(self, surfaces: Sequence[str], top_k: int) -> list[np.ndarray]:
         """Return the stored candidates of each surface, at most `top_k`; see `candidates.base.Generator`."""

@@ -61,8 +61,8 @@ def main(debug: bool) -> None:
 def run(args: Sequence[str] | None = None) -> NoReturn:
     """Run a command and end the process with its exit status.
 
-    Ray's C++ core now and then aborts while the interpreter is torn down, after all is done and Ray is shut down (seen in
-    2 of about 60 runs): a scheduler would take the finished job for a failed one. So the process ends here.
+    Ray's C++ core now and then aborts while the interpreter is torn down, after all is done and Ray is shut down (seen
+    in 2 of about 60 runs): a scheduler would take the finished job for a failed one. So the process ends here.
     """
     status = 1
     try:

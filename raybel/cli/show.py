@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 from rich.text import Text
 
 from raybel import report, storage
-from raybel.bioc import ReadOptions
+from raybel.bioc import ReadOptions, passage_text
 from raybel.cli.common import CONTEXT
-from raybel.corpus import iterate
+from raybel.corpus import SUFFIXES, read_documents
 from raybel.shards import read_manifest
 
 
@@ -29,10 +29,13 @@ def show(run: str, documents: int) -> None:
     read_manifest(run)
     left = documents
     for name in storage.names(storage.join(run, "shards")):
+        if not name.endswith(SUFFIXES):
+            continue
         table = pq.read_table(storage.localise(storage.join(run, "mentions", name + ".parquet")))
         rows = table.select(["document", "start", "end", "text", "surface", "ranking"]).to_pylist()
         uri = storage.join(run, "shards", name)
-        for number, document in enumerate(islice(iterate([uri], ReadOptions(expand_abbreviations=False)), left)):
+        found = (item for item in read_documents(uri, ReadOptions()) if not isinstance(item, bytes))
+        for number, (document, _) in enumerate(islice(found, left)):
             _show(document, [row for row in rows if row["document"] == number])
             left -= 1
         if not left:
@@ -41,11 +44,11 @@ def show(run: str, documents: int) -> None:
 
 def _show(document: Any, rows: list[dict[str, Any]]) -> None:
     report.out.print()
-    report.out.print(f"document {document.doc_id}", style="bold", markup=False)
+    report.out.print(f"document {document.id}", style="bold", markup=False)
     for passage in document.passages:
-        text = Text(passage["text"])
+        text = Text(passage_text(passage))
         for row in rows:
-            start, end = row["start"] - passage["offset"], row["end"] - passage["offset"]
+            start, end = row["start"] - passage.offset, row["end"] - passage.offset
             if 0 <= start < end <= len(text):
                 text.stylize("bold cyan underline", start, end)
         report.out.print(text, soft_wrap=False)
