@@ -199,7 +199,7 @@ def publish(uri: str, data: bytes | Iterable[bytes]) -> None:
                     whole.write(piece)
                 whole.seek(0)
                 filesystem.create_dir(os.path.dirname(path), recursive=True)
-                with filesystem.open_output_stream(path) as stream:
+                with filesystem.open_output_stream(path, compression=None) as stream:
                     shutil.copyfileobj(whole, stream, COPY_BYTES)
             return
         os.makedirs(os.path.dirname(path), exist_ok=True)

@@ -29,10 +29,11 @@ from ray_fixture import (
 )
 from samples import annotation, collection, document, passage, put
 
-from raybel import link_stage, locks, storage
+from raybel import link_stage, locks, shards, storage
 from raybel.candidates.base import Cached
 from raybel.config import Resources
-from raybel.errors import BadFractionError, ConfigError, InputError, LockedError, MismatchError
+from raybel.corpus import read_chunks
+from raybel.errors import BadFractionError, ConfigError, InputError, LockedError, MismatchError, RaybelError
 from raybel.link_job import link
 from raybel.schemas import DOCUMENTS, MENTIONS, METRICS
 
@@ -326,3 +327,38 @@ def test_a_killed_driver_goes_on(sixty, tmp_path):
     assert outputs(run) == outputs(Path(sixty.out_corpus))
     assert not [p for p in run.rglob("*.tmp") if "logs" not in p.parts]
     assert not psutil.pid_exists(process.pid)
+
+
+def test_a_read_error_loses_nothing_on_the_next_start(base, model, tmp_path):
+    """A file that broke off while it was read, and is whole at the next start, gives all its documents."""
+    whole = collection(*(document(str(n), passage("Anemia here.")) for n in range(10))).encode()
+    source = tmp_path / "in.xml"
+    config = model.config([source], tmp_path / "run", chunk_documents=2)
+    source.write_bytes(whole[: len(whole) // 2].ljust(len(whole)))
+    before = source.stat()
+    assert list(link(config).failed) == [str(source)]
+    source.write_bytes(whole)
+    os.utime(source, ns=(before.st_atime_ns, before.st_mtime_ns))
+    done = link(config)
+    assert done.failed == {}
+    assert done.metrics["documents"].to_pylist() == [10]
+
+
+def test_a_chunk_of_a_broken_file_is_never_a_part(base, model, tmp_path):
+    source = put(tmp_path / "in.xml", collection(document("1", passage("Anemia.")))[:-20])
+    config = model.config([source], tmp_path / "run")
+    (shard,) = shards.find_shards([source], "x")
+    stage = link_stage.LinkStage(config, config.ontology, {shard.name: shard}, "session")
+    (chunk,) = read_chunks(source, shard.name, config.read_options)
+    assert stage(chunk)["error"][0].as_py()
+    assert shards.finished_parts(config.out_corpus, shard) == frozenset()
+    (skipped,) = read_chunks(source, shard.name, config.read_options, frozenset([0]))
+    skipped = skipped.set_column(skipped.schema.get_field_index("error"), "error", [[None]])
+    with pytest.raises(RaybelError, match="was there and is gone"):
+        stage(skipped)
+
+
+def test_output_among_the_input_is_refused(model, tmp_path):
+    put(tmp_path / "in" / "a.xml", collection())
+    with pytest.raises(ConfigError, match="lies inside the input"):
+        link(model.config([tmp_path / "in"], tmp_path / "in" / "run"))

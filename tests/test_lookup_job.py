@@ -92,3 +92,19 @@ def test_what_cannot_be(made, model, tmp_path):
         replace(config, in_corpus=())
     with pytest.raises(ConfigError, match="at least 1"):
         replace(config, ranges=0)
+
+
+def test_what_does_not_fit_is_refused(made, model, tmp_path):
+    config, _ = made
+    run = {"candidates_lookup": config.output}
+    with pytest.raises(ConfigError, match="holds .* candidates of a surface"):
+        link(model.config(config.in_corpus[0], tmp_path / "a", top_k=config.top_k + 1, **run))
+    with pytest.raises(ConfigError, match="with expanding abbreviations"):
+        link(model.config(config.in_corpus[0], tmp_path / "b", top_k=config.top_k, expand_abbreviations=False, **run))
+    put(tmp_path / "onto" / "ontology.arrow", "mine")
+    with pytest.raises(ConfigError, match="holds other files"):
+        make_lookup(replace(config, output=str(tmp_path / "onto")))
+    put(tmp_path / "hub" / "config.json", '{"model_type": "bert"}')
+    with pytest.raises(ConfigError, match="another kind"):
+        make_lookup(replace(config, output=str(tmp_path / "hub")))
+    assert (tmp_path / "hub" / "config.json").exists()
