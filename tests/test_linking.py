@@ -83,7 +83,7 @@ def test_attempts_are_noted_and_a_killer_is_skipped(tmp_path):
     assert link_ids(part) == [("1", ["a|b=c"]), ("2", []), ("3", ["a|b=c"])]
     assert "worker died" in part.quarantine[0]["reason"]
     assert generator.calls == [["a"], ["c"]]
-    assert Attempts(path, "s").killers == {1}
+    assert Attempts(path, "s").deaths == {1: 2}
 
 
 def test_nothing_to_link(tmp_path):
