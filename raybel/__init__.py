@@ -49,6 +49,11 @@ _HOMES = {
 __all__ = sorted(_HOMES)
 
 
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return __all__
+
+
 def __getattr__(name: str) -> Any:
     """Import a public name from its module."""
     if name not in _HOMES:

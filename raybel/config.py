@@ -84,6 +84,7 @@ class LinkConfig:
     resources: Resources = field(default_factory=Resources)
 
     def __post_init__(self) -> None:
+        one_or_more(self, "in_corpus")
         if not self.in_corpus:
             raise ConfigError("no input: give at least one --in-corpus")
         if (self.ngrams_model is None) == (self.candidates_lookup is None):
@@ -102,6 +103,20 @@ class LinkConfig:
             chunk_documents=self.chunk_documents,
             max_document_bytes=self.max_document_mb << 20,
         )
+
+
+def one_or_more(config: Any, *names: str) -> None:
+    """Make a tuple of each of these fields of a frozen configuration where a single path was given.
+
+    Raises:
+        ConfigError: A field is something else than a path or paths.
+    """
+    for name in names:
+        value = getattr(config, name)
+        value = (value,) if isinstance(value, str) else tuple(value)
+        if not all(isinstance(path, str) for path in value):
+            raise ConfigError(f"{name} must be a path or a sequence of paths, not {value!r}")
+        object.__setattr__(config, name, value)
 
 
 def results(config: Any) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from raybel import corpus, metrics, predictions, storage
 from raybel.bioc import GOLD, ReadOptions, Row
+from raybel.config import one_or_more
 from raybel.errors import ConfigError, MismatchError
 from raybel.ontology import Ontology
 from raybel.policy import POLICIES, Codes, category, counting, sentences
@@ -81,6 +82,7 @@ class EvaluateConfig:
     expand_abbreviations: bool = True
 
     def __post_init__(self) -> None:
+        one_or_more(self, "gold_corpus", "pred_corpus", "train_corpus")
         if not self.gold_corpus or not self.pred_corpus:
             raise ConfigError("give at least one --gold-corpus and one --pred-corpus")
         if self.policy not in POLICIES:

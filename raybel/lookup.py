@@ -25,7 +25,7 @@ from raybel.bioc import ReadOptions
 from raybel.candidates.base import surfaces
 from raybel.candidates.loading import open_generator
 from raybel.candidates.lookup import KIND, VERSION, bucket_table, buckets, hashes, to_json
-from raybel.config import Resources
+from raybel.config import Resources, one_or_more
 from raybel.corpus import SUFFIXES, read_chunks
 from raybel.datasets import BiocDatasource, Source
 from raybel.errors import ConfigError
@@ -86,6 +86,7 @@ class LookupConfig:
     resources: Resources = field(default_factory=Resources)
 
     def __post_init__(self) -> None:
+        one_or_more(self, "in_corpus")
         if not self.in_corpus:
             raise ConfigError("no input: give at least one --in-corpus")
         if self.top_k < 1 or self.ranges < 1:

@@ -49,6 +49,12 @@ def cell(value: object) -> str:
     return str(value)
 
 
+def rate(count: int, seconds: float) -> str:
+    """Return how many a second, with a decimal below ten."""
+    per_second = count / seconds if seconds else 0.0
+    return f"{per_second:,.0f}" if per_second >= 10 else f"{per_second:.1f}"
+
+
 def duration(seconds: float) -> str:
     """Return a duration as `12 s`, `3 min 05 s` or `2 h 10 min`."""
     whole = round(seconds)

@@ -12,6 +12,7 @@ from raybel.bioc import ReadOptions
 from raybel.candidates.base import Cached
 from raybel.candidates.ngrams import NgramGenerator
 from raybel.candidates.vectorizer import NgramParameters
+from raybel.config import one_or_more
 from raybel.corpus import SUFFIXES
 from raybel.errors import InputError
 from raybel.metrics import gold_ranks, summarise
@@ -41,6 +42,9 @@ class TrainNgramsConfig:
     expand_abbreviations: bool = True
     top_k: int = 50
     metric_file: str | None = None
+
+    def __post_init__(self) -> None:
+        one_or_more(self, "train_corpus", "val_corpus")
 
 
 @dataclass

@@ -2,9 +2,12 @@ import gzip
 
 import pytest
 
+import raybel
 from raybel import config
 from raybel.config import LinkConfig
 from raybel.errors import ConfigError, InputError
+from raybel.evaluation import EvaluateConfig
+from raybel.train import TrainNgramsConfig
 
 BASE = {"in_corpus": ("a.xml",), "out_corpus": "run", "ontology": "o.arrow", "ngrams_model": "m"}
 
@@ -75,3 +78,17 @@ def test_a_file_that_is_neither(tmp_path, data):
 def test_versions_are_known():
     assert {"raybel", "ray", "python"} <= set(config.versions())
     assert config.git_hash() is None or len(config.git_hash()) == 40
+
+
+def test_a_single_path_is_a_tuple_of_one():
+    assert EvaluateConfig(gold_corpus="/a", pred_corpus=["/b", "/c"]).pred_corpus == ("/b", "/c")
+    assert LinkConfig(in_corpus="/a", out_corpus="r", ontology="o", ngrams_model="m").in_corpus == ("/a",)
+    assert TrainNgramsConfig("o", "m", "/a").train_corpus == ("/a",)
+    with pytest.raises(ConfigError, match="a path or a sequence of paths"):
+        LinkConfig(in_corpus=(1,), out_corpus="r", ontology="o", ngrams_model="m")
+
+
+def test_the_public_names_are_there():
+    assert set(dir(raybel)) == set(raybel.__all__)
+    assert callable(raybel.link)
+    assert callable(raybel.evaluate)

@@ -101,9 +101,8 @@ def _summary(done: Any) -> None:
     rows += [("  without candidates", totals["without_candidates"]), ("  spans repaired", totals["repairs"])]
     rows.append(("documents in quarantine", totals["quarantined"]))
     if progress.chunks:
-        speed = progress.counts["documents"] / progress.seconds
-        rows.append(("time", report.duration(progress.seconds)))
-        rows.append(("documents/s", f"{speed:,.0f}"))
+        rows.append(("time, without Ray's start", report.duration(progress.seconds)))
+        rows.append(("documents/s", report.rate(progress.counts["documents"], progress.seconds)))
     notes = [f"quarantine: {reason}" for reason in done.top_errors]
     count, examples = done.repeated
     if count:
@@ -142,7 +141,7 @@ def status(run: str) -> None:
     rows.append(("shards", f"{done:,} of {len(plan):,}"))
     if progress:
         rows.append(("documents (this start)", progress["counts"]["documents"]))
-        rows.append(("documents/s", f"{progress['counts']['documents'] / progress['seconds']:,.0f}"))
+        rows.append(("documents/s", report.rate(progress["counts"]["documents"], progress["seconds"])))
         rows.append(("documents in quarantine", progress["counts"]["quarantined"]))
         rows.append(("last news", f"{report.duration(time.time() - progress['time'])} ago"))
     report.table(run, ["", ""], rows, [f"fingerprint {manifest['fingerprint']}"])

@@ -17,8 +17,8 @@ def line(progress: Progress) -> str:
     seconds, counts = progress.seconds, progress.counts
     parts = [
         f"shards {progress.shards_before + progress.shards_done}/{progress.shards_total}",
-        f"{counts['documents']:,} documents ({counts['documents'] / seconds:,.0f}/s)",
-        f"{counts['mentions']:,} mentions ({counts['mentions'] / seconds:,.0f}/s)",
+        f"{counts['documents']:,} documents ({report.rate(counts['documents'], seconds)}/s)",
+        f"{counts['mentions']:,} mentions ({report.rate(counts['mentions'], seconds)}/s)",
     ]
     if counts["quarantined"]:
         parts.append(f"{counts['quarantined']:,} in quarantine")

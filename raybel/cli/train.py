@@ -73,9 +73,13 @@ def ngrams(
     notes = [
         f"{trained.alias_rows:,} aliases, {trained.training_aliases:,} of them from training mentions; "
         f"trained in {report.duration(trained.seconds)}",
-        "counted: mentions with a single id that the ontology knows; left out: "
-        + (", ".join(f"{count:,} of {name}" for name, count in trained.left_out.items()) or "none"),
     ]
+    if not rows:
+        report.out.print(f"n-gram generator {output_dir}: {notes[0]}", markup=False)
+        return
+    left_out = ", ".join(f"{count:,} of {name}" for name, count in trained.left_out.items())
+    notes.append(f"recall@all is within {config.top_k} candidates")
+    notes.append(f"counted: mentions with a single id that the ontology knows; left out: {left_out}")
     if trained.training_aliases and "train" in trained.scores:
         notes.append("train: its mentions are aliases of the model, so that its scores say little")
     report.table(f"n-gram generator {output_dir}", ["corpus", "mentions", *METRICS], rows, notes)
