@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass, field
 
-import numpy as np
-
 from raybel import corpus, storage
 from raybel.bioc import ReadOptions
 from raybel.candidates.base import Cached
@@ -94,8 +92,8 @@ def train_ngrams(config: TrainNgramsConfig) -> Trained:
         scores,
         {name: len(mentions) for name, (mentions, _) in read.items()},
         {name: left_out for name, (_, left_out) in read.items()},
-        model.aliases.num_rows,
-        int(np.count_nonzero(model.aliases["frequency"].to_numpy())),
+        model.aliases.table.num_rows,
+        model.aliases.training_pairs,
         seconds,
     )
     if config.metric_file:

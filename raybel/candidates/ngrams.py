@@ -6,22 +6,17 @@ the actors of a machine.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from itertools import pairwise
 
 import numpy as np
-import pyarrow as pa
 import scipy.sparse as sp
 from sparse_dot_topn import sp_matmul_topn, zip_sp_matmul_topn
 
 from raybel import artefacts, storage
-from raybel.candidates.base import CANDIDATE_DTYPE
+from raybel.candidates.aliases import AliasTable, Hits
 from raybel.candidates.vectorizer import NgramParameters, NgramVectorizer
-from raybel.errors import ConfigError
 from raybel.ontology import Ontology
-from raybel.text import surface
 
 KIND, VERSION = "ngrams", 1
 #: Distinct alias strings in a block: one row of scores (256 KB) then stays in a core's second-level cache.
@@ -41,9 +36,7 @@ class NgramGenerator:
     Args:
         vectorizer: Fitted.
         blocks: Transposed alias vectors, each (features, at most `BLOCK` strings), float32 CSR, strings in order.
-        first_pair: For each distinct alias string its first row in the alias table, int32, one more at the end.
-        aliases: The alias table: `alias`, `concept` (int32), `frequency` (int32), sorted by string and concept.
-        concept_frequency: Training mentions of each concept, int32.
+        aliases: What the strings stand for.
     """
 
     name = KIND
@@ -52,18 +45,13 @@ class NgramGenerator:
         self,
         vectorizer: NgramVectorizer,
         blocks: list[sp.csr_matrix],
-        first_pair: np.ndarray,
-        aliases: pa.Table,
-        concept_frequency: np.ndarray,
+        aliases: AliasTable,
         fingerprint: str = "",
         ontology_fingerprint: str = "",
         threads: int = 1,
     ) -> None:
-        self.vectorizer, self.blocks, self.first_pair, self.aliases = vectorizer, blocks, first_pair, aliases
-        self.concept_frequency, self.threads = concept_frequency, threads
+        self.vectorizer, self.blocks, self.aliases, self.threads = vectorizer, blocks, aliases, threads
         self.fingerprint, self.ontology_fingerprint = fingerprint, ontology_fingerprint
-        self._concept = aliases["concept"].combine_chunks().to_numpy()
-        self._frequency = aliases["frequency"].combine_chunks().to_numpy()
 
     @classmethod
     def build(
@@ -84,48 +72,21 @@ class NgramGenerator:
         Raises:
             ConfigError: The ontology has no names.
         """
-        counts = Counter(training) if parameters.add_training_data_to_ontology else Counter()
-        rows, names = ontology.names()
-        pairs = dict.fromkeys(zip(map(surface, names), rows.tolist(), strict=True), 0)
-        pairs.update(counts)
-        ordered = sorted(pair for pair in pairs if pair[0])
-        if not ordered:
-            raise ConfigError(f"{ontology.path}: the ontology has no names to train on")
-        concept_frequency = np.zeros(len(ontology), np.int32)
-        for (_, concept), count in counts.items():
-            concept_frequency[concept] += count
-        aliases = pa.table(
-            {
-                "alias": pa.array([alias for alias, _ in ordered], pa.string()),
-                "concept": pa.array([concept for _, concept in ordered], pa.int32()),
-                "frequency": pa.array([pairs[pair] for pair in ordered], pa.int32()),
-            }
-        )
-        strings = list(dict.fromkeys(alias for alias, _ in ordered))
-        owners = Counter(alias for alias, _ in ordered)
-        first_pair = np.cumsum([0, *(owners[alias] for alias in strings)], dtype=np.int32)
+        aliases = AliasTable.build(ontology, training if parameters.add_training_data_to_ontology else ())
+        strings = aliases.strings()
         vectorizer = NgramVectorizer(parameters).fit(strings)
         # What was fitted is rebuilt from what is saved, so that a fresh and a loaded model score to the same bits.
         vectorizer = NgramVectorizer.from_table(parameters, vectorizer.to_table())
         blocks = [
             vectorizer.transform(strings[start : start + block]).T.tocsr() for start in range(0, len(strings), block)
         ]
-        return cls(
-            vectorizer,
-            blocks,
-            first_pair,
-            aliases,
-            concept_frequency,
-            ontology_fingerprint=ontology.fingerprint,
-        )
+        return cls(vectorizer, blocks, aliases, ontology_fingerprint=ontology.fingerprint)
 
     def save(self, directory: str, extra: dict[str, object] | None = None) -> str:
         """Write the model directory and return its fingerprint; `extra` goes into its parameters."""
         files = {
             "vocabulary.arrow": artefacts.arrow_bytes(self.vectorizer.to_table()),
-            "aliases.arrow": artefacts.arrow_bytes(self.aliases),
-            "first_pair.npy": artefacts.array_bytes(self.first_pair),
-            "concept_frequency.npy": artefacts.array_bytes(self.concept_frequency),
+            **self.aliases.files(),
             "block_widths.npy": artefacts.array_bytes(np.array([block.shape[1] for block in self.blocks], np.int64)),
             "indptr.npy": artefacts.array_bytes(np.stack([block.indptr.astype(np.int32) for block in self.blocks])),
             "indices.npy": artefacts.array_bytes(
@@ -166,9 +127,7 @@ class NgramGenerator:
         return cls(
             vectorizer,
             blocks,
-            artefacts.load_array(home / "first_pair.npy"),
-            artefacts.load_arrow(home / "aliases.arrow"),
-            artefacts.load_array(home / "concept_frequency.npy"),
+            AliasTable.load(home),
             config["fingerprint"],
             config["parameters"]["ontology_fingerprint"],
             threads,
@@ -183,48 +142,21 @@ class NgramGenerator:
         return found
 
     def _search(self, queries: sp.csr_matrix, top_k: int, depth: int) -> list[np.ndarray]:
-        """Search `depth` alias strings deep; queries for which that can't decide go four times as deep.
-
-        The result is complete where the search ran out of matches, or where `top_k` distinct concepts score above the
-        last string found: those that tie with it may have been cut.
-        """
-        row, string, score = self._strings(queries, depth)
-        count = np.bincount(row, minlength=queries.shape[0])
-        last = np.zeros(queries.shape[0], np.float32)
-        ends = np.cumsum(count)
-        full = count >= min(depth, len(self.first_pair) - 1)
-        last[full] = score[ends[full] - 1]
-        pairs = self.first_pair[string + 1] - self.first_pair[string]
-        row, score = np.repeat(row, pairs), np.repeat(score, pairs)
-        within = np.arange(len(row)) - np.repeat(np.cumsum(pairs) - pairs, pairs)
-        pair = np.repeat(self.first_pair[string], pairs) + within
-        concept = self._concept[pair]
-        order = np.lexsort((pair, concept, -self.concept_frequency[concept], -self._frequency[pair], -score, row))
-        row, concept, score, pair = row[order], concept[order], score[order], pair[order]
-        # A concept counts once, with its best alias: its first row for this query.
-        _, first = np.unique(row.astype(np.int64) * (len(self.concept_frequency) + 1) + concept, return_index=True)
-        first.sort()
-        row, concept, score, pair = row[first], concept[first], score[first], pair[first]
-        decided = np.bincount(row[score > last[row]], minlength=queries.shape[0]) >= top_k
-        exhausted = ~full | (depth >= len(self.first_pair) - 1)
-        starts = np.searchsorted(row, np.arange(queries.shape[0] + 1))
-        best = np.empty(len(row), CANDIDATE_DTYPE)
-        best["concept"], best["score"], best["alias"] = concept, score, pair
-        found = [best[a : min(b, a + top_k)].copy() for a, b in pairwise(starts)]
-        deeper = np.flatnonzero(~(decided | exhausted))
+        """Search `depth` alias strings deep; queries for which that can't decide go four times as deep."""
+        found, deeper = self.aliases.concepts(self._strings(queries, depth), queries.shape[0], top_k, depth)
         if len(deeper):
             for index, result in zip(deeper, self._search(queries[deeper], top_k, depth * 4), strict=True):
                 found[index] = result
         return found
 
-    def _strings(self, queries: sp.csr_matrix, depth: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the best `depth` alias strings of each query as (query, string, score), by falling score."""
+    def _strings(self, queries: sp.csr_matrix, depth: int) -> Hits:
+        """Return the best `depth` alias strings of each query."""
         if not queries.nnz:
-            return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32)
+            return Hits(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))
         parts = [
             sp_matmul_topn(queries, block, top_n=depth, sort=True, n_threads=self.threads) for block in self.blocks
         ]
         best = parts[0] if len(parts) == 1 else zip_sp_matmul_topn(depth, parts)
-        row = np.repeat(np.arange(queries.shape[0]), np.diff(best.indptr))
+        query = np.repeat(np.arange(queries.shape[0]), np.diff(best.indptr))
         size = int(best.indptr[-1])
-        return row, best.indices[:size].astype(np.int64), best.data[:size]
+        return Hits(query, best.indices[:size].astype(np.int64), best.data[:size])

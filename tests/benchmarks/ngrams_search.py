@@ -62,7 +62,7 @@ def one(home: Path, aliases: int, surfaces: int, block: int) -> None:
     digest = hashlib.sha256(np.concatenate(found).tobytes()).hexdigest()[:12]
     resident = psutil.Process().memory_info().rss / 2**20
     print(
-        f"block {block:>9,}: {len(generator.first_pair) - 1:,} strings, {len(wanted) / seconds:.0f} surfaces/s, "
+        f"block {block:>9,}: {len(generator.aliases):,} strings, {len(wanted) / seconds:.0f} surfaces/s, "
         f"model {size / 2**20:.0f} MB on disk ({size / len(every):.0f} bytes/alias), built in {built:.0f} s, "
         f"resident {resident:.0f} MB with the build; result {digest}",
         flush=True,

@@ -62,7 +62,7 @@ def test_every_search_is_the_exact_one(made, queries, block, top_k, threads, dep
         found = generator.search(queries, top_k)
     for query, each in zip(queries, found, strict=True):
         assert each.tolist() == reference(generator, ontology, training, query, top_k)
-        owners = generator.aliases["concept"].to_pylist()
+        owners = generator.aliases.table["concept"].to_pylist()
         assert [owners[alias] for alias in each["alias"].tolist()] == each["concept"].tolist()
 
 
