@@ -22,6 +22,10 @@ from raybel.errors import ConfigError, InputError
 #: Raised when a change of raybel's code changes the bytes of a run.
 OUTPUT_FORMAT = 1
 _RESULT = {"result": True}
+_PACKAGES = (
+    *("raybel", "ray", "pyarrow", "numpy", "scikit-learn", "sparse-dot-topn", "lxml", "isal", "bioc"),
+    *("faiss-cpu", "torch", "transformers"),
+)
 _NOT_YAML: tuple[type[Exception], ...] = (yaml.YAMLError, ValueError, *storage.DAMAGED)
 
 T = TypeVar("T")
@@ -38,13 +42,35 @@ class Resources:
         actors: Actors that hold the generator; None for one per CPU of the cluster.
         cpus_per_actor: Logical CPUs of each.
         cpus_per_task: Logical CPUs of each reading and each writing task.
+        gpus_per_actor: GPUs (or the share of one) of each actor that runs an encoder; None for a whole one where the
+            cluster has any, 0 for the CPU.
         max_restarts: Restarts of each actor that dies, over the whole job, before the job fails.
     """
 
     actors: int | None = None
     cpus_per_actor: float = 0.5
     cpus_per_task: float = 0.5
+    gpus_per_actor: float | None = None
     max_restarts: int = 10
+
+
+@dataclass(frozen=True)
+class GeneratorPaths:
+    """Which generator a job uses: n-grams, dense, both fused, or a stored lookup of what one of them found."""
+
+    ngrams_model: str | None = None
+    dense_index: str | None = None
+    candidates_lookup: str | None = None
+
+    def check(self) -> None:
+        """Refuse none, and a lookup together with something else.
+
+        Raises:
+            ConfigError: So it is.
+        """
+        computed = self.ngrams_model is not None or self.dense_index is not None
+        if computed == (self.candidates_lookup is not None):
+            raise ConfigError("give a generator: --ngrams-model, --dense-index, both, or --candidates-lookup alone")
 
 
 @dataclass(frozen=True)
@@ -56,7 +82,8 @@ class LinkConfig:
         out_corpus: The run directory.
         ontology: The ontology that the generator was made from.
         ngrams_model: Model directory of the n-gram generator.
-        candidates_lookup: A stored lookup in its place (directory of `raybel lookup`, or a published `.json.gz`).
+        dense_index: Index directory of the dense generator; with an n-gram model, both are fused.
+        candidates_lookup: A stored lookup in their place (directory of `raybel lookup`, or a published `.json.gz`).
         top_k: Candidates of a mention.
         threshold: Candidates with a lower score are left out of the links.
         expand_abbreviations: Put the long form in the place of a short form that the document defines.
@@ -72,6 +99,7 @@ class LinkConfig:
     out_corpus: str
     ontology: str
     ngrams_model: str | None = None
+    dense_index: str | None = None
     candidates_lookup: str | None = None
     top_k: int = field(default=10, metadata=_RESULT)
     threshold: float | None = field(default=None, metadata=_RESULT)
@@ -87,13 +115,17 @@ class LinkConfig:
         one_or_more(self, "in_corpus")
         if not self.in_corpus:
             raise ConfigError("no input: give at least one --in-corpus")
-        if (self.ngrams_model is None) == (self.candidates_lookup is None):
-            raise ConfigError("give one generator: --ngrams-model or --candidates-lookup")
+        self.generator.check()
         for name, low in (("top_k", 1), ("chunk_documents", 1), ("max_document_mb", 1)):
             if getattr(self, name) < low:
                 raise ConfigError(f"{name} must be at least {low}, not {getattr(self, name)}")
         if not 0 <= self.max_bad_fraction <= 1:
             raise ConfigError(f"max_bad_fraction must lie in 0..1, not {self.max_bad_fraction}")
+
+    @property
+    def generator(self) -> GeneratorPaths:
+        """Where the candidates come from."""
+        return GeneratorPaths(self.ngrams_model, self.dense_index, self.candidates_lookup)
 
     @property
     def read_options(self) -> ReadOptions:
@@ -153,8 +185,7 @@ def read_file(path: str) -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Return the versions of what a run's output depends on."""
-    packages = ("raybel", "ray", "pyarrow", "numpy", "scikit-learn", "sparse-dot-topn", "lxml", "isal", "bioc")
-    found = {name: metadata.version(name) for name in packages}
+    found = {name: metadata.version(name) for name in _PACKAGES}
     return {**found, "python": platform.python_version()}
 
 

@@ -30,12 +30,13 @@ def stream(config: LinkConfig, to_do: list[Shard], fitted: Plan, ontology: str) 
     chunks = read_sources(sources, config.read_options, fitted.cpus_per_task)
     return chunks.map_batches(
         LinkStage,
-        fn_constructor_args=(config, ontology, by_name, session),
+        fn_constructor_args=(config, ontology, by_name, session, fitted),
         batch_size=1,
         batch_format="pyarrow",
         zero_copy_batch=True,
         compute=ActorPoolStrategy(size=fitted.actors),
         num_cpus=fitted.cpus_per_actor,
+        num_gpus=fitted.gpus_per_actor,
         max_restarts=config.resources.max_restarts,
         max_task_retries=config.resources.max_restarts,
     )
@@ -58,9 +59,11 @@ class LinkStage:
     Both in one actor: a chunk with its candidates needn't travel once more, and no worker starts for writing alone.
     """
 
-    def __init__(self, config: LinkConfig, ontology: str, by_name: dict[str, Shard], session: str) -> None:
+    def __init__(
+        self, config: LinkConfig, ontology: str, by_name: dict[str, Shard], session: str, fitted: Plan
+    ) -> None:
         self.ontology = Ontology.open(ontology)
-        generator = open_generator(self.ontology, config.ngrams_model, config.candidates_lookup)
+        generator = open_generator(self.ontology, config.generator, fitted.device, fitted.threads)
         self.name, self.generator = generator.name, Cached(generator, config.top_k)
         self.run, self.by_name, self.session = config.out_corpus, by_name, session
         self.threshold = config.threshold

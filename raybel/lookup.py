@@ -25,13 +25,13 @@ from raybel.bioc import ReadOptions
 from raybel.candidates.base import surfaces
 from raybel.candidates.loading import open_generator
 from raybel.candidates.lookup import KIND, VERSION, bucket_table, buckets, hashes, to_json
-from raybel.config import Resources, one_or_more
+from raybel.config import GeneratorPaths, Resources, one_or_more
 from raybel.corpus import SUFFIXES, read_chunks
 from raybel.datasets import BiocDatasource, Source
 from raybel.errors import ConfigError
 from raybel.locks import lock
 from raybel.ontology import Ontology
-from raybel.runtime import data_context, plan, started, told
+from raybel.runtime import Plan, data_context, plan, started, told
 
 #: Files that a lookup directory holds.
 _OWN = re.compile(r"range-\d{5}\.arrow|config\.json|\.lock|.*\.tmp")
@@ -70,6 +70,7 @@ class LookupConfig:
         output: A directory, or a `.json.gz` in the published form (which holds no scores).
         ontology: The ontology that the generator was made from.
         ngrams_model: Model directory of the n-gram generator.
+        dense_index: Index directory of the dense generator; with an n-gram model, both are fused.
         top_k: Candidates to store for a surface.
         expand_abbreviations: As the link job that will use the lookup.
         ranges: Files of the lookup; each is held in memory whole while it is made (1 KB a surface).
@@ -79,7 +80,8 @@ class LookupConfig:
     in_corpus: tuple[str, ...]
     output: str
     ontology: str
-    ngrams_model: str
+    ngrams_model: str | None = None
+    dense_index: str | None = None
     top_k: int = 10
     expand_abbreviations: bool = True
     ranges: int = 32
@@ -89,8 +91,14 @@ class LookupConfig:
         one_or_more(self, "in_corpus")
         if not self.in_corpus:
             raise ConfigError("no input: give at least one --in-corpus")
+        self.generator.check()
         if self.top_k < 1 or self.ranges < 1:
             raise ConfigError("top_k and ranges must be at least 1")
+
+    @property
+    def generator(self) -> GeneratorPaths:
+        """Where the candidates come from."""
+        return GeneratorPaths(self.ngrams_model, self.dense_index)
 
 
 @dataclass
@@ -116,10 +124,11 @@ def make_lookup(config: LookupConfig) -> LookupResult:
         in_corpus=tuple(map(storage.absolute, config.in_corpus)),
         output=storage.absolute(config.output),
         ontology=storage.absolute(config.ontology),
-        ngrams_model=storage.absolute(config.ngrams_model),
+        ngrams_model=config.ngrams_model and storage.absolute(config.ngrams_model),
+        dense_index=config.dense_index and storage.absolute(config.dense_index),
     )
     ontology = Ontology.open(config.ontology)
-    generator = open_generator(ontology, config.ngrams_model)
+    generator = open_generator(ontology, config.generator)
     published = storage.name_of(config.output).endswith((".json", ".json.gz"))
     home = config.output + ".parts" if published else config.output
     foreign = [name for name in storage.names(home) if not _OWN.fullmatch(name)]
@@ -169,17 +178,18 @@ def _run(config: LookupConfig, home: str) -> list[dict[str, Any]]:
     options = ReadOptions(expand_abbreviations=config.expand_abbreviations)
     with told(), started(), data_context() as context:
         context.target_max_block_size = 16 << 20  # rows are small here
-        fitted = plan(config.resources, ray.cluster_resources())
+        fitted = plan(config.resources, ray.cluster_resources(), config.dense_index is not None)
         source = BiocDatasource(
             [Source(path, name) for path, name in files], options, partial(_distinct, config.ranges)
         )
         rows = ray.data.read_datasource(source, override_num_blocks=len(files), num_cpus=fitted.cpus_per_task)
         written = rows.groupby("bucket", num_partitions=min(config.ranges, 4 * fitted.actors)).map_groups(
             LookupStage,
-            fn_constructor_args=(config, home),
+            fn_constructor_args=(config, home, fitted),
             batch_format="pyarrow",
             compute=ActorPoolStrategy(size=fitted.actors),
             num_cpus=fitted.cpus_per_actor,
+            num_gpus=fitted.gpus_per_actor,
             max_restarts=config.resources.max_restarts,
             max_task_retries=config.resources.max_restarts,
         )
@@ -212,9 +222,9 @@ def _distinct(ranges: int, source: Source, options: ReadOptions) -> Iterator[pa.
 class LookupStage:
     """Searches one range's surfaces and writes its file; one per actor."""
 
-    def __init__(self, config: LookupConfig, home: str) -> None:
+    def __init__(self, config: LookupConfig, home: str, fitted: Plan) -> None:
         self.config, self.home = config, home
-        self.generator = open_generator(Ontology.open(config.ontology), config.ngrams_model)
+        self.generator = open_generator(Ontology.open(config.ontology), config.generator, fitted.device, fitted.threads)
 
     def __call__(self, rows: pa.Table) -> pa.Table:
         """Return a row that names the file, or for range -1 a row for each input file."""

@@ -55,6 +55,11 @@ def rate(count: int, seconds: float) -> str:
     return f"{per_second:,.0f}" if per_second >= 10 else f"{per_second:.1f}"
 
 
+def percent(value: float | None) -> str | None:
+    """Return a share as a percentage with one decimal, None for None."""
+    return None if value is None else f"{100 * value:.1f}"
+
+
 def duration(seconds: float) -> str:
     """Return a duration as `12 s`, `3 min 05 s` or `2 h 10 min`."""
     whole = round(seconds)

@@ -130,19 +130,41 @@ class Plan:
     actors: int
     cpus_per_actor: float
     cpus_per_task: float
+    gpus_per_actor: float = 0.0
+
+    @property
+    def device(self) -> str:
+        """Where an actor's encoder runs."""
+        return "cuda" if self.gpus_per_actor else "cpu"
+
+    @property
+    def threads(self) -> int:
+        """Threads of an actor's computations."""
+        return max(1, int(self.cpus_per_actor))
 
 
-def plan(wanted: Resources, available: dict[str, float]) -> Plan:
+def plan(wanted: Resources, available: dict[str, float], encodes: bool = False) -> Plan:
     """Fit a job onto a cluster.
 
     Args:
         wanted: What the configuration says.
         available: As `ray.cluster_resources()` returns it.
+        encodes: Whether its actors run an encoder, on GPUs where there are any.
 
     Raises:
-        ConfigError: The actors would hold every CPU, and reading and writing could never run.
+        ConfigError: The actors would hold every CPU, and reading and writing could never run; or more GPUs than there
+            are.
     """
-    cpus = available.get("CPU", 0.0)
+    cpus, gpus = available.get("CPU", 0.0), available.get("GPU", 0.0)
+    gpu = wanted.gpus_per_actor if wanted.gpus_per_actor is not None else float(gpus >= 1)
+    if encodes and gpu > 0:
+        wanted = replace(wanted, actors=wanted.actors if wanted.actors is not None else int(gpus / gpu))
+        if not wanted.actors or wanted.actors * gpu > gpus:
+            raise ConfigError(
+                f"{wanted.actors or 1} actors of {gpu:g} GPUs: the cluster has {gpus:g}; give fewer --actors, or "
+                "--gpus-per-actor 0 for the CPU"
+            )
+        return replace(plan(wanted, available), gpus_per_actor=gpu)
     actors = wanted.actors if wanted.actors is not None else max(1, int(cpus))
     if actors < 1:
         raise ConfigError(f"the job needs at least one actor, not {actors}")

@@ -174,6 +174,15 @@ def read_bytes(uri: str) -> bytes:
         return bytes(stream.read())
 
 
+def size_and_digest(uri: str) -> tuple[int, str]:
+    """Return a file's size in bytes and its SHA-256."""
+    digest, size = hashlib.sha256(), 0
+    for piece in copy_bytes(uri):
+        digest.update(piece)
+        size += len(piece)
+    return size, digest.hexdigest()
+
+
 def compress(data: bytes) -> bytes:
     """Return `data` as one gzip member whose bytes depend on `data` alone."""
     return bytes(igzip.compress(data, compresslevel=GZIP_LEVEL, mtime=0))

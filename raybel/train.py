@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 
 from raybel import corpus, storage
 from raybel.bioc import ReadOptions
-from raybel.candidates.base import Cached
+from raybel.candidates.base import Cached, Generator
 from raybel.candidates.ngrams import NgramGenerator
 from raybel.candidates.vectorizer import NgramParameters
 from raybel.config import one_or_more
@@ -70,21 +70,11 @@ def train_ngrams(config: TrainNgramsConfig) -> Trained:
     """
     ontology = Ontology.open(config.ontology)
     begun = time.perf_counter()
-    splits = {"train": config.train_corpus, "val": config.val_corpus}
-    read = {name: linkable(paths, ontology, config.expand_abbreviations) for name, paths in splits.items() if paths}
+    read = read_splits({"train": config.train_corpus, "val": config.val_corpus}, ontology, config.expand_abbreviations)
     training = read["train"][0] if "train" in read else []
-    if config.train_corpus and not training and config.parameters.add_training_data_to_ontology:
-        raise InputError(
-            f"no mention has a single id that {config.ontology} knows: are corpus and ontology of the same kind?",
-            path=", ".join(config.train_corpus),
-        )
     model = NgramGenerator.build(ontology, config.parameters, training)
     seconds = time.perf_counter() - begun
-    search = Cached(model, config.top_k)
-    scores = {}
-    for name, (mentions, _) in read.items():
-        found = search.search([surface for surface, _ in mentions])
-        scores[name] = summarise(gold_ranks([each["concept"].tolist() for each in found], [[c] for _, c in mentions]))
+    scores = {name: recall(model, mentions, config.top_k) for name, (mentions, _) in read.items()}
     extra = {"expand_abbreviations": config.expand_abbreviations, "scores": scores}
     fingerprint = model.save(config.output_dir, extra)
     trained = Trained(
@@ -102,7 +92,31 @@ def train_ngrams(config: TrainNgramsConfig) -> Trained:
     return trained
 
 
-def linkable(paths: tuple[str, ...], ontology: Ontology, expand: bool) -> tuple[list[tuple[str, int]], int]:
+Mentions = tuple[list[tuple[str, int]], int]
+
+
+def read_splits(splits: dict[str, tuple[str, ...]], ontology: Ontology, expand: bool) -> dict[str, Mentions]:
+    """Read the corpora that are given by name, as `linkable` does.
+
+    Raises:
+        InputError: No mention of the training corpus can be linked.
+    """
+    read = {name: linkable(paths, ontology, expand) for name, paths in splits.items() if paths}
+    if "train" in read and not read["train"][0]:
+        raise InputError(
+            f"no mention has a single id that {ontology.path} knows: are corpus and ontology of the same kind?",
+            path=", ".join(splits["train"]),
+        )
+    return read
+
+
+def recall(generator: Generator, mentions: list[tuple[str, int]], top_k: int) -> dict[str, float | None]:
+    """Return a generator's recall at several depths on (surface, concept index) of mentions; None without mentions."""
+    found = Cached(generator, top_k).search([surface for surface, _ in mentions])
+    return summarise(gold_ranks([each["concept"].tolist() for each in found], [[c] for _, c in mentions]))
+
+
+def linkable(paths: tuple[str, ...], ontology: Ontology, expand: bool) -> Mentions:
     """Return (surface, concept index) of each mention with a single id that the ontology knows, and how many others."""
     uris = [path for path, _ in storage.expand(paths, SUFFIXES)]
     surfaces, ids, left_out = [], [], 0

@@ -16,8 +16,8 @@ BASE = {"in_corpus": ("a.xml",), "out_corpus": "run", "ontology": "o.arrow", "ng
     ("change", "reason"),
     [
         ({"in_corpus": ()}, "no input"),
-        ({"ngrams_model": None}, "one generator"),
-        ({"candidates_lookup": "l"}, "one generator"),
+        ({"ngrams_model": None}, "give a generator"),
+        ({"candidates_lookup": "l"}, "give a generator"),
         ({"top_k": 0}, "top_k must be at least 1, not 0"),
         ({"chunk_documents": 0}, "chunk_documents"),
         ({"max_document_mb": 0}, "max_document_mb"),

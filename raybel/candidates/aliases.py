@@ -15,12 +15,16 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from raybel import artefacts
+from raybel import artefacts, storage
 from raybel.candidates.base import CANDIDATE_DTYPE
 from raybel.errors import ConfigError
 from raybel.ontology import Ontology
 from raybel.text import surface
+
+#: Of a table in an artefact's directory.
+FILES = ("aliases.arrow", "first_pair.npy", "concept_frequency.npy")
 
 
 @dataclass
@@ -84,20 +88,18 @@ class AliasTable:
 
     def files(self) -> dict[str, bytes]:
         """Return the table as files of an artefact."""
-        return {
-            "aliases.arrow": artefacts.arrow_bytes(self.table),
-            "first_pair.npy": artefacts.array_bytes(self.first_pair),
-            "concept_frequency.npy": artefacts.array_bytes(self.concept_frequency),
-        }
+        contents = (
+            artefacts.arrow_bytes(self.table),
+            artefacts.array_bytes(self.first_pair),
+            artefacts.array_bytes(self.concept_frequency),
+        )
+        return dict(zip(FILES, contents, strict=True))
 
     @classmethod
-    def load(cls, home: Path) -> AliasTable:
-        """Memory-map a table out of an artefact's local directory."""
-        return cls(
-            artefacts.load_arrow(home / "aliases.arrow"),
-            artefacts.load_array(home / "first_pair.npy"),
-            artefacts.load_array(home / "concept_frequency.npy"),
-        )
+    def load(cls, directory: str | Path) -> AliasTable:
+        """Memory-map a table out of an artefact's directory."""
+        aliases, first, frequency = (storage.localise(storage.join(str(directory), name)) for name in FILES)
+        return cls(artefacts.load_arrow(aliases), artefacts.load_array(first), artefacts.load_array(frequency))
 
     def __len__(self) -> int:
         """Number of distinct strings."""
@@ -113,6 +115,12 @@ class AliasTable:
         rows = self.first_pair[:-1][start:stop]
         found: list[str] = self.table["alias"].take(pa.array(rows)).to_pylist()
         return found
+
+    def rows_of_names(self, ontology: Ontology) -> np.ndarray:
+        """Return for each of the ontology's names, in its order, the row of its string: int64, -1 for empty names."""
+        names = pa.array([surface(name) for name in ontology.names()[1]], pa.string())
+        found = pc.index_in(names, value_set=pa.array(self.strings(), pa.string()))
+        return np.asarray(pc.fill_null(found, -1), dtype=np.int64)
 
     @cached_property
     def _concept(self) -> np.ndarray:

@@ -23,6 +23,7 @@ _RESOURCES = {item.name for item in fields(Resources)}
 @click.option("--out-corpus", metavar="DIR", help="The run directory; the same command again resumes a killed run.")
 @click.option("--ontology", metavar="FILE", help="The ontology that the generator was made from.")
 @click.option("--ngrams-model", metavar="DIR", help="Candidates from an n-gram generator.")
+@click.option("--dense-index", metavar="DIR", help="Candidates from a dense index; with --ngrams-model, both fused.")
 @click.option("--candidates-lookup", metavar="PATH", help="Candidates from a stored lookup (directory or .json.gz).")
 @click.option("--top-k", type=int, help="Candidates of a mention.  [default: 10]")
 @click.option("--threshold", type=float, help="Leave out candidates with a lower score.")
@@ -36,6 +37,7 @@ _RESOURCES = {item.name for item in fields(Resources)}
 @click.option("--actors", type=int, help="Actors that hold the generator.  [default: one per CPU]")
 @click.option("--cpus-per-actor", type=float, help="Logical CPUs of an actor.  [default: 0.5]")
 @click.option("--cpus-per-task", type=float, help="Logical CPUs of a reading task.  [default: 0.5]")
+@click.option("--gpus-per-actor", type=float, help="GPUs of an actor with an encoder.  [default: 1 if there are any]")
 @click.option("--max-restarts", type=int, help="Restarts of an actor before the job fails.  [default: 10]")
 def link(config_file: str | None, more: tuple[str, ...], **flags: Any) -> None:
     """Link every mention of a corpus to an ontology.

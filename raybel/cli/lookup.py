@@ -26,22 +26,26 @@ from raybel.config import Resources
     "--output", "--output-file", "output", required=True, metavar="PATH", help="A directory, or a published .json.gz."
 )
 @click.option("--ontology", required=True, metavar="FILE", help="The ontology that the generator was made from.")
-@click.option("--ngrams-model", required=True, metavar="DIR", help="Candidates from an n-gram generator.")
+@click.option("--ngrams-model", metavar="DIR", help="Candidates from an n-gram generator.")
+@click.option("--dense-index", metavar="DIR", help="Candidates from a dense index; with --ngrams-model, both fused.")
 @click.option("--top-k", type=click.IntRange(1), default=10, help="Candidates of a surface.")
 @click.option(
     "--expand-abbreviations/--no-expand-abbreviations", default=True, help="As the link job that will use it."
 )
 @click.option("--ranges", type=click.IntRange(1), default=32, help="Files of the lookup.")
-@click.option("--actors", type=int, help="Actors that hold the generator.  [default: one per CPU]")
+@click.option("--actors", type=int, help="Actors that hold the generator.  [default: one per CPU or GPU]")
+@click.option("--gpus-per-actor", type=float, help="GPUs of an actor with an encoder.  [default: 1 if there are any]")
 def lookup(
     in_corpus: tuple[str, ...],
     output: str,
     ontology: str,
-    ngrams_model: str,
+    ngrams_model: str | None,
+    dense_index: str | None,
     top_k: int,
     expand_abbreviations: bool,
     ranges: int,
     actors: int | None,
+    gpus_per_actor: float | None,
 ) -> None:
     """Find candidates for the distinct surfaces of a corpus, for `link --candidates-lookup`.
 
@@ -52,9 +56,11 @@ def lookup(
     """
     from raybel.lookup import LookupConfig, make_lookup
 
-    resources = Resources(actors=actors)
+    resources = Resources(actors=actors, gpus_per_actor=gpus_per_actor)
     done = make_lookup(
-        LookupConfig(in_corpus, output, ontology, ngrams_model, top_k, expand_abbreviations, ranges, resources)
+        LookupConfig(
+            in_corpus, output, ontology, ngrams_model, dense_index, top_k, expand_abbreviations, ranges, resources
+        )
     )
     rows: list[tuple[str, object]] = [
         ("mentions", done.mentions),

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
+from typing import Any
 
 from raybel import report
+from raybel.index import Embedding
 from raybel.link_job import Progress
 
 #: Seconds between two lines where there is no terminal.
@@ -29,21 +32,34 @@ def line(progress: Progress) -> str:
     return "link: " + ", ".join(parts)
 
 
-class Line:
-    """Shows a job's progress; `close` leaves the terminal clean."""
+def embedding(state: Embedding) -> str:
+    """Return the progress of an embedding job as one line: chunks, strings, rate, time left."""
+    seconds = max(time.time() - state.started, 1e-9)
+    left = state.chunks_total - state.chunks_before - state.chunks
+    parts = [
+        f"chunks {state.chunks_before + state.chunks}/{state.chunks_total}",
+        f"{state.strings:,} strings ({report.rate(state.strings, seconds)}/s)",
+        f"{report.duration(seconds / state.chunks * left)} left" if state.chunks else "time left unknown",
+    ]
+    return "embed: " + ", ".join(parts)
 
-    def __init__(self) -> None:
+
+class Line:
+    """Shows a job's progress, as `render` puts it; `close` leaves the terminal clean."""
+
+    def __init__(self, render: Callable[[Any], str] = line) -> None:
+        self.render = render
         self.terminal = sys.stderr.isatty()
         self.shown = 0.0
         self.width = 0
 
-    def __call__(self, progress: Progress) -> None:
+    def __call__(self, progress: Any) -> None:
         """Show where the job is, if it's time to."""
         now = time.time()
         if now - self.shown < (0.2 if self.terminal else LINE_EVERY):
             return
         self.shown = now
-        text = line(progress)
+        text = self.render(progress)
         if self.terminal:
             text = text[: report.err.width - 1]
             sys.stderr.write("\r" + text.ljust(self.width))

@@ -67,7 +67,7 @@ def ngrams(
     )
     trained = train_ngrams(config)
     rows = [
-        [name, trained.mentions[name], *(_percent(trained.scores[name][metric]) for metric in METRICS)]
+        [name, trained.mentions[name], *(report.percent(trained.scores[name][metric]) for metric in METRICS)]
         for name in trained.scores
     ]
     notes = [
@@ -92,7 +92,3 @@ def _parameters(path: str | None) -> NgramParameters:
     if not isinstance(value, dict):
         raise ConfigError(f"{path} has no key `ngrams` with the hyper-parameters")
     return NgramParameters.from_dict(value)
-
-
-def _percent(value: float | None) -> str | None:
-    return None if value is None else f"{100 * value:.1f}"

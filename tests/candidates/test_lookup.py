@@ -10,6 +10,7 @@ from raybel import artefacts
 from raybel.candidates import lookup
 from raybel.candidates.base import CANDIDATE_DTYPE, NOTHING
 from raybel.candidates.loading import open_generator
+from raybel.config import GeneratorPaths
 from raybel.errors import ConfigError, InputError, MismatchError
 from raybel.ontology import Concept, Ontology
 
@@ -32,7 +33,7 @@ def save(directory, count=3, ontology=ONTOLOGY):
 
 @pytest.mark.parametrize("count", [1, 2, 7])
 def test_what_is_stored_is_found(tmp_path, count):
-    generator = open_generator(ONTOLOGY, candidates_lookup=save(tmp_path, count))
+    generator = open_generator(ONTOLOGY, GeneratorPaths(candidates_lookup=save(tmp_path, count)))
     assert len(generator) == len(SURFACES)
     found = generator.search([*reversed(SURFACES), "not there"], 10)
     assert [each.tolist() for each in found] == [each.tolist() for each in reversed(FOUND)] + [[]]
@@ -68,7 +69,7 @@ def test_the_published_form_round_trip(tmp_path, suffix):
     path = str(tmp_path / f"l{suffix}")
     table = lookup.bucket_table(SURFACES, [1] * len(SURFACES), FOUND)
     assert lookup.to_json(path, [table.slice(0, 2), table.slice(2)]) == len(SURFACES)
-    generator = open_generator(ONTOLOGY, candidates_lookup=path)
+    generator = open_generator(ONTOLOGY, GeneratorPaths(candidates_lookup=path))
     found = dict(zip(SURFACES, generator.search(SURFACES, 10), strict=True))
     assert {one: each["concept"].tolist() for one, each in found.items()} == {
         one: each["concept"].tolist() for one, each in zip(SURFACES, FOUND, strict=True)
@@ -100,8 +101,8 @@ def test_an_empty_published_lookup(tmp_path):
 def test_another_ontology_or_none(tmp_path):
     other = Ontology.from_concepts([Concept("x", "x")])
     with pytest.raises(MismatchError, match="made from another ontology"):
-        open_generator(other, candidates_lookup=save(tmp_path))
-    with pytest.raises(ConfigError, match="no generator"):
-        open_generator(other)
+        open_generator(other, GeneratorPaths(candidates_lookup=save(tmp_path)))
+    with pytest.raises(ConfigError, match="give a generator"):
+        open_generator(other, GeneratorPaths())
     with pytest.raises(InputError, match="holds no lookup"):
-        open_generator(other, candidates_lookup=str(tmp_path / "none"))
+        open_generator(other, GeneratorPaths(candidates_lookup=str(tmp_path / "none")))

@@ -10,6 +10,7 @@ from raybel.candidates import ngrams
 from raybel.candidates.loading import open_generator
 from raybel.candidates.ngrams import NgramGenerator
 from raybel.candidates.vectorizer import SIDES, NgramParameters
+from raybel.config import GeneratorPaths
 from raybel.errors import ConfigError, InputError, MismatchError
 from raybel.ontology import Concept, Ontology
 from raybel.text import surface
@@ -88,7 +89,7 @@ def test_a_saved_model_finds_the_same_bits(tmp_path, side, block):
     parameters = NgramParameters(ngram_range=(2, 3), char_side=side, char_count=6)
     made = NgramGenerator.build(SMALL, parameters, [("wheeze", 1)], block)
     made.save(str(tmp_path), {"note": "x"})
-    read = open_generator(SMALL, ngrams_model=str(tmp_path), threads=2)
+    read = open_generator(SMALL, GeneratorPaths(ngrams_model=str(tmp_path)), threads=2)
     assert (read.fingerprint, read.ontology_fingerprint) == (made.fingerprint, SMALL.fingerprint)
     queries = ["anemia", "asthmatic", "low blood", "wheezes", "", "zzz"]
     found = [each.tolist() for each in read.search(queries, 5)]
@@ -144,7 +145,7 @@ def test_a_damaged_model(tmp_path, model, name, cut):
     if cut:
         (where / name).write_bytes(data[:cut])
     with pytest.raises(InputError, match=str(where)):
-        open_generator(SMALL, ngrams_model=str(where))
+        open_generator(SMALL, GeneratorPaths(ngrams_model=str(where)))
 
 
 @pytest.mark.parametrize(("old", "new"), [('"ngrams"', '"dense"'), ('"version": 1', '"version": 99')])
@@ -154,10 +155,10 @@ def test_a_model_of_another_kind_or_version(tmp_path, model, old, new):
     text = (where / "config.json").read_text()
     (where / "config.json").write_text(text.replace(f'"kind": {old}', f'"kind": {new}').replace(old, new))
     with pytest.raises(MismatchError, match=str(where)):
-        open_generator(SMALL, ngrams_model=str(where))
+        open_generator(SMALL, GeneratorPaths(ngrams_model=str(where)))
 
 
 def test_a_model_of_another_ontology(model):
     other = Ontology.from_concepts([Concept("D1", "Anaemia")])
     with pytest.raises(MismatchError, match="made from another ontology"):
-        open_generator(other, ngrams_model=str(model))
+        open_generator(other, GeneratorPaths(ngrams_model=str(model)))

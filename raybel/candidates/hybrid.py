@@ -1,0 +1,61 @@
+"""Hybrid candidates: two or more generators' lists fused by reciprocal rank (Cormack et al., SIGIR 2009)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from raybel.candidates.base import CANDIDATE_DTYPE, NOTHING, Generator
+
+#: Of the published method: ranks far down differ little.
+CONSTANT = 60
+#: Candidates that each generator is asked for, per wanted one.
+DEPTH = 3
+
+
+class HybridGenerator:
+    """Fuses generators: a concept's score is the weighted sum of 1 / (60 + rank) over the lists that hold it.
+
+    Scores are scaled so that a concept which every list has first gets 1. Equal scores are ordered by the generators'
+    own scores (their sum, then the first's), then by concept index.
+
+    Args:
+        generators: Of the same ontology.
+        weights: One for each.
+    """
+
+    name = "hybrid"
+
+    def __init__(self, generators: Sequence[Generator], weights: Sequence[float]) -> None:
+        self.generators, self.weights = list(generators), list(weights)
+        parts = [f"{each.name} {each.fingerprint} {w}" for each, w in zip(generators, weights, strict=True)]
+        self.fingerprint = hashlib.sha256("; ".join([str(CONSTANT), str(DEPTH), *parts]).encode()).hexdigest()[:32]
+        self.ontology_fingerprint = generators[0].ontology_fingerprint
+
+    def search(self, surfaces: Sequence[str], top_k: int) -> list[np.ndarray]:
+        """Return for each surface its `top_k` best concepts; see `candidates.base.Generator`.
+
+        A candidate's `alias` is -1: the generators have alias tables of their own.
+        """
+        lists = [each.search(surfaces, DEPTH * top_k) for each in self.generators]
+        return [self._fuse(found, top_k) for found in zip(*lists, strict=True)]
+
+    def _fuse(self, found: Sequence[np.ndarray], top_k: int) -> np.ndarray:
+        flat = np.concatenate([NOTHING, *found])
+        concepts, place = np.unique(flat["concept"], return_inverse=True)
+        fused, sums, first = (np.zeros(len(concepts)) for _ in range(3))
+        start = 0
+        for number, (each, weight) in enumerate(zip(found, self.weights, strict=True)):
+            own = place[start : start + len(each)]
+            fused[own] += weight / (CONSTANT + 1 + np.arange(len(each)))
+            sums[own] += each["score"]
+            if number == 0:
+                first[own] = each["score"]
+            start += len(each)
+        score = np.round(fused * (CONSTANT + 1) / sum(self.weights), 6).astype(np.float32)
+        order = np.lexsort((concepts, -first, -sums, -score))[:top_k]
+        best = np.empty(len(order), CANDIDATE_DTYPE)
+        best["concept"], best["score"], best["alias"] = concepts[order], score[order], -1
+        return best

