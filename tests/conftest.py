@@ -39,3 +39,11 @@ def model(tmp_path_factory):
     from ray_fixture import make_model
 
     return make_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="session")
+def encoder(tmp_path_factory):
+    """The directory of a small text encoder."""
+    from tiny_model import make_encoder
+
+    return make_encoder(tmp_path_factory.mktemp("encoder"))
