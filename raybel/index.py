@@ -230,8 +230,8 @@ class _Job:
                         storage.delete(join(self.home, name))
                 held = None
         self.plan = held or {**identity, "precision": self.config.precision}
+        storage.delete_temporary(self.home)
         if held is None:
-            storage.delete_temporary(self.home)
             for name, path in pretrained.files(self.model).items():
                 storage.publish(join(self.home, ENCODER, name), storage.copy_bytes(str(path)))
             for name, data in alias_files.items():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +18,9 @@ from raybel.ontology import Ontology
 from raybel.runtime import Plan
 from raybel.storage import join
 
+if TYPE_CHECKING:
+    from raybel.candidates.encoder import TextEncoder
+
 #: What decides the vectors, written before the first of them; and for each string its row in given vectors, or -1.
 PLAN, GIVEN_ROWS = "plan.json", "given_rows.npy"
 _ROWS = pa.schema([("number", pa.int64()), ("strings", pa.int64()), ("cut", pa.int64())])
@@ -26,24 +30,29 @@ class EmbedStage:
     """Embeds chunks of strings, each into a file of float16 vectors; one per actor."""
 
     def __init__(self, home: str, size: int, vectors: str | None, plan: dict[str, Any], fitted: Plan) -> None:
+        self.home, self.size, self.path, self.plan, self.fitted = home, size, vectors, plan, fitted
+        self.aliases = AliasTable.load(home)
+        self.given = artefacts.load_array(storage.localise(vectors)) if vectors else None
+        self.rows = artefacts.load_array(storage.localise(join(home, GIVEN_ROWS))) if vectors else None
+
+    @cached_property
+    def encoder(self) -> TextEncoder:
+        """Loaded with the first chunk: an error in a constructor would look like a worker's death."""
         import torch
 
         from raybel.candidates.encoder import TextEncoder
 
-        self.home, self.size, self.path = home, size, vectors
-        self.aliases = AliasTable.load(home)
-        self.given = artefacts.load_array(storage.localise(vectors)) if vectors else None
-        self.rows = artefacts.load_array(storage.localise(join(home, GIVEN_ROWS))) if vectors else None
-        if fitted.device == "cpu":
-            torch.set_num_threads(fitted.threads)
+        if self.fitted.device == "cpu":
+            torch.set_num_threads(self.fitted.threads)
         folder = storage.localise(join(self.home, ENCODER))
-        self.encoder = TextEncoder.load(folder, plan["pooling"], plan["precision"], fitted.device)
-        if self.given is not None and self.given.shape[1] != self.encoder.width:
+        encoder = TextEncoder.load(folder, self.plan["pooling"], self.plan["precision"], self.fitted.device)
+        if self.given is not None and self.given.shape[1] != encoder.width:
             raise InputError(
-                f"has vectors of {self.given.shape[1]} components, the model gives {self.encoder.width}: it was "
-                "made by another",
-                path=vectors,
+                f"has vectors of {self.given.shape[1]} components, the model gives {encoder.width}: it was made by "
+                "another",
+                path=self.path,
             )
+        return encoder
 
     def __call__(self, rows: pa.Table) -> pa.Table:
         """Write a chunk's vectors and return its counts."""
