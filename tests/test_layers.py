@@ -11,7 +11,20 @@ LAYERS = (
     ("schemas", "errors", "text", "abbreviations", "storage", "locks", "report"),
     ("ontology", "bioc", "bioc_xml", "bioc_json", "corpus", "config", "artefacts", "attempts"),
     ("prepare", "candidates", "linking", "shards", "metrics", "policy", "predictions"),
-    ("runtime", "datasets", "index", "index_stage", "train", "tune", "link_job", "link_stage", "lookup", "evaluation"),
+    (
+        "runtime",
+        "datasets",
+        "index",
+        "index_stage",
+        "train",
+        "train_sapbert",
+        "train_loop",
+        "tune",
+        "link_job",
+        "link_stage",
+        "lookup",
+        "evaluation",
+    ),
     ("cli",),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

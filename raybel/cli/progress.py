@@ -44,6 +44,14 @@ def embedding(state: Embedding) -> str:
     return "embed: " + ", ".join(parts)
 
 
+def training(state: dict[str, Any]) -> str:
+    """Return the progress of the encoder's training as one line: stage, epoch, step, loss."""
+    return (
+        f"train: {state['stage']}, epoch {state['epoch']}/{state['epochs']}, step {state['step']}/{state['steps']}, "
+        f"loss {state['loss']:.4f}"
+    )
+
+
 class Line:
     """Shows a job's progress, as `render` puts it; `close` leaves the terminal clean."""
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
+from typing import Any
 
 import click
 
@@ -14,10 +16,16 @@ from raybel.errors import ConfigError
 from raybel.metrics import METRICS
 from raybel.train import TrainNgramsConfig, train_ngrams
 
+#: Hyper-parameters of `sapbert`, named here since their module imports torch; a test compares.
+SAPBERT = (
+    *("learning_rate", "synonym_epochs", "mention_epochs", "pairs", "batch_size", "negatives", "pair_negatives"),
+    *("temperature", "dictionary_share", "average", "pool_strings"),
+)
+
 
 @click.group(context_settings=CONTEXT)
 def train() -> None:
-    """Train a candidate generator."""
+    """Train a candidate generator, or the encoder of one."""
 
 
 @train.command(context_settings=CONTEXT)
@@ -59,7 +67,7 @@ def ngrams(
       raybel train ngrams --train-corpus data/train.bioc.xml.gz --val-corpus data/val.bioc.xml.gz \\
           --ontology data/ontology.arrow --output-dir models/ngrams
     """
-    parameters = _parameters(params)
+    parameters = NgramParameters.from_dict(_parameters(params, "ngrams"))
     if training_aliases is not None:
         parameters = replace(parameters, add_training_data_to_ontology=training_aliases)
     config = TrainNgramsConfig(
@@ -85,10 +93,89 @@ def ngrams(
     report.table(f"n-gram generator {output_dir}", ["corpus", "mentions", *METRICS], rows, notes)
 
 
-def _parameters(path: str | None) -> NgramParameters:
+@train.command(context_settings=CONTEXT)
+@click.option(
+    "--ontology", required=True, metavar="FILE", help="Its synonyms are learned (.arrow, .parquet, .json.gz)."
+)
+@click.option("--output-dir", required=True, metavar="DIR", help="The model; the same command again resumes.")
+@click.option(
+    "--base-model",
+    default="microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract-fulltext",
+    metavar="NAME",
+    help="What to start from: `minilm` (comes as a package), a Hugging Face directory, or a name on its hub.",
+)
+@click.option("--train-corpus", multiple=True, metavar="PATH", help="BioC files whose mentions are learned too.")
+@click.option("--val-corpus", multiple=True, metavar="PATH", help="BioC files to measure recall on, every epoch.")
+@click.option(
+    "--pooling", type=click.Choice(["cls", "mean"]), help="What stands for a string.  [default: as the model]"
+)
+@click.option(
+    "--params", metavar="FILE", help="Hyper-parameters under the key `sapbert` (JSON or YAML): " + ", ".join(SAPBERT)
+)
+@click.option(
+    "--expand-abbreviations/--no-expand-abbreviations",
+    default=True,
+    help="Put the long form in the place of a short form that the document defines.",
+)
+@click.option("--seed", type=int, default=0, help="Of everything random.")
+@click.option("--num-workers", type=click.IntRange(1), help="Workers of Ray Train.  [default: one per GPU, or one]")
+@click.option("--use-gpu/--no-use-gpu", default=None, help="A GPU for each worker.  [default: where there are any]")
+@click.option("--max-failures", type=click.IntRange(0), default=3, help="Deaths of workers before the job fails.")
+@click.option("--overwrite", is_flag=True, help="Delete a model of another configuration first.")
+@click.option("--metric-file", metavar="FILE", help="Write losses, scores and times here (JSON).")
+def sapbert(params: str | None, **options: Any) -> None:
+    """Train the encoder of a dense index: on the ontology's synonyms, then on training mentions.
+
+    \b
+    Examples:
+      raybel train sapbert --ontology data/ontology.arrow --base-model minilm --output-dir models/encoder
+      raybel train sapbert --ontology data/ontology.arrow --train-corpus data/train.bioc.xml.gz \\
+          --val-corpus data/val.bioc.xml.gz --output-dir models/encoder
+    """
+    from raybel.candidates.alignment import AlignmentParameters
+    from raybel.cli.progress import Line, training
+    from raybel.train_sapbert import TrainSapbertConfig, train_sapbert
+
+    parameters = AlignmentParameters.from_dict(_parameters(params, "sapbert"))
+    shown = Line(training)
+    try:
+        done = train_sapbert(TrainSapbertConfig(**options, parameters=parameters), shown)
+    except KeyboardInterrupt:
+        shown.close()
+        report.err.print("stopped; the same command goes on with the epoch it was in", style="yellow")
+        sys.exit(130)
+    finally:
+        shown.close()
+    rows: list[list[object]] = [
+        [
+            f"{each['stage']}, epoch {each['epoch']}",
+            each["groups"],
+            _loss(each["loss"]),
+            report.duration(each["seconds"]),
+        ]
+        for each in done.epochs
+    ]
+    notes = [f"{done.resumed} epochs are from earlier starts"] if done.resumed else []
+    report.table(f"encoder {done.output_dir}", ["", "groups", "loss", "time"], rows, notes)
+    if done.scores:
+        first = done.epochs[0]["before"] or {}
+        states = [("base model", first), ("result", done.scores)]
+        scores = [
+            [f"{state}, {name.replace('_', ' ')}", *(report.percent(held[name][metric]) for metric in METRICS)]
+            for state, held in states
+            for name in held
+        ]
+        report.table("recall on the validation corpus", ["", *METRICS], scores)
+
+
+def _loss(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def _parameters(path: str | None, key: str) -> dict[str, Any]:
     if path is None:
-        return NgramParameters()
-    value = read_file(path).get("ngrams")
+        return {}
+    value = read_file(path).get(key)
     if not isinstance(value, dict):
-        raise ConfigError(f"{path} has no key `ngrams` with the hyper-parameters")
-    return NgramParameters.from_dict(value)
+        raise ConfigError(f"{path} has no key `{key}` with the hyper-parameters")
+    return value
