@@ -35,6 +35,10 @@ bench: setup  ## Slow checks on the real corpora; results and commands: BENCHMAR
 	$(BIN)/python tests/benchmarks/accuracy.py --data $(DATA)
 	$(BIN)/python tests/benchmarks/abbreviation_precision.py $(DATA)
 	$(BIN)/python tests/benchmarks/ngrams_search.py --data $(DATA)
+	$(BIN)/python tests/benchmarks/dense_accuracy.py --data $(DATA)
+	$(BIN)/python tests/benchmarks/encoder_training.py --data $(DATA)
+	$(BIN)/python tests/benchmarks/embed_throughput.py --data $(DATA)
+	$(BIN)/python tests/benchmarks/embed_million.py --data $(DATA)
 	$(BIN)/python tests/benchmarks/link_throughput.py --data $(DATA)
 	$(BIN)/python tests/benchmarks/kill_and_resume.py --data $(DATA)
 
@@ -44,8 +48,10 @@ demo: $(BIN)/raybel  ## Prepare, train, link and evaluate a small corpus, and sh
 	    --ctd-medic-diseases $(CORPUS)/CTD_diseases.tsv --out-dir $(DEMO)/data
 	$(BIN)/raybel train ngrams --train-corpus $(DEMO)/data/train.bioc.xml.gz \
 	    --val-corpus $(DEMO)/data/val.bioc.xml.gz --ontology $(DEMO)/data/ontology.arrow --output-dir $(DEMO)/ngrams
+	$(BIN)/raybel index dense --ontology $(DEMO)/data/ontology.arrow --train-corpus $(DEMO)/data/train.bioc.xml.gz \
+	    --val-corpus $(DEMO)/data/val.bioc.xml.gz --model-name minilm --out-index $(DEMO)/dense
 	$(BIN)/raybel link --in-corpus $(DEMO)/data/test.bioc.xml.gz --ontology $(DEMO)/data/ontology.arrow \
-	    --ngrams-model $(DEMO)/ngrams --out-corpus $(DEMO)/run
+	    --ngrams-model $(DEMO)/ngrams --dense-index $(DEMO)/dense --out-corpus $(DEMO)/run
 	$(BIN)/raybel show $(DEMO)/run --documents 2
 	$(BIN)/raybel evaluate --gold-corpus $(DEMO)/data/test.bioc.xml.gz --pred-corpus $(DEMO)/run \
 	    --train-corpus $(DEMO)/data/train.bioc.xml.gz

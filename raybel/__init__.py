@@ -8,6 +8,8 @@ The functions and configurations that the command line uses:
     rb.read_mentions("corpus/")           # a Ray Dataset of mentions
     rb.prepare_ncbi_disease(rb.NcbiDiseaseConfig(...))
     rb.train_ngrams(rb.TrainNgramsConfig(...))
+    rb.index_dense(rb.IndexDenseConfig(...))
+    rb.train_sapbert(rb.TrainSapbertConfig(...))
     rb.link(rb.LinkConfig(...))
     rb.make_lookup(rb.LookupConfig(...))
     rb.evaluate(rb.EvaluateConfig(...))
@@ -29,6 +31,8 @@ _HOMES = {
     "NgramParameters": "candidates.vectorizer",
     "NgramGenerator": "candidates.ngrams",
     "LookupGenerator": "candidates.lookup",
+    "DenseGenerator": "candidates.dense",
+    "AlignmentParameters": "candidates.alignment",
     "NcbiDiseaseConfig": "prepare.ncbi_disease",
     "prepare_ncbi_disease": "prepare.ncbi_disease",
     "Bc5cdrConfig": "prepare.bc5cdr",
@@ -36,6 +40,10 @@ _HOMES = {
     "Outputs": "prepare.outputs",
     "TrainNgramsConfig": "train",
     "train_ngrams": "train",
+    "IndexDenseConfig": "index",
+    "index_dense": "index",
+    "TrainSapbertConfig": "train_sapbert",
+    "train_sapbert": "train_sapbert",
     "EvaluateConfig": "evaluation",
     "evaluate": "evaluation",
     "LinkResult": "link_job",

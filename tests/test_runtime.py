@@ -42,6 +42,32 @@ def test_a_plan_that_would_wait_for_ever_is_refused(wanted, cpus, reason):
         plan(wanted, {"CPU": cpus})
 
 
+@pytest.mark.parametrize(
+    ("wanted", "available", "fitted"),
+    [
+        (Resources(), {"CPU": 16, "GPU": 2}, Plan(2, 0.5, 0.5, 1.0)),
+        (Resources(gpus_per_actor=0.5), {"CPU": 16, "GPU": 2}, Plan(4, 0.5, 0.5, 0.5)),
+        (Resources(gpus_per_actor=0), {"CPU": 4, "GPU": 2}, Plan(4, 0.5, 0.5, 0.0)),
+        (Resources(), {"CPU": 4}, Plan(4, 0.5, 0.5, 0.0)),
+        (Resources(actors=1), {"CPU": 4, "GPU": 2}, Plan(1, 0.5, 0.5, 1.0)),
+    ],
+)
+def test_an_encoder_takes_a_gpu_where_there_are_any(wanted, available, fitted):
+    assert plan(wanted, available, encodes=True) == fitted
+    assert fitted.device == ("cuda" if fitted.gpus_per_actor else "cpu")
+    assert plan(Resources(), available).device == "cpu"  # n-grams need none
+
+
+@pytest.mark.parametrize("wanted", [Resources(actors=3), Resources(gpus_per_actor=4)])
+def test_more_gpus_than_there_are(wanted):
+    with pytest.raises(ConfigError, match="the cluster has 2"):
+        plan(wanted, {"CPU": 16, "GPU": 2}, encodes=True)
+
+
+def test_an_actors_threads_are_its_cpus():
+    assert [Plan(1, cpus, 0.5).threads for cpus in (0.25, 1, 4.5)] == [1, 1, 4]
+
+
 def raised(error):
     with pytest.raises(RaybelError) as caught, runtime.told():
         raise error
