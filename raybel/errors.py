@@ -50,6 +50,10 @@ class InputError(RaybelError):
         return _rebuild, (type(self), self.message, state)
 
 
+class DeviceError(RaybelError):
+    """A GPU failed or has too little memory: nothing that is wrong with a document."""
+
+
 def _rebuild(kind: type[InputError], message: str, state: dict[str, Any]) -> InputError:
     return kind(message, **state)
 

@@ -23,14 +23,16 @@ from raybel.candidates import faiss_index, pretrained
 from raybel.candidates.aliases import AliasTable
 from raybel.candidates.dense import ENCODER, KIND, VERSION, DenseGenerator, shard_name
 from raybel.config import Resources, differences, fingerprint, one_or_more
-from raybel.errors import ConfigError, InputError
-from raybel.index_stage import GIVEN_ROWS, PLAN, EmbedStage, build_index, precision_of, write_vectors
+from raybel.errors import ConfigError
+from raybel.index_stage import GIVEN_ROWS, PLAN, EmbedStage, build_index, given_vectors, precision_of, write_vectors
 from raybel.locks import lock
 from raybel.ontology import Ontology
-from raybel.runtime import Plan, data_context, plan, started, told
+from raybel.runtime import Plan, data_context, largest_node, plan, started, told
 from raybel.storage import join
 from raybel.train import read_splits, recall
 
+#: Threads for the building of the FAISS index, at most.
+BUILD_THREADS = 16
 _OWN = re.compile(r"(vectors-\d{5}|first_pair|concept_frequency|given_rows)\.npy|aliases\.arrow|index\.faiss|"
                   r"(plan|config)\.json|\.lock|encoder/.*|.*\.tmp")  # fmt: skip
 
@@ -138,11 +140,12 @@ def index_dense(config: IndexDenseConfig, watch: Callable[[Embedding], None] | N
     """
     config = _absolute(config)
     model = pretrained.resolve(config.model_name)
+    pretrained.refuse_inside(model, config.out_index)
     ontology = Ontology.open(config.ontology)
     corpora = {"train": config.train_corpus, "val": config.val_corpus}
     splits = read_splits(corpora, ontology, config.expand_abbreviations)
     aliases = AliasTable.build(ontology, splits["train"][0] if "train" in splits else ())
-    given = _given(config.vectors, ontology) if config.vectors else None
+    given = given_vectors(config.vectors, ontology) if config.vectors else None
     home = config.out_index
     foreign = [name for name in storage.names(home) if not _OWN.fullmatch(name)]
     if foreign:
@@ -150,8 +153,8 @@ def index_dense(config: IndexDenseConfig, watch: Callable[[Embedding], None] | N
     artefacts.refuse_other(home, KIND)
     with lock(home):
         job = _Job(config, ontology, aliases, model, watch or (lambda state: None))
-        job.prepare(given)
-        indexed = job.go()
+        job.prepare()
+        indexed = job.go(given)
     generator = DenseGenerator.load(home, threads=2)
     for name, (mentions, _) in splits.items():
         indexed.scores[name] = recall(generator, mentions, config.top_k)
@@ -171,21 +174,6 @@ def _absolute(config: IndexDenseConfig) -> IndexDenseConfig:
     return replace(config, **fixed)
 
 
-def _given(uri: str, ontology: Ontology) -> np.ndarray:
-    """Memory-map given vectors: one row for each of the ontology's names, in its order."""
-    try:
-        vectors = np.load(storage.localise(uri), mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError) as error:
-        raise InputError(f"isn't a readable .npy file of numbers: {error}", path=uri) from error
-    names = len(ontology.names()[1])
-    if vectors.ndim != 2 or len(vectors) != names:
-        raise InputError(
-            f"has the shape {vectors.shape}; {ontology.path} has {names} names and aliases, each of which needs a row",
-            path=uri,
-        )
-    return vectors
-
-
 class _Job:
     """One start of the job, while it holds the directory."""
 
@@ -202,14 +190,16 @@ class _Job:
         self.chunks = -(-len(aliases) // config.chunk_strings)
         self.state = Embedding(self.chunks, len(aliases))
         self.plan: dict[str, Any] = {}
+        self.fresh = True
+        self.alias_files: dict[str, bytes] = {}
 
-    def prepare(self, given: np.ndarray | None) -> None:
-        """Write what the actors read; refuse a directory of another configuration."""
-        alias_files = self.aliases.files()
+    def prepare(self) -> None:
+        """Look at what the directory holds; refuse another configuration's. Changes nothing."""
+        self.alias_files = self.aliases.files()
         weights = {name: storage.size_and_digest(str(path))[1] for name, path in pretrained.files(self.model).items()}
         identity = {
             "ontology": self.ontology.fingerprint,
-            "aliases": hashlib.sha256(alias_files["aliases.arrow"]).hexdigest()[:32],
+            "aliases": hashlib.sha256(self.alias_files["aliases.arrow"]).hexdigest()[:32],
             "encoder": fingerprint(weights),
             "pooling": self.config.pooling or pretrained.pooling_of(str(self.model)),
             "chunk_strings": self.config.chunk_strings,
@@ -224,47 +214,70 @@ class _Job:
                         f"{self.home} holds an index of another configuration ({'; '.join(different)}): choose "
                         "another --out-index, or --overwrite"
                     )
-                artefacts.unseal(self.home)
-                for name in storage.names(self.home):
-                    if name != ".lock":
-                        storage.delete(join(self.home, name))
                 held = None
+        self.fresh = held is None
         self.plan = held or {**identity, "precision": self.config.precision}
-        storage.delete_temporary(self.home)
-        if held is None:
-            for name, path in pretrained.files(self.model).items():
-                storage.publish(join(self.home, ENCODER, name), storage.copy_bytes(str(path)))
-            for name, data in alias_files.items():
-                storage.publish(join(self.home, name), data)
-            if given is not None:
-                rows = self.aliases.rows_of_names(self.ontology)[::-1]
-                first = np.full(len(self.aliases), -1, np.int64)
-                first[rows[rows >= 0]] = np.arange(len(rows) - 1, -1, -1)[rows >= 0]  # of equal strings the first stays
-                storage.publish(join(self.home, GIVEN_ROWS), artefacts.array_bytes(first))
 
-    def go(self) -> Indexed:
-        """Embed the chunks that aren't there, build the index, seal the directory."""
-        sealed = storage.exists(join(self.home, artefacts.CONFIG))
-        kind = faiss_index.choose_type(self.config.index_type, len(self.aliases))
-        if sealed and storage.read_json(join(self.home, artefacts.CONFIG))["parameters"]["index_type"] == kind:
-            held = artefacts.describe(self.home, KIND, VERSION)
-            self.state.chunks_before = self.chunks
-            return self._told(held["fingerprint"], held["parameters"], {"embedding": 0.0, "building": 0.0})
+    def finished(self, kind: str) -> Indexed | None:
+        """Return what an earlier start finished, None if something is left to do."""
+        where = join(self.home, artefacts.CONFIG)
+        if self.fresh or not storage.exists(where):
+            return None
+        config = storage.read_json(where)
+        sizes = {name: getattr(storage.identity(join(self.home, name)), "size", None) for name in config["files"]}
+        damaged = [name for name, size in config["files"].items() if sizes[name] != size]
+        if damaged or config["version"] != VERSION:
+            artefacts.unseal(self.home)
+            for name in damaged:  # made anew
+                storage.delete(join(self.home, name))
+            return None
+        if config["parameters"]["index_type"] != kind:
+            return None
+        self.state.chunks_before = self.chunks
+        return self._told(config["fingerprint"], config["parameters"], {"embedding": 0.0, "building": 0.0})
+
+    def _begin(self, given: np.ndarray | None) -> None:
+        """Delete another configuration's files, write what the actors read, and last the plan, which vouches for it."""
         artefacts.unseal(self.home)
-        present = set(storage.names(self.home))
-        to_do = [number for number in range(self.chunks) if shard_name(number) not in present]
-        self.state.chunks_before = self.chunks - len(to_do)
+        storage.delete_temporary(self.home)
+        if self.fresh:
+            for name in storage.names(self.home):
+                if name not in (".lock", PLAN):
+                    storage.delete(join(self.home, name))
+            storage.delete(join(self.home, PLAN))
+        for name, path in pretrained.files(self.model).items():
+            if not storage.exists(join(self.home, ENCODER, name)):
+                storage.publish(join(self.home, ENCODER, name), storage.copy_bytes(str(path)))
+        for name, data in self.alias_files.items():
+            if not storage.exists(join(self.home, name)):
+                storage.publish(join(self.home, name), data)
+        if given is not None:
+            rows = self.aliases.rows_of_names(self.ontology)[::-1]
+            first = np.full(len(self.aliases), -1, np.int64)
+            first[rows[rows >= 0]] = np.arange(len(rows) - 1, -1, -1)[rows >= 0]  # of equal strings the first stays
+            storage.publish(join(self.home, GIVEN_ROWS), artefacts.array_bytes(first))
+        storage.publish_json(join(self.home, PLAN), self.plan)
+
+    def go(self, given: np.ndarray | None) -> Indexed:
+        """Embed the chunks that aren't there, build the index, seal the directory."""
+        kind = faiss_index.choose_type(self.config.index_type, len(self.aliases))
+        if (held := self.finished(kind)) is not None:
+            return held
         begun = time.perf_counter()
         with told(), started(), data_context():
-            fitted = plan(self.config.resources, ray.cluster_resources(), encodes=self.config.vectors is None)
-            self.plan["precision"] = self.plan["precision"] or precision_of(fitted.device)
-            storage.publish_json(join(self.home, PLAN), self.plan)
-            self.state.started = time.time()
+            fitted = plan(self.config.resources, ray.cluster_resources(), encodes=True)
+            if self.plan["precision"] is None:
+                ask = ray.remote(num_cpus=fitted.cpus_per_task, num_gpus=fitted.gpus_per_actor)(precision_of)
+                self.plan["precision"] = ray.get(ask.remote(fitted.device))
+            self._begin(given)
+            present = set(storage.names(self.home))
+            to_do = [number for number in range(self.chunks) if shard_name(number) not in present]
+            self.state.chunks_before, self.state.started = self.chunks - len(to_do), time.time()
             if to_do:
                 self._embed(to_do, fitted)
             embedded = time.perf_counter()
-            threads = max(1, int(ray.cluster_resources().get("CPU", 1)))
-            build = ray.remote(num_cpus=fitted.cpus_per_task)(build_index)
+            threads = min(BUILD_THREADS, largest_node())
+            build = ray.remote(num_cpus=threads)(build_index)
             width = ray.get(build.remote(self.home, self.chunks, kind, threads))
         parameters = {
             "ontology_fingerprint": self.ontology.fingerprint,
@@ -279,9 +292,8 @@ class _Job:
         }
         names = [name for name in storage.names(self.home) if name not in (PLAN, GIVEN_ROWS, ".lock")]
         written = {name: storage.size_and_digest(join(self.home, name)) for name in names}
-        fingerprint = artefacts.seal(self.home, KIND, VERSION, parameters, written)
         seconds = {"embedding": embedded - begun, "building": time.perf_counter() - embedded}
-        return self._told(fingerprint, parameters, seconds)
+        return self._told(artefacts.seal(self.home, KIND, VERSION, parameters, written), parameters, seconds)
 
     def _embed(self, to_do: list[int], fitted: Plan) -> None:
         rows = ray.data.from_items([{"number": number} for number in to_do], override_num_blocks=len(to_do))

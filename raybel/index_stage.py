@@ -79,6 +79,25 @@ class EmbedStage:
         return vectors
 
 
+def given_vectors(uri: str, ontology: Ontology) -> np.ndarray:
+    """Memory-map given vectors: one row for each of the ontology's names, in its order.
+
+    Raises:
+        InputError: They are something else.
+    """
+    try:
+        vectors = np.load(storage.localise(uri), mmap_mode="r", allow_pickle=False)
+    except (ValueError, OSError) as error:
+        raise InputError(f"isn't a readable .npy file of numbers: {error}", path=uri) from error
+    names = len(ontology.names()[1])
+    if vectors.ndim != 2 or len(vectors) != names:
+        raise InputError(
+            f"has the shape {vectors.shape}; {ontology.path} has {names} names and aliases, each of which needs a row",
+            path=uri,
+        )
+    return vectors
+
+
 def build_index(home: str, chunks: int, kind: str, threads: int) -> int:
     """Build the FAISS index over the shards, publish it, and return the vectors' width."""
     names = [shard_name(number) for number in range(chunks)]

@@ -19,6 +19,7 @@ from raybel.attempts import Attempts
 from raybel.bioc import quote_id
 from raybel.candidates.base import NOTHING, Cached, surfaces, to_column
 from raybel.corpus import format_of
+from raybel.errors import RaybelError
 from raybel.ontology import Ontology
 from raybel.schemas import MENTION, MENTIONS, RANKING
 
@@ -67,6 +68,8 @@ def add_candidates(chunk: pa.Table, generator: Cached, name: str, attempts: Atte
     try:
         if not alone:
             found = generator.search(wanted)
+    except RaybelError:  # says what is wrong with the generator, not with a document
+        raise
     except Exception:  # found again below, and recorded there
         alone = True
     if alone:
@@ -89,6 +92,8 @@ def _alone(
         attempts.enter(index)
     try:
         return generator.search(wanted), None
+    except RaybelError:
+        raise
     except Exception:
         return [NOTHING] * len(wanted), traceback.format_exc()
     finally:

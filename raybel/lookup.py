@@ -33,6 +33,8 @@ from raybel.locks import lock
 from raybel.ontology import Ontology
 from raybel.runtime import Plan, data_context, plan, started, told
 
+#: A task searches whole ranges and says nothing before its end: time that it may take.
+RANGE_SECONDS = 24 * 3600
 #: Files that a lookup directory holds.
 _OWN = re.compile(r"range-\d{5}\.arrow|config\.json|\.lock|.*\.tmp")
 
@@ -178,6 +180,7 @@ def _run(config: LookupConfig, home: str) -> list[dict[str, Any]]:
     options = ReadOptions(expand_abbreviations=config.expand_abbreviations)
     with told(), started(), data_context() as context:
         context.target_max_block_size = 16 << 20  # rows are small here
+        context.execution_no_progress_timeout_s = RANGE_SECONDS
         fitted = plan(config.resources, ray.cluster_resources(), config.dense_index is not None)
         source = BiocDatasource(
             [Source(path, name) for path, name in files], options, partial(_distinct, config.ranges)

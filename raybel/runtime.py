@@ -107,7 +107,7 @@ def data_context() -> Iterator[DataContext]:
         "enable_progress_bars": False,
         "print_on_execution_start": False,
         "enable_auto_log_stats": False,
-        "execution_no_progress_timeout_s": NO_PROGRESS_SECONDS,
+        "execution_no_progress_timeout_s": NO_PROGRESS_SECONDS,  # a job whose tasks are long sets its own
         "raise_original_map_exception": True,
     }
     kept = {name: getattr(context, name) for name in settings}
@@ -121,6 +121,30 @@ def data_context() -> Iterator[DataContext]:
     finally:
         for name, value in kept.items():
             setattr(context, name, value)
+
+
+def largest_node() -> int:
+    """Return the CPUs of the largest node of the cluster, at least 1: what one task or worker can have at most."""
+    nodes = [node["Resources"].get("CPU", 0.0) for node in ray.nodes() if node["Alive"]]
+    return max(1, int(max(nodes, default=1)))
+
+
+def cpus_per_worker(workers: int, gpu: bool) -> int:
+    """Return the CPUs that each of some workers, with a GPU or without, can have on the nodes that there are.
+
+    The nodes' shares are counted: a worker must fit into a node, and all workers must fit.
+
+    Raises:
+        ConfigError: They don't fit even with a CPU each.
+    """
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    for cpus in range(largest_node(), 0, -1):
+        room = [min(int(n.get("CPU", 0) / cpus), int(n.get("GPU", 0)) if gpu else 1 << 30) for n in nodes]
+        if sum(room) >= workers:
+            return cpus
+    what = "a CPU and a GPU" if gpu else "a CPU"
+    have = ", ".join(f"{n.get('CPU', 0):g} CPUs and {n.get('GPU', 0):g} GPUs" for n in nodes)
+    raise ConfigError(f"{workers} workers need {what} each; the cluster's nodes have {have}: give fewer --num-workers")
 
 
 @dataclass(frozen=True)

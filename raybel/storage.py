@@ -7,6 +7,7 @@ under a temporary name, synced and renamed; an object is PUT once, under its fin
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import fnmatch
 import glob
 import hashlib
@@ -296,11 +297,15 @@ def localise(uri: str) -> Path:
     key = repr([(name, identity(source)) for name, source in sources.items()]) + uri
     home = Path(tempfile.gettempdir()) / f"raybel-{os.getuid()}"
     target = home / hashlib.sha256(key.encode()).hexdigest()[:24]
-    if not target.exists():
-        home.mkdir(mode=0o700, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(dir=home))
-        for name, source in sources.items():
-            publish(str(staging / (name or os.path.basename(resolve(uri)[1]))), copy_bytes(source))
-        with contextlib.suppress(OSError):  # another actor of this machine was first
-            staging.rename(target)
+    home.mkdir(mode=0o700, exist_ok=True)
+    with open(f"{target}.lock", "w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)  # one process of this machine copies, the others wait for it
+        if not target.exists():
+            staging = Path(tempfile.mkdtemp(dir=home))
+            try:
+                for name, source in sources.items():
+                    publish(str(staging / (name or os.path.basename(resolve(uri)[1]))), copy_bytes(source))
+                staging.rename(target)
+            finally:
+                shutil.rmtree(staging, ignore_errors=True)
     return target if inside != [""] else target / os.path.basename(resolve(uri)[1])

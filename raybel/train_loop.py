@@ -19,29 +19,32 @@ from safetensors.torch import load_file, save_file
 
 from raybel import storage
 from raybel.candidates.aliases import AliasTable, Hits
-from raybel.candidates.alignment import (
-    AlignmentParameters,
-    Group,
-    MentionLoss,
-    SynonymLoss,
-    TrainingStrings,
-    batches,
-)
+from raybel.candidates.alignment import AlignmentParameters, TrainingStrings
 from raybel.candidates.encoder import TextEncoder, best_precision
+from raybel.candidates.losses import Group, MentionLoss, SynonymLoss, batches
 from raybel.errors import RaybelError
 from raybel.metrics import gold_ranks, summarise
 from raybel.ontology import Ontology
 from raybel.storage import join
 from raybel.train import read_splits
 
-CHECKPOINTS, PROGRESS = "checkpoints", "progress.json"
+CHECKPOINTS, PROGRESS, FAILURE = "checkpoints", "progress.json", "failure.json"
 WARM_UP = 30
 WEIGHTS = "model.safetensors"
 
 
 def train_worker(settings: dict[str, Any]) -> None:
-    """Train; one call per worker. Goes on from the last epoch's checkpoint where there is one."""
-    Worker(settings).run()
+    """Train; one call per worker. Goes on from the last epoch's checkpoint where there is one.
+
+    Ray would try again after any error. One of ours comes again with each try, so that a worker on its own leaves it
+    in a file; one of several raises it, since the others wait for it.
+    """
+    try:
+        Worker(settings).run()
+    except RaybelError as error:
+        if ray.train.get_context().get_world_size() > 1:
+            raise
+        storage.publish_json(join(settings["home"], FAILURE), {"message": str(error)})
 
 
 class Worker:
@@ -76,7 +79,7 @@ class Worker:
 
     def run(self) -> None:
         """Train the epochs that are left, save a checkpoint after each, and the result at the end."""
-        plan = [("synonyms", n) for n in range(self.parameters.synonym_epochs)]
+        plan = [("synonyms", n) for n in range(self.parameters.synonym_epochs)] if self.data.synonyms else []
         if self.data.mentions:
             plan += [("mentions", n) for n in range(self.parameters.mention_epochs)]
         optimiser = self._optimiser()
@@ -108,16 +111,18 @@ class Worker:
         return np.random.default_rng([self.settings["seed"], number, sum(map(ord, purpose))])
 
     def _optimiser(self) -> torch.optim.AdamW:
-        return torch.optim.AdamW(self.model.parameters(), lr=self.parameters.learning_rate, weight_decay=0.01)
+        return torch.optim.AdamW(self.model.parameters(), weight_decay=0.01)  # the rate is set in every step
 
     def _epoch(
         self, stage: str, within: int, of: int, groups: list[Group], optimiser: torch.optim.AdamW, number: int
     ) -> float | None:
         """Train on groups; return the mean loss, None without any."""
         torch.manual_seed(self.settings["seed"] * 1_000_003 + number * self.workers + self.rank)
-        loss_of = SynonymLoss() if stage == "synonyms" else MentionLoss(self.parameters.temperature)
-        size = self.parameters.batch_size if stage == "synonyms" else max(1, self.parameters.batch_size // 2)
+        synonyms = stage == "synonyms"
+        size = self.parameters.batch_size if synonyms else max(1, self.parameters.batch_size // 2)
+        rate = self.parameters.synonym_learning_rate if synonyms else self.parameters.mention_learning_rate
         every = list(batches(groups, size, self.rank, self.workers))
+        loss_of = SynonymLoss() if synonyms else MentionLoss(self.parameters.temperature)
         losses: list[float] = []
         shown = 0.0
         self.model.train()
@@ -125,12 +130,12 @@ class Worker:
             done = (within * len(every) + step) / (of * len(every))
             warm = min(1.0, (within * len(every) + step + 1) / WARM_UP)
             for group in optimiser.param_groups:
-                group["lr"] = self.parameters.learning_rate * warm * (1 - done)
+                group["lr"] = rate * warm * (1 - done)
             loss = loss_of(self._forward([string for string, _ in loss_of.strings(batch)]), batch)
             if not math.isfinite(loss.item()):
                 raise RaybelError(
                     f"the loss is {loss.item()} in step {step + 1} of {stage}, epoch {within + 1}: lower the "
-                    "learning_rate, and look whether the base model's weights are whole"
+                    "learning rate, and look whether the base model's weights are whole"
                 )
             optimiser.zero_grad()
             loss.backward()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -24,14 +25,16 @@ from raybel.corpus import SUFFIXES
 from raybel.errors import ConfigError, RaybelError
 from raybel.locks import lock
 from raybel.ontology import Ontology
-from raybel.runtime import started, told
+from raybel.runtime import cpus_per_worker, started, told
 from raybel.storage import join
 from raybel.train import read_splits
-from raybel.train_loop import CHECKPOINTS, PROGRESS, train_worker
+from raybel.train_loop import CHECKPOINTS, FAILURE, PROGRESS, train_worker
 
 #: Says what a directory of ours holds, beside Hugging Face's own config.json.
 STATE = "raybel.json"
 KIND = "sapbert"
+#: What only training needs.
+LEFT = ("base", CHECKPOINTS, PROGRESS, FAILURE)
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ class TrainSapbertConfig:
         seed: Of everything random.
         num_workers: Workers of Ray Train; None for one per GPU, or one.
         use_gpu: Whether each worker takes a GPU; None for where there are any.
+        cpus_per_worker: CPUs, and threads, of each; None for as many as the nodes have for it.
         max_failures: Deaths of workers before the job fails; each goes on from the last epoch.
         overwrite: Delete what another configuration left in the directory.
         metric_file: Where to write losses, scores and times (JSON).
@@ -66,6 +70,7 @@ class TrainSapbertConfig:
     seed: int = 0
     num_workers: int | None = None
     use_gpu: bool | None = None
+    cpus_per_worker: int | None = None
     max_failures: int = 3
     overwrite: bool = False
     metric_file: str | None = None
@@ -114,6 +119,7 @@ def train_sapbert(config: TrainSapbertConfig, watch: Callable[[dict[str, Any]], 
     """
     begun = time.perf_counter()
     model = pretrained.resolve(config.base_model)
+    pretrained.refuse_inside(model, config.output_dir)
     ontology = Ontology.open(config.ontology)
     AliasTable.build(ontology)  # refuses an ontology without names before Ray starts
     read_splits({"train": config.train_corpus, "val": config.val_corpus}, ontology, config.expand_abbreviations)
@@ -136,17 +142,26 @@ def train_sapbert(config: TrainSapbertConfig, watch: Callable[[dict[str, Any]], 
         }
         held = _prepare(config, home, identity)
         if held.get("finished"):
-            return TrainedSapbert(config.output_dir, held["epochs"], held["scores"], 0.0, len(held["epochs"]))
+            for left in LEFT:  # killed while it tidied up
+                storage.delete(join(home, left))
+            done = TrainedSapbert(config.output_dir, held["epochs"], held["scores"], 0.0, len(held["epochs"]))
+            _write_metrics(config, done)
+            return done
         for name, path in pretrained.files(model).items():
             if not storage.exists(join(home, "base", name)):
                 storage.publish(join(home, "base", name), storage.copy_bytes(str(path)))
         outcome = _fit(config, home, identity["pooling"], watch or (lambda state: None))
         _publish(config, home, identity, outcome)
     seconds = time.perf_counter() - begun
+    done = TrainedSapbert(config.output_dir, outcome["epochs"], outcome["scores"], seconds, outcome["resumed"])
+    _write_metrics(config, done)
+    return done
+
+
+def _write_metrics(config: TrainSapbertConfig, done: TrainedSapbert) -> None:
     if config.metric_file:
-        value = {"epochs": outcome["epochs"], "scores": outcome["scores"], "seconds": seconds}
+        value = {"epochs": done.epochs, "scores": done.scores, "seconds": done.seconds}
         storage.publish_json(config.metric_file, {**value, "parameters": asdict(config.parameters)})
-    return TrainedSapbert(config.output_dir, outcome["epochs"], outcome["scores"], seconds, outcome["resumed"])
 
 
 def _prepare(config: TrainSapbertConfig, home: str, identity: dict[str, Any]) -> dict[str, Any]:
@@ -156,13 +171,14 @@ def _prepare(config: TrainSapbertConfig, home: str, identity: dict[str, Any]) ->
     if held is None and [name for name in storage.names(home) if name != ".lock"]:
         raise ConfigError(f"{home} holds something else than a model of ours: choose a new or empty directory")
     if held is not None and (different := differences(held["identity"], identity)):
-        if not config.overwrite:
+        if not config.overwrite and held["identity"]:
             raise ConfigError(
                 f"{home} holds a model of another configuration ({'; '.join(different)[:500]}): choose another "
                 "--output-dir, or --overwrite"
             )
+        storage.publish_json(state, {"kind": KIND, "identity": {}, "finished": False})  # a kill now leaves it ours
         for name in storage.names(home):
-            if name != ".lock":
+            if name not in (".lock", STATE):
                 storage.delete(join(home, name))
         storage.delete(join(home, CHECKPOINTS))
         held = None
@@ -182,11 +198,7 @@ def _fit(
         gpus = int(available.get("GPU", 0))
         use_gpu = gpus > 0 if config.use_gpu is None else config.use_gpu
         workers = config.num_workers or (gpus if use_gpu else 1)
-        if use_gpu and workers > gpus:
-            raise ConfigError(f"{workers} workers want a GPU each, the cluster has {gpus}")
-        cpus = int(available.get("CPU", 1)) // max(1, workers)
-        if cpus < 1:
-            raise ConfigError(f"{workers} workers need a CPU each, the cluster has {available.get('CPU', 0):g}")
+        cpus = config.cpus_per_worker or cpus_per_worker(workers, use_gpu)
         loop = {
             "home": home,
             "ontology": storage.absolute(config.ontology),
@@ -214,8 +226,9 @@ def _fit(
         stop = threading.Event()
         watcher = threading.Thread(target=_watch, args=(join(home, PROGRESS), stop, watch), daemon=True)
         watcher.start()
+        storage.delete(join(home, FAILURE))
         try:
-            result = trainer.fit()
+            result = _fitted(trainer)
         except WorkerGroupError as error:
             cause = next(iter(error.worker_failures.values()), error)
             cause = getattr(cause, "cause", None) or cause
@@ -225,10 +238,28 @@ def _fit(
         finally:
             stop.set()
             watcher.join()
-        assert result.checkpoint is not None
+        if storage.exists(join(home, FAILURE)):
+            raise RaybelError(storage.read_json(join(home, FAILURE))["message"])
+        if result.checkpoint is None:
+            raise ConfigError(
+                "nothing to learn: no concept has two unambiguous names, and no training mention is unambiguous"
+            )
         with result.checkpoint.as_directory() as folder:
             outcome: dict[str, Any] = json.loads((Path(folder) / "state.json").read_text())
         return outcome
+
+
+def _fitted(trainer: TorchTrainer) -> Any:
+    """Run a trainer; Ray's own handler of Ctrl-C would end the process with status 0, and stay."""
+    main = threading.current_thread() is threading.main_thread()
+    previous = signal.getsignal(signal.SIGINT) if main else None
+    try:
+        return trainer.fit()
+    except SystemExit:
+        raise KeyboardInterrupt from None
+    finally:
+        if main:
+            signal.signal(signal.SIGINT, previous)
 
 
 def _per_worker(cpus: int, use_gpu: bool) -> dict[str, float]:
@@ -251,7 +282,7 @@ def _publish(config: TrainSapbertConfig, home: str, identity: dict[str, Any], ou
     storage.publish(join(home, "README.md"), _card(config, identity, outcome).encode())
     state = {"kind": KIND, "identity": identity, "finished": True, "versions": versions()}
     storage.publish_json(join(home, STATE), {**state, "epochs": outcome["epochs"], "scores": outcome["scores"]})
-    for left in ("base", CHECKPOINTS, PROGRESS):
+    for left in LEFT:
         storage.delete(join(home, left))
 
 

@@ -175,6 +175,46 @@ def test_one_job_at_a_time(copy):
         index_dense(copy)
 
 
+def test_a_killed_overwrite_mixes_nothing(copy, made, tmp_path):
+    """Between the deletion of the old plan and of the old vectors."""
+    (Path(copy.out_index) / "plan.json").unlink()
+    (Path(copy.out_index) / "config.json").unlink()
+    other = replace(copy, model_name=str(make_encoder(tmp_path / "other", seed=1)))
+    assert index_dense(other).embedding.chunks == 3
+    assert files(other)["vectors-00000.npy"] != files(made[0])["vectors-00000.npy"]
+
+
+def test_a_wrong_plan_leaves_a_finished_index_alone(copy):
+    before = files(copy)
+    wrong = replace(copy, overwrite=True, chunk_strings=2, resources=replace(copy.resources, actors=99))
+    with pytest.raises(ConfigError, match="99 actors"):
+        index_dense(wrong)
+    assert files(copy) == before
+
+
+def test_a_model_inside_the_index_is_refused(copy):
+    inside = replace(copy, model_name=f"{copy.out_index}/encoder", overwrite=True)
+    with pytest.raises(ConfigError, match="choose another directory"):
+        index_dense(inside)
+
+
+@pytest.mark.parametrize("name", ["vectors-00001.npy", "index.faiss", "encoder/model.safetensors", "first_pair.npy"])
+def test_a_damaged_index_is_mended(copy, made, name):
+    (Path(copy.out_index) / name).write_bytes(b"cut")
+    assert index_dense(copy).fingerprint == made[1].fingerprint
+    assert files(copy) == files(made[0])
+
+
+def test_a_generator_that_cannot_work_stops_the_job(copy, model, tmp_path):
+    """It isn't the documents' fault: none goes to the quarantine, and no shard is written."""
+    (Path(copy.out_index) / "index.faiss").write_bytes(b"x" * (Path(copy.out_index) / "index.faiss").stat().st_size)
+    corpus = three_files(tmp_path / "corpus")
+    with pytest.raises(InputError, match="isn't a readable FAISS index"):
+        link_job.link(model.config(corpus, tmp_path / "run", ngrams_model=None, dense_index=copy.out_index))
+    assert not list((tmp_path / "run").rglob("quarantine/*"))
+    assert not list((tmp_path / "run").rglob("shards/*"))
+
+
 def test_an_index_of_another_ontology(made, tmp_path):
     other = Ontology.from_concepts([Concept("D1", "Anaemia")])
     with pytest.raises(MismatchError, match="made from another ontology"):

@@ -17,7 +17,9 @@ from raybel.errors import ConfigError, LockedError, RaybelError
 from raybel.locks import lock
 from raybel.train_sapbert import TrainSapbertConfig, train_sapbert
 
-PARAMETERS = AlignmentParameters(learning_rate=1e-2, pairs=12, batch_size=4, average=1.0, mention_epochs=2)
+PARAMETERS = AlignmentParameters(
+    synonym_learning_rate=1e-2, mention_learning_rate=1e-2, pairs=12, batch_size=4, average=1.0, mention_epochs=2
+)
 
 
 @pytest.fixture(scope="module")

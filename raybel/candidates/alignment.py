@@ -12,18 +12,17 @@ Two kinds of training, both against the model's own nearest wrong strings, found
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import torch
-from pytorch_metric_learning.losses import MultiSimilarityLoss
-from pytorch_metric_learning.miners import MultiSimilarityMiner
 
 from raybel.candidates import faiss_index
 from raybel.candidates.aliases import AliasTable
+from raybel.candidates.losses import Group
 from raybel.errors import ConfigError
 
 #: Strings looked at for hard negatives of one.
@@ -37,11 +36,14 @@ class AlignmentParameters:
     """Hyper-parameters; measured in BENCHMARKS.md.
 
     Args:
-        learning_rate: Of AdamW, at its highest; it rises over the first 30 steps of a stage and falls to 0 linearly.
+        synonym_learning_rate: Of AdamW on synonyms, at its highest; it rises over the first 30 steps of a stage, and
+            falls to 0 linearly.
+        mention_learning_rate: The same on mentions.
         synonym_epochs: Passes over synonym pairs.
         mention_epochs: Passes over the training mentions.
         pairs: Synonym pairs in an epoch.
-        batch_size: Pairs, or mentions, in a batch.
+        replay: Names of the ontology that are trained on beside the mentions, in the same way, per distinct mention.
+        batch_size: Pairs, or twice the mentions, in a batch.
         negatives: Wrong candidates of a mention.
         pair_negatives: Wrong strings put beside a synonym pair.
         temperature: Of the softmax over a mention's candidates.
@@ -53,16 +55,18 @@ class AlignmentParameters:
             drawn for each epoch.
     """
 
-    learning_rate: float = 2e-5
+    synonym_learning_rate: float = 5e-6
+    mention_learning_rate: float = 3e-5
     synonym_epochs: int = 1
-    mention_epochs: int = 2
-    pairs: int = 16_000
+    mention_epochs: int = 3
+    pairs: int = 8_000
+    replay: float = 1.0
     batch_size: int = 64
     negatives: int = 8
     pair_negatives: int = 2
     temperature: float = 0.05
     dictionary_share: float = 0.5
-    average: float = 0.6
+    average: float = 0.7
     pool_strings: int = 500_000
 
     def __post_init__(self) -> None:
@@ -74,8 +78,8 @@ class AlignmentParameters:
                 raise ConfigError(f"{name} must not be negative")
         if not self.synonym_epochs + self.mention_epochs:
             raise ConfigError("nothing to train: synonym_epochs and mention_epochs are both 0")
-        if self.learning_rate <= 0 or self.temperature <= 0:
-            raise ConfigError("learning_rate and temperature must be above 0")
+        if min(self.synonym_learning_rate, self.mention_learning_rate, self.temperature) <= 0 or self.replay < 0:
+            raise ConfigError("learning rates and temperature must be above 0, replay not below")
         if not 0 <= self.dictionary_share <= 1 or not 0 < self.average <= 1:
             raise ConfigError("dictionary_share must lie in 0..1, and average in 0..1 without 0")
 
@@ -94,14 +98,6 @@ class AlignmentParameters:
             return cls(**values)
         except TypeError as error:
             raise ConfigError(f"a sapbert parameter has a value of the wrong type: {error}") from error
-
-
-@dataclass
-class Group:
-    """What is trained on together: strings with their concepts; of a mention, first itself, then its right string."""
-
-    strings: list[str]
-    concepts: list[int]
 
 
 class TrainingStrings:
@@ -181,17 +177,22 @@ class TrainingStrings:
     def mention_groups(self, pool: np.ndarray, vectors: np.ndarray, rng: np.random.Generator) -> list[Group]:
         """Return each distinct training mention with its nearest right string and its nearest wrong ones.
 
+        Beside them, some of the ontology's names are treated as if they were mentions (`replay`).
+
         Args:
             pool: Rows of the strings.
             vectors: One for each, of unit length.
             rng: Draws which mentions see training strings.
         """
         place = {row: index for index, row in enumerate(pool.tolist())}
-        near = _nearest(vectors, [place[self.row[surface]] for surface, _ in self.mentions], NEIGHBOURS)
+        wanted = [(self.row[surface], concept, self.concepts) for surface, concept in self.mentions]
+        usable = [concept for concept, rows in self.synonyms.items() if all(row in place for row in rows)]
+        drawn = rng.choice(usable, round(self.parameters.replay * len(wanted))) if usable else np.zeros(0, int)
+        wanted += [(int(rng.choice(self.synonyms[c])), c, self.in_dictionary) for c in drawn.tolist()]
+        near = _nearest(vectors, [place[own] for own, _, _ in wanted], NEIGHBOURS)
         groups = []
-        for (surface, concept), found in zip(self.mentions, near, strict=True):
-            held = self.in_dictionary if rng.random() < self.parameters.dictionary_share else self.concepts
-            own = self.row[surface]
+        for (own, concept, held), found in zip(wanted, near, strict=True):
+            held = self.in_dictionary if rng.random() < self.parameters.dictionary_share else held
             right, wrong, seen = -1, list[int](), set[int]()
             for row in pool[found].tolist():
                 if row == own or not held[row]:
@@ -223,7 +224,8 @@ def _clear(training: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
     """Distinct surfaces with what they mean, ambiguous ones left out, in order."""
     counts: dict[str, Counter[int]] = defaultdict(Counter)
     for surface, concept in training:
-        counts[surface][concept] += 1
+        if surface:  # a span of white space has an empty one
+            counts[surface][concept] += 1
     found = []
     for surface in sorted(counts):
         concept, count = min(counts[surface].items(), key=lambda item: (-item[1], item[0]))
@@ -251,56 +253,3 @@ def _nearest(vectors: np.ndarray, queries: list[int], depth: int) -> np.ndarray:
         for start in range(0, len(queries), 4096)
     ]
     return np.concatenate(found)
-
-
-def batches(groups: list[Group], size: int, rank: int, workers: int) -> Iterator[list[Group]]:
-    """Yield this worker's batches of groups; every worker gets equally many."""
-    whole = len(groups) // (size * workers) or 1
-    for number in range(whole):
-        start = (number * workers + rank) * size
-        if some := groups[start : start + size]:
-            yield some
-
-
-class SynonymLoss:
-    """Multi-similarity loss over all strings of a batch, on the pairs that its miner finds hard."""
-
-    def __init__(self) -> None:
-        self.loss, self.miner = MultiSimilarityLoss(alpha=2, beta=50, base=0.5), MultiSimilarityMiner(epsilon=0.1)
-
-    def strings(self, batch: list[Group]) -> list[tuple[str, int]]:
-        """Return the distinct strings of a batch with their concepts."""
-        return list(dict.fromkeys(pair for g in batch for pair in zip(g.strings, g.concepts, strict=True)))
-
-    def __call__(self, vectors: torch.Tensor, batch: list[Group]) -> torch.Tensor:
-        """Return the loss of the vectors of `strings(batch)`."""
-        labels = torch.tensor([concept for _, concept in self.strings(batch)], device=vectors.device)
-        loss: torch.Tensor = self.loss(vectors, labels, self.miner(vectors, labels))
-        return loss
-
-
-class MentionLoss:
-    """Softmax of the right string among a mention's own candidates and the other mentions' of the batch."""
-
-    def __init__(self, temperature: float) -> None:
-        self.temperature = temperature
-
-    def strings(self, batch: list[Group]) -> list[tuple[str, int]]:
-        """Return the mentions, then all candidates, with their concepts."""
-        mentions = [(g.strings[0], g.concepts[0]) for g in batch]
-        return mentions + [pair for g in batch for pair in zip(g.strings[1:], g.concepts[1:], strict=True)]
-
-    def __call__(self, vectors: torch.Tensor, batch: list[Group]) -> torch.Tensor:
-        """Return the loss of the vectors of `strings(batch)`."""
-        pairs = self.strings(batch)
-        count = len(batch)
-        owner = torch.tensor([i for i, g in enumerate(batch) for _ in g.strings[1:]])
-        concept = torch.tensor([each for _, each in pairs])
-        own = owner[None] == torch.arange(count)[:, None]
-        same = concept[None, count:] == concept[:count, None]
-        itself = torch.tensor([[string == mention for string, _ in pairs[count:]] for mention, _ in pairs[:count]])
-        scores = vectors[:count] @ vectors[count:].T / self.temperature
-        # Of another mention's candidates those count that are surely wrong.
-        every = scores.masked_fill(~(own | (~same & ~itself)).to(scores.device), -1e4)
-        right = scores.masked_fill(~(own & same).to(scores.device), -1e4)
-        return (torch.logsumexp(every, 1) - torch.logsumexp(right, 1)).mean()

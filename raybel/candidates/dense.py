@@ -29,6 +29,8 @@ INDEX, ENCODER = "index.faiss", "encoder"
 BATCH = 4_096
 #: Alias strings per wanted concept in a first pass; the few surfaces for which that isn't enough go deeper.
 DEPTH = 8
+#: Hits looked at together (about 100 bytes each); the deeper a search, the fewer surfaces at once.
+HITS = 1_000_000
 DECIMALS = 6
 #: FAISS's float32 products and ours differ by less.
 MARGIN = 1e-5
@@ -141,6 +143,10 @@ class DenseGenerator:
     def _search(self, queries: np.ndarray, top_k: int, depth: int) -> list[np.ndarray]:
         """Search `depth` strings deep; queries for which that can't decide go four times as deep."""
         depth = min(depth, len(self.aliases))
+        most = max(1, HITS // depth)
+        if len(queries) > most:
+            slices = (queries[start : start + most] for start in range(0, len(queries), most))
+            return [found for some in slices for found in self._search(some, top_k, depth)]
         _, string = faiss_index.search(self.index, faiss_index.unit(queries), depth, self.threads)
         query = np.repeat(np.arange(len(queries)), depth)
         kept = string.ravel() >= 0

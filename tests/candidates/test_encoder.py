@@ -88,6 +88,15 @@ def test_a_damaged_file(tmp_path, damage):
         TextEncoder.load(home)
 
 
+def test_weights_of_another_model(tmp_path):
+    """transformers would fill in random numbers for what is missing."""
+    home = make_encoder(tmp_path / "model")
+    weights = {f"module.{name}": value for name, value in load_file(home / "model.safetensors").items()}
+    save_file(weights, home / "model.safetensors", {"format": "pt"})
+    with pytest.raises(InputError, match="missing, such as"):
+        TextEncoder.load(home)
+
+
 def test_wrong_settings(encoder):
     with pytest.raises(ConfigError, match="pooling"):
         TextEncoder.load(encoder, "max")

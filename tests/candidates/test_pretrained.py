@@ -70,6 +70,13 @@ def test_pooling_is_what_the_model_says(tmp_path):
         where.write_text(json.dumps({"pooling_mode_mean_tokens": mean}))
         assert pooling_of(str(home)) == ("mean" if mean else "cls")
     assert "1_Pooling/config.json" in files(home)
+    for mode in ("mean", "cls"):  # as newer versions write it
+        where.write_text(json.dumps({"embedding_dimension": 16, "pooling_mode": mode}))
+        assert pooling_of(str(home)) == mode
+    for other in ({"pooling_mode": "lasttoken"}, {"pooling_mode": ["cls", "mean"]}, {"pooling_mode_max_tokens": True}):
+        where.write_text(json.dumps(other))
+        with pytest.raises(InputError, match="give --pooling"):
+            pooling_of(str(home))
     where.write_text("{")
     with pytest.raises(InputError, match="JSON"):
         pooling_of(str(home))
