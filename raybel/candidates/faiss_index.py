@@ -21,7 +21,7 @@ TYPES = ("flat", "ivf", "hnsw")
 #: Distinct strings up to which exact search is taken.
 FLAT_UP_TO = 1_500_000
 #: Lists of an `ivf` index that are searched for a query; nodes that `hnsw` looks at.
-PROBES, EF_SEARCH = 64, 512
+PROBES, EF_SEARCH = 128, 512
 #: Vectors that an `ivf` index is trained on, per list.
 TRAINED_ON = 64
 

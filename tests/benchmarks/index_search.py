@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--index", required=True)
     parser.add_argument("--queries", type=int, default=2_048)
     parser.add_argument("--types", nargs="*", default=["flat", "ivf"])
-    parser.add_argument("--sizes", nargs="*", type=int, default=[75_000, 220_000, 1_000_000])
+    parser.add_argument("--sizes", nargs="*", type=int, default=[75_000, 220_000, 0], help="0 for all strings")
     parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
@@ -37,7 +37,7 @@ def main() -> None:
     for size in args.sizes:
         if size > len(order):
             continue
-        chosen = whole.vectors(np.sort(order[:size]))
+        chosen = whole.vectors(np.sort(order[: size or None]))
         with tempfile.TemporaryDirectory() as folder:
             np.save(f"{folder}/queries.npy", noisy(chosen[: args.queries]))
             for kind in args.types:
