@@ -12,7 +12,7 @@ from raybel.errors import MismatchError
 from raybel.ontology import Ontology
 
 #: Weights of n-grams and dense in the fusion; see BENCHMARKS.md.
-HYBRID_WEIGHTS = (1.0, 1.0)
+HYBRID_WEIGHTS = (1.0, 2.0)
 
 
 def open_generator(ontology: Ontology, paths: GeneratorPaths, device: str = "cpu", threads: int = 1) -> Generator:
