@@ -155,7 +155,7 @@ def index_dense(config: IndexDenseConfig, watch: Callable[[Embedding], None] | N
         job = _Job(config, ontology, aliases, model, watch or (lambda state: None))
         job.prepare()
         indexed = job.go(given)
-    generator = DenseGenerator.load(home, threads=2)
+    generator = DenseGenerator.load(home)
     for name, (mentions, _) in splits.items():
         indexed.scores[name] = recall(generator, mentions, config.top_k)
         indexed.mentions[name] = len(mentions)
