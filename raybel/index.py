@@ -277,7 +277,8 @@ class _Job:
                 self._embed(to_do, fitted)
             embedded = time.perf_counter()
             threads = min(BUILD_THREADS, largest_node())
-            build = ray.remote(num_cpus=threads)(build_index)
+            # It wants the CPUs that the actors had, but reserves few: to wait for all could be to wait for ever.
+            build = ray.remote(num_cpus=fitted.cpus_per_task)(build_index)
             width = ray.get(build.remote(self.home, self.chunks, kind, threads))
         parameters = {
             "ontology_fingerprint": self.ontology.fingerprint,
