@@ -276,10 +276,9 @@ class _Job:
             if to_do:
                 self._embed(to_do, fitted)
             embedded = time.perf_counter()
-            threads = min(BUILD_THREADS, largest_node())
-            # It wants the CPUs that the actors had, but reserves few: to wait for all could be to wait for ever.
+            # It takes the CPUs that the actors had, but reserves few: to wait for all could be to wait for ever.
             build = ray.remote(num_cpus=fitted.cpus_per_task)(build_index)
-            width = ray.get(build.remote(self.home, self.chunks, kind, threads))
+            width = ray.get(build.remote(self.home, self.chunks, kind, min(BUILD_THREADS, largest_node())))
         parameters = {
             "ontology_fingerprint": self.ontology.fingerprint,
             "model": self.config.model_name,
