@@ -103,7 +103,7 @@ def test_lookup(local_ray, model, corpus, tmp_path):
         (["link"], 2, "missing --in-corpus, --out-corpus, --ontology"),
         (["link", "x", "--top-k", "many"], 2, "not a valid integer"),
         (["link", "--nonsense"], 2, "No such option"),
-        (["link", "x", "--out-corpus", "r", "--ontology", "o"], 1, "give one generator"),
+        (["link", "x", "--out-corpus", "r", "--ontology", "o"], 1, "give a generator"),
         (["link", "x", "--out-corpus", "r", "--ontology", "/none.arrow", "--ngrams-model", "m"], 1, "no such ontology"),
         (["link", "--config", "/none.yaml"], 1, "/none.yaml: no such file"),
         (["status", "/none"], 1, "isn't a run directory"),

@@ -255,7 +255,7 @@ def test_what_cannot_be_is_said_before_anything_is_written(base, model, tmp_path
         link(replace(config, ngrams_model=str(tmp_path / "none")))
     with pytest.raises(InputError, match="no such ontology"):
         link(replace(config, ontology=str(tmp_path / "none.arrow")))
-    with pytest.raises(ConfigError, match="one generator"):
+    with pytest.raises(ConfigError, match="give a generator"):
         replace(config, ngrams_model=None)
     with pytest.raises(ConfigError, match="no such file"):
         link(replace(config, in_corpus=(str(tmp_path / "none"),)))

@@ -67,7 +67,7 @@ def test_pooling_is_what_the_model_says(tmp_path):
     (home / "1_Pooling").mkdir()
     where = home / "1_Pooling" / "config.json"
     for mean in (True, False):
-        where.write_text(json.dumps({"pooling_mode_mean_tokens": mean}))
+        where.write_text(json.dumps({"pooling_mode_mean_tokens": mean, "pooling_mode_cls_token": not mean}))
         assert pooling_of(str(home)) == ("mean" if mean else "cls")
     assert "1_Pooling/config.json" in files(home)
     for mode in ("mean", "cls"):  # as newer versions write it
