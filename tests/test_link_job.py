@@ -348,7 +348,7 @@ def test_a_chunk_of_a_broken_file_is_never_a_part(base, model, tmp_path):
     source = put(tmp_path / "in.xml", collection(document("1", passage("Anemia.")))[:-20])
     config = model.config([source], tmp_path / "run")
     (shard,) = shards.find_shards([source], "x")
-    stage = link_stage.LinkStage(config, config.ontology, {shard.name: shard}, "session")
+    stage = link_stage.LinkStage(config, config.ontology, {shard.name: shard}, "session", Plan(1, 0.5, 0.5))
     (chunk,) = read_chunks(source, shard.name, config.read_options)
     assert stage(chunk)["error"][0].as_py()
     assert shards.finished_parts(config.out_corpus, shard) == frozenset()
