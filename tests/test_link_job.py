@@ -35,6 +35,7 @@ from raybel.config import Resources
 from raybel.corpus import read_chunks
 from raybel.errors import BadFractionError, ConfigError, InputError, LockedError, MismatchError, RaybelError
 from raybel.link_job import link
+from raybel.runtime import Plan
 from raybel.schemas import DOCUMENTS, MENTIONS, METRICS
 
 WRONG = document("wrong", passage("Anemia", annotation("Asthma", (0, 6))))
