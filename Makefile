@@ -23,7 +23,7 @@ $(VENV)/.dev: $(BIN)/raybel
 
 setup: $(VENV)/.dev  ## Make the virtual environment with all that development needs
 
-test: setup lint  ## Check style and types, run the tests (about 5 minutes on 2 cores)
+test: setup lint  ## Check style and types, run the tests (about 11 minutes on 2 cores)
 	RAY_AUTH_MODE=disabled $(BIN)/python -m pytest
 
 lint: setup
