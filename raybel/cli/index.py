@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
@@ -65,19 +64,12 @@ def dense(actors: int | None, cpus_per_actor: float, gpus_per_actor: float | Non
       raybel index dense --ontology data/ontology.arrow --train-corpus data/train.bioc.xml.gz \\
           --val-corpus data/val.bioc.xml.gz --model-name models/sapbert --out-index models/dense
     """
-    from raybel.cli.progress import Line, embedding
+    from raybel.cli.progress import embedding, shown
     from raybel.index import IndexDenseConfig, index_dense
 
     resources = Resources(actors=actors, cpus_per_actor=cpus_per_actor, gpus_per_actor=gpus_per_actor)
-    shown = Line(embedding)
-    try:
-        done = index_dense(IndexDenseConfig(**options, resources=resources), shown)
-    except KeyboardInterrupt:
-        shown.close()
-        report.err.print("stopped; the same command goes on from here", style="yellow")
-        sys.exit(130)
-    finally:
-        shown.close()
+    with shown(embedding) as watch:
+        done = index_dense(IndexDenseConfig(**options, resources=resources), watch)
     state, p = done.embedding, done.parameters
     rows: list[tuple[str, object]] = [
         ("distinct strings", done.strings),

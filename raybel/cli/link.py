@@ -56,17 +56,10 @@ def link(config_file: str | None, more: tuple[str, ...], **flags: Any) -> None:
     flags["in_corpus"] = (*flags["in_corpus"], *more) or None
     config = _config(flags, read_file(config_file) if config_file else {})
     from raybel import link_job as job  # Ray takes a second to import
-    from raybel.cli.progress import Line
+    from raybel.cli.progress import line, shown
 
-    shown = Line()
-    try:
-        done = job.link(config, shown)
-    except KeyboardInterrupt:
-        shown.close()
-        report.err.print("stopped; the same command goes on from here", style="yellow")
-        sys.exit(130)
-    finally:
-        shown.close()
+    with shown(line) as watch:
+        done = job.link(config, watch)
     _summary(done)
     if done.failed:
         sys.exit(INCOMPLETE)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from raybel import report
@@ -50,6 +51,20 @@ def training(state: dict[str, Any]) -> str:
         f"train: {state['stage']}, epoch {state['epoch']}/{state['epochs']}, step {state['step']}/{state['steps']}, "
         f"loss {state['loss']:.4f}"
     )
+
+
+@contextlib.contextmanager
+def shown(render: Callable[[Any], str], goes_on: str = "from here") -> Iterator[Line]:
+    """Show a job's progress while it runs; Ctrl-C ends the command with exit status 130 and says how it goes on."""
+    line = Line(render)
+    try:
+        yield line
+    except KeyboardInterrupt:
+        line.close()
+        report.err.print(f"stopped; the same command goes on {goes_on}", style="yellow")
+        sys.exit(130)
+    finally:
+        line.close()
 
 
 class Line:

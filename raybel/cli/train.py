@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from typing import Any
 
@@ -134,19 +133,12 @@ def sapbert(params: str | None, **options: Any) -> None:
           --val-corpus data/val.bioc.xml.gz --output-dir models/encoder
     """
     from raybel.candidates.alignment import AlignmentParameters
-    from raybel.cli.progress import Line, training
+    from raybel.cli.progress import shown, training
     from raybel.train_sapbert import TrainSapbertConfig, train_sapbert
 
     parameters = AlignmentParameters.from_dict(_parameters(params, "sapbert"))
-    shown = Line(training)
-    try:
-        done = train_sapbert(TrainSapbertConfig(**options, parameters=parameters), shown)
-    except KeyboardInterrupt:
-        shown.close()
-        report.err.print("stopped; the same command goes on with the epoch it was in", style="yellow")
-        sys.exit(130)
-    finally:
-        shown.close()
+    with shown(training, "with the epoch it was in") as watch:
+        done = train_sapbert(TrainSapbertConfig(**options, parameters=parameters), watch)
     rows: list[list[object]] = [
         [
             f"{each['stage']}, epoch {each['epoch']}",
