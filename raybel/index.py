@@ -93,7 +93,6 @@ class Embedding:
     """How far the embedding is; times in seconds."""
 
     chunks_total: int
-    strings_total: int
     chunks_before: int = 0
     chunks: int = 0
     strings: int = 0
@@ -188,7 +187,7 @@ class _Job:
         self.config, self.ontology, self.aliases, self.model, self.watch = config, ontology, aliases, model, watch
         self.home = config.out_index
         self.chunks = -(-len(aliases) // config.chunk_strings)
-        self.state = Embedding(self.chunks, len(aliases))
+        self.state = Embedding(self.chunks)
         self.plan: dict[str, Any] = {}
         self.fresh = True
         self.alias_files: dict[str, bytes] = {}

@@ -82,8 +82,8 @@ def test_two_generators_or_a_lookup(model, tmp_path):
 
 
 def test_lines_of_progress():
-    assert embedding(Embedding(10, 100)).startswith("embed: chunks 0/10, 0 strings")
-    line = embedding(Embedding(10, 100, chunks_before=2, chunks=4, strings=40))
+    assert embedding(Embedding(10)).startswith("embed: chunks 0/10, 0 strings")
+    line = embedding(Embedding(10, chunks_before=2, chunks=4, strings=40))
     assert line.startswith("embed: chunks 6/10, 40 strings (")
     assert line.endswith("left")
     state = {"stage": "synonyms", "epoch": 1, "epochs": 2, "step": 3, "steps": 9, "loss": 0.5}
