@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 
 import ray
 from ray.data import DataContext
+from ray.data._internal.execution.execution_callback import ExecutionCallback
+from ray.data._internal.execution.streaming_executor import StreamingExecutor
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from raybel.config import Resources
@@ -96,12 +98,29 @@ def told() -> Iterator[None]:
         raise RaybelError(f"the job made no progress for {NO_PROGRESS_SECONDS} seconds: {error}") from error
 
 
+class _KillsActors(ExecutionCallback):
+    """Has a Dataset that fails kill its actors.
+
+    Ray Data only lets go of them, so that they keep their CPUs as long as anything refers to them (the error that was
+    raised, a record of the log, garbage that isn't collected yet), and the next job would wait for them for ever.
+    """
+
+    def before_execution_starts(self, executor: StreamingExecutor) -> None:
+        """Have a shutdown with an exception be a forced one."""
+        gentle = executor.shutdown
+
+        def shutdown(force: bool, exception: Exception | None = None) -> None:
+            gentle(force or exception is not None, exception)
+
+        executor.shutdown = shutdown
+
+
 @contextlib.contextmanager
 def data_context() -> Iterator[DataContext]:
     """Settings of Ray Data for chunks, put back afterwards: a block per row, no output of its own, no endless wait."""
     context = DataContext.get_current()
     for name in ("ray.data", "ray"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # errors are raised, and told once
     settings = {
         "target_max_block_size": 1,  # a row is never split, so that each chunk is a block of its own
         "enable_progress_bars": False,
@@ -109,6 +128,7 @@ def data_context() -> Iterator[DataContext]:
         "enable_auto_log_stats": False,
         "execution_no_progress_timeout_s": NO_PROGRESS_SECONDS,  # a job whose tasks are long sets its own
         "raise_original_map_exception": True,
+        "custom_execution_callback_classes": [*context.custom_execution_callback_classes, _KillsActors],
     }
     kept = {name: getattr(context, name) for name in settings}
     for name, value in settings.items():
