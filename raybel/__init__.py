@@ -10,6 +10,7 @@ The functions and configurations that the command line uses:
     rb.train_ngrams(rb.TrainNgramsConfig(...))
     rb.index_dense(rb.IndexDenseConfig(...))
     rb.train_sapbert(rb.TrainSapbertConfig(...))
+    rb.train_crossencoder(rb.TrainCrossEncoderConfig(...))
     rb.link(rb.LinkConfig(...))
     rb.make_lookup(rb.LookupConfig(...))
     rb.evaluate(rb.EvaluateConfig(...))
@@ -44,6 +45,12 @@ _HOMES = {
     "index_dense": "index",
     "TrainSapbertConfig": "train_sapbert",
     "train_sapbert": "train_sapbert",
+    "TrainCrossEncoderConfig": "train_crossencoder",
+    "train_crossencoder": "train_crossencoder",
+    "CrossEncoderParameters": "rerank.parameters",
+    "Reranker": "rerank.reranker",
+    "GeneratorPaths": "config",
+    "Workers": "training_run",
     "EvaluateConfig": "evaluation",
     "evaluate": "evaluation",
     "LinkResult": "link_job",

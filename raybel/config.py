@@ -84,6 +84,10 @@ class LinkConfig:
         ngrams_model: Model directory of the n-gram generator.
         dense_index: Index directory of the dense generator; with an n-gram model, both are fused.
         candidates_lookup: A stored lookup in their place (directory of `raybel lookup`, or a published `.json.gz`).
+        reranker_model: Directory of a cross-encoder that ranks the candidates; None for the first stage's order.
+        crosstype: Type that the cross-encoder must have; None for whichever it has.
+        any_ontology: Use a cross-encoder that was trained for another ontology.
+        precision: That the cross-encoder computes in; None for the fastest that the hardware has.
         top_k: Candidates of a mention.
         threshold: Candidates with a lower score are left out of the links.
         expand_abbreviations: Put the long form in the place of a short form that the document defines.
@@ -101,6 +105,10 @@ class LinkConfig:
     ngrams_model: str | None = None
     dense_index: str | None = None
     candidates_lookup: str | None = None
+    reranker_model: str | None = None
+    crosstype: str | None = None
+    any_ontology: bool = False
+    precision: str | None = field(default=None, metadata=_RESULT)
     top_k: int = field(default=10, metadata=_RESULT)
     threshold: float | None = field(default=None, metadata=_RESULT)
     expand_abbreviations: bool = field(default=True, metadata=_RESULT)
@@ -121,6 +129,8 @@ class LinkConfig:
                 raise ConfigError(f"{name} must be at least {low}, not {getattr(self, name)}")
         if not 0 <= self.max_bad_fraction <= 1:
             raise ConfigError(f"max_bad_fraction must lie in 0..1, not {self.max_bad_fraction}")
+        if self.reranker_model is None and (self.crosstype, self.precision) != (None, None):
+            raise ConfigError("crosstype and precision are a cross-encoder's: give --reranker-model")
 
     @property
     def generator(self) -> GeneratorPaths:

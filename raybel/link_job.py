@@ -94,10 +94,16 @@ def link(config: LinkConfig, watch: Callable[[Progress], None] | None = None) ->
     generator = open_generator(ontology, config.generator)
     if isinstance(generator, LookupGenerator):
         generator.check(config.top_k, config.expand_abbreviations)
+    reranker = None
+    if config.reranker_model is not None:
+        from raybel.rerank import reranker as second  # imports torch
+
+        reranker = second.describe(config.reranker_model, None if config.any_ontology else ontology, config.crosstype)
     identity = {
         "format": OUTPUT_FORMAT,
         "ontology": ontology.fingerprint,
         "generator": f"{generator.name} {generator.fingerprint}",
+        **({"reranker": reranker["fingerprint"]} if reranker else {}),
         **results(config),
     }
     run_fingerprint = shards.fingerprint(identity)
@@ -120,7 +126,15 @@ def link(config: LinkConfig, watch: Callable[[Progress], None] | None = None) ->
 
 def _checked(config: LinkConfig) -> LinkConfig:
     """Make local paths absolute, since workers have other working directories; refuse output among the input."""
-    names = ("out_corpus", "ontology", "ngrams_model", "dense_index", "candidates_lookup", "metric_file")
+    names = (
+        "out_corpus",
+        "ontology",
+        "ngrams_model",
+        "dense_index",
+        "candidates_lookup",
+        "reranker_model",
+        "metric_file",
+    )
     paths: dict[str, Any] = {name: storage.absolute(path) for name in names if (path := getattr(config, name))}
     fixed = replace(config, in_corpus=tuple(map(storage.absolute, config.in_corpus)), **paths)
     for pattern in fixed.in_corpus:
@@ -165,7 +179,8 @@ class _Job:
     def go(self, ontology: str) -> None:
         """Run the stream until every shard to do is published or set aside."""
         with told(), started(), data_context():
-            fitted = plan(self.config.resources, ray.cluster_resources(), self.config.dense_index is not None)
+            encodes = self.config.dense_index is not None or self.config.reranker_model is not None
+            fitted = plan(self.config.resources, ray.cluster_resources(), encodes)
             self.progress.started = time.time()
             dataset = stream(self.config, list(self.to_do.values()), fitted, ontology)
             assemble = ray.remote(num_cpus=fitted.cpus_per_task, max_retries=3)(shards.assemble)

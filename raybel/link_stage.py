@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from functools import partial
-from typing import Any
+from dataclasses import replace
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from ray.data import ActorPoolStrategy, Dataset
@@ -18,16 +19,21 @@ from raybel.datasets import Source, read_sources
 from raybel.errors import RaybelError
 from raybel.linking import add_candidates, render
 from raybel.ontology import Ontology
+from raybel.rerank.examples import Describer
 from raybel.runtime import Plan
 from raybel.shards import COUNTS, Shard
+
+if TYPE_CHECKING:
+    from raybel.rerank.reranker import Reranker
 
 
 def stream(config: LinkConfig, to_do: list[Shard], fitted: Plan, ontology: str) -> Dataset:
     """Return the job's Dataset: consuming it writes the parts, and yields a row of counts for each chunk."""
     run, session = config.out_corpus, uuid.uuid4().hex
     by_name = {shard.name: shard for shard in to_do}
+    options = replace(config.read_options, sentences=config.reranker_model is not None)
     sources = [Source(shard.path, shard.name, partial(shards.finished_parts, run, shard)) for shard in to_do]
-    chunks = read_sources(sources, config.read_options, fitted.cpus_per_task)
+    chunks = read_sources(sources, options, fitted.cpus_per_task)
     return chunks.map_batches(
         LinkStage,
         fn_constructor_args=(config, ontology, by_name, session, fitted),
@@ -66,7 +72,21 @@ class LinkStage:
         generator = open_generator(self.ontology, config.generator, fitted.device, fitted.threads)
         self.name, self.generator = generator.name, Cached(generator, config.top_k)
         self.run, self.by_name, self.session = config.out_corpus, by_name, session
-        self.threshold = config.threshold
+        self.describer = Describer(self.ontology, generator.alias_table)
+        self.config, self.fitted = config, fitted
+
+    @cached_property
+    def reranker(self) -> Reranker | None:
+        """The second stage, loaded with the first chunk: an error in a constructor would look like a worker's death."""
+        if self.config.reranker_model is None:
+            return None
+        import torch
+
+        from raybel.rerank.reranker import Reranker
+
+        if self.fitted.device == "cpu":
+            torch.set_num_threads(self.fitted.threads)
+        return Reranker.load(self.config.reranker_model, self.fitted.device, self.config.precision)
 
     def __call__(self, chunk: pa.Table) -> pa.Table:
         """Write a chunk's part, if it isn't there from an earlier start, and return its counts."""
@@ -81,7 +101,11 @@ class LinkStage:
                 )
             attempts = Attempts(shard.part(self.run, number, SUFFIX), self.session)
             linked = add_candidates(chunk, self.generator, self.name, attempts)
-            summary = shards.write_part(self.run, shard, render(linked, self.ontology, self.threshold))
+            if self.reranker is not None:
+                from raybel.rerank.chunks import rerank
+
+                linked = rerank(linked, self.reranker, self.describer, attempts)
+            summary = shards.write_part(self.run, shard, render(linked, self.ontology, self.config.threshold))
         return _counts(summary, shard)
 
 

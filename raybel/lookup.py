@@ -24,7 +24,7 @@ from raybel import artefacts, storage
 from raybel.bioc import ReadOptions
 from raybel.candidates.base import surfaces
 from raybel.candidates.loading import open_generator
-from raybel.candidates.lookup import KIND, VERSION, bucket_table, buckets, hashes, to_json
+from raybel.candidates.lookup import ALIASES, KIND, VERSION, bucket_table, buckets, hashes, to_json
 from raybel.config import GeneratorPaths, Resources, one_or_more
 from raybel.corpus import SUFFIXES, read_chunks
 from raybel.datasets import BiocDatasource, Source
@@ -36,7 +36,7 @@ from raybel.runtime import Plan, data_context, plan, started, told
 #: A task searches whole ranges and says nothing before its end: time that it may take.
 RANGE_SECONDS = 24 * 3600
 #: Files that a lookup directory holds.
-_OWN = re.compile(r"range-\d{5}\.arrow|config\.json|\.lock|.*\.tmp")
+_OWN = re.compile(r"range-\d{5}\.arrow|aliases\.arrow|config\.json|\.lock|.*\.tmp")
 
 _ROWS = pa.schema(
     [
@@ -149,6 +149,9 @@ def make_lookup(config: LookupConfig) -> LookupResult:
             name = _name(number)
             if name not in written:
                 written[name] = artefacts.write_file(home, name, artefacts.arrow_bytes(bucket_table([], [], [])))
+        ranges = sorted(written)
+        if (aliases := generator.alias_table) is not None:
+            written[ALIASES] = artefacts.write_file(home, ALIASES, artefacts.arrow_bytes(aliases))
         parameters = {
             "ontology_fingerprint": ontology.fingerprint,
             "generator": generator.name,
@@ -159,7 +162,7 @@ def make_lookup(config: LookupConfig) -> LookupResult:
         artefacts.seal(home, KIND, VERSION, parameters, written)
         if published:
             local = storage.localise(home)
-            to_json(config.output, (artefacts.load_arrow(local / name) for name in sorted(written)))
+            to_json(config.output, (artefacts.load_arrow(local / name) for name in ranges))
     if published:
         storage.delete(home)
     return LookupResult(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import math
 import tempfile
 import time
@@ -14,8 +13,6 @@ import numpy as np
 import ray.train
 import torch
 import torch.distributed as dist
-from ray.train import Checkpoint
-from safetensors.torch import load_file, save_file
 
 from raybel import storage
 from raybel.candidates.aliases import AliasTable, Hits
@@ -27,24 +24,15 @@ from raybel.metrics import gold_ranks, summarise
 from raybel.ontology import Ontology
 from raybel.storage import join
 from raybel.train import read_splits
+from raybel.training_run import PROGRESS, guarded, load_checkpoint, save_checkpoint
 
-CHECKPOINTS, PROGRESS, FAILURE = "checkpoints", "progress.json", "failure.json"
 WARM_UP = 30
 WEIGHTS = "model.safetensors"
 
 
 def train_worker(settings: dict[str, Any]) -> None:
-    """Train; one call per worker. Goes on from the last epoch's checkpoint where there is one.
-
-    Ray would try again after any error. One of ours comes again with each try, so that a worker on its own leaves it
-    in a file; one of several raises it, since the others wait for it.
-    """
-    try:
-        Worker(settings).run()
-    except RaybelError as error:
-        if ray.train.get_context().get_world_size() > 1:
-            raise
-        storage.publish_json(join(settings["home"], FAILURE), {"message": str(error)})
+    """Train; one call per worker. Goes on from the last epoch's checkpoint where there is one."""
+    guarded(lambda: Worker(settings).run(), settings["home"])
 
 
 class Worker:
@@ -235,27 +223,12 @@ class Worker:
 
     def _report(self, optimiser: torch.optim.AdamW, scores: dict[str, Any] | None) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            if self.rank == 0:
-                state = {"epochs": self.epochs, "scores": scores, "resumed": self.resumed}
-                save_file(
-                    {name: value.contiguous().clone() for name, value in self.model.state_dict().items()},
-                    f"{folder}/weights.safetensors",
-                )
-                held = optimiser.state_dict()["state"]
-                flat = {f"{i}.{key}": value.clone() for i, each in held.items() for key, value in each.items()}
-                save_file(flat, f"{folder}/optimiser.safetensors")
-                (Path(folder) / "state.json").write_text(json.dumps(state))
-            checkpoint = Checkpoint.from_directory(folder) if self.rank == 0 else None
+            state = {"epochs": self.epochs, "scores": scores, "resumed": self.resumed}
+            checkpoint = save_checkpoint(folder, self.model, optimiser, state) if self.rank == 0 else None
             ray.train.report({"epochs": len(self.epochs)}, checkpoint=checkpoint)
 
     def _load(self, folder: Path, optimiser: torch.optim.AdamW) -> None:
-        self.model.load_state_dict(load_file(folder / "weights.safetensors"))
-        state: dict[int, dict[str, torch.Tensor]] = {}
-        for name, value in load_file(folder / "optimiser.safetensors").items():
-            number, key = name.split(".", 1)
-            state.setdefault(int(number), {})[key] = value
-        optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
-        self.epochs = json.loads((folder / "state.json").read_text())["epochs"]
+        self.epochs = load_checkpoint(folder, self.model, optimiser)["epochs"]
 
 
 def exact(table: AliasTable, vectors: np.ndarray, queries: np.ndarray, top_k: int) -> list[np.ndarray]:

@@ -47,3 +47,11 @@ def encoder(tmp_path_factory):
     from tiny_model import make_encoder
 
     return make_encoder(tmp_path_factory.mktemp("encoder"))
+
+
+@pytest.fixture(scope="session")
+def kit(encoder):
+    """A small cross-encoder with everything that scores with it."""
+    from tiny_crossencoder import make_kit
+
+    return make_kit(encoder)

@@ -10,7 +10,7 @@ HOME = Path(raybel.__file__).parent
 LAYERS = (
     ("schemas", "errors", "text", "abbreviations", "storage", "locks", "report"),
     ("ontology", "bioc", "bioc_xml", "bioc_json", "corpus", "config", "artefacts", "attempts"),
-    ("prepare", "candidates", "linking", "shards", "metrics", "policy", "predictions"),
+    ("prepare", "candidates", "rerank", "linking", "shards", "metrics", "policy", "predictions"),
     (
         "runtime",
         "datasets",
@@ -19,6 +19,10 @@ LAYERS = (
         "train",
         "train_sapbert",
         "train_loop",
+        "train_crossencoder",
+        "crossencoder_loop",
+        "features",
+        "training_run",
         "tune",
         "link_job",
         "link_stage",

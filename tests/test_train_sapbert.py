@@ -16,6 +16,7 @@ from raybel.candidates.pretrained import pooling_of
 from raybel.errors import ConfigError, LockedError, RaybelError
 from raybel.locks import lock
 from raybel.train_sapbert import TrainSapbertConfig, train_sapbert
+from raybel.training_run import Workers
 
 PARAMETERS = AlignmentParameters(
     synonym_learning_rate=1e-2, mention_learning_rate=1e-2, pairs=12, batch_size=4, average=1.0, mention_epochs=2
@@ -101,7 +102,10 @@ def test_two_workers_average_their_gradients(made, tmp_path):
     config, _, _ = made
     done = train_sapbert(
         replace(
-            config, output_dir=str(tmp_path / "two"), num_workers=2, parameters=replace(PARAMETERS, mention_epochs=0)
+            config,
+            output_dir=str(tmp_path / "two"),
+            workers=Workers(2),
+            parameters=replace(PARAMETERS, mention_epochs=0),
         )
     )
     assert len(done.epochs) == 1
@@ -126,6 +130,6 @@ def test_bad_settings(made, tmp_path):
     with pytest.raises(ConfigError, match="something else"):
         train_sapbert(replace(config, output_dir=str(tmp_path)))
     with pytest.raises(ConfigError, match="workers need a CPU each"):
-        train_sapbert(replace(config, output_dir=str(tmp_path / "many"), num_workers=50))
+        train_sapbert(replace(config, output_dir=str(tmp_path / "many"), workers=Workers(50)))
     with lock(config.output_dir), pytest.raises(LockedError):
         train_sapbert(config)

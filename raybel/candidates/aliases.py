@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from raybel import artefacts, storage
-from raybel.candidates.base import CANDIDATE_DTYPE
+from raybel.candidates.base import CANDIDATE_DTYPE, Without
 from raybel.errors import ConfigError
 from raybel.ontology import Ontology
 from raybel.text import surface
@@ -47,8 +47,8 @@ class AliasTable:
     """Aliases of an ontology, and training mentions as aliases of their concepts.
 
     Args:
-        table: `alias`, `concept` (int32), `frequency` (int32: training mentions of this pair), sorted by string and
-            concept.
+        table: `alias`, `concept` (int32), `frequency` (int32: training mentions of this pair), `named` (bool: the
+            ontology has it, not the training mentions alone), sorted by string and concept.
         first_pair: For each distinct string its first row in the table, int32, one more at the end.
         concept_frequency: Training mentions of each concept, int32.
     """
@@ -70,8 +70,8 @@ class AliasTable:
         """
         counts = Counter(training)
         rows, names = ontology.names()
-        pairs = dict.fromkeys(zip(map(surface, names), rows.tolist(), strict=True), 0)
-        pairs.update(counts)
+        named = set(zip(map(surface, names), rows.tolist(), strict=True))
+        pairs = {**dict.fromkeys(named, 0), **counts}
         ordered = sorted(pair for pair in pairs if pair[0])
         if not ordered:
             raise ConfigError(f"{ontology.path}: the ontology has no names to find")
@@ -82,6 +82,7 @@ class AliasTable:
             "alias": pa.array([alias for alias, _ in ordered], pa.string()),
             "concept": pa.array([concept for _, concept in ordered], pa.int32()),
             "frequency": pa.array([pairs[pair] for pair in ordered], pa.int32()),
+            "named": pa.array([pair in named for pair in ordered], pa.bool_()),
         }
         starts = [row for row, (alias, _) in enumerate(ordered) if not row or ordered[row - 1][0] != alias]
         return cls(pa.table(columns), np.array([*starts, len(ordered)], np.int32), concept_frequency)
@@ -130,8 +131,19 @@ class AliasTable:
     def _frequency(self) -> np.ndarray:
         return np.asarray(self.table["frequency"].combine_chunks().to_numpy())
 
+    @cached_property
+    def _named(self) -> np.ndarray:
+        return np.asarray(self.table["named"].combine_chunks().to_numpy(zero_copy_only=False))
+
+    @cached_property
+    def _training_row(self) -> dict[tuple[str, int], int]:
+        """Row of each pair that training mentions have."""
+        rows = np.flatnonzero(self._frequency)
+        strings = self.table["alias"].take(pa.array(rows)).to_pylist()
+        return dict(zip(zip(strings, self._concept[rows].tolist(), strict=True), rows.tolist(), strict=True))
+
     def concepts(
-        self, hits: Hits, queries: int, top_k: int, depth: int, margin: float = 0.0
+        self, hits: Hits, queries: int, top_k: int, depth: int, margin: float = 0.0, without: Without | None = None
     ) -> tuple[list[np.ndarray], np.ndarray]:
         """Turn strings into each query's `top_k` best concepts.
 
@@ -144,6 +156,7 @@ class AliasTable:
             top_k: Concepts wanted.
             depth: How many strings were asked for.
             margin: A string that wasn't found scores at most the last one's score and this.
+            without: Training mentions that don't count.
 
         Returns:
             Candidates per query, as `CANDIDATE_DTYPE`; and the queries for which deeper search may change them: those
@@ -159,8 +172,15 @@ class AliasTable:
         query, score = np.repeat(hits.query, pairs), np.repeat(hits.score, pairs)
         within = np.arange(len(query)) - np.repeat(np.cumsum(pairs) - pairs, pairs)
         pair = np.repeat(self.first_pair[hits.string], pairs) + within
+        frequency, of_concept = self._frequency[pair], self.concept_frequency[self._concept[pair]]
+        if without is not None:
+            frequency, of_concept = self._less(query, pair, without)
+            kept = (frequency > 0) | self._named[pair]
+            query, score, pair, frequency, of_concept = (
+                each[kept] for each in (query, score, pair, frequency, of_concept)
+            )
         concept = self._concept[pair]
-        order = np.lexsort((pair, concept, -self.concept_frequency[concept], -self._frequency[pair], -score, query))
+        order = np.lexsort((pair, concept, -of_concept, -frequency, -score, query))
         query, concept, score, pair = query[order], concept[order], score[order], pair[order]
         # A concept counts once, with its best alias: its first row for this query.
         _, first = np.unique(query.astype(np.int64) * (len(self.concept_frequency) + 1) + concept, return_index=True)
@@ -173,3 +193,18 @@ class AliasTable:
         best["concept"], best["score"], best["alias"] = concept, score, pair
         found = [best[a : min(b, a + top_k)].copy() for a, b in pairwise(starts)]
         return found, np.flatnonzero(~(decided | exhausted))
+
+    def _less(self, query: np.ndarray, pair: np.ndarray, without: Without) -> tuple[np.ndarray, np.ndarray]:
+        """Frequencies of pairs and of their concepts, less what doesn't count for a query."""
+        if without.mentions is None:
+            return np.zeros(len(pair), np.int32), np.zeros(len(pair), np.int32)
+        pairs, concepts = dict[tuple[int, int], int](), Counter[tuple[int, int]]()
+        for row in np.unique(query).tolist():
+            for (string, concept), count in without.mentions[row].items():
+                concepts[row, concept] += count
+                if (own := self._training_row.get((string, concept))) is not None:
+                    pairs[row, own] = count
+        keys = list(zip(query.tolist(), pair.tolist(), self._concept[pair].tolist(), strict=True))
+        less = np.array([pairs.get((row, own), 0) for row, own, _ in keys], np.int32)
+        less_concept = np.array([concepts.get((row, concept), 0) for row, _, concept in keys], np.int32)
+        return self._frequency[pair] - less, self.concept_frequency[self._concept[pair]] - less_concept

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -16,6 +17,22 @@ CANDIDATE_DTYPE = np.dtype([("concept", np.int32), ("score", np.float32), ("alia
 NOTHING = np.zeros(0, CANDIDATE_DTYPE)
 
 
+@dataclass(frozen=True)
+class Without:
+    """Training mentions that queries must not profit from, so that a training mention can't be its own answer.
+
+    Args:
+        mentions: For each query, how many training mentions of each (surface, concept) don't count; None: none of them
+            counts, so that what is left is the ontology's own names.
+    """
+
+    mentions: Sequence[Mapping[tuple[str, int], int]] | None = None
+
+    def take(self, rows: Sequence[int] | np.ndarray) -> Without:
+        """The same for some of the queries."""
+        return self if self.mentions is None else Without([self.mentions[row] for row in rows])
+
+
 class Generator(Protocol):
     """The first stage: surface -> candidates."""
 
@@ -26,11 +43,21 @@ class Generator(Protocol):
     #: Of the ontology whose rows its candidates refer to.
     ontology_fingerprint: str
 
-    def search(self, surfaces: Sequence[str], top_k: int) -> list[np.ndarray]:
+    @property
+    def alias_table(self) -> pa.Table | None:
+        """What the candidates' `alias` refers to, with a column `alias`; None where it wasn't kept."""
+        ...
+
+    def search(self, surfaces: Sequence[str], top_k: int, without: Without | None = None) -> list[np.ndarray]:
         """Return for each surface its best `top_k` distinct concepts, best first, as `CANDIDATE_DTYPE` arrays.
 
         A surface without any match (the empty one too) gets an empty array. What comes back for a surface doesn't
         depend on the others.
+
+        Args:
+            surfaces: What is looked for.
+            top_k: At least 1.
+            without: Training mentions that don't count for each surface.
         """
         ...
 

@@ -13,17 +13,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
 from raybel import artefacts, storage
 from raybel.candidates import faiss_index
 from raybel.candidates.aliases import AliasTable, Hits
-from raybel.candidates.base import NOTHING
+from raybel.candidates.base import NOTHING, Without
 from raybel.errors import MismatchError
 
 if TYPE_CHECKING:
     from raybel.candidates.encoder import TextEncoder
 
-KIND, VERSION = "dense", 1
+KIND, VERSION = "dense", 2
 INDEX, ENCODER = "index.faiss", "encoder"
 #: Surfaces searched at once: FAISS is at its best with 1,024 or more.
 BATCH = 4_096
@@ -123,38 +124,48 @@ class DenseGenerator:
             )
         return index
 
-    def search(self, surfaces: Sequence[str], top_k: int) -> list[np.ndarray]:
+    @property
+    def alias_table(self) -> pa.Table:
+        """What the candidates' `alias` refers to."""
+        return self.aliases.table
+
+    def search(self, surfaces: Sequence[str], top_k: int, without: Without | None = None) -> list[np.ndarray]:
         """Return for each surface its `top_k` best concepts, none for ""; see `candidates.base.Generator`."""
         found: list[np.ndarray] = []
         for start in range(0, len(surfaces), BATCH):
             some = surfaces[start : start + BATCH]
             wanted = [row for row, each in enumerate(some) if each]
-            result = self.search_vectors(self.encoder.encode([some[row] for row in wanted]), top_k)
+            own = without and without.take([start + row for row in wanted])
+            result = self.search_vectors(self.encoder.encode([some[row] for row in wanted]), top_k, own)
             by_row = dict(zip(wanted, result, strict=True))
             found += [by_row.get(row, NOTHING) for row in range(len(some))]
         return found
 
-    def search_vectors(self, vectors: np.ndarray, top_k: int) -> list[np.ndarray]:
+    def search_vectors(self, vectors: np.ndarray, top_k: int, without: Without | None = None) -> list[np.ndarray]:
         """Return the `top_k` best concepts for each vector: float32 of shape (queries, width), of unit length."""
         if not len(vectors):
             return []
-        return self._search(vectors.astype(np.float16), top_k, DEPTH * top_k)
+        return self._search(vectors.astype(np.float16), top_k, DEPTH * top_k, without)
 
-    def _search(self, queries: np.ndarray, top_k: int, depth: int) -> list[np.ndarray]:
+    def _search(self, queries: np.ndarray, top_k: int, depth: int, without: Without | None) -> list[np.ndarray]:
         """Search `depth` strings deep; queries for which that can't decide go four times as deep."""
         depth = min(depth, len(self.aliases))
         most = max(1, HITS // depth)
         if len(queries) > most:
-            slices = (queries[start : start + most] for start in range(0, len(queries), most))
-            return [found for some in slices for found in self._search(some, top_k, depth)]
+            return [
+                found
+                for rows in np.array_split(np.arange(len(queries)), -(-len(queries) // most))
+                for found in self._search(queries[rows], top_k, depth, without and without.take(rows))
+            ]
         _, string = faiss_index.search(self.index, faiss_index.unit(queries), depth, self.threads)
         query = np.repeat(np.arange(len(queries)), depth)
         kept = string.ravel() >= 0
         query, string = query[kept], string.ravel()[kept].astype(np.int64)
         hits = Hits(query, string, self._cosine(queries, query, string))
-        found, deeper = self.aliases.concepts(hits, len(queries), top_k, depth, MARGIN)
+        found, deeper = self.aliases.concepts(hits, len(queries), top_k, depth, MARGIN, without)
         if len(deeper):
-            for index, result in zip(deeper, self._search(queries[deeper], top_k, depth * 4), strict=True):
+            further = self._search(queries[deeper], top_k, depth * 4, without and without.take(deeper))
+            for index, result in zip(deeper, further, strict=True):
                 found[index] = result
         return found
 

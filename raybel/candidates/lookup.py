@@ -16,11 +16,13 @@ import numpy as np
 import pyarrow as pa
 
 from raybel import artefacts, storage
-from raybel.candidates.base import CANDIDATE_DTYPE, NOTHING
+from raybel.candidates.base import CANDIDATE_DTYPE, NOTHING, Without
 from raybel.errors import ConfigError, InputError, MismatchError
 from raybel.ontology import Ontology
 
-KIND, VERSION = "lookup", 1
+KIND, VERSION = "lookup", 2
+#: What the candidates' `alias` refers to, as the generator had it.
+ALIASES = "aliases.arrow"
 
 TABLE = pa.schema(
     [
@@ -74,6 +76,7 @@ class LookupGenerator:
         top_k: How many candidates were stored per surface.
         source: Name of the generator that found them.
         expanded: Whether abbreviations were expanded; None if unknown.
+        alias_table: What the candidates' `alias` refers to; None if unknown.
     """
 
     def __init__(
@@ -84,9 +87,11 @@ class LookupGenerator:
         top_k: int,
         source: str = KIND,
         expanded: bool | None = None,
+        alias_table: pa.Table | None = None,
     ) -> None:
         self.tables, self.fingerprint, self.ontology_fingerprint = tables, fingerprint, ontology_fingerprint
         self.top_k, self.name, self.expanded = top_k, source, expanded
+        self.alias_table = alias_table
         self._hashes = [table["hash"].to_numpy() for table in tables]
 
     def __len__(self) -> int:
@@ -104,7 +109,7 @@ class LookupGenerator:
             return cls._from_json(uri, ontology)
         config = artefacts.describe(uri, KIND, VERSION)
         home = storage.localise(uri)
-        tables = [artefacts.load_arrow(home / name) for name in sorted(config["files"])]
+        tables = [artefacts.load_arrow(home / name) for name in sorted(config["files"]) if name != ALIASES]
         parameters = config["parameters"]
         return cls(
             tables,
@@ -113,6 +118,7 @@ class LookupGenerator:
             parameters["top_k"],
             parameters["generator"],
             parameters.get("expand_abbreviations"),
+            artefacts.load_arrow(home / ALIASES) if ALIASES in config["files"] else None,
         )
 
     @classmethod
@@ -156,8 +162,14 @@ class LookupGenerator:
             made = "with" if self.expanded else "without"
             raise ConfigError(f"the lookup was made {made} expanding abbreviations: link in the same way")
 
-    def search(self, surfaces: Sequence[str], top_k: int) -> list[np.ndarray]:
-        """Return the stored candidates of each surface, at most `top_k`; see `candidates.base.Generator`."""
+    def search(self, surfaces: Sequence[str], top_k: int, without: Without | None = None) -> list[np.ndarray]:
+        """Return the stored candidates of each surface, at most `top_k`; see `candidates.base.Generator`.
+
+        Raises:
+            ConfigError: Training mentions aren't to count: what was stored can't tell them apart.
+        """
+        if without is not None:
+            raise ConfigError("a stored lookup can't leave out training mentions: give the generator it was made with")
         hashed = hashes(surfaces)
         ranges = buckets(hashed, len(self.tables))
         return [self._one(*query, top_k) for query in zip(surfaces, hashed, ranges.tolist(), strict=True)]

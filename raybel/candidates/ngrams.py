@@ -10,15 +10,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
 import numpy as np
+import pyarrow as pa
 import scipy.sparse as sp
 from sparse_dot_topn import sp_matmul_topn, zip_sp_matmul_topn
 
 from raybel import artefacts, storage
 from raybel.candidates.aliases import AliasTable, Hits
+from raybel.candidates.base import Without
 from raybel.candidates.vectorizer import NgramParameters, NgramVectorizer
 from raybel.ontology import Ontology
 
-KIND, VERSION = "ngrams", 1
+KIND, VERSION = "ngrams", 2
 #: Distinct alias strings in a block: one row of scores (256 KB) then stays in a core's second-level cache.
 BLOCK = 65_536
 #: Surfaces searched at once: bounds the memory for alias-level results.
@@ -133,19 +135,27 @@ class NgramGenerator:
             threads,
         )
 
-    def search(self, surfaces: Sequence[str], top_k: int) -> list[np.ndarray]:
+    @property
+    def alias_table(self) -> pa.Table:
+        """What the candidates' `alias` refers to."""
+        return self.aliases.table
+
+    def search(self, surfaces: Sequence[str], top_k: int, without: Without | None = None) -> list[np.ndarray]:
         """Return for each surface its `top_k` best concepts; see `candidates.base.Generator`."""
         found: list[np.ndarray] = []
         for start in range(0, len(surfaces), BATCH):
             queries = self.vectorizer.transform(surfaces[start : start + BATCH])
-            found += self._search(queries, top_k, DEPTH * top_k)
+            own = without and without.take(range(start, min(start + BATCH, len(surfaces))))
+            found += self._search(queries, top_k, DEPTH * top_k, own)
         return found
 
-    def _search(self, queries: sp.csr_matrix, top_k: int, depth: int) -> list[np.ndarray]:
+    def _search(self, queries: sp.csr_matrix, top_k: int, depth: int, without: Without | None) -> list[np.ndarray]:
         """Search `depth` alias strings deep; queries for which that can't decide go four times as deep."""
-        found, deeper = self.aliases.concepts(self._strings(queries, depth), queries.shape[0], top_k, depth)
+        hits = self._strings(queries, depth)
+        found, deeper = self.aliases.concepts(hits, queries.shape[0], top_k, depth, without=without)
         if len(deeper):
-            for index, result in zip(deeper, self._search(queries[deeper], top_k, depth * 4), strict=True):
+            further = self._search(queries[deeper], top_k, depth * 4, without and without.take(deeper))
+            for index, result in zip(deeper, further, strict=True):
                 found[index] = result
         return found
 

@@ -25,8 +25,12 @@ _RESOURCES = {item.name for item in fields(Resources)}
 @click.option("--ngrams-model", metavar="DIR", help="Candidates from an n-gram generator.")
 @click.option("--dense-index", metavar="DIR", help="Candidates from a dense index; with --ngrams-model, both fused.")
 @click.option("--candidates-lookup", metavar="PATH", help="Candidates from a stored lookup (directory or .json.gz).")
+@click.option("--reranker-model", metavar="DIR", help="A cross-encoder that ranks the candidates.")
+@click.option("--crosstype", help="Type that the cross-encoder must have.  [default: whichever it has]")
+@click.option("--any-ontology", is_flag=True, default=None, help="Use a cross-encoder of another ontology.")
+@click.option("--precision", help="Of the cross-encoder: fp32, bf16, fp16.  [default: the fastest]")
 @click.option("--top-k", type=int, help="Candidates of a mention.  [default: 10]")
-@click.option("--threshold", type=float, help="Leave out candidates with a lower score.")
+@click.option("--threshold", type=float, help="Leave out candidates with a lower score (NIL if none is left).")
 @click.option("--config", "config_file", metavar="FILE", help="Options by name (YAML or JSON); flags come first.")
 @click.option("--metric-file", metavar="FILE", help="Copy the metrics table here (Parquet).")
 @click.option("--expand-abbreviations/--no-expand-abbreviations", default=None, help="[default: expand]")
@@ -51,6 +55,8 @@ def link(config_file: str | None, more: tuple[str, ...], **flags: Any) -> None:
     Examples:
       raybel link --in-corpus data/val.bioc.xml.gz --ontology data/ontology.arrow \\
           --ngrams-model models/ngrams --out-corpus runs/val
+      raybel link --in-corpus data/val.bioc.xml.gz --ontology data/ontology.arrow \\
+          --dense-index models/dense --reranker-model models/tree --top-k 5 --out-corpus runs/reranked
       raybel link --in-corpus 'pubmed/*.xml.gz' --config link.yaml --out-corpus s3://bucket/runs/pubmed
     """
     flags["in_corpus"] = (*flags["in_corpus"], *more) or None

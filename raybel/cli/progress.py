@@ -53,6 +53,13 @@ def training(state: dict[str, Any]) -> str:
     )
 
 
+def cross_training(state: dict[str, Any]) -> str:
+    """Return the progress of a cross-encoder's training as one line: stage, epoch, share of it, loss."""
+    if "epoch" not in state:
+        return f"train: {state['stage']}"
+    return f"train: epoch {state['epoch']}/{state['epochs']}, {100 * state['done']:.0f} %, loss {state['loss']:.4f}"
+
+
 @contextlib.contextmanager
 def shown(render: Callable[[Any], str], goes_on: str = "from here") -> Iterator[Line]:
     """Show a job's progress while it runs; Ctrl-C ends the command with exit status 130 and says how it goes on."""

@@ -9,9 +9,8 @@ import click
 
 from raybel import report
 from raybel.candidates.vectorizer import NgramParameters
-from raybel.cli.common import CONTEXT
-from raybel.config import read_file
-from raybel.errors import ConfigError
+from raybel.cli.common import CONTEXT, parameters_of
+from raybel.cli.crossencoder import crossencoder
 from raybel.metrics import METRICS
 from raybel.train import TrainNgramsConfig, train_ngrams
 
@@ -24,7 +23,10 @@ SAPBERT = (
 
 @click.group(context_settings=CONTEXT)
 def train() -> None:
-    """Train a candidate generator, or the encoder of one."""
+    """Train a candidate generator, the encoder of one, or a cross-encoder."""
+
+
+train.add_command(crossencoder)
 
 
 @train.command(context_settings=CONTEXT)
@@ -66,7 +68,7 @@ def ngrams(
       raybel train ngrams --train-corpus data/train.bioc.xml.gz --val-corpus data/val.bioc.xml.gz \\
           --ontology data/ontology.arrow --output-dir models/ngrams
     """
-    parameters = NgramParameters.from_dict(_parameters(params, "ngrams"))
+    parameters = NgramParameters.from_dict(parameters_of(params, "ngrams"))
     if training_aliases is not None:
         parameters = replace(parameters, add_training_data_to_ontology=training_aliases)
     config = TrainNgramsConfig(
@@ -135,10 +137,12 @@ def sapbert(params: str | None, **options: Any) -> None:
     from raybel.candidates.alignment import AlignmentParameters
     from raybel.cli.progress import shown, training
     from raybel.train_sapbert import TrainSapbertConfig, train_sapbert
+    from raybel.training_run import Workers
 
-    parameters = AlignmentParameters.from_dict(_parameters(params, "sapbert"))
+    parameters = AlignmentParameters.from_dict(parameters_of(params, "sapbert"))
     with shown(training, "with the epoch it was in") as watch:
-        done = train_sapbert(TrainSapbertConfig(**options, parameters=parameters), watch)
+        workers = Workers(**{name: options.pop(name) for name in Workers.__dataclass_fields__})
+        done = train_sapbert(TrainSapbertConfig(**options, workers=workers, parameters=parameters), watch)
     rows: list[list[object]] = [
         [
             f"{each['stage']}, epoch {each['epoch']}",
@@ -163,12 +167,3 @@ def sapbert(params: str | None, **options: Any) -> None:
 
 def _loss(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
-
-
-def _parameters(path: str | None, key: str) -> dict[str, Any]:
-    if path is None:
-        return {}
-    value = read_file(path).get(key)
-    if not isinstance(value, dict):
-        raise ConfigError(f"{path} has no key `{key}` with the hyper-parameters")
-    return value

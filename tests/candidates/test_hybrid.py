@@ -1,4 +1,5 @@
 import numpy as np
+import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,8 +15,9 @@ class Fixed:
     def __init__(self, *found):
         self.found = np.array([(concept, score, 0) for concept, score in found], CANDIDATE_DTYPE)
         self.fingerprint = str(found)
+        self.alias_table = pa.table({"alias": [f"alias of {each}" for each in found] or ["none"]})
 
-    def search(self, surfaces, top_k):
+    def search(self, surfaces, top_k, without=None):
         return [self.found[:top_k].copy() for _ in surfaces]
 
 
@@ -27,7 +29,7 @@ def test_what_both_have_comes_first():
     found = fused(Fixed((1, 0.9), (2, 0.8)), Fixed((2, 0.7), (3, 0.6)))
     assert found["concept"].tolist() == [2, 1, 3]
     np.testing.assert_allclose(found["score"], [(3 / 4 + 1) / 2, 0.5, 3 / 4 / 2], atol=1e-6)
-    assert found["alias"].tolist() == [-1, -1, -1]
+    assert found["alias"].tolist() == [2, 0, 2]  # of 1 by the first list, of 2 and 3 by the second, whose rows follow
 
 
 def test_first_in_every_list_scores_one():
@@ -69,3 +71,14 @@ def test_the_fingerprint_knows_its_parts():
         for each, weights in (([one, other], [1, 1]), ([other, one], [1, 1]), ([one, other], [1, 2]))
     }
     assert len(prints) == 3
+
+
+def test_aliases_are_those_of_the_list_where_a_concept_stands_highest():
+    one, other = Fixed((1, 0.9), (2, 0.8)), Fixed((1, 0.7), (3, 0.6))
+    generator = HybridGenerator([one, other], [1.0, 2.0])
+    found = generator.search(["s"], 10)[0]
+    held = dict(zip(found["concept"].tolist(), found["alias"].tolist(), strict=True))
+    assert held == {1: 2, 2: 0, 3: 2}  # of equal ranks the weightier list's
+    assert generator.alias_table["alias"].to_pylist()[2:] == other.alias_table["alias"].to_pylist()
+    one.alias_table = None
+    assert HybridGenerator([one, other], [1.0, 1.0]).alias_table is None

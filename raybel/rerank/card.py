@@ -1,0 +1,48 @@
+"""The model card of a trained cross-encoder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def card(base: str, state: dict[str, Any]) -> str:
+    """Return a model card: data, parameters, scores.
+
+    Args:
+        base: Name of the model that training started from.
+        state: As written to `raybel.json`.
+    """
+    plain = "It loads with `AutoModelForTokenClassification`."
+    tree = "Its attention mask and positions are raybel's (`tree`): use it through `raybel link`."
+    best = [each for each in state["epochs"] if each["best"]][-1]
+    lines = [
+        "---",
+        "library_name: transformers",
+        "pipeline_tag: token-classification",
+        "---",
+        "",
+        f"# Cross-encoder of the type {state['crosstype']}",
+        "",
+        f"Made by raybel from `{base}`: ranks the concepts proposed for a mention. The score of a candidate is the",
+        "second label's logit less the first's at the `[MASK]` before its name. "
+        + (tree if state["crosstype"] == "tree" else plain),
+        "",
+        f"Ontology: fingerprint {state['ontology_fingerprint']}. Candidates: {state['generator']}. Epoch: "
+        f"{best['epoch']} of {len(state['epochs'])}.",
+        "",
+        "| corpus | documents | mentions | left out |",
+        "| --- | --- | --- | --- |",
+        *(f"| {name} | {c['documents']} | {c['mentions']} | {c['left_out']} |" for name, c in state["counts"].items()),
+        "",
+        "| parameter | value |",
+        "| --- | --- |",
+        *(f"| {name} | {value} |" for name, value in state["parameters"].items()),
+        f"| seed | {state['identity']['seed']} |",
+    ]
+    if best["scores"]:
+        lines += ["", "On the validation corpus:", "", "| score | value |", "| --- | --- |"]
+        lines += [f"| {name} | {value:.4f} |" for name, value in best["scores"].items() if value is not None]
+    if state["calibration"]:
+        told = ", ".join(f"{name} {value}" for name, value in state["calibration"].items())
+        lines += ["", f"Weights of the evidence, fitted there: {told}."]
+    return "\n".join(lines) + "\n"

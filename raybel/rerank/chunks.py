@@ -1,0 +1,136 @@
+"""The second stage over a chunk of documents: candidates in, the same candidates in the re-ranker's order out."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from raybel.attempts import Attempts
+from raybel.candidates.base import CANDIDATE_DTYPE
+from raybel.errors import RaybelError
+from raybel.rerank.examples import Describer, Example, document_examples
+from raybel.rerank.reranker import Reranker, order
+from raybel.schemas import CANDIDATE, CANDIDATES
+
+
+@dataclass
+class _Chunk:
+    """Candidates of a chunk's mentions, flat, and where each mention's and each document's begin."""
+
+    candidates: pa.StructArray
+    bounds: np.ndarray
+    mentions: np.ndarray
+
+    def found(self) -> list[np.ndarray]:
+        flat = np.empty(len(self.candidates), CANDIDATE_DTYPE)
+        for name in ("concept", "score", "alias"):
+            flat[name] = pc.struct_field(self.candidates, name).to_numpy(zero_copy_only=False)
+        return [flat[a:b] for a, b in pairwise(self.bounds.tolist())]
+
+
+def rerank(chunk: pa.Table, reranker: Reranker, describer: Describer, attempts: Attempts | None = None) -> pa.Table:
+    """Return a chunk (one row, with the column `candidates`) with each mention's candidates in the re-ranker's order.
+
+    Their `score` is the re-ranker's, their `rank` still the first stage's. All documents are scored at once; if that
+    fails, each by itself: one that fails keeps what it has, with a traceback among `failures`.
+
+    Args:
+        chunk: As `linking.add_candidates` returns it.
+        reranker: Scores candidates.
+        describer: Puts names to them.
+        attempts: Earlier attempts at this chunk, for finding a document that kills the process.
+    """
+    held = _read(chunk)
+    documents = _documents(chunk)
+    found = held.found()
+    described = describer.describe(found)
+    starts = held.mentions.tolist()
+    failures: list[str | None] = list(chunk["failures"][0].as_py())
+    examples: list[list[Example]] = []
+    for number, (document, (a, b)) in enumerate(zip(documents, pairwise(starts), strict=True)):
+        usable = failures[number] is None and document["error"] is None
+        context = reranker.parameters.context
+        made = document_examples(document, found[a:b], described[a:b], context, number) if usable else []
+        examples.append(made)
+    scores: list[list[np.ndarray]] | None = None
+    if not (attempts is not None and attempts.careful):
+        try:
+            scores = _cut(reranker.scores([each for some in examples for each in some]), examples)
+        except RaybelError:  # says what is wrong with the model, not with a document
+            raise
+        except Exception:  # found again below, and recorded there
+            scores = None
+    if scores is None:
+        scores = []
+        for number, some in enumerate(examples):
+            each, failure = _alone(reranker, some, number, attempts)
+            scores.append(each)
+            failures[number] = failures[number] or failure
+    column = _ordered(held, starts, scores)
+    chunk = chunk.set_column(chunk.column_names.index("candidates"), "candidates", column)
+    told = pa.array([failures], pa.list_(pa.string()))
+    return chunk.set_column(chunk.column_names.index("failures"), "failures", told)
+
+
+def _read(chunk: pa.Table) -> _Chunk:
+    lists = pc.list_flatten(chunk["candidates"].combine_chunks())
+    lengths = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
+    documents = pc.list_flatten(chunk["docs"].combine_chunks())
+    counts = pc.list_value_length(pc.struct_field(documents, "mentions")).to_numpy(zero_copy_only=False)
+    bounds = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+    return _Chunk(pc.list_flatten(lists), bounds, np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]))
+
+
+def _documents(chunk: pa.Table) -> list[dict[str, Any]]:
+    documents = pc.list_flatten(chunk["docs"].combine_chunks())
+    names = ("passages", "mentions", "error")
+    columns = [pc.struct_field(documents, name).to_pylist() for name in names]
+    return [dict(zip(names, each, strict=True)) for each in zip(*columns, strict=True)]
+
+
+def _cut(scores: Sequence[np.ndarray], examples: Sequence[Sequence[Example]]) -> list[list[np.ndarray]]:
+    each = iter(scores)
+    return [[next(each) for _ in some] for some in examples]
+
+
+def _alone(
+    reranker: Reranker, examples: list[Example], number: int, attempts: Attempts | None
+) -> tuple[list[np.ndarray], str | None]:
+    """Score one document by itself; a failure comes back as a traceback."""
+    if attempts is not None and attempts.kills(number):
+        return [], "the worker died each time it came to this document"
+    if attempts is not None:
+        attempts.enter(number)
+    try:
+        return reranker.scores(examples), None
+    except RaybelError:
+        raise
+    except Exception:
+        return [], traceback.format_exc()
+    finally:
+        if attempts is not None:
+            attempts.leave()
+
+
+def _ordered(held: _Chunk, starts: list[int], scores: list[list[np.ndarray]]) -> pa.Array:
+    """The column `candidates` anew; a document without scores keeps what it has."""
+    index = np.arange(len(held.candidates))
+    score = pc.struct_field(held.candidates, "score").to_numpy(zero_copy_only=False).copy()
+    for start, some in zip(starts, scores, strict=False):
+        for mention, each in enumerate(some, start):
+            a, b = int(held.bounds[mention]), int(held.bounds[mention + 1])
+            best = order(each)
+            index[a:b], score[a:b] = a + best, each[best]
+    taken = held.candidates.take(pa.array(index))
+    parts = [pa.array(score) if item.name == "score" else pc.struct_field(taken, item.name) for item in CANDIDATE]
+    flat = pa.StructArray.from_arrays(parts, fields=list(CANDIDATE))
+    per_mention = pa.ListArray.from_arrays(pa.array(held.bounds.astype(np.int32)), flat)
+    whole = pa.array([0, len(per_mention)], pa.int32())
+    return pa.ListArray.from_arrays(whole, per_mention).cast(CANDIDATES)

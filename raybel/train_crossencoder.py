@@ -1,0 +1,265 @@
+"""The training job of cross-encoders, on Ray Train."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from raybel import features, storage
+from raybel.candidates import pretrained
+from raybel.candidates.base import Generator
+from raybel.candidates.loading import open_generator
+from raybel.config import GeneratorPaths, Resources, fingerprint, one_or_more, versions
+from raybel.corpus import SUFFIXES
+from raybel.crossencoder_loop import train_worker
+from raybel.errors import ConfigError, InputError
+from raybel.locks import lock
+from raybel.ontology import Ontology
+from raybel.rerank import model as models
+from raybel.rerank.card import card
+from raybel.rerank.model import CrossEncoder
+from raybel.rerank.parameters import CrossEncoderParameters
+from raybel.rerank.reranker import KIND, VERSION
+from raybel.rerank.tokens import Tokens
+from raybel.runtime import started, told
+from raybel.storage import join
+from raybel.training_run import BASE, STATE, Watch, Workers, base_fingerprint, fit, keep_base, open_home, tidy
+
+
+@dataclass(frozen=True)
+class TrainCrossEncoderConfig:
+    """Training of a cross-encoder.
+
+    Args:
+        crosstype: One of `CROSSTYPES`.
+        ontology: What to link to.
+        output_dir: The model: a Hugging Face directory that `link` takes.
+        train_corpus: BioC files to learn from.
+        val_corpus: BioC files to choose the best epoch on, and to fit the probabilities on.
+        generator: Finds candidates; with training mentions as aliases, they are those of `train_corpus`.
+        model_name: What to start from: `minilm`, a directory, or a name on the Hugging Face hub.
+        parameters: Hyper-parameters.
+        expand_abbreviations: Put long forms in the place of short forms.
+        precision: That is computed in; None for the fastest that the hardware has.
+        seed: Of everything random.
+        workers: Of Ray Train.
+        resources: What making candidates takes of the cluster.
+        overwrite: Delete what another configuration left in the directory.
+        metric_file: Where to write losses, scores and times (JSON).
+    """
+
+    crosstype: str
+    ontology: str
+    output_dir: str
+    train_corpus: tuple[str, ...]
+    val_corpus: tuple[str, ...] = ()
+    generator: GeneratorPaths = field(default_factory=GeneratorPaths)
+    model_name: str = "answerdotai/ModernBERT-base"
+    parameters: CrossEncoderParameters = field(default_factory=CrossEncoderParameters)
+    expand_abbreviations: bool = True
+    precision: str | None = None
+    seed: int = 0
+    workers: Workers = field(default_factory=Workers)
+    resources: Resources = field(default_factory=Resources)
+    overwrite: bool = False
+    metric_file: str | None = None
+
+    def __post_init__(self) -> None:
+        one_or_more(self, "train_corpus", "val_corpus")
+        object.__setattr__(self, "parameters", self.parameters.of_type(self.crosstype))
+        self.generator.check()
+        if not self.train_corpus:
+            raise ConfigError("nothing to learn from: give --train-corpus")
+
+
+@dataclass
+class TrainedCrossEncoder:
+    """What training gave.
+
+    Args:
+        output_dir: The model.
+        epochs: A record for each: loss, seconds, validation scores, and whether it was the best so far.
+        counts: Of each split: documents, mentions, those left out, texts that were cut.
+        seconds: Of this start.
+        resumed: Epochs that an earlier start had done.
+        notes: What a person should know.
+    """
+
+    output_dir: str
+    epochs: list[dict[str, Any]]
+    counts: dict[str, dict[str, int]]
+    seconds: float
+    resumed: int
+    notes: list[str]
+
+    @property
+    def best(self) -> dict[str, Any]:
+        """The best epoch's record."""
+        return [each for each in self.epochs if each["best"]][-1]
+
+
+def train_crossencoder(config: TrainCrossEncoderConfig, watch: Watch | None = None) -> TrainedCrossEncoder:
+    """Train a cross-encoder; the same call again goes on with the epoch in which a killed one stopped.
+
+    Raises:
+        ConfigError: No such model, one that can't be such a cross-encoder, nothing to learn, candidates that can't be
+            cross-fitted, or the directory holds something else.
+        InputError: A file can't be read.
+        LockedError: Another job works on the directory.
+        MismatchError: Generator and ontology don't belong together.
+        RaybelError: The loss is no number, or workers died too often.
+    """
+    begun = time.perf_counter()
+    watch = watch or (lambda state: None)
+    model = pretrained.resolve(config.model_name)
+    pretrained.refuse_inside(model, config.output_dir)
+    ontology = Ontology.open(config.ontology)
+    generator = open_generator(ontology, config.generator)
+    regimes, notes = _regimes(generator, config)
+    positions = _window(str(model), config)
+    home = storage.absolute(config.output_dir)
+    corpora = {"train": config.train_corpus, "val": config.val_corpus}
+    with lock(home):
+        identity: dict[str, Any] = {
+            "crosstype": config.crosstype,
+            "ontology": ontology.fingerprint,
+            "generator": f"{generator.name} {generator.fingerprint}",
+            "base_model": base_fingerprint(model),
+            "parameters": asdict(config.parameters),
+            "corpora": {
+                name: [storage.size_and_digest(path)[1] for path, _ in storage.expand(paths, SUFFIXES)]
+                for name, paths in corpora.items()
+                if paths
+            },
+            "expand_abbreviations": config.expand_abbreviations,
+            "precision": config.precision,
+            "seed": config.seed,
+        }
+        held = open_home(home, KIND, identity, config.overwrite)
+        if held.get("finished"):
+            storage.delete(join(home, "features"))
+            done = TrainedCrossEncoder(
+                config.output_dir, held["epochs"], held["counts"], 0.0, len(held["epochs"]), notes
+            )
+            _write_metrics(config, done)
+            return done
+        keep_base(home, model)
+        made = features.FeatureConfig(
+            home,
+            storage.absolute(config.ontology),
+            _absolute(config.generator),
+            join(home, BASE),
+            positions,
+            config.parameters,
+            config.expand_abbreviations,
+            config.resources,
+        )
+        with told(), started():
+            counts = {}
+            for split, paths in corpora.items():
+                if paths:
+                    watch({"stage": f"candidates of the {split} corpus"})
+                    absolute = tuple(map(storage.absolute, paths))
+                    counts[split] = features.make(made, split, absolute, regimes if split == "train" else ("all",))
+            _check(counts, config, ontology)
+            settings = {
+                "crosstype": config.crosstype,
+                "parameters": asdict(config.parameters),
+                "positions": positions,
+                "precision": config.precision,
+                "seed": config.seed,
+            }
+            outcome = fit(train_worker, home, settings, config.workers, watch)
+        if outcome is None:
+            raise ConfigError("nothing was trained")
+        _publish(config, home, identity, ontology, counts, outcome)
+    seconds = time.perf_counter() - begun
+    done = TrainedCrossEncoder(config.output_dir, outcome["epochs"], counts, seconds, outcome["resumed"], notes)
+    _write_metrics(config, done)
+    return done
+
+
+def _regimes(generator: Generator, config: TrainCrossEncoderConfig) -> tuple[tuple[str, ...], list[str]]:
+    """Which candidates training mentions get, so that none is its own answer."""
+    table = generator.alias_table
+    aliases = None if table is None else bool(len(table) and (table["frequency"].to_numpy() > 0).any())
+    share = config.parameters.dictionary_share
+    if config.generator.candidates_lookup is not None:
+        if aliases:
+            raise ConfigError(
+                "the lookup was made with training mentions as aliases, and would hand them their own answers: train "
+                "with the generator that it was made with (--ngrams-model or --dense-index)"
+            )
+        note = "candidates come from a stored lookup"
+        return ("all",), [note + ("" if aliases is False else "; whether training mentions are in it isn't known")]
+    if not aliases or share >= 1:
+        return ("dictionary",), []
+    return ("fitted",) if share <= 0 else ("fitted", "dictionary"), []
+
+
+def _window(model: str, config: TrainCrossEncoderConfig) -> int:
+    """Return the model's window; refuses one that can't be a cross-encoder of the type before anything starts."""
+    loaded, tokenizer = models.load(model, head=False)
+    positions = models.window(loaded, tokenizer)
+    tokens = Tokens(tokenizer, positions, config.parameters)
+    CrossEncoder(loaded, config.crosstype, tokens.pad)
+    return positions
+
+
+def _absolute(paths: GeneratorPaths) -> GeneratorPaths:
+    return GeneratorPaths(**{name: path and storage.absolute(path) for name, path in asdict(paths).items()})
+
+
+def _check(counts: dict[str, dict[str, int]], config: TrainCrossEncoderConfig, ontology: Ontology) -> None:
+    train = counts["train"]
+    if not train["mentions"]:
+        raise InputError(
+            f"no mention has a single id that {ontology.path} knows: are corpus and ontology of the same kind?",
+            path=", ".join(config.train_corpus),
+        )
+    if train["without_gold"] == train["mentions"]:
+        raise InputError(
+            f"none of {train['mentions']} mentions has its concept among {config.parameters.top_k} candidates: all "
+            "labels would be negative; give another generator or a larger top_k",
+            path=", ".join(config.train_corpus),
+        )
+
+
+def _write_metrics(config: TrainCrossEncoderConfig, done: TrainedCrossEncoder) -> None:
+    if config.metric_file:
+        value = {"epochs": done.epochs, "counts": done.counts, "seconds": done.seconds}
+        storage.publish_json(config.metric_file, {**value, "parameters": asdict(config.parameters)})
+
+
+def _publish(
+    config: TrainCrossEncoderConfig,
+    home: str,
+    identity: dict[str, Any],
+    ontology: Ontology,
+    counts: dict[str, dict[str, int]],
+    outcome: dict[str, Any],
+) -> None:
+    """Complete the Hugging Face directory, then leave out what only training needed."""
+    best = [each for each in outcome["epochs"] if each["best"]][-1]
+    weights = storage.size_and_digest(join(home, "model.safetensors"))[1]
+    state = {
+        "kind": KIND,
+        "version": VERSION,
+        "finished": True,
+        "identity": identity,
+        "crosstype": config.crosstype,
+        "parameters": asdict(config.parameters),
+        "edges": outcome["edges"],
+        "calibration": best["calibration"],
+        "ontology_fingerprint": ontology.fingerprint,
+        "generator": identity["generator"].split()[0],
+        "fingerprint": fingerprint({"weights": weights, "edges": outcome["edges"], "calibration": best["calibration"]}),
+        "epochs": outcome["epochs"],
+        "counts": counts,
+        "versions": versions(),
+    }
+    storage.publish(join(home, "README.md"), card(config.model_name, state).encode())
+    storage.publish_json(join(home, STATE), state)
+    tidy(home)
+    storage.delete(join(home, "features"))

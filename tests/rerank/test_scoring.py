@@ -1,0 +1,135 @@
+"""Scores of packed sequences: what they depend on, and what not."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_crossencoder import example, make_kit
+
+from raybel.errors import ConfigError
+from raybel.rerank.parameters import CROSSTYPES
+
+TOLERANCE = 1e-4
+TEXT = "anemia and asthma run in families"
+EXAMPLES = [
+    example("anemia", ["Anemia", "aplastic anemia [MASK]", "asthma"], TEXT, 0),
+    example("asthma", ["Asthma", "chronic [SEP] asthma"], TEXT, 11, aliases=["bronchial asthma", None]),
+    example("xq", [], TEXT, 0),
+    example("gout", ["Gout", "anemia", "gouty arthritis", "a"], "gout, a disease", 0, (1,)),
+]
+
+
+def scores(kit, crosstype, examples, **options):
+    return kit.scorer(crosstype, options.pop("budget", 256)).logits(kit.tokens(examples), **options)
+
+
+def same(one, other, tolerance=TOLERANCE):
+    assert len(one) == len(other)
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_allclose(a, b, atol=tolerance)
+
+
+@pytest.mark.parametrize("crosstype", CROSSTYPES)
+def test_the_batch_does_not_matter(kit, crosstype):
+    one = scores(kit, crosstype, EXAMPLES)
+    assert [len(each) for each in one] == [3, 2, 0, 4]
+    assert all(np.isfinite(each).all() for each in one)
+    same(one, scores(kit, crosstype, EXAMPLES, budget=1))
+    same(one, scores(kit, crosstype, EXAMPLES, budget=100_000))
+    others = [example("cystic", ["cystic fibrosis"] * 3, "a cystic case", 2, (7,))]
+    same(one, scores(kit, crosstype, [*EXAMPLES, *others])[:4])
+    assert len(np.unique(np.round(np.concatenate(one), 4))) > 5
+
+
+@pytest.mark.parametrize("crosstype", ["base", "tree"])
+def test_a_score_depends_on_its_own_pair_alone(kit, crosstype):
+    whole = scores(kit, crosstype, EXAMPLES)
+    for each, found in zip(EXAMPLES, whole, strict=True):
+        same([found], scores(kit, crosstype, [each]))
+        for place, name in enumerate(each.names):
+            lone = example(each.mention, [name], each.context, each.start, each.group, [each.aliases[place]])
+            lone.found["score"] = each.found["score"][place]
+            same([found[place : place + 1]], scores(kit, crosstype, [lone]))
+
+
+@given(seed=st.integers(0, 1000))
+@settings(max_examples=10)
+def test_the_order_of_candidates_does_not_matter_in_a_tree(kit, seed):
+    rng = np.random.default_rng(seed)
+    orders = [rng.permutation(len(each.names)).tolist() for each in EXAMPLES]
+    same(scores(kit, "tree", EXAMPLES), scores(kit, "tree", EXAMPLES, orders=orders))
+
+
+def test_it_does_in_a_joint_type(kit):
+    orders = [list(range(len(each.names)))[::-1] for each in EXAMPLES]
+    one, other = scores(kit, "multi", EXAMPLES), scores(kit, "multi", EXAMPLES, orders=orders)
+    assert max(np.abs(a - b).max() for a, b in zip(one, other, strict=True) if len(a)) > 1e-3
+
+
+@pytest.mark.parametrize("budget", [1, 64, 4096])
+def test_contexts_that_go_through_once_give_the_same_scores(kit, budget):
+    packed = scores(kit, "tree", EXAMPLES, reuse=False)
+    same(packed, scores(kit, "tree", EXAMPLES, reuse=True, budget=budget))
+
+
+def test_a_context_longer_than_the_window(kit):
+    """Narrowed around the mention; a mention's scores don't depend on those that share its context."""
+    text = " ".join(f"w{number % 10}" for number in range(300)) + " anemia " + "and so on " * 30
+    place = text.index("anemia")
+    far = example("w1", ["Asthma", "gout"], text, text.index("w1"), (0,))
+    near = example("anemia", ["Anemia", "gout"], text, place, (0,))
+    made = kit.tokens([near])[0]
+    assert len(made.context) == kit.tokens.most_context
+    assert "".join(kit.tokenizer.convert_ids_to_tokens(made.context)).replace("##", "").count("anemia") == 1
+    for crosstype in CROSSTYPES:
+        found = scores(kit, crosstype, [far, near])
+        assert all(np.isfinite(each).all() for each in found)
+    same(scores(kit, "tree", [far, near])[1:], scores(kit, "tree", [near]))
+
+
+def test_a_mention_and_a_name_longer_than_the_window(kit):
+    long = example("anemia " * 100, ["asthma " * 100, "gout"])
+    (made,) = kit.tokens([long])
+    assert (len(made.mention), len(made.candidates[0])) == (kit.tokens.most_mention, kit.tokens.most_candidate - 2)
+    assert made.cut == 2
+    for crosstype in CROSSTYPES:
+        assert np.isfinite(scores(kit, crosstype, [long])[0]).all()
+
+
+def test_a_document_of_many_passages(kit):
+    text = "\n".join(f"passage {number} on anemia" for number in range(300))  # 7,000 tokens
+    examples = [
+        example("anemia", ["Anemia", "gout"], text, place, (0,))
+        for place in range(len(text))
+        if text.startswith("anemia", place)
+    ]
+    for crosstype in ("document", "tree"):
+        found = scores(kit, crosstype, examples)
+        assert len(found) == 300
+        assert all(np.isfinite(each).all() for each in found)
+
+
+def test_nothing_to_score(kit):
+    for crosstype in CROSSTYPES:
+        assert scores(kit, crosstype, []) == []
+        assert [each.tolist() for each in scores(kit, crosstype, [EXAMPLES[2]])] == [[]]
+        assert [each.tolist() for each in scores(kit, crosstype, [EXAMPLES[2]], reuse=True)] == [[]]
+
+
+def test_what_is_asked_of_model_and_parameters(encoder, kit):
+    with pytest.raises(ConfigError, match="too short"):
+        make_kit(encoder, max_length=16)
+    kit.tokenizer.mask_token, held = None, kit.tokenizer.mask_token
+    try:
+        with pytest.raises(ConfigError, match="no mask token"):
+            type(kit.tokens)(kit.tokenizer, 64, kit.tokens.parameters)
+    finally:
+        kit.tokenizer.mask_token = held
+
+
+def test_a_score_token_says_what_the_first_stage_said(kit):
+    one, other = (example("anemia", ["gout"]) for _ in range(2))
+    other.found["score"] = 0.05
+    assert abs(scores(kit, "tree", [one])[0] - scores(kit, "tree", [other])[0]).max() > 1e-3
+    assert torch.is_inference_mode_enabled() is False
