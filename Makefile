@@ -23,8 +23,8 @@ $(VENV)/.dev: $(BIN)/raybel
 
 setup: $(VENV)/.dev  ## Make the virtual environment with all that development needs
 
-test: setup lint  ## Check style and types, run the tests (about 11 minutes on 2 cores)
-	RAY_AUTH_MODE=disabled $(BIN)/python -m pytest
+test: setup lint  ## Check style and types, run the tests (two files at a time: they wait more than they work)
+	RAY_AUTH_MODE=disabled $(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check .
@@ -50,8 +50,12 @@ demo: $(BIN)/raybel  ## Prepare, train, link and evaluate a small corpus, and sh
 	    --val-corpus $(DEMO)/data/val.bioc.xml.gz --ontology $(DEMO)/data/ontology.arrow --output-dir $(DEMO)/ngrams
 	$(BIN)/raybel index dense --ontology $(DEMO)/data/ontology.arrow --train-corpus $(DEMO)/data/train.bioc.xml.gz \
 	    --val-corpus $(DEMO)/data/val.bioc.xml.gz --model-name minilm --out-index $(DEMO)/dense
+	$(BIN)/raybel train crossencoder --train-corpus $(DEMO)/data/train.bioc.xml.gz \
+	    --val-corpus $(DEMO)/data/val.bioc.xml.gz --ontology $(DEMO)/data/ontology.arrow \
+	    --ngrams-model $(DEMO)/ngrams --model-name minilm --max-epochs 2 --output-dir $(DEMO)/tree
 	$(BIN)/raybel link --in-corpus $(DEMO)/data/test.bioc.xml.gz --ontology $(DEMO)/data/ontology.arrow \
-	    --ngrams-model $(DEMO)/ngrams --dense-index $(DEMO)/dense --out-corpus $(DEMO)/run
+	    --ngrams-model $(DEMO)/ngrams --dense-index $(DEMO)/dense --reranker-model $(DEMO)/tree --top-k 5 \
+	    --out-corpus $(DEMO)/run
 	$(BIN)/raybel show $(DEMO)/run --documents 2
 	$(BIN)/raybel evaluate --gold-corpus $(DEMO)/data/test.bioc.xml.gz --pred-corpus $(DEMO)/run \
 	    --train-corpus $(DEMO)/data/train.bioc.xml.gz

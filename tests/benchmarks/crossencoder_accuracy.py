@@ -1,0 +1,150 @@
+"""Accuracy and training speed of cross-encoders on a development corpus, first stage against re-ranked.
+
+python tests/benchmarks/crossencoder_accuracy.py [--data ../shared/data] [--corpus ncbi] [--generator dense --aliases]
+    [--types tree base] [--recipes raybel published] [--documents 240] [--top-k 5] [--epochs 3] [--seeds 0 1]
+
+MiniLM on this machine's CPUs. `combined` weighs logit, first-stage score and rank, with weights fitted on one half of
+the development documents and applied to the other, both ways, so that no mention helps to fit its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import numpy as np
+import torch
+from crossencoder_data import corpora, prepared
+
+from raybel.candidates.encoder import best_precision
+from raybel.candidates.pretrained import resolve
+from raybel.metrics import bootstrap, recall_at
+from raybel.rerank import model as models
+from raybel.rerank.calibration import fit
+from raybel.rerank.examples import Example
+from raybel.rerank.lessons import Lesson, steps
+from raybel.rerank.parameters import CROSSTYPES, CrossEncoderParameters
+from raybel.rerank.tokens import Tokenised, Tokens, score_edges
+from raybel.rerank.trainer import Trainer
+from raybel.rerank.validation import ranks
+
+COLUMNS = (
+    *("type", "recipe", "seed", "epoch", "loss", "first stage", "alone", "combined", "95 %", "shuffled"),
+    *("stays first", "train mentions/s", "tokens/mention", "peak MB"),
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, default=Path(__file__).parents[3] / "shared" / "data")
+    parser.add_argument("--corpus", default="ncbi", choices=["ncbi", "bc5cdr"])
+    parser.add_argument("--generator", default="dense", choices=["ngrams", "dense"])
+    parser.add_argument("--aliases", action="store_true", help="training mentions are aliases of the generator")
+    parser.add_argument("--types", nargs="*", default=["tree"], choices=CROSSTYPES)
+    parser.add_argument("--recipes", nargs="*", default=["raybel"], choices=["raybel", "published"])
+    parser.add_argument("--documents", type=int, help="training documents")
+    parser.add_argument("--top-k", type=int, default=5)
+    parser.add_argument("--epochs", type=int)
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0])
+    parser.add_argument("--params", type=json.loads, default={}, help="further hyper-parameters (JSON)")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        home = prepared(args.data, Path(folder), args.corpus, args.generator, args.aliases)
+        print("|", " | ".join(COLUMNS), "|\n|", " | ".join("---" for _ in COLUMNS), "|", flush=True)
+        held: dict[tuple[Any, ...], Any] = {}
+        for recipe in args.recipes:
+            for crosstype in args.types:
+                parameters = CrossEncoderParameters() if recipe == "raybel" else CrossEncoderParameters.published()
+                parameters = replace(parameters, top_k=args.top_k).changed(args.params).of_type(crosstype)
+                if args.epochs:
+                    parameters = replace(parameters, max_epochs=args.epochs)
+                key = (parameters.context, parameters.dictionary_share)
+                if key not in held:
+                    held[key] = data(home, parameters, args.aliases, args.documents)
+                for seed in args.seeds:
+                    run(crosstype, recipe, parameters, seed, *held[key])
+
+
+def data(home: Path, parameters: CrossEncoderParameters, aliases: bool, documents: int | None) -> tuple[Any, Any, Any]:
+    """Training examples in both regimes, and the development corpus's."""
+    dictionary = corpora(home, "train", parameters, "dictionary", documents)
+    fitted = dictionary
+    if aliases and parameters.dictionary_share < 1:
+        fitted = corpora(home, "train", parameters, "fitted", documents)
+    return fitted, dictionary, corpora(home, "val", parameters)
+
+
+def run(
+    crosstype: str,
+    recipe: str,
+    parameters: CrossEncoderParameters,
+    seed: int,
+    fitted: list[list[Example]],
+    dictionary: list[list[Example]],
+    val: list[list[Example]],
+) -> None:
+    """Train and print a line for each epoch."""
+    torch.manual_seed(seed)
+    model, tokenizer = models.load(resolve("minilm"), False, parameters.dropout)
+    both = [each.found["score"] for side in (fitted, dictionary) for some in side for each in some]
+    tokens = Tokens(tokenizer, models.window(model, tokenizer), parameters, score_edges(np.concatenate(both)))
+    lessons = [
+        [Lesson(*pair) for pair in zip(tokens(one), tokens(other), strict=True)]
+        for one, other in zip(fitted, dictionary, strict=True)
+    ]
+    examples = tokens([each for some in val for each in some])
+    documents = np.array([number for number, some in enumerate(val) for _ in some])
+    trainer = Trainer(model, crosstype, tokens, parameters, best_precision("cpu"), seed=seed)
+    every = range(len(lessons))
+    made = list(steps(every, lessons.__getitem__, crosstype, tokens, parameters, [seed, 0]))
+    mentions = sum(step.mentions for step in made)
+    size = sum(len(each) for step in made for unit in step.units for each in unit) / mentions
+    best, since = -1.0, 0
+    for number in range(parameters.max_epochs):
+        begun = time.perf_counter()
+        loss = trainer.epoch(every, lessons.__getitem__, number)
+        rate = mentions / (time.perf_counter() - begun)
+        checked = trainer.validate(examples).scores
+        logits = trainer.score(examples)
+        golds = [each.gold for each in examples]
+        found = ranks(halves(examples, logits, documents) if parameters.calibrate else logits, golds)
+        low, high = bootstrap(found, documents)["Acc@1"]
+        alone = checked["alone_Acc@1"] if parameters.calibrate else checked["Acc@1"]
+        shares = [checked["first_stage_Acc@1"], alone, recall_at(found, 1)]
+        cells = [
+            *(crosstype, recipe, seed, number + 1, f"{loss:.3f}", *(f"{100 * share:.1f}" for share in shares)),
+            f"{100 * low:.1f}-{100 * high:.1f}",
+            *(f"{100 * checked[name]:.1f}" for name in ("shuffled_Acc@1", "first_share")),
+            *(f"{rate:.1f}", f"{size:.1f}", f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f}"),
+        ]
+        print("|", " | ".join(map(str, cells)), "|", flush=True)
+        value = checked[parameters.metric] or 0.0
+        since = 0 if value > best else since + 1
+        best = max(best, value)
+        if since >= parameters.patience:
+            break
+
+
+def halves(examples: list[Tokenised], logits: list[np.ndarray], documents: np.ndarray) -> list[np.ndarray]:
+    """Probabilities with weights that were fitted on the documents of the other half."""
+    values: list[np.ndarray] = [np.zeros(0)] * len(examples)
+    for half in (0, 1):
+        other = np.flatnonzero(documents % 2 != half).tolist()
+        held = [examples[row] for row in other]
+        weights = fit([logits[row] for row in other], [each.scores for each in held], [each.gold for each in held])
+        for row in np.flatnonzero(documents % 2 == half).tolist():
+            values[row] = weights.probabilities(logits[row], examples[row].scores)
+    return values
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""What the benchmarks of cross-encoders share: a prepared corpus with a generator, and its labelled examples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from raybel import corpus
+from raybel.bioc import ReadOptions
+from raybel.candidates.loading import open_generator
+from raybel.candidates.vectorizer import NgramParameters
+from raybel.config import GeneratorPaths
+from raybel.index import IndexDenseConfig, index_dense
+from raybel.ontology import Ontology
+from raybel.prepare.bc5cdr import Bc5cdrConfig, prepare_bc5cdr
+from raybel.prepare.ncbi_disease import NcbiDiseaseConfig, prepare_ncbi_disease
+from raybel.prepare.outputs import Outputs
+from raybel.rerank.crossfit import labelled
+from raybel.rerank.examples import Describer, Example
+from raybel.rerank.parameters import CrossEncoderParameters
+from raybel.train import TrainNgramsConfig, train_ngrams
+
+
+def prepared(data: Path, home: Path, name: str, generator: str, aliases: bool = False) -> Path:
+    """Prepare a corpus and make a generator of it, `ngrams` or `dense`; return the directory of both."""
+    where = home / name
+    outputs = Outputs.in_directory(str(where))
+    if name == "ncbi":
+        medic = str(data / "ctd" / "CTD_diseases.tsv.gz")
+        prepare_ncbi_disease(NcbiDiseaseConfig(str(data / "ncbi-disease"), medic, outputs))
+    else:
+        prepare_bc5cdr(Bc5cdrConfig(str(data / "bc5cdr"), str(data / "mesh2015"), outputs))
+    ontology, train = str(where / "ontology.arrow"), str(where / "train.bioc.xml.gz")
+    if generator == "ngrams":
+        parameters = NgramParameters(add_training_data_to_ontology=aliases)
+        train_ngrams(TrainNgramsConfig(ontology, str(where / "ngrams"), (train,), (), parameters))
+    else:
+        used = (train,) if aliases else ()
+        index_dense(IndexDenseConfig(ontology, str(where / "dense"), "minilm", train_corpus=used))
+    return where
+
+
+def paths(home: Path) -> GeneratorPaths:
+    """The generator that `prepared` made there."""
+    if (home / "dense").exists():
+        return GeneratorPaths(dense_index=str(home / "dense"))
+    return GeneratorPaths(ngrams_model=str(home / "ngrams"))
+
+
+def corpora(
+    home: Path, split: str, parameters: CrossEncoderParameters, regime: str = "all", documents: int | None = None
+) -> list[list[Example]]:
+    """Return the labelled examples of each document."""
+    ontology = Ontology.open(str(home / "ontology.arrow"))
+    generator = open_generator(ontology, paths(home), threads=2)
+    rows = corpus.iterate([str(home / f"{split}.bioc.xml.gz")], ReadOptions(sentences=True))
+    held = [{"passages": row.passages, "mentions": row.mentions} for row in rows][:documents]
+    describer = Describer(ontology, generator.alias_table)
+    return labelled(held, generator, ontology, describer, parameters.context, parameters.top_k, regime)
