@@ -48,6 +48,7 @@ class Worker:
         torch.manual_seed(settings["seed"])
         base = storage.localise(join(self.home, BASE))
         model, tokenizer = models.load(base, head=False, dropout=parameters.dropout)
+        precision = settings["precision"] or best_precision(device.type)
         tokens = Tokens(tokenizer, settings["positions"], parameters, edges)
         if len(tokenizer) > model.get_input_embeddings().weight.shape[0]:  # type: ignore[index]
             model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
@@ -56,7 +57,7 @@ class Worker:
             settings["crosstype"],
             tokens,
             parameters,
-            settings["precision"] or best_precision(device.type),
+            "fp32" if precision == "fp16" else precision,  # gradients underflow in fp16
             str(device),
             settings["seed"],
             self.rank,

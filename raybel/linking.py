@@ -232,4 +232,4 @@ def _record(index: int, doc_id: str, error: str | None, failure: str | None) -> 
     if error:
         return {"doc_id": doc_id, "document": index, "stage": "read", "reason": error}
     reason = (failure or "").strip().splitlines()[-1]
-    return {"doc_id": doc_id, "document": index, "stage": "candidates", "reason": reason, "traceback": failure}
+    return {"doc_id": doc_id, "document": index, "stage": "linking", "reason": reason, "traceback": failure}

@@ -66,7 +66,7 @@ def test_a_document_that_fails_costs_only_itself(tmp_path):
     assert link_ids(part) == [("1", ["a|b=c"]), ("2", []), ("3", ["a|b=c"])]
     assert part.documents["error"] == [None, "ValueError: poisoned", None]
     (record,) = part.quarantine
-    assert record["stage"] == "candidates"
+    assert record["stage"] == "linking"
     assert "Traceback" in record["traceback"]
     assert len(generator.calls) == 4
 

@@ -35,7 +35,7 @@ from raybel.ontology import Ontology
 def plain_loop(config: LinkConfig) -> tuple[int, float]:
     """Link in this process, writing the same run directory; documents and seconds."""
     ontology = Ontology.open(config.ontology)
-    generator = open_generator(ontology, config.ngrams_model)
+    generator = open_generator(ontology, config.generator)
     cached = Cached(generator, config.top_k)
     documents, begun = 0, time.perf_counter()
     for shard in shards.find_shards(config.in_corpus, "plain"):

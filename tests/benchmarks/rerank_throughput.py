@@ -1,0 +1,120 @@
+"""Documents/s of the link job with n-grams and a re-ranker, against a plain loop over the same scorer, in one run.
+
+    python tests/benchmarks/rerank_throughput.py [--documents 5000] [--data ../shared/data] [--top-k 5]
+
+The corpus is NCBI Disease and BC5CDR (train, dev), replicated with distinct ids; the cross-encoder is a `tree` of
+MiniLM with an untrained head (speed doesn't depend on weights). The plain loop is one process with one thread, over a
+quarter of the files; its share of time in the model's forward passes is counted. The job's rate is counted from its
+first chunk on; both are per core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import torch
+from link_throughput import job
+from replicate import prepare_models, replicate
+
+from raybel import storage
+from raybel.candidates.base import Cached
+from raybel.candidates.loading import open_generator
+from raybel.candidates.pretrained import resolve
+from raybel.config import LinkConfig, Resources
+from raybel.corpus import read_chunks
+from raybel.linking import add_candidates, render
+from raybel.ontology import Ontology
+from raybel.rerank import model as models
+from raybel.rerank.chunks import rerank
+from raybel.rerank.examples import Describer
+from raybel.rerank.model import CrossEncoder
+from raybel.rerank.parameters import CrossEncoderParameters
+from raybel.rerank.reranker import KIND, VERSION, Reranker
+from raybel.rerank.tokens import Tokens
+
+
+def untrained(home: Path, ontology: str, top_k: int) -> str:
+    """Write the directory of a cross-encoder with an untrained head."""
+    torch.manual_seed(0)
+    model, tokenizer = models.load(resolve("minilm"), head=False)
+    parameters = CrossEncoderParameters(top_k=top_k)
+    Tokens(tokenizer, 512, parameters)
+    model.save_pretrained(home / "tree")
+    tokenizer.save_pretrained(home / "tree")
+    state = {"kind": KIND, "version": VERSION, "finished": True, "crosstype": "tree", "fingerprint": "untrained"}
+    state |= {"parameters": asdict(parameters), "edges": [0.5, 0.8], "calibration": None}
+    state["ontology_fingerprint"] = Ontology.open(ontology).fingerprint
+    storage.publish_json(str(home / "tree" / "raybel.json"), state)
+    return str(home / "tree")
+
+
+def plain_loop(config: LinkConfig, files: list[Path]) -> tuple[int, float, float]:
+    """Documents, seconds, and seconds of them in the model's forward passes."""
+    torch.set_num_threads(1)
+    ontology = Ontology.open(config.ontology)
+    generator = open_generator(ontology, config.generator)
+    cached, describer = Cached(generator, config.top_k), Describer(ontology, generator.alias_table)
+    reranker = Reranker.load(str(config.reranker_model))
+    inside = 0.0
+    forward = CrossEncoder.logits
+
+    def timed(self: CrossEncoder, batch: object) -> torch.Tensor:
+        nonlocal inside
+        begun = time.perf_counter()
+        found = forward(self, batch)  # type: ignore[arg-type]
+        inside += time.perf_counter() - begun
+        return found
+
+    CrossEncoder.logits = timed  # type: ignore[method-assign,assignment]
+    options = config.read_options.__class__(sentences=True, chunk_documents=config.chunk_documents)
+    documents, begun = 0, time.perf_counter()
+    for path in files:
+        for chunk in read_chunks(str(path), path.name, options):
+            linked = rerank(add_candidates(chunk, cached, generator.name), reranker, describer)
+            documents += len(render(linked, ontology).documents["doc_id"])
+    CrossEncoder.logits = forward  # type: ignore[method-assign]
+    return documents, time.perf_counter() - begun, inside
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--documents", type=int, default=5_000)
+    parser.add_argument("--top-k", type=int, default=5)
+    parser.add_argument("--data", type=Path, default=Path(__file__).parents[3] / "shared" / "data")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        ontology, model, sources = prepare_models(args.data, home)
+        replicate(sources, home / "in", args.documents, 20)
+        config = LinkConfig(
+            (str(home / "in"),),
+            str(home / "run"),
+            ontology,
+            model,
+            reranker_model=untrained(home, ontology, args.top_k),
+            top_k=args.top_k,
+            chunk_documents=50,
+            resources=Resources(actors=2),
+        )
+        shutil.rmtree(home / "run", ignore_errors=True)
+        documents, seconds, peak = job(config)
+        rate = documents / seconds / 2
+        print(f"job on 2 cores: {documents:,} documents in {seconds:.0f} s, {rate:.2f} documents/s/core", flush=True)
+        print("peak MB:", ", ".join(f"{name} {size:.0f}" for name, size in sorted(peak.items())), flush=True)
+        files = sorted((home / "in").iterdir())[: max(1, 20 // 4)]
+        documents, seconds, inside = plain_loop(config, files)
+        loop = documents / seconds
+        print(f"plain loop: {documents:,} documents in {seconds:.0f} s, {loop:.2f} documents/s/core")
+        print(f"ratio {rate / loop:.2f}; the loop's share of time in forward passes {100 * inside / seconds:.0f} %")
+
+
+if __name__ == "__main__":
+    main()
