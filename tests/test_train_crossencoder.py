@@ -215,8 +215,10 @@ def test_a_reranker_that_does_not_fit(made, linked, tmp_path, no_ray):
     fresh = replace(job, out_corpus=str(tmp_path / "run"))
     with pytest.raises(MismatchError, match="of the type tree, not base"):
         link_job.link(replace(fresh, crosstype="base"))
-    with pytest.raises(InputError, match="holds no cross-encoder"):
-        link_job.link(replace(fresh, reranker_model=str(tmp_path)))
+    with pytest.raises(InputError, match="holds no cross-encoder of `raybel train crossencoder`, but a 'ngrams' model"):
+        link_job.link(replace(fresh, reranker_model=job.ngrams_model))
+    with pytest.raises(InputError, match="no such directory"):
+        link_job.link(replace(fresh, reranker_model=str(tmp_path / "none")))
     other = Ontology.from_concepts([Concept("D1", "Anaemia")])
     with pytest.raises(MismatchError, match="another ontology"):
         describe(made[0].output_dir, other)

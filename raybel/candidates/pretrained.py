@@ -66,9 +66,9 @@ def _from_hub(name: str) -> Path:
     except RaybelError:
         raise
     except Exception as error:  # no network, offline mode, unknown name, no permission: each is another kind
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ConfigError(
-            f"the model {name} is neither a directory nor to be had from the Hugging Face hub ({reason[:200]}).\n"
+            f"the model {name} is neither a directory nor to be had from the Hugging Face hub "
+            f"({type(error).__name__}). Is the name right? If it is:\n"
             f"  With a network: unset HF_HUB_OFFLINE and try again.\n"
             f"  Without: on a machine that has one run `hf download {name} --local-dir DIR`, copy DIR here (or to "
             f"storage that all workers see), and give DIR as the model.\n"

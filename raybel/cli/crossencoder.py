@@ -10,9 +10,12 @@ import click
 from raybel import report
 from raybel.cli.common import CONTEXT, parameters_of
 from raybel.config import GeneratorPaths, Resources
+from raybel.metrics import CUTS
 from raybel.rerank.parameters import CROSSTYPES, CrossEncoderParameters
 
 _SCORES = ("Acc@1", "recall@5", "recall@10")
+#: Fewer mentions without a right candidate tell little of how likely that is.
+FEW = 20
 
 
 @click.command(context_settings=CONTEXT)
@@ -84,23 +87,25 @@ def crossencoder(params: str | None, recipe: str, actors: int | None, **options:
     )
     with shown(cross_training, "with the epoch it was in") as watch:
         done = train_crossencoder(config, watch)
-    _tables(done, config.parameters)
+    show(done, config.parameters)
 
 
-def _tables(done: Any, parameters: CrossEncoderParameters) -> None:
+def show(done: Any, parameters: CrossEncoderParameters) -> None:
+    """Print the tables of a training job."""
     rows: list[list[object]] = []
     for each in done.epochs:
         scores = each["scores"] or {}
         mark = "*" if each is done.best else ""
-        shown = [report.percent(scores.get(name)) for name in ("Acc@1", "first_share", "shuffled_Acc@1")]
+        cells = [report.percent(scores.get(name)) for name in ("Acc@1", "first_share", "shuffled_Acc@1")]
         loss = [f"{each['loss']:.4f}", "" if scores.get("loss") is None else f"{scores['loss']:.4f}"]
-        rows.append([f"{each['epoch']}{mark}", *loss, *shown, report.duration(each["seconds"])])
-    header = ["epoch", "loss", "val loss", "Acc@1", "stays first", "Acc@1 shuffled", "time"]
+        rows.append([f"{each['epoch']}{mark}", *loss, *cells, report.duration(each["seconds"])])
+    header = ["epoch", "loss", "val loss", "Acc@1, re-ranked", "stays first", "Acc@1 shuffled", "time"]
     counts = done.counts
     notes = [
         *(
             f"{name}: {c['mentions']:,} mentions of {c['documents']:,} documents; {c['left_out']:,} left out (no "
             f"single id that the ontology knows); {c['without_gold']:,} without their concept among {parameters.top_k}"
+            + (" (without their own document's aliases)" if name == "train" else "")
             for name, c in counts.items()
         ),
         "* the best epoch, which is kept; `stays first` and `shuffled` are by the cross-encoder's logits alone",
@@ -114,5 +119,16 @@ def _tables(done: Any, parameters: CrossEncoderParameters) -> None:
         stages = [("first stage", "first_stage_"), ("re-ranked", "")]
         if parameters.calibrate:
             stages.insert(1, ("cross-encoder alone", "alone_"))
-        table = [[name, *(report.percent(scores[prefix + score]) for score in _SCORES)] for name, prefix in stages]
-        report.table(f"validation corpus, {parameters.top_k} candidates", ["", *_SCORES], table)
+        within = [score for score, most in zip(_SCORES, CUTS, strict=True) if most <= parameters.top_k]
+        table = [[name, *(report.percent(scores[prefix + score]) for score in within)] for name, prefix in stages]
+        notes = [
+            "the best epoch was chosen on this corpus"
+            + (", and the weights of both stages were fitted on it" if parameters.calibrate else "")
+            + ": on new text expect a little less"
+        ]
+        if parameters.calibrate and counts["val"]["without_gold"] < FEW:
+            notes.append(
+                f"only {counts['val']['without_gold']} of its mentions lack their concept among the candidates: the "
+                "probability that none is right (--threshold) rests on them"
+            )
+        report.table(f"validation corpus, {parameters.top_k} candidates", ["", *within], table, notes)

@@ -73,13 +73,13 @@ def dense(actors: int | None, cpus_per_actor: float, gpus_per_actor: float | Non
     state, p = done.embedding, done.parameters
     rows: list[tuple[str, object]] = [
         ("distinct strings", done.strings),
-        ("  embedded now", state.strings),
+        ("  taken from --vectors now, or embedded" if options["vectors"] else "  embedded now", state.strings),
         ("  of them cut, since too long", state.cut),
         ("training aliases", done.training_aliases),
         ("components of a vector", p["width"]),
         ("index", p["index_type"]),
         ("encoder", f"{p['model']}, {p['pooling']} pooling, {p['precision']}"),
-        ("time to embed", report.duration(done.seconds["embedding"])),
+        ("time to embed, with the start of Ray", report.duration(done.seconds["embedding"])),
         ("time to build the index", report.duration(done.seconds["building"])),
     ]
     report.table(f"dense index {options['out_index']}", ["", ""], rows)

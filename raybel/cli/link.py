@@ -66,7 +66,7 @@ def link(config_file: str | None, more: tuple[str, ...], **flags: Any) -> None:
 
     with shown(line) as watch:
         done = job.link(config, watch)
-    _summary(done)
+    _summary(done, config.threshold)
     if done.failed:
         sys.exit(INCOMPLETE)
 
@@ -90,7 +90,7 @@ def _config(flags: dict[str, Any], held: dict[str, Any]) -> LinkConfig:
         raise ConfigError(f"an option has a value of the wrong type: {error}") from error
 
 
-def _summary(done: Any) -> None:
+def _summary(done: Any, threshold: float | None) -> None:
     from raybel.shards import COUNTS
 
     metrics, progress = done.metrics, done.progress
@@ -99,7 +99,8 @@ def _summary(done: Any) -> None:
     if progress.shards_before:
         rows.append(("  of them from earlier starts", progress.shards_before))
     rows += [("documents", totals["documents"]), ("mentions", totals["mentions"]), ("  linked", totals["linked"])]
-    rows += [("  without candidates", totals["without_candidates"]), ("  spans repaired", totals["repairs"])]
+    without = "  without candidates" + (f" of score {threshold:g} or more" if threshold is not None else "")
+    rows += [(without, totals["without_candidates"]), ("  spans repaired", totals["repairs"])]
     rows.append(("documents in quarantine", totals["quarantined"]))
     if progress.chunks:
         rows.append(("time, without Ray's start", report.duration(progress.seconds)))

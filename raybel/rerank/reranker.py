@@ -37,10 +37,18 @@ def describe(directory: str, ontology: Ontology | None = None, crosstype: str | 
         InputError: It holds no finished cross-encoder.
         MismatchError: It is of another version, type or ontology.
     """
+    if not storage.names(directory):
+        raise InputError("no such directory, or it is empty", path=directory)
     where = storage.join(directory, STATE)
     held = storage.read_json(where) if storage.exists(where) else {}
     if not isinstance(held, dict) or held.get("kind") != KIND:
-        raise InputError("holds no cross-encoder (no raybel.json that says so)", path=directory)
+        config = storage.join(directory, "config.json")
+        other = storage.read_json(config) if storage.exists(config) else held
+        kind = held.get("kind") or (other.get("kind") if isinstance(other, dict) else None)
+        raise InputError(
+            "holds no cross-encoder of `raybel train crossencoder`" + (f", but a {kind!r} model" if kind else ""),
+            path=directory,
+        )
     if not held.get("finished"):
         raise InputError("its training isn't finished: run the same `raybel train crossencoder` again", path=directory)
     if held["version"] != VERSION:
