@@ -32,6 +32,7 @@ lint: setup
 	$(BIN)/mypy
 
 bench: setup  ## Slow checks on the real corpora; results and commands: BENCHMARKS.md
+	RAY_AUTH_MODE=disabled $(BIN)/python -m pytest -m bench
 	$(BIN)/python tests/benchmarks/accuracy.py --data $(DATA)
 	$(BIN)/python tests/benchmarks/abbreviation_precision.py $(DATA)
 	$(BIN)/python tests/benchmarks/ngrams_search.py --data $(DATA)
@@ -41,6 +42,9 @@ bench: setup  ## Slow checks on the real corpora; results and commands: BENCHMAR
 	$(BIN)/python tests/benchmarks/embed_million.py --data $(DATA)
 	$(BIN)/python tests/benchmarks/link_throughput.py --data $(DATA)
 	$(BIN)/python tests/benchmarks/kill_and_resume.py --data $(DATA)
+	$(BIN)/python tests/benchmarks/crossencoder_speed.py --data $(DATA)
+	$(BIN)/python tests/benchmarks/crossencoder_accuracy.py --data $(DATA) --aliases --seeds 0 1
+	$(BIN)/python tests/benchmarks/rerank_throughput.py --data $(DATA)
 
 demo: $(BIN)/raybel  ## Prepare, train, link and evaluate a small corpus, and show linked text
 	rm -rf $(DEMO)

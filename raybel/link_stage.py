@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -74,19 +74,7 @@ class LinkStage:
         self.run, self.by_name, self.session = config.out_corpus, by_name, session
         self.describer = Describer(self.ontology, generator.alias_table)
         self.config, self.fitted = config, fitted
-
-    @cached_property
-    def reranker(self) -> Reranker | None:
-        """The second stage, loaded with the first chunk: an error in a constructor would look like a worker's death."""
-        if self.config.reranker_model is None:
-            return None
-        import torch
-
-        from raybel.rerank.reranker import Reranker
-
-        if self.fitted.device == "cpu":
-            torch.set_num_threads(self.fitted.threads)
-        return Reranker.load(self.config.reranker_model, self.fitted.device, self.config.precision)
+        self._reranker: Reranker | None = None
 
     def __call__(self, chunk: pa.Table) -> pa.Table:
         """Write a chunk's part, if it isn't there from an earlier start, and return its counts."""
@@ -101,12 +89,23 @@ class LinkStage:
                 )
             attempts = Attempts(shard.part(self.run, number, SUFFIX), self.session)
             linked = add_candidates(chunk, self.generator, self.name, attempts)
-            if self.reranker is not None:
-                from raybel.rerank.chunks import rerank
-
-                linked = rerank(linked, self.reranker, self.describer, attempts)
+            if self.config.reranker_model is not None:
+                linked = self._rerank(linked, self.config.reranker_model, attempts)
             summary = shards.write_part(self.run, shard, render(linked, self.ontology, self.config.threshold))
         return _counts(summary, shard)
+
+    def _rerank(self, linked: pa.Table, model: str, attempts: Attempts) -> pa.Table:
+        """The second stage, loaded with the first chunk: an error in a constructor would look like a worker's death."""
+        import torch
+
+        from raybel.rerank.chunks import rerank
+        from raybel.rerank.reranker import Reranker
+
+        if self._reranker is None:
+            if self.fitted.device == "cpu":
+                torch.set_num_threads(self.fitted.threads)
+            self._reranker = Reranker.load(model, self.fitted.device, self.config.precision)
+        return rerank(linked, self._reranker, self.describer, attempts)
 
 
 def _counts(summary: dict[str, Any], shard: Shard) -> pa.Table:

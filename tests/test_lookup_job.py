@@ -47,7 +47,7 @@ def test_the_bytes_do_not_depend_on_actors_or_files(made, tmp_path):
     )
     make_lookup(other)
     assert files(config.output) == files(other.output)
-    assert len(files(other.output)) == config.ranges + 1
+    assert len(files(other.output)) == config.ranges + 2  # the description and the aliases
 
 
 def test_linking_with_it_is_linking_with_the_model(made, model, corpus, tmp_path):

@@ -13,14 +13,13 @@ import torch
 from ray_fixture import command, outputs, three_files
 from safetensors.torch import load_file, save_file
 from samples import collection, put, simple
-from tiny_model import make_encoder
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
 from raybel import link_job, lookup
 from raybel.candidates.ngrams import NgramGenerator
 from raybel.candidates.vectorizer import NgramParameters
 from raybel.config import GeneratorPaths
-from raybel.errors import ConfigError, InputError, MismatchError, RaybelError
+from raybel.errors import ConfigError, InputError, MismatchError
 from raybel.ontology import Concept, Ontology
 from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.rerank.reranker import Reranker, describe
@@ -170,12 +169,6 @@ def test_the_number_of_actors_changes_nothing(linked):
     assert outputs(run / "a", ("state/",)) == outputs(run / "b", ("state/",))
 
 
-def test_a_threshold_leaves_unlikely_links_out(linked):
-    job, run = linked
-    link_job.link(replace(job, out_corpus=str(run / "strict"), threshold=0.999999))
-    assert not any(row["ranking"] for row in pq.read_table(run / "strict" / "mentions").to_pylist())
-
-
 def test_a_stored_lookup_gives_the_same_ranking(linked, model):
     """It keeps the aliases that matched, which the cross-encoder sees."""
     job, run = linked
@@ -274,13 +267,3 @@ def test_a_lookup_of_training_mentions_is_refused(made, linked, tmp_path):
         train_crossencoder(
             replace(config, output_dir=str(tmp_path / "new"), generator=GeneratorPaths(candidates_lookup=where))
         )
-
-
-def test_a_loss_that_is_no_number(made, tmp_path):
-    config, _, _ = made
-    home = make_encoder(tmp_path / "broken")
-    weights = load_file(home / "model.safetensors")
-    weights["encoder.layer.0.output.dense.weight"][:] = torch.nan
-    save_file(weights, home / "model.safetensors", {"format": "pt"})
-    with pytest.raises(RaybelError, match="the loss is nan"):
-        train_crossencoder(replace(config, output_dir=str(tmp_path / "out"), model_name=str(home), metric_file=None))

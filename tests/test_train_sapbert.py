@@ -73,6 +73,7 @@ def test_another_configuration_is_refused(made):
         train_sapbert(replace(config, seed=1))
 
 
+@pytest.mark.bench  # the cross-encoder's test of the same code runs always
 def test_a_killed_driver_goes_on_and_ends_in_the_same_bytes(made, tmp_path):
     config, done, _ = made
     (tmp_path / "p.json").write_text(json.dumps({"sapbert": vars(PARAMETERS)}))
@@ -98,6 +99,7 @@ def test_a_killed_driver_goes_on_and_ends_in_the_same_bytes(made, tmp_path):
     assert (out / "model.safetensors").read_bytes() == (Path(config.output_dir) / "model.safetensors").read_bytes()
 
 
+@pytest.mark.bench
 def test_two_workers_average_their_gradients(made, tmp_path):
     config, _, _ = made
     done = train_sapbert(
@@ -119,7 +121,9 @@ def test_a_loss_that_is_no_number(made, tmp_path):
     weights["encoder.layer.0.output.dense.weight"][:] = 1e30
     save_file(weights, home / "model.safetensors", {"format": "pt"})
     with pytest.raises(RaybelError, match=r"NaN|the loss is nan"):
-        train_sapbert(replace(config, output_dir=str(tmp_path / "out"), base_model=str(home), max_failures=0))
+        train_sapbert(
+            replace(config, output_dir=str(tmp_path / "out"), base_model=str(home), workers=Workers(max_failures=0))
+        )
 
 
 def test_bad_settings(made, tmp_path):

@@ -100,7 +100,7 @@ def test_a_mention_and_a_name_longer_than_the_window(kit):
 def test_a_document_of_many_passages(kit):
     text = "\n".join(f"passage {number} on anemia" for number in range(300))  # 7,000 tokens
     examples = [
-        example("anemia", ["Anemia", "gout"], text, place, (0,))
+        example("anemia", ["Anemia"], text, place, (0,))
         for place in range(len(text))
         if text.startswith("anemia", place)
     ]

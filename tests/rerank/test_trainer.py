@@ -50,8 +50,8 @@ def of(made):
 def test_it_learns(kit, crosstype, loss):
     made = lessons(kit, 10)
     examples = [lesson.fitted for some in made for lesson in some]
-    train = trainer(kit, crosstype, loss=loss, max_epochs=12, calibrate=False)
-    losses = [train.epoch(*of(made), number) for number in range(12)]
+    train = trainer(kit, crosstype, loss=loss, max_epochs=9, calibrate=False)
+    losses = [train.epoch(*of(made), number) for number in range(9)]
     assert losses[-1] < losses[0]
     assert train.validate(examples).scores["Acc@1"] > 0.4  # 0.25 by chance
 
