@@ -215,6 +215,8 @@ def test_a_reranker_that_does_not_fit(made, linked, tmp_path, no_ray):
     other = Ontology.from_concepts([Concept("D1", "Anaemia")])
     with pytest.raises(MismatchError, match="another ontology"):
         describe(made[0].output_dir, other)
+    with pytest.raises(ConfigError, match="precision must be"):
+        replace(job, precision="int8")
     with pytest.raises(ConfigError, match="give --reranker-model"):
         replace(job, reranker_model=None)
     damaged = tmp_path / "damaged"

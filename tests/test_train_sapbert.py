@@ -114,6 +114,7 @@ def test_two_workers_average_their_gradients(made, tmp_path):
     assert np.isfinite(done.epochs[0]["loss"])
 
 
+@pytest.mark.bench
 def test_a_loss_that_is_no_number(made, tmp_path):
     config, _, _ = made
     home = make_encoder(tmp_path / "broken")
