@@ -1,0 +1,115 @@
+"""Other backbones than BERT: positions that count from the padding's, layers with a narrow view, no position ids."""
+
+import numpy as np
+import pytest
+import torch
+from tiny_crossencoder import example, make_kit
+from transformers import (
+    AutoModelForTokenClassification,
+    DistilBertConfig,
+    ModernBertConfig,
+    RobertaConfig,
+)
+
+from raybel.candidates.pretrained import resolve
+from raybel.errors import ConfigError
+from raybel.rerank import model as models
+from raybel.rerank.model import CrossEncoder
+from raybel.rerank.parameters import CROSSTYPES
+from raybel.rerank.scoring import Scorer
+
+SIZES = {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 32}
+EXAMPLES = [
+    example("anemia", ["Anemia", "aplastic anemia"], "anemia and asthma run in families, often", 0),
+    example("asthma", ["Asthma", "gout"], "anemia and asthma run in families, often", 11),
+]
+
+
+def modernbert(vocabulary):
+    return ModernBertConfig(
+        vocab_size=vocabulary,
+        max_position_embeddings=64,
+        local_attention=8,
+        global_attn_every_n_layers=2,
+        **dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id"), 0),
+        **SIZES,
+    )
+
+
+def roberta(vocabulary):
+    return RobertaConfig(vocab_size=vocabulary, max_position_embeddings=66, pad_token_id=1, **SIZES)
+
+
+def built(kit, config):
+    torch.manual_seed(0)
+    model = AutoModelForTokenClassification.from_config(config(len(kit.tokenizer)), attn_implementation="sdpa").eval()
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.ndim > 1:  # so that pairs differ
+                weight.normal_(0, 0.5)
+    return model
+
+
+def scores(model, kit, crosstype, examples, **options):
+    encoder = CrossEncoder(model, crosstype, kit.tokens.pad)
+    return Scorer(encoder, crosstype, kit.tokens, budget=256).logits(kit.tokens(examples), **options)
+
+
+@pytest.mark.parametrize("config", [modernbert, roberta])
+@pytest.mark.parametrize("implementation", ["sdpa", "eager"])
+def test_a_tree_scores_each_pair_by_itself(kit, config, implementation):
+    model = built(kit, config)
+    model.set_attn_implementation(implementation)
+    whole = scores(model, kit, "tree", EXAMPLES)
+    for each, found in zip(EXAMPLES, whole, strict=True):
+        for place, name in enumerate(each.names):
+            lone = example(each.mention, [name], each.context, each.start, each.group)
+            lone.found["score"] = each.found["score"][place]
+            np.testing.assert_allclose(scores(model, kit, "tree", [lone])[0], found[place : place + 1], atol=1e-4)
+    assert len(np.unique(np.round(np.concatenate(whole), 3))) == 4
+
+
+def test_roberta_takes_contexts_that_go_through_once(kit):
+    model = built(kit, roberta)
+    one, other = (scores(model, kit, "tree", EXAMPLES, reuse=reuse) for reuse in (False, True))
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+@pytest.mark.parametrize("config", [modernbert, roberta])
+def test_every_type_scores_with_it(kit, config):
+    model = built(kit, config)
+    for crosstype in CROSSTYPES:
+        assert all(np.isfinite(each).all() for each in scores(model, kit, crosstype, EXAMPLES))
+
+
+def test_the_window(kit):
+    assert models.window(built(kit, roberta), kit.tokenizer) == 64
+    assert models.window(built(kit, modernbert), kit.tokenizer) == 64
+
+
+def test_a_backbone_without_position_ids():
+    class Bare(torch.nn.Module):
+        config = DistilBertConfig()
+
+        def forward(self, input_ids, attention_mask=None):
+            return input_ids
+
+    assert CrossEncoder(Bare(), "base", 0).tree is False
+    with pytest.raises(ConfigError, match="distilbert models take no position ids"):
+        CrossEncoder(Bare(), "tree", 0)
+
+
+def test_a_tree_of_minilm():
+    """The real weights, in fp32: a pair alone, its siblings shuffled, in its sentence, with contexts by themselves."""
+    kit = make_kit(resolve("minilm"))
+    whole = scores(kit.model, kit, "tree", EXAMPLES)
+    turned = scores(kit.model, kit, "tree", EXAMPLES, orders=[[1, 0], [1, 0]])
+    apart = scores(kit.model, kit, "tree", EXAMPLES, reuse=True)
+    for each, found, *others in zip(EXAMPLES, whole, turned, apart, strict=True):
+        for other in others:
+            np.testing.assert_allclose(other, found, atol=1e-4)
+        np.testing.assert_allclose(scores(kit.model, kit, "tree", [each])[0], found, atol=1e-4)
+        lone = example(each.mention, each.names[1:], each.context, each.start, each.group)
+        lone.found["score"] = each.found["score"][1:]
+        np.testing.assert_allclose(scores(kit.model, kit, "tree", [lone])[0], found[1:], atol=1e-4)
