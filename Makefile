@@ -14,11 +14,11 @@ export HF_HUB_OFFLINE := 1
 
 $(BIN)/raybel: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --no-compile --disable-pip-version-check --editable .[demo]
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .[demo]
 	@touch $@
 
 $(VENV)/.dev: $(BIN)/raybel
-	$(BIN)/pip install --quiet --no-compile --disable-pip-version-check --editable .[dev]
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .[dev]
 	@touch $@
 
 setup: $(VENV)/.dev  ## Make the virtual environment with all that development needs
