@@ -312,7 +312,7 @@ def test_a_killed_driver_goes_on(sixty, tmp_path):
     arguments = ["link", "--in-corpus", sixty.in_corpus[0], "--out-corpus", run, "--ontology", sixty.ontology]
     arguments += ["--ngrams-model", sixty.ngrams_model, "--chunk-documents", 10]
     with command(*arguments) as process:
-        end = time.monotonic() + 90
+        end = time.monotonic() + 200
         while not list(run.glob("parts/*/*/*.json")) and process.poll() is None and time.monotonic() < end:
             time.sleep(0.005)
         time.sleep(random.Random(7).uniform(0, 0.1))
@@ -323,7 +323,7 @@ def test_a_killed_driver_goes_on(sixty, tmp_path):
     done = len(list(run.glob("parts/*/*/*.json"))) + 6 * len(list(run.glob("state/*")))
     assert 0 < done < 36
     with command(*arguments) as process:
-        output, _ = process.communicate(timeout=120)
+        output, _ = process.communicate(timeout=200)
     assert process.returncode == 0, output
     assert outputs(run) == outputs(Path(sixty.out_corpus))
     assert not [p for p in run.rglob("*.tmp") if "logs" not in p.parts]
