@@ -7,7 +7,7 @@ epoch draws. (Ray Data's own streaming to several workers drops rows, to give ea
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -245,9 +245,3 @@ class Features:
         for number in range(len(self)):
             for lesson in self.document(number):
                 yield lesson.fitted
-
-
-def identity(config: FeatureConfig) -> dict[str, Any]:
-    """Return what of the parameters decides the features."""
-    held = asdict(config.parameters)
-    return {name: held[name] for name in ("top_k", "context", "alias", "max_length")}

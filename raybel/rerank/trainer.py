@@ -133,9 +133,9 @@ class Trainer:
         self.optimiser.step()
         return float(loss)
 
-    def score(self, examples: Sequence[Tokenised], shuffle: bool = False, model: Any | None = None) -> list[np.ndarray]:
+    def score(self, examples: Sequence[Tokenised], shuffle: bool = False) -> list[np.ndarray]:
         """Return logits as the link job would compute them: in this precision's weights."""
-        frozen = copy.deepcopy(model or self.model).to(PRECISIONS[self.precision]).eval()
+        frozen = copy.deepcopy(self.model).to(PRECISIONS[self.precision]).eval()
         frozen.set_attn_implementation("sdpa")
         scorer = Scorer(CrossEncoder(frozen, self.crosstype, self.tokens.pad), self.crosstype, self.tokens, self.device)
         if not shuffle:
