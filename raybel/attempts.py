@@ -8,9 +8,15 @@ death it is skipped, and goes to the quarantine.
 
 from __future__ import annotations
 
+import traceback
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from raybel import storage
+from raybel.errors import RaybelError
+
+T = TypeVar("T")
 
 #: Attempts at a whole chunk before it is taken document by document.
 WHOLE_ATTEMPTS = 2
@@ -69,3 +75,30 @@ class Attempts:
     def _write(self) -> None:
         value = {"session": self.session, "whole": self.whole, "deaths": self.deaths, "current": self.current}
         storage.publish_json(self.path, value)
+
+
+def alone(work: Callable[[], T], nothing: T, document: int, attempts: Attempts | None) -> tuple[T, str | None]:
+    """Do one document's work by itself; return its result and None, or `nothing` and why it failed (a traceback).
+
+    Args:
+        work: Done unless the document kills its worker.
+        nothing: Result of a document that fails.
+        document: Number within the chunk.
+        attempts: Where the attempt is noted; None for nowhere.
+
+    Raises:
+        RaybelError: The work's: it says what is wrong with a model, not with a document.
+    """
+    if attempts is not None and attempts.kills(document):
+        return nothing, "the worker died each time it came to this document"
+    if attempts is not None:
+        attempts.enter(document)
+    try:
+        return work(), None
+    except RaybelError:
+        raise
+    except Exception:
+        return nothing, traceback.format_exc()
+    finally:
+        if attempts is not None:
+            attempts.leave()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from raybel import storage
-from raybel.attempts import Attempts
+from raybel.attempts import Attempts, alone
 from raybel.bioc import quote_id
 from raybel.candidates.base import NOTHING, Cached, surfaces, to_column
 from raybel.corpus import format_of
@@ -62,43 +63,25 @@ def add_candidates(chunk: pa.Table, generator: Cached, name: str, attempts: Atte
     counts = pc.list_value_length(pc.struct_field(documents, "mentions")).to_pylist()
     failures: list[str | None] = [None] * len(counts)
     found: list[np.ndarray] = []
-    alone = attempts is not None and attempts.careful
-    if attempts is not None and not alone:
+    one_by_one = attempts is not None and attempts.careful
+    if attempts is not None and not one_by_one:
         attempts.begin()
     try:
-        if not alone:
+        if not one_by_one:
             found = generator.search(wanted)
     except RaybelError:  # says what is wrong with the generator, not with a document
         raise
     except Exception:  # found again below, and recorded there
-        alone = True
-    if alone:
+        one_by_one = True
+    if one_by_one:
         start = 0
         for index, count in enumerate(counts):
-            part, failures[index] = _alone(generator, wanted[start : start + count], index, attempts)
+            own = wanted[start : start + count]
+            part, failures[index] = alone(partial(generator.search, own), [NOTHING] * count, index, attempts)
             found += part
             start += count
     column = pa.array([failures], pa.list_(pa.string()))
     return chunk.append_column("candidates", to_column(found, name)).append_column("failures", column)
-
-
-def _alone(
-    generator: Cached, wanted: list[str], index: int, attempts: Attempts | None
-) -> tuple[list[np.ndarray], str | None]:
-    """Search one document's surfaces by themselves; a failure comes back as a traceback."""
-    if attempts is not None and attempts.kills(index):
-        return [NOTHING] * len(wanted), "the worker died each time it came to this document"
-    if attempts is not None:
-        attempts.enter(index)
-    try:
-        return generator.search(wanted), None
-    except RaybelError:
-        raise
-    except Exception:
-        return [NOTHING] * len(wanted), traceback.format_exc()
-    finally:
-        if attempts is not None:
-            attempts.leave()
 
 
 def _one(table: pa.Table, name: str) -> Any:

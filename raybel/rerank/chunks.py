@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raybel.attempts import Attempts
+from raybel.attempts import Attempts, alone
 from raybel.candidates.base import CANDIDATE_DTYPE
 from raybel.errors import RaybelError
 from raybel.rerank.examples import Describer, Example, document_examples
@@ -70,7 +70,8 @@ def rerank(chunk: pa.Table, reranker: Reranker, describer: Describer, attempts: 
     if scores is None:
         scores = []
         for number, some in enumerate(examples):
-            each, failure = _alone(reranker, some, number, attempts)
+            nothing: list[np.ndarray] = []
+            each, failure = alone(partial(reranker.scores, some), nothing, number, attempts)
             scores.append(each)
             failures[number] = failures[number] or failure
     column = _ordered(held, starts, scores)
@@ -98,25 +99,6 @@ def _documents(chunk: pa.Table) -> list[dict[str, Any]]:
 def _cut(scores: Sequence[np.ndarray], examples: Sequence[Sequence[Example]]) -> list[list[np.ndarray]]:
     each = iter(scores)
     return [[next(each) for _ in some] for some in examples]
-
-
-def _alone(
-    reranker: Reranker, examples: list[Example], number: int, attempts: Attempts | None
-) -> tuple[list[np.ndarray], str | None]:
-    """Score one document by itself; a failure comes back as a traceback."""
-    if attempts is not None and attempts.kills(number):
-        return [], "the worker died each time it came to this document"
-    if attempts is not None:
-        attempts.enter(number)
-    try:
-        return reranker.scores(examples), None
-    except RaybelError:
-        raise
-    except Exception:
-        return [], traceback.format_exc()
-    finally:
-        if attempts is not None:
-            attempts.leave()
 
 
 def _ordered(held: _Chunk, starts: list[int], scores: list[list[np.ndarray]]) -> pa.Array:
