@@ -6,7 +6,7 @@ epoch draws. (Ray Data's own streaming to several workers drops rows, to give ea
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -52,7 +52,7 @@ class FeatureConfig:
     """How features are made.
 
     Args:
-        home: The training directory; files go below `features/SPLIT`.
+        folder: Files go below it, into a directory for each split.
         ontology: What candidates refer to.
         generator: Finds them.
         base: Directory of the model whose tokenizer is used.
@@ -62,7 +62,7 @@ class FeatureConfig:
         resources: What the job takes of the cluster.
     """
 
-    home: str
+    folder: str
     ontology: str
     generator: GeneratorPaths
     base: str
@@ -84,7 +84,7 @@ def make(config: FeatureConfig, split: str, paths: tuple[str, ...], regimes: tup
     Raises:
         InputError: A file or document can't be read.
     """
-    where = join(config.home, "features", split)
+    where = join(config.folder, split)
     done = join(where, "counts.json")
     if storage.exists(done):
         return dict(storage.read_json(done))
@@ -197,13 +197,16 @@ class Features:
     """A split's features, memory-mapped.
 
     Args:
-        home: The training directory.
+        folder: Of the features.
         split: Name of the corpus.
+        top_k: Candidates of a mention that count; None for all that were made.
+        regimes: Which of the regimes count, by their places among those that were made; None for all.
     """
 
-    def __init__(self, home: str, split: str) -> None:
-        folder = storage.localise(join(home, "features", split))
-        self.tables = [artefacts.load_arrow(path) for path in sorted(folder.glob("*.arrow"))]
+    def __init__(self, folder: str, split: str, top_k: int | None = None, regimes: Sequence[int] | None = None) -> None:
+        where = storage.localise(join(folder, split))
+        self.top_k, self.regimes = top_k, regimes
+        self.tables = [artefacts.load_arrow(path) for path in sorted(where.glob("*.arrow"))]
         self.starts = np.cumsum([0, *(table.num_rows for table in self.tables)])
 
     def __len__(self) -> int:
@@ -211,12 +214,15 @@ class Features:
         return int(self.starts[-1])
 
     def scores(self) -> np.ndarray:
-        """Return the first stage's scores of all candidates, float32."""
+        """Return the first stage's scores of all candidates that count, float32."""
         found = [np.zeros(0, np.float32)]
         for table in self.tables:
-            lessons = pc.list_flatten(table["lessons"].combine_chunks())
-            regimes = pc.list_flatten(pc.struct_field(lessons, "regimes"))
-            found.append(pc.list_flatten(pc.struct_field(regimes, "scores")).to_numpy(zero_copy_only=False))
+            regimes = pc.struct_field(pc.list_flatten(table["lessons"].combine_chunks()), "regimes")
+            places = [*range(pc.max(pc.list_value_length(regimes)).as_py() or 0)] if len(regimes) else []
+            for place in places if self.regimes is None else self.regimes:
+                scores = pc.struct_field(pc.list_element(regimes, place), "scores")
+                scores = pc.list_slice(scores, 0, self.top_k) if self.top_k else scores
+                found.append(pc.list_flatten(scores).to_numpy(zero_copy_only=False))
         return np.concatenate(found)
 
     def document(self, number: int) -> list[Lesson]:
@@ -226,16 +232,17 @@ class Features:
         made = []
         for lesson in row["lessons"]:
             context = row["contexts"][lesson["context"]]
+            regimes = lesson["regimes"]
             both = [
                 Tokenised(
                     context["tokens"],
                     (number, *context["group"]),
                     lesson["mention"],
-                    each["tokens"],
-                    np.array(each["scores"], np.float32),
-                    each["gold"],
+                    each["tokens"][: self.top_k],
+                    np.array(each["scores"][: self.top_k], np.float32),
+                    each["gold"] if self.top_k is None or each["gold"] < self.top_k else -1,
                 )
-                for each in lesson["regimes"]
+                for each in (regimes if self.regimes is None else [regimes[one] for one in self.regimes])
             ]
             made.append(Lesson(both[0], both[-1]))
         return made

@@ -12,7 +12,7 @@ from raybel.candidates.base import Generator
 from raybel.candidates.loading import open_generator
 from raybel.config import GeneratorPaths, Resources, fingerprint, one_or_more, versions
 from raybel.corpus import SUFFIXES
-from raybel.crossencoder_loop import train_worker
+from raybel.crossencoder_loop import FEATURES, train_worker
 from raybel.errors import ConfigError, InputError
 from raybel.locks import lock
 from raybel.ontology import Ontology
@@ -138,7 +138,7 @@ def train_crossencoder(config: TrainCrossEncoderConfig, watch: Watch | None = No
         }
         held = open_home(home, KIND, identity, config.overwrite)
         if held.get("finished"):
-            storage.delete(join(home, "features"))
+            storage.delete(join(home, FEATURES))
             done = TrainedCrossEncoder(
                 config.output_dir, held["epochs"], held["counts"], 0.0, len(held["epochs"]), notes
             )
@@ -146,7 +146,7 @@ def train_crossencoder(config: TrainCrossEncoderConfig, watch: Watch | None = No
             return done
         keep_base(home, model)
         made = features.FeatureConfig(
-            home,
+            join(home, FEATURES),
             storage.absolute(config.ontology),
             _absolute(config.generator),
             join(home, BASE),
@@ -262,4 +262,4 @@ def _publish(
     storage.publish(join(home, "README.md"), card(config.model_name, state).encode())
     storage.publish_json(join(home, STATE), state)
     tidy(home)
-    storage.delete(join(home, "features"))
+    storage.delete(join(home, FEATURES))
