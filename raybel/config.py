@@ -8,7 +8,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
@@ -71,6 +71,10 @@ class GeneratorPaths:
         computed = self.ngrams_model is not None or self.dense_index is not None
         if computed == (self.candidates_lookup is not None):
             raise ConfigError("give a generator: --ngrams-model, --dense-index, both, or --candidates-lookup alone")
+
+    def absolute(self) -> GeneratorPaths:
+        """Return them as a worker in another directory needs them."""
+        return GeneratorPaths(**{name: path and storage.absolute(path) for name, path in asdict(self).items()})
 
 
 @dataclass(frozen=True)

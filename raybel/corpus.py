@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import ModuleType
 
 import bioc as model
@@ -96,6 +96,19 @@ def iterate(uris: Iterable[str], options: ReadOptions) -> Iterator[Row]:
                 if row.error:
                     raise InputError(row.error, path=uri)
                 yield row
+
+
+def digests(corpora: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Return hashes of the files of corpora, for those that have any.
+
+    Args:
+        corpora: Name -> files, directories, globs.
+    """
+    return {
+        name: [storage.size_and_digest(path)[1] for path, _ in storage.expand(paths, SUFFIXES)]
+        for name, paths in corpora.items()
+        if paths
+    }
 
 
 def write(uri: str, documents: Iterable[model.BioCDocument], source: str) -> None:

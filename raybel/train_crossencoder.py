@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -11,7 +12,7 @@ from raybel.candidates import pretrained
 from raybel.candidates.base import Generator
 from raybel.candidates.loading import open_generator
 from raybel.config import GeneratorPaths, Resources, fingerprint, one_or_more, versions
-from raybel.corpus import SUFFIXES
+from raybel.corpus import digests
 from raybel.crossencoder_loop import FEATURES, train_worker
 from raybel.errors import ConfigError, InputError
 from raybel.locks import lock
@@ -116,8 +117,9 @@ def train_crossencoder(config: TrainCrossEncoderConfig, watch: Watch | None = No
     pretrained.refuse_inside(model, config.output_dir)
     ontology = Ontology.open(config.ontology)
     generator = open_generator(ontology, config.generator)
-    regimes, notes = _regimes(generator, config)
-    positions = _window(str(model), config)
+    wanted = regimes(generator, config.generator, config.parameters.dictionary_share)
+    notes = notes_on(generator, config.generator)
+    positions = window(str(model), config.crosstype, config.parameters)
     home = storage.absolute(config.output_dir)
     corpora = {"train": config.train_corpus, "val": config.val_corpus}
     with lock(home):
@@ -127,11 +129,7 @@ def train_crossencoder(config: TrainCrossEncoderConfig, watch: Watch | None = No
             "generator": f"{generator.name} {generator.fingerprint}",
             "base_model": base_fingerprint(model),
             "parameters": asdict(config.parameters),
-            "corpora": {
-                name: [storage.size_and_digest(path)[1] for path, _ in storage.expand(paths, SUFFIXES)]
-                for name, paths in corpora.items()
-                if paths
-            },
+            "corpora": digests(corpora),
             "expand_abbreviations": config.expand_abbreviations,
             "precision": config.precision,
             "seed": config.seed,
@@ -148,7 +146,7 @@ def train_crossencoder(config: TrainCrossEncoderConfig, watch: Watch | None = No
         made = features.FeatureConfig(
             join(home, FEATURES),
             storage.absolute(config.ontology),
-            _absolute(config.generator),
+            config.generator.absolute(),
             join(home, BASE),
             positions,
             config.parameters,
@@ -161,8 +159,8 @@ def train_crossencoder(config: TrainCrossEncoderConfig, watch: Watch | None = No
                 if paths:
                     watch({"stage": f"candidates of the {split} corpus"})
                     absolute = tuple(map(storage.absolute, paths))
-                    counts[split] = features.make(made, split, absolute, regimes if split == "train" else ("all",))
-            _check(counts, config, ontology)
+                    counts[split] = features.make(made, split, absolute, wanted if split == "train" else ("all",))
+            check_counts(counts["train"], config.train_corpus, ontology, config.parameters.top_k)
             settings = {
                 "crosstype": config.crosstype,
                 "parameters": asdict(config.parameters),
@@ -180,49 +178,73 @@ def train_crossencoder(config: TrainCrossEncoderConfig, watch: Watch | None = No
     return done
 
 
-def _regimes(generator: Generator, config: TrainCrossEncoderConfig) -> tuple[tuple[str, ...], list[str]]:
-    """Which candidates training mentions get, so that none is its own answer."""
-    table = generator.alias_table
-    aliases = None if table is None else bool(len(table) and (table["frequency"].to_numpy() > 0).any())
-    share = config.parameters.dictionary_share
-    if config.generator.candidates_lookup is not None:
+def regimes(generator: Generator, paths: GeneratorPaths, share: float) -> tuple[str, ...]:
+    """Return which candidates training mentions get, so that none is its own answer.
+
+    Args:
+        generator: Finds them.
+        paths: Where it is from.
+        share: As `CrossEncoderParameters.dictionary_share`.
+
+    Raises:
+        ConfigError: A stored lookup would hand mentions their own answers.
+    """
+    aliases = _training_aliases(generator)
+    if paths.candidates_lookup is not None:
         if aliases:
             raise ConfigError(
                 "the lookup was made with training mentions as aliases, and would hand them their own answers: train "
                 "with the generator that it was made with (--ngrams-model or --dense-index)"
             )
-        note = "candidates come from a stored lookup"
-        return ("all",), [note + ("" if aliases is False else "; whether training mentions are in it isn't known")]
+        return ("all",)
     if not aliases or share >= 1:
-        return ("dictionary",), []
-    return ("fitted",) if share <= 0 else ("fitted", "dictionary"), []
+        return ("dictionary",)
+    return ("fitted",) if share <= 0 else ("fitted", "dictionary")
 
 
-def _window(model: str, config: TrainCrossEncoderConfig) -> int:
-    """Return the model's window; refuses one that can't be a cross-encoder of the type before anything starts."""
+def _training_aliases(generator: Generator) -> bool | None:
+    """Whether training mentions are aliases; None where that isn't known."""
+    table = generator.alias_table
+    return None if table is None else bool(len(table) and (table["frequency"].to_numpy() > 0).any())
+
+
+def notes_on(generator: Generator, paths: GeneratorPaths) -> list[str]:
+    """Return what a person should know about where candidates come from."""
+    if paths.candidates_lookup is None:
+        return []
+    unknown = "" if _training_aliases(generator) is False else "; whether training mentions are in it isn't known"
+    return [f"candidates come from a stored lookup{unknown}"]
+
+
+def window(model: str, crosstype: str, parameters: CrossEncoderParameters) -> int:
+    """Return a model's window; refuses one that can't be a cross-encoder of the type before anything starts.
+
+    Raises:
+        ConfigError: So it is.
+    """
     loaded, tokenizer = models.load(model, head=False)
     positions = models.window(loaded, tokenizer)
-    tokens = Tokens(tokenizer, positions, config.parameters)
-    CrossEncoder(loaded, config.crosstype, tokens.pad)
+    tokens = Tokens(tokenizer, positions, parameters)
+    CrossEncoder(loaded, crosstype, tokens.pad)
     return positions
 
 
-def _absolute(paths: GeneratorPaths) -> GeneratorPaths:
-    return GeneratorPaths(**{name: path and storage.absolute(path) for name, path in asdict(paths).items()})
+def check_counts(train: dict[str, int], paths: Sequence[str], ontology: Ontology, top_k: int) -> None:
+    """Refuse a training corpus that there is nothing to learn from.
 
-
-def _check(counts: dict[str, dict[str, int]], config: TrainCrossEncoderConfig, ontology: Ontology) -> None:
-    train = counts["train"]
+    Raises:
+        InputError: So it is.
+    """
     if not train["mentions"]:
         raise InputError(
             f"no mention has a single id that {ontology.path} knows: are corpus and ontology of the same kind?",
-            path=", ".join(config.train_corpus),
+            path=", ".join(paths),
         )
     if train["without_gold"] == train["mentions"]:
         raise InputError(
-            f"none of {train['mentions']} mentions has its concept among {config.parameters.top_k} candidates: all "
-            "labels would be negative; give another generator or a larger top_k",
-            path=", ".join(config.train_corpus),
+            f"none of {train['mentions']} mentions has its concept among {top_k} candidates: all labels would be "
+            "negative; give another generator or a larger top_k",
+            path=", ".join(paths),
         )
 
 

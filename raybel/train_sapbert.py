@@ -11,7 +11,7 @@ from raybel.candidates import pretrained
 from raybel.candidates.aliases import AliasTable
 from raybel.candidates.alignment import AlignmentParameters
 from raybel.config import one_or_more, versions
-from raybel.corpus import SUFFIXES
+from raybel.corpus import digests
 from raybel.errors import ConfigError
 from raybel.locks import lock
 from raybel.ontology import Ontology
@@ -119,11 +119,7 @@ def train_sapbert(config: TrainSapbertConfig, watch: Watch | None = None) -> Tra
             "base_model": base_fingerprint(model),
             "pooling": config.pooling or pretrained.pooling_of(str(model)),
             "parameters": asdict(config.parameters),
-            "corpora": {
-                name: [storage.size_and_digest(path)[1] for path, _ in storage.expand(paths, SUFFIXES)]
-                for name, paths in (("train", config.train_corpus), ("val", config.val_corpus))
-                if paths
-            },
+            "corpora": digests({"train": config.train_corpus, "val": config.val_corpus}),
             "expand_abbreviations": config.expand_abbreviations,
             "seed": config.seed,
         }

@@ -74,7 +74,7 @@ def base_fingerprint(model: Path) -> str:
     return fingerprint({name: storage.size_and_digest(str(path))[1] for name, path in pretrained.files(model).items()})
 
 
-def open_home(home: str, kind: str, identity: dict[str, Any], overwrite: bool) -> dict[str, Any]:
+def open_home(home: str, kind: str, identity: dict[str, Any], overwrite: bool, what: str = "model") -> dict[str, Any]:
     """Return what an earlier start of the same configuration left; refuse or delete what is something else.
 
     Raises:
@@ -83,13 +83,13 @@ def open_home(home: str, kind: str, identity: dict[str, Any], overwrite: bool) -
     state = join(home, STATE)
     held = storage.read_json(state) if storage.exists(state) else None
     if held is None and [name for name in storage.names(home) if name != ".lock"]:
-        raise ConfigError(f"{home} holds something else than a model of ours: choose a new or empty directory")
+        raise ConfigError(f"{home} holds something else than a {what} of ours: choose a new or empty directory")
     if held is not None and held.get("kind") != kind:
-        raise ConfigError(f"{home} holds a model of another kind ({held.get('kind')}): choose another directory")
+        raise ConfigError(f"{home} holds a {what} of another kind ({held.get('kind')}): choose another directory")
     if held is not None and (different := differences(held["identity"], identity)):
         if not overwrite and held["identity"]:
             raise ConfigError(
-                f"{home} holds a model of another configuration ({'; '.join(different)[:500]}): choose another "
+                f"{home} holds a {what} of another configuration ({'; '.join(different)[:500]}): choose another "
                 "--output-dir, or --overwrite"
             )
         storage.publish_json(state, {"kind": kind, "identity": {}, "finished": False})  # a kill now leaves it ours

@@ -10,7 +10,7 @@ HOME = Path(raybel.__file__).parent
 LAYERS = (
     ("schemas", "errors", "text", "abbreviations", "storage", "locks", "report"),
     ("ontology", "bioc", "bioc_xml", "bioc_json", "corpus", "config", "artefacts", "attempts"),
-    ("prepare", "candidates", "rerank", "linking", "shards", "metrics", "policy", "predictions"),
+    ("prepare", "candidates", "rerank", "tuning", "linking", "shards", "metrics", "policy", "predictions"),
     (
         "runtime",
         "datasets",
@@ -23,7 +23,12 @@ LAYERS = (
         "crossencoder_loop",
         "features",
         "training_run",
+        "sweep",
+        "sweep_keeper",
         "tune",
+        "tune_crossencoder",
+        "tune_ngrams",
+        "tune_trials",
         "link_job",
         "link_stage",
         "lookup",

@@ -17,6 +17,7 @@ COMMANDS = {
     "prepare": "prepare",
     "ontology": "ontology",
     "train": "train",
+    "tune": "tune",
     "index": "index",
     "link": "link",
     "status": "link",

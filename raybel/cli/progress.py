@@ -60,6 +60,20 @@ def cross_training(state: dict[str, Any]) -> str:
     return f"train: epoch {state['epoch']}/{state['epochs']}, {100 * state['done']:.0f} %, loss {state['loss']:.4f}"
 
 
+def tuning(state: dict[str, Any]) -> str:
+    """Return the progress of a sweep as one line: trials, the best so far, time left."""
+    if "stage" in state:
+        return f"tune: {state['stage']}"
+    total = "" if state["samples"] is None else f"/{state['samples']}"
+    parts = [f"{state['done']}{total} trials ended", f"{state['running']} running"]
+    if state["failed"]:
+        parts.append(f"{state['failed']} failed")
+    if state["best"] is not None:
+        parts.append(f"best {state['metric']} {state['best'].value:.4f} (trial {state['best'].number})")
+    parts.append("time left unknown" if state["left"] is None else f"{report.duration(state['left'])} left")
+    return "tune: " + ", ".join(parts)
+
+
 @contextlib.contextmanager
 def shown(render: Callable[[Any], str], goes_on: str = "from here") -> Iterator[Line]:
     """Show a job's progress while it runs; Ctrl-C ends the command with exit status 130 and says how it goes on."""

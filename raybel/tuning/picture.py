@@ -1,0 +1,139 @@
+"""A sweep as a web page: the best value so far, parallel coordinates, and the table of its trials."""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from raybel.tuning.space import Range, Space
+from raybel.tuning.trials import Trial
+
+_STYLE = """
+body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 1100px; padding: 0 1rem; color: #222; }
+h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
+dl { display: grid; grid-template-columns: max-content auto; gap: .2rem 1rem; } dt { color: #666; } dd { margin: 0; }
+div.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-size: 13px; }
+td, th { padding: .2rem .6rem; text-align: right; white-space: nowrap; border-bottom: 1px solid #e4e4e4; }
+tr.best td { background: #e9f5e9; font-weight: 600; } tr.failed td { color: #a33; }
+td.error { text-align: left; white-space: normal; }
+"""
+_COLOURS = {"finished": "#1f6fb4", "stopped": "#b0b7bf"}
+
+
+def page(
+    title: str, trials: Sequence[Trial], space: Space, metric: str, best: Trial | None, facts: dict[str, str]
+) -> str:
+    """Return a page that needs nothing else than itself.
+
+    Args:
+        title: Above it.
+        trials: By number.
+        space: What was searched.
+        metric: What `value` is.
+        best: Marked.
+        facts: Shown as they are, name and value.
+    """
+    valued = [trial for trial in trials if trial.value is not None]
+    parts = [
+        "<!doctype html><html lang='en'><head><meta charset='utf-8'>",
+        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head><body><h1>{html.escape(title)}</h1><dl>",
+        *(f"<dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd>" for name, value in facts.items()),
+        "</dl>",
+    ]
+    if valued:
+        figures = (
+            ("Best so far", _curve(valued, metric)),
+            ("Parallel coordinates", _coordinates(valued, space, metric)),
+        )
+        for number, (heading, figure) in enumerate(figures):
+            script = "inline" if number == 0 else False
+            drawn = figure.to_html(full_html=False, include_plotlyjs=script, config={"displaylogo": False})
+            parts.append(f"<h2>{heading}</h2>{drawn}")
+    names = list(space.searched)
+    head = ["trial", "status", metric, "epochs", "s", *names, "error"]
+    parts.append("<h2>Trials</h2><div class='wide'><table><tr>")
+    parts += [*(f"<th>{html.escape(name)}</th>" for name in head), "</tr>"]
+    for trial in trials:
+        mark = " class='best'" if trial is best else " class='failed'" if trial.status == "failed" else ""
+        value = "" if trial.value is None else f"{trial.value:.4f}"
+        cells = [trial.number, trial.status, value, len(trial.epochs), f"{trial.seconds:.1f}"]
+        cells += [_shown(trial.parameters.get(name)) for name in names]
+        row = "".join(f"<td>{html.escape(str(cell))}</td>" for cell in cells)
+        parts.append(f"<tr{mark}>{row}<td class='error'>{html.escape(trial.error or '')}</td></tr>")
+    return "\n".join([*parts, "</table></div></body></html>\n"])
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _curve(trials: Sequence[Trial], metric: str) -> Any:
+    """A point for each trial, and a line for the best one so far."""
+    from plotly import graph_objects as go
+
+    figure = go.Figure()
+    for status, colour in _COLOURS.items():
+        some = [trial for trial in trials if (trial.status == "finished") == (status == "finished")]
+        texts = [", ".join(f"{name} {_shown(value)}" for name, value in each.parameters.items()) for each in some]
+        figure.add_scatter(
+            x=[each.number for each in some],
+            y=[each.value for each in some],
+            text=texts,
+            mode="markers",
+            name=status if status == "finished" else "stopped early",
+            marker={"color": colour, "size": 8},
+        )
+    maximise = metric != "loss"
+    values: list[float] = []
+    for trial in trials:
+        value = trial.value if trial.value is not None else math.nan
+        values.append(value if not values else (max if maximise else min)(values[-1], value))
+    figure.add_scatter(
+        x=[each.number for each in trials],
+        y=values,
+        mode="lines",
+        name="best so far",
+        line={"shape": "hv", "color": "#d1602a"},
+    )
+    figure.update_layout(
+        template="plotly_white",
+        height=380,
+        margin={"t": 20},
+        xaxis_title="trial",
+        yaxis_title=metric,
+        hovermode="closest",
+    )
+    return figure
+
+
+def _coordinates(trials: Sequence[Trial], space: Space, metric: str) -> Any:
+    """A line for each trial through its values, coloured by the metric."""
+    from plotly import graph_objects as go
+
+    axes: list[dict[str, Any]] = []
+    for name, dimension in space.searched.items():
+        values = [trial.parameters[name] for trial in trials]
+        if isinstance(dimension, Range):
+            shown = [math.log10(value) for value in values] if dimension.log else values
+            axis: dict[str, Any] = {"label": name, "values": shown}
+            if dimension.log:
+                ticks = sorted({min(values), max(values), 10 ** ((min(shown) + max(shown)) / 2)})
+                axis |= {
+                    "tickvals": [math.log10(tick) for tick in ticks],
+                    "ticktext": [f"{tick:.2g}" for tick in ticks],
+                }
+        else:
+            texts = [_shown(value) for value in dimension.values]
+            axis = {"label": name, "values": [texts.index(_shown(value)) for value in values]}
+            axis |= {"tickvals": list(range(len(texts))), "ticktext": texts, "range": [0, max(len(texts) - 1, 1)]}
+        axes.append(axis)
+    shown = [trial.value for trial in trials]
+    axes.append({"label": metric, "values": shown})
+    line = {"color": shown, "colorscale": "Viridis", "showscale": True, "reversescale": metric == "loss"}
+    figure = go.Figure(go.Parcoords(line=line, dimensions=axes))
+    figure.update_layout(template="plotly_white", height=420, margin={"t": 60, "l": 90, "r": 40})
+    return figure

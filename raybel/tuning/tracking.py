@@ -1,0 +1,205 @@
+"""Where a sweep's trials can be watched: TensorBoard's files, Weights & Biases, MLflow."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from raybel.errors import ConfigError
+
+KINDS = ("tensorboard", "wandb", "mlflow")
+
+
+@dataclass(frozen=True)
+class TrackingConfig:
+    """Where trials are logged.
+
+    Args:
+        kinds: Some of `KINDS`.
+        project: Name of the Weights & Biases project and of the MLflow experiment.
+        wandb_offline: Write Weights & Biases' files only; `wandb sync` sends them later.
+        mlflow_uri: Of MLflow's store; None for `MLFLOW_TRACKING_URI`, or a database `mlflow.db` in the sweep's
+            directory.
+    """
+
+    kinds: tuple[str, ...] = ("tensorboard",)
+    project: str = "raybel"
+    wandb_offline: bool = False
+    mlflow_uri: str | None = None
+
+    def __post_init__(self) -> None:
+        if unknown := sorted(set(self.kinds) - set(KINDS)):
+            raise ConfigError(f"tracking must be some of {', '.join(KINDS)}, not {', '.join(unknown)}")
+
+
+#: Statuses of trials as MLflow has them.
+_MLFLOW = {"finished": "FINISHED", "stopped": "FINISHED", "failed": "FAILED", "cut": "KILLED"}
+
+
+class Tracker(Protocol):
+    """Takes what trials report; a trial that runs again begins anew."""
+
+    def begin(self, number: int, parameters: dict[str, Any]) -> None:
+        """A trial starts."""
+
+    def log(self, number: int, step: int, values: dict[str, float]) -> None:
+        """Scores after an epoch."""
+
+    def end(self, number: int, status: str) -> None:
+        """A trial ended: `finished`, `stopped`, `failed` or `cut`."""
+
+
+class TensorBoard:
+    """Event files, a directory for each trial: `tensorboard --logdir DIR`."""
+
+    def __init__(self, directory: str) -> None:
+        from tensorboardX import SummaryWriter
+
+        self.new, self.directory = SummaryWriter, directory
+        self.writers: dict[int, Any] = {}
+
+    def begin(self, number: int, parameters: dict[str, Any]) -> None:
+        """Open the trial's file, and write its values as text."""
+        writer = self.writers[number] = self.new(f"{self.directory}/trial-{number:06d}")
+        writer.add_text("parameters", json.dumps(parameters))
+
+    def log(self, number: int, step: int, values: dict[str, float]) -> None:
+        """Write scalars."""
+        for name, value in values.items():
+            self.writers[number].add_scalar(name, value, step)
+
+    def end(self, number: int, status: str) -> None:
+        """Close the file."""
+        self.writers[number].add_text("status", status)
+        self.writers.pop(number).close()
+
+
+class WandB:
+    """A run for each trial, in a group for the sweep."""
+
+    def __init__(self, directory: str, project: str, group: str, offline: bool) -> None:
+        self.wandb = _package("wandb")
+        os.makedirs(directory, exist_ok=True)
+        if not offline and not self.wandb.api.api_key:
+            raise ConfigError("no key for Weights & Biases: `wandb login`, set WANDB_API_KEY, or --wandb-offline")
+        self.options = {"dir": directory, "project": project, "group": group, "reinit": "create_new"}
+        self.options |= {"mode": "offline" if offline else "online", "settings": self.wandb.Settings(silent=True)}
+        self.runs: dict[int, Any] = {}
+
+    def begin(self, number: int, parameters: dict[str, Any]) -> None:
+        """Start the trial's run."""
+        self.runs[number] = self.wandb.init(name=f"trial-{number:06d}", config=parameters, **self.options)
+
+    def log(self, number: int, step: int, values: dict[str, float]) -> None:
+        """Log scores."""
+        self.runs[number].log(values, step=step)
+
+    def end(self, number: int, status: str) -> None:
+        """Finish the run."""
+        self.runs[number].summary["status"] = status
+        self.runs.pop(number).finish(exit_code=int(status == "failed"))
+
+
+class MLflow:
+    """A run for each trial, in an experiment."""
+
+    def __init__(self, uri: str, experiment: str, sweep: str) -> None:
+        if uri.startswith("file:"):
+            os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # who names such a store means it
+        tracking = _package("mlflow", "mlflow.tracking")
+        self.client, self.sweep = tracking.MlflowClient(tracking_uri=uri), sweep
+        held = self.client.get_experiment_by_name(experiment)
+        self.experiment = held.experiment_id if held else self.client.create_experiment(experiment)
+        self.runs: dict[int, str] = {}
+
+    def begin(self, number: int, parameters: dict[str, Any]) -> None:
+        """Start the trial's run."""
+        run = self.client.create_run(self.experiment, run_name=f"trial-{number:06d}", tags={"sweep": self.sweep})
+        self.runs[number] = run.info.run_id
+        for name, value in parameters.items():
+            self.client.log_param(run.info.run_id, name, json.dumps(value))
+
+    def log(self, number: int, step: int, values: dict[str, float]) -> None:
+        """Log scores; MLflow's names have no `@`."""
+        for name, value in values.items():
+            self.client.log_metric(self.runs[number], name.replace("@", "_at_"), value, step=step)
+
+    def end(self, number: int, status: str) -> None:
+        """Finish the run."""
+        run = self.runs.pop(number)
+        self.client.set_tag(run, "status", status)
+        self.client.set_terminated(run, _MLFLOW[status])
+
+
+class Trackers:
+    """All trackers of a sweep; one that fails is left out from there on, and `notes` says so."""
+
+    def __init__(self, trackers: Sequence[Tracker]) -> None:
+        self.trackers = list(trackers)
+        self.notes: list[str] = []
+
+    @classmethod
+    def open(cls, config: TrackingConfig, home: str) -> Trackers:
+        """Open what a configuration names.
+
+        Args:
+            config: What.
+            home: The sweep's directory, a local one for TensorBoard, Weights & Biases' files, and MLflow's database.
+
+        Raises:
+            ConfigError: A package is missing, the directory isn't local, or a service refuses.
+        """
+        sweep = os.path.basename(home.rstrip("/"))
+        uri = config.mlflow_uri or os.environ.get("MLFLOW_TRACKING_URI")
+        local = {"tensorboard", "wandb"} | (set() if uri else {"mlflow"})
+        if "://" in home and (needing := sorted(local & set(config.kinds))):
+            raise ConfigError(
+                f"{', '.join(needing)}: files can't be written to {home}; --track none, or a local directory"
+            )
+        made: list[Tracker] = []
+        try:
+            for kind in config.kinds:
+                if kind == "tensorboard":
+                    made.append(TensorBoard(os.path.join(home, "tensorboard")))
+                elif kind == "wandb":
+                    made.append(WandB(os.path.join(home, "wandb"), config.project, sweep, config.wandb_offline))
+                else:
+                    made.append(MLflow(uri or f"sqlite:///{os.path.join(home, 'mlflow.db')}", config.project, sweep))
+        except ConfigError:
+            raise
+        except Exception as error:
+            raise ConfigError(f"{kind} can't be used: {error}") from error
+        return cls(made)
+
+    def begin(self, number: int, parameters: dict[str, Any]) -> None:
+        """A trial starts."""
+        self._all("begin", number, parameters)
+
+    def log(self, number: int, step: int, values: dict[str, Any]) -> None:
+        """Scores after an epoch; those that aren't numbers are left out."""
+        numbers = {name: float(value) for name, value in values.items() if isinstance(value, int | float)}
+        self._all("log", number, step, numbers)
+
+    def end(self, number: int, status: str) -> None:
+        """A trial ended."""
+        self._all("end", number, status)
+
+    def _all(self, method: str, *args: Any) -> None:
+        for tracker in list(self.trackers):
+            try:
+                getattr(tracker, method)(*args)
+            except Exception as error:  # a service that is down mustn't end days of work
+                self.trackers.remove(tracker)
+                what = f"{type(tracker).__name__} failed at trial {args[0]} and got nothing from there on"
+                self.notes.append(f"{what}: {type(error).__name__}: {error}")
+
+
+def _package(name: str, module: str | None = None) -> Any:
+    try:
+        return importlib.import_module(module or name)
+    except ImportError as error:
+        raise ConfigError(f"{name} isn't installed: pip install 'raybel[{name}]'") from error
