@@ -193,7 +193,7 @@ def _fit(
     os.environ.update(_QUIET)
     for name in ("ray.tune", "ray.train"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # a trial's error is told once, in the table
-    stopping = scheduler(config, target.max_epochs)
+    stopping = scheduler(config, target.max_epochs, target.maximise)
     for trial in known:
         teach(stopping, trial)
     trainable = tune.with_parameters(_trial, trial=target.trial, needs=target.needs)
@@ -201,8 +201,6 @@ def _fit(
         tune.Tuner(
             tune.with_resources(trainable, fitted.group),
             tune_config=tune.TuneConfig(
-                metric="value",
-                mode="max" if target.maximise else "min",
                 search_alg=missing,
                 scheduler=stopping,
                 num_samples=-1,

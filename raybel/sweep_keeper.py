@@ -17,14 +17,13 @@ from raybel.tuning.tracking import Trackers
 from raybel.tuning.trials import Trial, best
 
 
-def scheduler(config: SweepConfig, max_epochs: int) -> TrialScheduler:
-    """Return what stops trials early."""
+def scheduler(config: SweepConfig, max_epochs: int, maximise: bool) -> TrialScheduler:
+    """Return what stops trials early, by the `value` that they report."""
+    better = {"metric": "value", "mode": "max" if maximise else "min", "time_attr": "epoch", "grace_period": 1}
     if config.stop_early == "asha":
-        return ASHAScheduler(time_attr="epoch", max_t=max_epochs, grace_period=1, reduction_factor=config.reduction)
+        return ASHAScheduler(max_t=max_epochs, reduction_factor=config.reduction, **better)
     if config.stop_early == "median":
-        return MedianStoppingRule(
-            time_attr="epoch", grace_period=1, min_time_slice=float("inf")
-        )  # never pauses a trial
+        return MedianStoppingRule(min_time_slice=float("inf"), **better)  # never pauses a trial
     return FIFOScheduler()
 
 
@@ -172,10 +171,8 @@ class Keeper(Callback):
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial's process died too often."""
         own = self._of(trial)
-        own.status, own.error = (
-            "failed",
-            f"its process died: {str(trial.get_error() or 'no reason known').splitlines()[0]}",
-        )
+        told = [line for line in str(trial.get_error() or "").splitlines() if line.strip()]
+        own.status, own.error = "failed", f"its process died: {told[-1] if told else 'no reason known'}"
         self._end(own)
 
     def close(self) -> None:

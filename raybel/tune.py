@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -91,7 +92,7 @@ def open_sweep(home: str, sweep: SweepConfig, identity: dict[str, Any], space: S
     if sweep.resume and not storage.exists(join(home, STATE)):
         raise ConfigError(f"{home} holds no sweep that could go on: leave out --resume")
     whole = {**identity, "space": space.to_dict(), "search": sweep.search, "metric": metric, "seed": sweep.seed}
-    open_home(home, KIND, whole, sweep.overwrite, "sweep")
+    open_home(home, KIND, json.loads(json.dumps(whole)), sweep.overwrite, "sweep")  # pairs are lists in the file
 
 
 def publish(

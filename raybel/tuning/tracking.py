@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -111,6 +112,7 @@ class MLflow:
         if uri.startswith("file:"):
             os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # who names such a store means it
         tracking = _package("mlflow", "mlflow.tracking")
+        logging.getLogger("mlflow").setLevel(logging.WARNING)
         self.client, self.sweep = tracking.MlflowClient(tracking_uri=uri), sweep
         held = self.client.get_experiment_by_name(experiment)
         self.experiment = held.experiment_id if held else self.client.create_experiment(experiment)
