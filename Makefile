@@ -44,6 +44,7 @@ bench: setup  ## Slow checks on the real corpora; results and commands: BENCHMAR
 	$(BIN)/python tests/benchmarks/kill_and_resume.py --data $(DATA)
 	$(BIN)/python tests/benchmarks/crossencoder_speed.py --data $(DATA)
 	$(BIN)/python tests/benchmarks/crossencoder_accuracy.py --data $(DATA) --aliases --seeds 0 1
+	$(BIN)/python tests/benchmarks/tuning.py --data $(DATA)
 	$(BIN)/python tests/benchmarks/rerank_throughput.py --data $(DATA)
 
 demo: $(BIN)/raybel  ## Prepare, train, link and evaluate a small corpus, and show linked text

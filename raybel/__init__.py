@@ -11,6 +11,8 @@ The functions and configurations that the command line uses:
     rb.index_dense(rb.IndexDenseConfig(...))
     rb.train_sapbert(rb.TrainSapbertConfig(...))
     rb.train_crossencoder(rb.TrainCrossEncoderConfig(...))
+    rb.tune_ngrams(rb.TuneNgramsConfig(...))
+    rb.tune_crossencoder(rb.TuneCrossEncoderConfig(...))
     rb.link(rb.LinkConfig(...))
     rb.make_lookup(rb.LookupConfig(...))
     rb.evaluate(rb.EvaluateConfig(...))
@@ -47,6 +49,12 @@ _HOMES = {
     "train_sapbert": "train_sapbert",
     "TrainCrossEncoderConfig": "train_crossencoder",
     "train_crossencoder": "train_crossencoder",
+    "SweepConfig": "tuning.config",
+    "TrackingConfig": "tuning.tracking",
+    "TuneNgramsConfig": "tune_ngrams",
+    "tune_ngrams": "tune_ngrams",
+    "TuneCrossEncoderConfig": "tune_crossencoder",
+    "tune_crossencoder": "tune_crossencoder",
     "CrossEncoderParameters": "rerank.parameters",
     "Reranker": "rerank.reranker",
     "GeneratorPaths": "config",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -124,7 +125,7 @@ def publish(
         "best": f"trial {outcome.best.number}, {metric} {outcome.best.value:.4f}" if outcome.best else "none",
         "fixed": ", ".join(f"{name} {value}" for name, value in space.fixed.items()) or "as by default",
     }
-    title = f"Sweep over {key}: {storage.name_of(home)}"
+    title = f"Sweep over {key}: {os.path.basename(home)}"
     page = picture.page(title, outcome.trials, space, metric, outcome.best, facts)
     storage.publish(join(home, PAGE), page.encode())
     if found is None:
