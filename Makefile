@@ -9,6 +9,8 @@ CORPUS := tests/fixtures/demo
 # pip is told where to find nothing else than what constraints.txt says.
 export PIP_CONSTRAINT := constraints.txt
 export HF_HUB_OFFLINE := 1
+# Each of Ray's workers would compile our modules anew: a second of each.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: setup test lint bench demo clean
 

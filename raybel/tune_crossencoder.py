@@ -11,6 +11,7 @@ from raybel.candidates.loading import open_generator
 from raybel.config import GeneratorPaths, Resources, one_or_more
 from raybel.corpus import digests
 from raybel.crossencoder_loop import FEATURES
+from raybel.crossencoder_trial import CrossEncoderNeeds, crossencoder_trial, feature_key
 from raybel.errors import ConfigError
 from raybel.locks import lock
 from raybel.ontology import Ontology
@@ -21,7 +22,6 @@ from raybel.sweep import Target, places, run
 from raybel.train_crossencoder import check_counts, notes_on, regimes, window
 from raybel.training_run import BASE, base_fingerprint, keep_base
 from raybel.tune import Tuned, Watch, check_metric, open_sweep, publish, space_of
-from raybel.tune_trials import CrossEncoderNeeds, crossencoder_trial, feature_key
 from raybel.tuning.config import SweepConfig
 from raybel.tuning.space import CROSSENCODER, Space
 

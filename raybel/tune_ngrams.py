@@ -12,12 +12,12 @@ from raybel.corpus import digests
 from raybel.errors import ConfigError, InputError
 from raybel.locks import lock
 from raybel.metrics import METRICS
+from raybel.ngrams_trial import NgramNeeds, ngrams_trial
 from raybel.ontology import Ontology
 from raybel.runtime import started, told
 from raybel.sweep import Target, places, run
 from raybel.train import read_splits
 from raybel.tune import Tuned, Watch, check_metric, open_sweep, publish, space_of
-from raybel.tune_trials import NgramNeeds, ngrams_trial
 from raybel.tuning.config import SweepConfig
 from raybel.tuning.space import NGRAMS
 

@@ -91,6 +91,7 @@ def test_again_does_nothing(made):
     assert (again.resumed, again.epochs) == (2, done.epochs)
 
 
+@pytest.mark.bench
 def test_a_killed_driver_goes_on_and_ends_in_the_same_bytes(made, tmp_path):
     config, done, _ = made
     (tmp_path / "p.json").write_text(json.dumps({"treecrossencoder": asdict(PARAMETERS)}))
@@ -118,6 +119,7 @@ def test_a_killed_driver_goes_on_and_ends_in_the_same_bytes(made, tmp_path):
     assert describe(str(out))["fingerprint"] == describe(config.output_dir)["fingerprint"]
 
 
+@pytest.mark.bench
 def test_two_workers_give_the_losses_of_one_with_the_doubled_batch(made, tmp_path):
     config, done, _ = made
     halved = replace(PARAMETERS, batch_tokens=64)
