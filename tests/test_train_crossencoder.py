@@ -1,11 +1,14 @@
+import contextlib
 import json
 import shutil
 import signal
+import threading
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pyarrow.parquet as pq
 import pytest
 import ray
@@ -117,6 +120,37 @@ def test_a_killed_driver_goes_on_and_ends_in_the_same_bytes(made, tmp_path):
     assert [each["loss"] for each in again.epochs] == [each["loss"] for each in done.epochs]
     assert (out / "model.safetensors").read_bytes() == (Path(config.output_dir) / "model.safetensors").read_bytes()
     assert describe(str(out))["fingerprint"] == describe(config.output_dir)["fingerprint"]
+
+
+@pytest.mark.bench
+def test_a_killed_worker_goes_on_with_the_epoch_it_was_in(made, tmp_path):
+    config, _, _ = made
+    many = replace(PARAMETERS, max_epochs=12, patience=12)
+    whole = train_crossencoder(replace(config, output_dir=str(tmp_path / "whole"), parameters=many, metric_file=None))
+    out = tmp_path / "killed"
+    killed = []
+
+    def kill():
+        """Kill the worker once the first epoch's checkpoint is known."""
+        known = out / "checkpoints" / "checkpoint_manager_snapshot.json"
+        deadline = time.monotonic() + 200
+        while time.monotonic() < deadline and not (known.exists() and "checkpoint_" in known.read_text()):
+            time.sleep(0.02)
+        for process in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                if "RayTrainWorker" in " ".join(process.cmdline()):
+                    process.kill()
+                    killed.append(process.pid)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    again = train_crossencoder(replace(config, output_dir=str(out), parameters=many, metric_file=None))
+    killer.join()
+    assert len(killed) == 1
+    assert 1 <= again.resumed < 12
+    assert [each["loss"] for each in again.epochs] == [each["loss"] for each in whole.epochs]
+    assert again.best["value"] == whole.best["value"]
+    assert (out / "model.safetensors").read_bytes() == (tmp_path / "whole" / "model.safetensors").read_bytes()
 
 
 @pytest.mark.bench
