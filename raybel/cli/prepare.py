@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -11,6 +12,7 @@ from raybel import report
 from raybel.cli.common import CONTEXT
 from raybel.prepare.bc5cdr import Bc5cdrConfig, prepare_bc5cdr
 from raybel.prepare.ids import LINKABLE
+from raybel.prepare.medmentions import MedMentionsConfig, prepare_medmentions
 from raybel.prepare.ncbi_disease import NcbiDiseaseConfig, prepare_ncbi_disease
 from raybel.prepare.outputs import Outputs
 from raybel.prepare.summary import Summary
@@ -95,6 +97,31 @@ def bc5cdr(bc5cdr_dir: str, mesh2015_dir: str, drop_unlinkable: bool, **out: str
     show(prepare_bc5cdr(Bc5cdrConfig(bc5cdr_dir, mesh2015_dir, _paths(**out), drop_unlinkable), _say))
 
 
+@prepare.command("medmentions")
+@click.option(
+    "--medmentions-dir",
+    metavar="DIR",
+    required=True,
+    help="Directory with corpus_pubtator.txt and the lists of PMIDs: full/data or st21pv/data.",
+)
+@click.option("--ontology", metavar="FILE", help="Check ids against it (of `raybel prepare umls`).")
+@click.option("--clean", is_flag=True, help="Leave out repeated and overlapping annotations, then empty documents.")
+@_outputs
+def medmentions(
+    medmentions_dir: str, ontology: str | None, clean: bool, drop_unlinkable: bool, **out: str | None
+) -> None:
+    """Prepare MedMentions, the full corpus or ST21pv, split by its lists of PMIDs.
+
+    Its ontology is UMLS, which needs a licence: `raybel prepare umls`.
+
+    \b
+    Example:
+      raybel prepare medmentions --medmentions-dir MedMentions/st21pv/data --clean --out-dir data
+    """
+    outputs = replace(_paths(**out), ontology=None) if out.get("out_ontology") is None else _paths(**out)
+    show(prepare_medmentions(MedMentionsConfig(medmentions_dir, outputs, ontology, clean, drop_unlinkable), _say))
+
+
 def _paths(out_dir: str | None, **paths: str | None) -> Outputs:
     usual = Outputs.in_directory(out_dir) if out_dir else Outputs()
     chosen: dict[str, Any] = {name: paths[f"out_{name}"] or getattr(usual, name) for name in vars(usual)}
@@ -115,7 +142,8 @@ def show(summary: Summary) -> None:
     shown = [row for row in rows if (dropped if row[0] == "mentions kept" else any(row[1:]) or row[0] in always)]
     report.table(summary.corpus, ["", *(split.name for split in present)], shown)
     ontology = [(what, count) for what, count in summary.ontology.items() if count]
-    report.table("Ontology", ["", "count"], ontology)
+    if ontology:
+        report.table("Ontology", ["", "count"], ontology)
     for split in present:
         if split.details:
             _lines(f"{split.path}", split.details)

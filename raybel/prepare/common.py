@@ -17,7 +17,8 @@ from raybel.ontology import Concept, Ontology
 
 #: The splits in the order in which they are read and shown.
 SPLITS = ("train", "val", "test")
-_MESH = "MESH:"
+#: Before ids in some corpora, and in no ontology.
+_PREFIXES = ("MESH:", "UMLS:")
 
 
 @dataclass(frozen=True)
@@ -139,9 +140,10 @@ def missing(directory: str, names: Iterable[str]) -> str:
 
 
 def plain_id(concept_id: str) -> str:
-    """Return an id as raybel's ontologies write it: stripped, and MeSH's without `MESH:`; `OMIM:` and others stay."""
+    """Return an id as raybel's ontologies write it: stripped, without `MESH:` or `UMLS:`; `OMIM:` and others stay."""
     stripped = concept_id.strip()
-    return stripped[len(_MESH) :].strip() if stripped.upper().startswith(_MESH) else stripped
+    found = next((prefix for prefix in _PREFIXES if stripped.upper().startswith(prefix)), "")
+    return stripped[len(found) :].strip()
 
 
 def build_ontology(concepts: Iterable[tuple[str, Concept]], path: str) -> Ontology:

@@ -100,3 +100,12 @@ class IdMap:
         else:
             kind = UNKNOWN if unknown else LINKABLE
         return Resolved(kind, tuple(ids), alternatives, repaired, tuple(unknown))
+
+
+class AnyId:
+    """Reads id columns where no ontology says which ids there are: each is known, and stays as it is."""
+
+    def resolve(self, column: str) -> Resolved:
+        """Read an id column of one id."""
+        plain = plain_id(column)
+        return Resolved(NOTHING) if plain in NIL or not plain else Resolved(LINKABLE, (plain,))

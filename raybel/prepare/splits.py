@@ -12,7 +12,7 @@ from raybel.bioc import GOLD, TYPE
 from raybel.errors import DocumentError, InputError
 from raybel.ontology import Ontology
 from raybel.prepare.common import SPLITS, SourceDocument, SourceMention, find, missing, place
-from raybel.prepare.ids import LINKABLE, UNKNOWN, IdMap
+from raybel.prepare.ids import LINKABLE, UNKNOWN, AnyId, IdMap
 from raybel.prepare.outputs import Outputs
 from raybel.prepare.summary import MISPLACED, SplitSummary, Summary
 
@@ -75,32 +75,64 @@ def run(
     paths = source.find()
     say("reading the ontology")
     ontology = read_ontology()
-    id_map = IdMap(ontology, source.separators)
-    notes, splits = [], []
+    parts = {name: None if path is None else Part(path, source.read(path)) for name, path in paths.items()}
+    return assemble(source, parts, IdMap(ontology, source.separators), ontology, outputs, drop_unlinkable, say)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A split's documents, and the file that they are from."""
+
+    path: str
+    documents: Iterable[SourceDocument]
+
+
+def assemble(
+    source: Source,
+    parts: Mapping[str, Part | None],
+    id_map: IdMap | AnyId,
+    ontology: Ontology | None,
+    outputs: Outputs,
+    drop_unlinkable: bool,
+    say: Callable[[str], None],
+    notes: Iterable[str] = (),
+) -> Summary:
+    """Resolve the ids of all splits, then write what is asked for.
+
+    Args:
+        source: The corpus.
+        parts: Its splits, None for one that isn't there.
+        id_map: Reads id columns.
+        ontology: What ids belong to; None where that isn't known.
+        outputs: Where to.
+        drop_unlinkable: Leave out every mention that isn't one known id.
+        say: Gets a line when a longer step begins.
+        notes: What a person should know already.
+    """
+    told, splits = list(notes), []
     documents: dict[str, list[model.BioCDocument]] = {}
     holders: dict[str, list[str]] = {}
-    for name, path in paths.items():
-        split = SplitSummary(name, path)
+    for name, part in parts.items():
+        split = SplitSummary(name, part.path if part else None)
         splits.append(split)
         target = getattr(outputs, name)
-        if path is None:
+        if part is None:
             unwritten = f"; {target} is not written" if target else ""
-            notes.append(
-                f"{name}: skipped, {source.directory} {missing(source.directory, source.files[name])}{unwritten}"
-            )
+            absent = missing(source.directory, source.files[name])
+            told.append(f"{name}: skipped, {source.directory} {absent}{unwritten}")
             continue
-        say(f"reading {path}")
+        say(f"reading {part.path}")
         documents[name] = [
-            _document(each, split, id_map, drop_unlinkable) for each in _distinct(source.read(path), split, path)
+            _document(each, split, id_map, drop_unlinkable) for each in _distinct(part.documents, split, part.path)
         ]
         for document in documents[name]:
             holders.setdefault(document.id, []).append(name)
-    notes += [
+    told += [
         f"{split.name}: more ids are unknown to the ontology than known; does {ontology.path} belong to this corpus?"
         for split in splits
-        if split.kinds[UNKNOWN] > split.kinds[LINKABLE]
+        if ontology and split.kinds[UNKNOWN] > split.kinds[LINKABLE]
     ]
-    notes += [f"document {key} stands in {' and '.join(names)}" for key, names in holders.items() if len(names) > 1]
+    told += [f"document {key} stands in {' and '.join(names)}" for key, names in holders.items() if len(names) > 1]
     written = []
     for split in splits:
         target = getattr(outputs, split.name)
@@ -108,11 +140,11 @@ def run(
             say(f"writing {target}")
             corpus.write(target, documents[split.name], source.name)
             written.append((target, f"{split.documents:,} documents, {split.kept:,} mentions"))
-    if outputs.ontology:
+    if outputs.ontology and ontology:
         say(f"writing {outputs.ontology}")
         ontology.save(outputs.ontology)
         written.append((outputs.ontology, f"{len(ontology):,} concepts"))
-    return Summary(source.name, tuple(splits), ontology.stats(), tuple(notes), tuple(written))
+    return Summary(source.name, tuple(splits), ontology.stats() if ontology else {}, tuple(told), tuple(written))
 
 
 def _distinct(documents: Iterable[SourceDocument], split: SplitSummary, path: str) -> Iterator[SourceDocument]:
@@ -134,7 +166,7 @@ def _distinct(documents: Iterable[SourceDocument], split: SplitSummary, path: st
             )
 
 
-def _document(source: SourceDocument, split: SplitSummary, id_map: IdMap, drop: bool) -> model.BioCDocument:
+def _document(source: SourceDocument, split: SplitSummary, id_map: IdMap | AnyId, drop: bool) -> model.BioCDocument:
     document = model.BioCDocument()
     document.id, document.passages = source.doc_id, source.bioc_passages()
     split.documents += 1

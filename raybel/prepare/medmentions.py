@@ -1,0 +1,165 @@
+"""MedMentions (Mohan & Li, AKBC 2019), abstracts annotated with UMLS concepts: the full corpus, or the subset ST21pv.
+
+Files: https://github.com/chanzuckerberg/MedMentions - all documents in one PubTator file, and for each split the list
+of its PMIDs. Ids are CUIs, with `UMLS:` before them in some releases. UMLS itself needs a licence: `raybel prepare
+umls` reads a release of it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from raybel.errors import ConfigError, InputError
+from raybel.ontology import Ontology
+from raybel.prepare import pubtator, splits
+from raybel.prepare.common import SPLITS, SourceDocument, SourceMention, find, lines, missing
+from raybel.prepare.ids import AnyId, IdMap
+from raybel.prepare.outputs import Outputs
+from raybel.prepare.summary import Summary
+
+CORPUS = ("corpus_pubtator.txt", "corpus_pubtator.txt.gz")
+LISTS = {
+    split: (f"corpus_pubtator_pmids_{name}.txt", f"corpus_pubtator_pmids_{name}.txt.gz")
+    for split, name in (("train", "trng"), ("val", "dev"), ("test", "test"))
+}
+#: PMIDs that a note names.
+_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class MedMentionsConfig:
+    """What to prepare.
+
+    Args:
+        medmentions_dir: Directory with `corpus_pubtator.txt` and `corpus_pubtator_pmids_{trng,dev,test}.txt`, each
+            plain or gzipped: `full/data` or `st21pv/data` of the corpus.
+        outputs: Where to write; no ontology.
+        ontology: To check ids against; None to take them as they are.
+        clean: Leave out annotations that repeat or overlap another, then documents without any.
+        drop_unlinkable: Keep only mentions with an id that the ontology knows.
+    """
+
+    medmentions_dir: str
+    outputs: Outputs = field(default_factory=Outputs)
+    ontology: str | None = None
+    clean: bool = False
+    drop_unlinkable: bool = False
+
+    def __post_init__(self) -> None:
+        if self.outputs.ontology:
+            raise ConfigError("MedMentions has no ontology to write: `raybel prepare umls` makes one")
+        if self.drop_unlinkable and not self.ontology:
+            raise ConfigError("which ids are known only an ontology tells: give --ontology with --drop-unlinkable")
+
+
+def prepare_medmentions(config: MedMentionsConfig, say: Callable[[str], None] = lambda line: None) -> Summary:
+    """Prepare the corpus; `say` gets a line when a longer step begins.
+
+    Raises:
+        InputError: A file is missing or can't be read, a PMID stands in two lists, or a document is in none.
+        ConfigError: An output can't be written.
+    """
+    config.outputs.check()
+    directory = config.medmentions_dir
+    path = find(directory, CORPUS)
+    if path is None:
+        raise InputError(missing(directory, CORPUS), path=directory)
+    split_of, notes = _lists(directory)
+    ontology = Ontology.open(config.ontology) if config.ontology else None
+    say(f"reading {path}")
+    held: dict[str, list[SourceDocument]] = {name: [] for name in SPLITS}
+    left_out: list[str] = []
+    absent = dict(split_of)
+    cleaned = Cleaned()
+    for document in pubtator.read(path):
+        split = split_of.get(document.doc_id)
+        if split is None:
+            left_out.append(document.doc_id)
+            continue
+        absent.pop(document.doc_id, None)
+        kept = cleaned(document) if config.clean else document
+        if kept is not None:
+            held[split].append(kept)
+    notes += _listed(left_out, "documents are in no list of PMIDs and were left out")
+    notes += _listed(list(absent), "PMIDs of the lists have no document")
+    if config.clean:
+        notes += cleaned.notes()
+    if ontology is None:
+        notes.append("ids were not checked, since no --ontology was given: each counts as known")
+    if not any(held.values()):
+        raise InputError(
+            "holds no document that is in a list of PMIDs: do corpus and lists belong together?", path=path
+        )
+    source = splits.Source("MedMentions", directory, LISTS, pubtator.read, "|")
+    parts = {name: splits.Part(path, documents) for name, documents in held.items()}
+    id_map = IdMap(ontology, "|") if ontology else AnyId()
+    return splits.assemble(source, parts, id_map, ontology, config.outputs, config.drop_unlinkable, say, notes)
+
+
+def _lists(directory: str) -> tuple[dict[str, str], list[str]]:
+    """Return the split of each PMID, and notes on what the lists repeat."""
+    found: dict[str, str] = {}
+    repeated: list[str] = []
+    for split, names in LISTS.items():
+        path = find(directory, names)
+        if path is None:
+            raise InputError(missing(directory, names), path=directory)
+        for number, line in lines(path):
+            pmid = line.strip()
+            if not pmid:
+                continue
+            if not (pmid.isascii() and pmid.isdecimal()):
+                raise InputError(f"line {number}: {pmid[:40]!r} is no PMID", path=path)
+            if found.get(pmid, split) != split:
+                raise InputError(f"line {number}: {pmid} stands in the list of {found[pmid]} too", path=path)
+            if pmid in found:
+                repeated.append(pmid)
+            found[pmid] = split
+    return found, _listed(repeated, "PMIDs stand twice in a list")
+
+
+def _listed(pmids: list[str], what: str) -> list[str]:
+    if not pmids:
+        return []
+    return [f"{len(pmids):,} {what}: {', '.join(pmids[:_SHOWN])}" + (" ..." if len(pmids) > _SHOWN else "")]
+
+
+class Cleaned:
+    """Leaves out annotations that repeat or overlap another one, then documents without annotations; counts both.
+
+    Of annotations with the same place and id the first stays; of those that overlap the one that starts first, of the
+    same start the longest, of the same place the first.
+    """
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+
+    def __call__(self, document: SourceDocument) -> SourceDocument | None:
+        """Return a cleaned document, None for one without annotations."""
+        first: dict[tuple[object, str], SourceMention] = {}
+        for mention in document.mentions:
+            first.setdefault((mention.locations, mention.ids), mention)
+        self.counts["repeated"] += len(document.mentions) - len(first)
+        by_place = sorted(first.values(), key=lambda each: (each.locations[0][0], -each.locations[0][1]))
+        kept, end = [], -1
+        for mention in by_place:
+            start, length = mention.locations[0]
+            if start < end:
+                self.counts["overlapping"] += 1
+                continue
+            kept.append(mention)
+            end = start + length
+        if not kept:
+            self.counts["empty"] += 1
+            return None
+        return replace(document, mentions=tuple(kept))
+
+    def notes(self) -> list[str]:
+        """Return what was left out."""
+        counts = self.counts
+        return [
+            f"cleaned: {counts['repeated']:,} repeated and {counts['overlapping']:,} overlapping annotations left out, "
+            f"then {counts['empty']:,} documents without annotations"
+        ]

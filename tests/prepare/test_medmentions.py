@@ -1,0 +1,142 @@
+"""MedMentions: one file, three lists of PMIDs."""
+
+import gzip
+
+import pytest
+from click.testing import CliRunner
+
+from raybel import storage
+from raybel.bioc_xml import read as read_xml
+from raybel.cli import main
+from raybel.errors import ConfigError, InputError
+from raybel.ontology import Concept, Ontology
+from raybel.prepare.medmentions import MedMentionsConfig, prepare_medmentions
+from raybel.prepare.outputs import Outputs
+
+
+def document(pmid, *annotations):
+    lines = [f"{pmid}|t|Ague in eels", f"{pmid}|a|Eels shake. They have bog fever."]
+    return "\n".join([*lines, *(f"{pmid}\t{each}" for each in annotations)]) + "\n\n"
+
+
+FEVER = "38\t47\tbog fever\tT047\tUMLS:C0000002"
+AGUE = "0\t4\tAgue\tT047,T046\tC0000001"
+#: A repeat, one within another, one that only touches.
+UNTIDY = (
+    AGUE,
+    FEVER,
+    AGUE,
+    "42\t47\tfever\tT184\tUMLS:C0000003",
+    "0\t4\tAgue\tT047\tC0000009",
+    "5\t7\tin\tT080\tC0000004",
+)
+TEXT = document(1, AGUE, FEVER) + document(2, *UNTIDY) + document(3)
+LISTS = {"trng": "1\n", "dev": "2\n", "test": "3"}
+
+
+@pytest.fixture
+def prepare(tmp_path):
+    def run(text=TEXT, lists=LISTS, outputs=None, packed=False, **options):
+        source = tmp_path / "source"
+        source.mkdir(exist_ok=True)
+        if packed:
+            (source / "corpus_pubtator.txt.gz").write_bytes(gzip.compress(text.encode()))
+        elif text is not None:
+            (source / "corpus_pubtator.txt").write_text(text)
+        for name, pmids in lists.items():
+            (source / f"corpus_pubtator_pmids_{name}.txt").write_bytes(pmids.encode())
+        names = ("train", "val", "test")
+        chosen = outputs or Outputs(**{name: str(tmp_path / f"{name}.xml") for name in names})
+        return prepare_medmentions(MedMentionsConfig(str(source), chosen, **options))
+
+    return run
+
+
+def written(path):
+    with storage.open_bytes(str(path)) as file:
+        return [item[0] for item in read_xml(file, 1 << 20) if not isinstance(item, bytes)]
+
+
+def mentions(path):
+    return [
+        (each.text, each.infons["type"], each.infons["concept_id"], each.infons.get("source_id"))
+        for found in written(path)
+        for passage in found.passages
+        for each in passage.annotations
+    ]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_documents_go_where_their_list_says(prepare, tmp_path, packed):
+    summary = prepare(packed=packed)
+    assert [(split.documents, split.mentions) for split in summary.splits] == [(1, 2), (1, 6), (1, 0)]
+    assert mentions(tmp_path / "train.xml") == [
+        ("Ague", "T047,T046", "C0000001", None),
+        ("bog fever", "T047", "C0000002", "UMLS:C0000002"),
+    ]
+    assert any("ids were not checked" in note for note in summary.notes)
+
+
+def test_clean_leaves_out_repeats_overlaps_and_then_empty_documents(prepare, tmp_path):
+    summary = prepare(clean=True)
+    assert [split.documents for split in summary.splits] == [1, 1, 0]
+    assert [each[2] for each in mentions(tmp_path / "val.xml")] == ["C0000001", "C0000004", "C0000002"]
+    assert (
+        "cleaned: 1 repeated and 2 overlapping annotations left out, then 1 documents without annotations"
+        in summary.notes
+    )
+
+
+def test_ids_are_checked_against_an_ontology(prepare, tmp_path):
+    known = tmp_path / "umls.arrow"
+    Ontology.from_concepts([Concept("C0000001", "Ague")]).save(str(known))
+    summary = prepare(ontology=str(known), drop_unlinkable=True)
+    assert [each[2] for each in mentions(tmp_path / "train.xml")] == ["C0000001"]
+    assert summary.split("val").unknown_ids == {"C0000002": 1, "C0000003": 1, "C0000009": 1, "C0000004": 1}
+
+
+def test_documents_without_a_list_and_pmids_without_a_document_are_told(prepare):
+    summary = prepare(lists={"trng": "\ufeff1\r\n1\r\n\r\n", "dev": "77\n78", "test": ""})
+    assert "2 documents are in no list of PMIDs and were left out: 2, 3" in summary.notes
+    assert "2 PMIDs of the lists have no document: 77, 78" in summary.notes
+    assert "1 PMIDs stand twice in a list: 1" in summary.notes
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"text": None}, "has no corpus_pubtator.txt"),
+        ({"lists": {"trng": "1", "dev": "2"}}, "has no corpus_pubtator_pmids_test.txt"),
+        ({"lists": LISTS | {"dev": "2\n1\n"}}, r"line 2: 1 stands in the list of train too"),
+        ({"lists": LISTS | {"dev": "2\nPMID3\n"}}, "line 2: 'PMID3' is no PMID"),
+        ({"lists": {"trng": "7", "dev": "8", "test": "9"}}, "do corpus and lists belong together"),
+        ({"text": document(1, "0\t4\tAgue")}, "columns"),
+    ],
+)
+def test_bad_input_is_told(prepare, change, told):
+    with pytest.raises(InputError, match=told):
+        prepare(**change)
+
+
+def test_wrong_options_are_told():
+    with pytest.raises(ConfigError, match="no ontology to write"):
+        MedMentionsConfig("d", Outputs(ontology="o.arrow"))
+    with pytest.raises(ConfigError, match="give --ontology"):
+        MedMentionsConfig("d", drop_unlinkable=True)
+
+
+def test_from_the_command_line(prepare, tmp_path):
+    prepare()
+    arguments = [
+        "prepare",
+        "medmentions",
+        "--medmentions_dir",
+        str(tmp_path / "source"),
+        "--out-dir",
+        str(tmp_path / "o"),
+    ]
+    done = CliRunner().invoke(main, [*arguments, "--clean"])
+    assert done.exit_code == 0, done.stderr
+    assert "cleaned: 1 repeated" in done.stdout
+    assert "Ontology" not in done.stdout
+    assert len(written(tmp_path / "o" / "val.bioc.xml.gz")) == 1
