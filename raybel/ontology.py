@@ -26,6 +26,8 @@ from raybel.schemas import ONTOLOGY, check
 
 SUFFIXES = (".arrow", ".parquet", ".json", ".json.gz")
 _FINGERPRINT = b"raybel.fingerprint"
+#: Concepts that are put together at once.
+_BATCH = 65_536
 
 
 @dataclass
@@ -67,6 +69,7 @@ class Ontology:
             InputError: An id is empty or stands twice.
         """
         columns: dict[str, list[Any]] = {name: [] for name in ONTOLOGY.names}
+        batches: list[pa.Table] = []  # Python's own strings and lists take ten times Arrow's memory
         seen: dict[str, int] = {}
         for row, concept in enumerate(concepts):
             if not concept.concept_id:
@@ -83,7 +86,11 @@ class Ontology:
             values = (concept.concept_id, name, aliases, concept.definition, concept.types, concept.alt_ids)
             for column, value in zip(columns.values(), values, strict=True):
                 column.append(value)
-        return cls(pa.table(columns, schema=ONTOLOGY), path=path)
+            if len(columns["name"]) == _BATCH:
+                batches.append(pa.table(columns, schema=ONTOLOGY))
+                columns = {name: [] for name in ONTOLOGY.names}
+        batches.append(pa.table(columns, schema=ONTOLOGY))
+        return cls(pa.concat_tables(batches).combine_chunks(), path=path)
 
     @classmethod
     def open(cls, uri: str) -> Ontology:
@@ -177,15 +184,17 @@ class Ontology:
 
     def stats(self) -> dict[str, int]:
         """Return counts by what is counted, in the order in which they are shown."""
-        rows, strings = self.names()
-        concepts_of: dict[str, set[int]] = {}
-        for row, name in zip(rows.tolist(), strings, strict=True):
-            concepts_of.setdefault(" ".join(name.lower().split()), set()).add(row)
+        lists = self.table["aliases"].combine_chunks()
+        own = pa.array(np.arange(len(self), dtype=np.int32))
+        rows = pa.concat_arrays([own, pc.cast(pc.list_parent_indices(lists), pa.int32())])
+        strings = pa.concat_arrays([self.table["name"].combine_chunks(), pc.list_flatten(lists)])
+        plain = pc.replace_substring_regex(pc.utf8_trim_whitespace(pc.utf8_lower(strings)), r"\s+", " ")
+        pairs = pa.table({"name": plain, "concept": rows}).group_by("name").aggregate([("concept", "count_distinct")])
         return {
             "concepts": len(self),
             "names and aliases": len(strings),
-            "distinct, lower-cased": len(concepts_of),
-            "shared by several concepts": sum(len(each) > 1 for each in concepts_of.values()),
+            "distinct, lower-cased": pairs.num_rows,
+            "shared by several concepts": pc.sum(pc.greater(pairs["concept_count_distinct"], 1)).as_py() or 0,
             "concepts with a definition": pc.sum(pc.greater(pc.utf8_length(self.table["definition"]), 0)).as_py() or 0,
             "types": len(pc.unique(pc.list_flatten(self.table["types"]))),
             "alternative ids": len(pc.list_flatten(self.table["alt_ids"])),

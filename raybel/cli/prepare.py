@@ -14,8 +14,10 @@ from raybel.prepare.bc5cdr import Bc5cdrConfig, prepare_bc5cdr
 from raybel.prepare.ids import LINKABLE
 from raybel.prepare.medmentions import MedMentionsConfig, prepare_medmentions
 from raybel.prepare.ncbi_disease import NcbiDiseaseConfig, prepare_ncbi_disease
+from raybel.prepare.nlm_chem import NlmChemConfig, prepare_nlm_chem
 from raybel.prepare.outputs import Outputs
 from raybel.prepare.summary import Summary
+from raybel.prepare.umls import UmlsConfig, prepare_umls
 
 #: Lines shown of each split's repeated documents and misplaced mentions.
 SHOWN = 10
@@ -120,6 +122,54 @@ def medmentions(
     """
     outputs = replace(_paths(**out), ontology=None) if out.get("out_ontology") is None else _paths(**out)
     show(prepare_medmentions(MedMentionsConfig(medmentions_dir, outputs, ontology, clean, drop_unlinkable), _say))
+
+
+@prepare.command("nlm-chem")
+@click.option("--nlmchem-dir", metavar="DIR", required=True, help="Directory with ALL/*.xml and pmcids_train.txt etc.")
+@click.option(
+    "--mesh2021-dir", metavar="DIR", required=True, help="Directory with desc2021.xml and supp2021.xml (or .gz)."
+)
+@_outputs
+def nlm_chem(nlmchem_dir: str, mesh2021_dir: str, drop_unlinkable: bool, **out: str | None) -> None:
+    """Prepare the NLM-Chem corpus of full texts, with MeSH 2021 as its ontology.
+
+    \b
+    Example:
+      raybel prepare nlm-chem --nlmchem-dir FINAL_v1 --mesh2021-dir mesh2021 --out-dir data
+    """
+    show(prepare_nlm_chem(NlmChemConfig(nlmchem_dir, mesh2021_dir, _paths(**out), drop_unlinkable), _say))
+
+
+@prepare.command("umls")
+@click.option("--umls", metavar="DIR", required=True, help="A release's META directory: MRCONSO.RRF etc. (or .gz).")
+@click.option("--out", metavar="FILE", required=True, help="Where to write the ontology (.arrow, .parquet, .json.gz).")
+@click.option("--languages", default="ENG", help="Of names, with commas between.")
+@click.option("--sources", default="", help="Vocabularies whose names count, with commas between.  [default: all]")
+@click.option("--semantic-types", multiple=True, metavar="TUI", help="Keep concepts with one of these.  [default: all]")
+@click.option("--keep-suppressed", is_flag=True, help="Keep names that are obsolete or suppressed.")
+def umls(
+    umls: str, out: str, languages: str, sources: str, semantic_types: tuple[str, ...], keep_suppressed: bool
+) -> None:
+    """Prepare a release of UMLS as an ontology: names, definitions, semantic types, ids of earlier releases.
+
+    \b
+    Example:
+      raybel prepare umls --umls 2017AA/META --semantic-types T047 --semantic-types T121 --out umls.arrow
+    """
+    summary = prepare_umls(
+        UmlsConfig(umls, out, _parts(languages), _parts(sources), _parts(*semantic_types), keep_suppressed), _say
+    )
+    report.table("Ontology", ["", "count"], [(what, count) for what, count in summary.ontology.items() if count])
+    report.table("Names in MRCONSO", ["", "count"], summary.names.items())
+    if summary.concepts:
+        report.table("Concepts left out", ["", "count"], summary.concepts.items())
+    if summary.notes:
+        _lines("Notes", summary.notes)
+    _lines("Written", [f"{out}: {summary.ontology['concepts']:,} concepts"])
+
+
+def _parts(*lists: str) -> tuple[str, ...]:
+    return tuple(part.strip() for each in lists for part in each.split(",") if part.strip())
 
 
 def _paths(out_dir: str | None, **paths: str | None) -> Outputs:

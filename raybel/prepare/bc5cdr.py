@@ -8,15 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
-import bioc as model
-
-from raybel import bioc_xml
-from raybel.bioc import TYPE, mentions_in, passage_text
-from raybel.errors import InputError
-from raybel.prepare import mesh, pubtator, splits
-from raybel.prepare.common import SourceDocument, SourceMention, opened
+from raybel.prepare import bioc_source, mesh, pubtator, splits
+from raybel.prepare.common import SourceDocument
 from raybel.prepare.outputs import Outputs
 from raybel.prepare.summary import Summary
 
@@ -24,7 +18,6 @@ FILES = {
     split: tuple(f"CDR_{name}Set.{suffix}" for suffix in ("PubTator.txt", "PubTator.txt.gz", "BioC.xml", "BioC.xml.gz"))
     for split, name in (("train", "Training"), ("val", "Development"), ("test", "Test"))
 }
-_MAX_DOCUMENT_BYTES = 256 << 20
 
 
 @dataclass(frozen=True)
@@ -71,32 +64,4 @@ def read_bioc(path: str) -> Iterator[SourceDocument]:
     Raises:
         InputError: Not BioC, no documents, cut off.
     """
-    number = 0
-    with opened(path) as file:
-        for item in bioc_xml.read(file, _MAX_DOCUMENT_BYTES):
-            if not isinstance(item, bytes):
-                number += 1
-                yield _source(*item, f"document number {number}")
-    if not number:
-        raise InputError("holds no documents", path=path)
-
-
-def _source(document: model.BioCDocument, serialisation: bytes, where: str) -> SourceDocument:
-    passages = tuple(
-        (passage.infons.get("type") or ("abstract" if index else "title"), passage.offset, passage_text(passage))
-        for index, passage in enumerate(document.passages)
-    )
-    mentions = tuple(
-        _mention(each) for _, each in mentions_in(document) if each.infons.get("CompositeRole") != "IndividualMention"
-    )
-    return SourceDocument(document.id, passages, mentions, serialisation.count(b"<relation"), where)
-
-
-def _mention(annotation: Any) -> SourceMention:
-    return SourceMention(
-        tuple((place.offset, place.length) for place in annotation.locations),
-        annotation.text,
-        annotation.infons.get(TYPE) or "",
-        annotation.infons.get("MESH") or "",
-        f"annotation {annotation.id or '(no id)'}",
-    )
+    return bioc_source.read(path, "MESH", lambda infons: infons.get("CompositeRole") != "IndividualMention")

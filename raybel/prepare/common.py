@@ -46,14 +46,14 @@ class SourceDocument:
 
     Args:
         doc_id: Its id, a PMID in the corpora that we read.
-        passages: (kind, offset in code points, text), in document order.
+        passages: (kind, or infons as pairs; offset in code points; text), in document order.
         mentions: Its annotations, in file order.
         relations: Number of relations, which are not read.
         where: Place in the file, for messages.
     """
 
     doc_id: str
-    passages: tuple[tuple[str, int, str], ...]
+    passages: tuple[tuple[str | tuple[tuple[str, str], ...], int, str], ...]
     mentions: tuple[SourceMention, ...]
     relations: int
     where: str = field(compare=False)
@@ -63,7 +63,8 @@ class SourceDocument:
         made = []
         for kind, offset, text in self.passages:
             passage = model.BioCPassage()
-            passage.offset, passage.text, passage.infons = offset, text, {"type": kind}
+            infons = {"type": kind} if isinstance(kind, str) else dict(kind)
+            passage.offset, passage.text, passage.infons = offset, text, infons
             made.append(passage)
         return made
 

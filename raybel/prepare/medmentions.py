@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 
 from raybel.errors import ConfigError, InputError
 from raybel.ontology import Ontology
-from raybel.prepare import pubtator, splits
-from raybel.prepare.common import SPLITS, SourceDocument, SourceMention, find, lines, missing
+from raybel.prepare import lists, pubtator, splits
+from raybel.prepare.common import SPLITS, SourceDocument, SourceMention, find, missing
 from raybel.prepare.ids import AnyId, IdMap
 from raybel.prepare.outputs import Outputs
 from raybel.prepare.summary import Summary
@@ -24,8 +24,6 @@ LISTS = {
     split: (f"corpus_pubtator_pmids_{name}.txt", f"corpus_pubtator_pmids_{name}.txt.gz")
     for split, name in (("train", "trng"), ("val", "dev"), ("test", "test"))
 }
-#: PMIDs that a note names.
-_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ def prepare_medmentions(config: MedMentionsConfig, say: Callable[[str], None] = 
     path = find(directory, CORPUS)
     if path is None:
         raise InputError(missing(directory, CORPUS), path=directory)
-    split_of, notes = _lists(directory)
+    split_of, notes = lists.read(directory, LISTS)
     ontology = Ontology.open(config.ontology) if config.ontology else None
     say(f"reading {path}")
     held: dict[str, list[SourceDocument]] = {name: [] for name in SPLITS}
@@ -82,8 +80,8 @@ def prepare_medmentions(config: MedMentionsConfig, say: Callable[[str], None] = 
         kept = cleaned(document) if config.clean else document
         if kept is not None:
             held[split].append(kept)
-    notes += _listed(left_out, "documents are in no list of PMIDs and were left out")
-    notes += _listed(list(absent), "PMIDs of the lists have no document")
+    notes += lists.listed(left_out, "documents are in no list of PMIDs and were left out")
+    notes += lists.listed(absent, "PMIDs of the lists have no document")
     if config.clean:
         notes += cleaned.notes()
     if ontology is None:
@@ -96,34 +94,6 @@ def prepare_medmentions(config: MedMentionsConfig, say: Callable[[str], None] = 
     parts = {name: splits.Part(path, documents) for name, documents in held.items()}
     id_map = IdMap(ontology, "|") if ontology else AnyId()
     return splits.assemble(source, parts, id_map, ontology, config.outputs, config.drop_unlinkable, say, notes)
-
-
-def _lists(directory: str) -> tuple[dict[str, str], list[str]]:
-    """Return the split of each PMID, and notes on what the lists repeat."""
-    found: dict[str, str] = {}
-    repeated: list[str] = []
-    for split, names in LISTS.items():
-        path = find(directory, names)
-        if path is None:
-            raise InputError(missing(directory, names), path=directory)
-        for number, line in lines(path):
-            pmid = line.strip()
-            if not pmid:
-                continue
-            if not (pmid.isascii() and pmid.isdecimal()):
-                raise InputError(f"line {number}: {pmid[:40]!r} is no PMID", path=path)
-            if found.get(pmid, split) != split:
-                raise InputError(f"line {number}: {pmid} stands in the list of {found[pmid]} too", path=path)
-            if pmid in found:
-                repeated.append(pmid)
-            found[pmid] = split
-    return found, _listed(repeated, "PMIDs stand twice in a list")
-
-
-def _listed(pmids: list[str], what: str) -> list[str]:
-    if not pmids:
-        return []
-    return [f"{len(pmids):,} {what}: {', '.join(pmids[:_SHOWN])}" + (" ..." if len(pmids) > _SHOWN else "")]
 
 
 class Cleaned:

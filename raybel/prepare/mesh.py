@@ -16,20 +16,21 @@ from raybel.errors import InputError
 from raybel.ontology import Concept, Ontology
 from raybel.prepare.common import build_ontology, find, missing, opened
 
-#: Record element -> (element of its id, of its name, the type that its concepts get, names of its file).
+#: Record element -> (element of its id, of its name, the type that its concepts get, its file's name before the
+#: year).
 RECORDS = {
-    "DescriptorRecord": ("DescriptorUI", "DescriptorName", "descriptor", ("desc2015.xml", "desc2015.xml.gz")),
+    "DescriptorRecord": ("DescriptorUI", "DescriptorName", "descriptor", "desc"),
     "SupplementalRecord": (
         "SupplementalRecordUI",
         "SupplementalRecordName",
         "supplementary",
-        ("supp2015.xml", "supp2015.xml.gz"),
+        "supp",
     ),
 }
 
 
-def read_ontology(directory: str) -> Ontology:
-    """Read MeSH 2015 from the directory with `desc2015.xml` and `supp2015.xml` (each plain or gzipped).
+def read_ontology(directory: str, year: int = 2015) -> Ontology:
+    """Read MeSH of a year from the directory with `desc2015.xml` and `supp2015.xml` (each plain or gzipped).
 
     Aliases are the terms and names of all concepts of a record; the definition is its preferred concept's scope note.
 
@@ -43,7 +44,8 @@ def read_ontology(directory: str) -> Ontology:
                 yield f"{path} {where}", concept
 
     found: dict[str, str] = {}
-    for record, (*_, names) in RECORDS.items():
+    for record, (*_, start) in RECORDS.items():
+        names = (f"{start}{year}.xml", f"{start}{year}.xml.gz")
         path = find(directory, names)
         if path is None:
             raise InputError(missing(directory, names), path=directory)

@@ -99,7 +99,7 @@ def test_documents_without_a_list_and_pmids_without_a_document_are_told(prepare)
     summary = prepare(lists={"trng": "\ufeff1\r\n1\r\n\r\n", "dev": "77\n78", "test": ""})
     assert "2 documents are in no list of PMIDs and were left out: 2, 3" in summary.notes
     assert "2 PMIDs of the lists have no document: 77, 78" in summary.notes
-    assert "1 PMIDs stand twice in a list: 1" in summary.notes
+    assert "1 ids stand twice in a list: 1" in summary.notes
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,105 @@
+"""NLM-Chem (Islamaj et al. 2021), chemicals in full texts, with MeSH 2021 as its ontology.
+
+Files: https://ftp.ncbi.nlm.nih.gov/pub/lu/NLMChem/ - BioC XML, an article in each file below `ALL`, and for each split
+the list of its PMCIDs. Ids stand in the infon `identifier`, several with `,` or `|` between. Annotations of the type
+`MeSH_Indexing_Chemical` say what the article is indexed with; they are no mentions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from raybel import storage
+from raybel.bioc import TYPE
+from raybel.errors import InputError
+from raybel.prepare import bioc_source, lists, mesh, splits
+from raybel.prepare.common import SPLITS, SourceDocument
+from raybel.prepare.ids import IdMap
+from raybel.prepare.outputs import Outputs
+from raybel.prepare.summary import Summary
+
+LISTS = {
+    split: (f"pmcids_{name}.txt", f"pmcids_{name}.txt.gz")
+    for split, name in (("train", "train"), ("val", "dev"), ("test", "test"))
+}
+ARTICLES = "ALL"
+_FILE = re.compile(r"(?:PMC)?(\d+)\D.*")
+
+
+@dataclass(frozen=True)
+class NlmChemConfig:
+    """What to prepare.
+
+    Args:
+        nlmchem_dir: Directory with `ALL` and `pmcids_{train,dev,test}.txt`.
+        mesh2021_dir: Directory with `desc2021.xml` and `supp2021.xml`, plain or gzipped.
+        outputs: Where to write.
+        drop_unlinkable: Keep only mentions with one id that MeSH 2021 knows, as published systems do.
+    """
+
+    nlmchem_dir: str
+    mesh2021_dir: str
+    outputs: Outputs = field(default_factory=Outputs)
+    drop_unlinkable: bool = False
+
+
+def prepare_nlm_chem(config: NlmChemConfig, say: Callable[[str], None] = lambda line: None) -> Summary:
+    """Prepare the corpus; `say` gets a line when a longer step begins.
+
+    All passages are kept, tables and references too, with their infons `type` and `section_type`.
+
+    Raises:
+        InputError: A file is missing or can't be read, a PMCID stands in two lists or has two files.
+        ConfigError: An output can't be written.
+    """
+    config.outputs.check()
+    directory = config.nlmchem_dir
+    split_of, notes = lists.read(directory, LISTS, "PMC")
+    files = _files(storage.join(directory, ARTICLES))
+    of_split = {name: [files[key] for key in files if split_of.get(key) == name] for name in SPLITS}
+    notes += lists.listed([key for key in files if key not in split_of], "articles are in no list and were left out")
+    notes += lists.listed([key for key in split_of if key not in files], "PMCIDs of the lists have no file")
+    if not any(of_split.values()):
+        raise InputError(f"no file of {ARTICLES} is of a PMCID in the lists", path=directory)
+    say("reading the ontology")
+    ontology = mesh.read_ontology(config.mesh2021_dir, 2021)
+    source = splits.Source("NLM-Chem", directory, LISTS, read, ",|")
+    where = storage.join(directory, ARTICLES)
+    parts = {name: splits.Part(where, _all(paths)) for name, paths in of_split.items()}
+    id_map = IdMap(ontology, source.separators)
+    return splits.assemble(source, parts, id_map, ontology, config.outputs, config.drop_unlinkable, say, notes)
+
+
+def read(path: str) -> Iterator[SourceDocument]:
+    """Yield the articles of a file.
+
+    Raises:
+        InputError: Not BioC, no documents, cut off.
+    """
+
+    def counts(infons: Mapping[str, str]) -> bool:
+        return infons.get(TYPE) == "Chemical"
+
+    return bioc_source.read(path, "identifier", counts, ("section_type",))
+
+
+def _all(paths: Iterable[str]) -> Iterator[SourceDocument]:
+    for path in paths:
+        yield from read(path)
+
+
+def _files(directory: str) -> dict[str, str]:
+    """Return the file of each PMCID, by number."""
+    if not storage.exists(directory):
+        raise InputError("no such directory; the corpus has its articles there", path=directory)
+    found: dict[str, str] = {}
+    for path, name in storage.expand([directory], (".xml", ".xml.gz")):
+        key = _FILE.fullmatch(name.rsplit("/", 1)[-1])
+        if not key:
+            raise InputError("the name doesn't begin with a PMCID", path=path)
+        if key[1] in found:
+            raise InputError(f"is of the same PMCID as {found[key[1]]}", path=path)
+        found[key[1]] = path
+    return dict(sorted(found.items(), key=lambda each: int(each[0])))
