@@ -7,16 +7,22 @@ import os
 import socket
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from typing import Any
 
 import ray
 import torch.distributed as dist
+from ray.exceptions import RayActorError
 from ray.util import get_current_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from raybel.crossencoder_loop import Epochs
+from raybel.errors import RaybelError
 from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.sweep import Places, report
+
+#: How long workers wait for each other: the first one validates alone.
+PATIENCE = timedelta(minutes=30)
 
 
 @dataclass(frozen=True)
@@ -112,28 +118,37 @@ def _helpers(settings: dict[str, Any], device: str, places: Places) -> Iterator[
         _join(device, 0, places.workers, address)
         yield
         ray.get(running)
+    except RaybelError:
+        raise  # each worker has it
+    except Exception:
+        gone, _ = ray.wait(running, num_returns=len(running), timeout=5)
+        for one in gone:
+            try:
+                ray.get(one)
+            except RayActorError:
+                os._exit(1)  # a worker died: Ray Tune starts the trial again
+        raise
     finally:
-        if dist.is_initialized():
-            dist.destroy_process_group()
         for actor in actors:
             ray.kill(actor)
 
 
 def _join(device: str, worker: int, workers: int, address: str) -> None:
     backend = "nccl" if device == "cuda" else "gloo"
-    dist.init_process_group(backend, init_method=address, rank=worker, world_size=workers)
+    dist.init_process_group(backend, init_method=address, rank=worker, world_size=workers, timeout=PATIENCE)
 
 
 class _Helper:
     """A worker of a trial, other than the first."""
 
     def run(self, settings: dict[str, Any], device: str, worker: int, workers: int, address: str) -> None:
-        """Train along; where it fails the process ends, so that the others don't wait for it."""
+        """Train along; where this worker alone fails its process ends, so that the others don't wait for it."""
         try:
             _join(device, worker, workers, address)
             epochs = Epochs(settings, device, worker, workers)
             while not epochs.ended:
                 epochs.next()
-            dist.destroy_process_group()
+        except RaybelError:
+            raise
         except BaseException:
             os._exit(1)

@@ -151,6 +151,7 @@ def run(
     fitted: Places,
     samples: int | None,
     home: str,
+    trackers: Trackers,
     watch: Callable[[dict[str, Any]], None],
 ) -> Outcome:
     """Run the trials that are missing on the Ray that runs.
@@ -162,29 +163,31 @@ def run(
         fitted: How trials fit onto the cluster.
         samples: Trials; None for as many as there is time for.
         home: The sweep's directory.
+        trackers: What the trials are logged to.
         watch: Called now and then with how far it is.
     """
     begun = time.perf_counter()
     choices = {name: each.values for name, each in space.searched.items() if isinstance(each, Choice)}
-    known = [each for each in load(home, choices) if each.status != "cut"]
-    known = [each for each in known if not (config.retry_failed and each.status == "failed")]
+    held = load(home, choices)
+    again = ("cut", "failed") if config.retry_failed else ("cut",)
+    known = [each for each in held if each.status not in again]
     done = {each.number for each in known}
-    trackers = Trackers.open(config.tracking, home)
+    ended, ran = known, list[Trial]()
     if samples is None or any(number not in done for number in range(samples)):
         deadline = None if config.time_budget is None else time.monotonic() + config.time_budget
-        missing = Missing(search(config.search, space, config.seed, target.maximise, known), done, samples)
+        chosen = search(config.search, space, config.seed, target.maximise, known)
+        missing = Missing(chosen, done, samples, fitted.concurrent)
         keeper = Keeper(home, known, trackers, missing, target.metric, target.maximise, samples, deadline, watch)
         _fit(config, target, fitted, missing, keeper, known)
-        known, notes = keeper.trials(), trackers.notes
-        ran = [each for each in known if each.number not in done]
-        work = sum(epoch["seconds"] for each in ran for epoch in each.epochs)
-    else:
-        ran, work, notes = [], 0.0, []
+        ended = keeper.trials()
+        ran = [each for each in ended if each.number not in done]
+    numbers = {each.number for each in ended}
+    every = sorted([*ended, *(each for each in held if each.number not in numbers)], key=lambda each: each.number)
     seconds = time.perf_counter() - begun
-    known.sort(key=lambda each: each.number)
+    work = sum(epoch["seconds"] for each in ran for epoch in each.epochs)
     busy = work / (seconds * fitted.concurrent) if ran else None
-    found = best(known, target.maximise)
-    return Outcome(known, found, len(done), fitted.concurrent, seconds, busy, notes)
+    found = best(every, target.maximise)
+    return Outcome(every, found, len(done), fitted.concurrent, seconds, busy, list(trackers.notes))
 
 
 def _fit(
@@ -204,8 +207,8 @@ def _fit(
                 search_alg=missing,
                 scheduler=stopping,
                 num_samples=-1,
-                max_concurrent_trials=fitted.concurrent,
-                reuse_actors=True,
+                # A process with a GPU may be spoiled by a trial's error, one of several can't be left by itself.
+                reuse_actors=fitted.workers == 1 and not fitted.gpus,
             ),
             run_config=tune.RunConfig(
                 name="sweep",

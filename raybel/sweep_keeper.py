@@ -23,7 +23,7 @@ def scheduler(config: SweepConfig, max_epochs: int, maximise: bool) -> TrialSche
     if config.stop_early == "asha":
         return ASHAScheduler(max_t=max_epochs, reduction_factor=config.reduction, **better)
     if config.stop_early == "median":
-        return MedianStoppingRule(min_time_slice=float("inf"), **better)  # never pauses a trial
+        return Median(min_time_slice=float("inf"), **better)  # never pauses a trial
     return FIFOScheduler()
 
 
@@ -34,25 +34,44 @@ class _Earlier:
     trial_id: str
 
 
+class Median(MedianStoppingRule):
+    """Ray's rule, which takes failed trials and those of earlier starts."""
+
+    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
+        """Take a trial's last result; one without a value says nothing."""
+        if "epoch" in result and "value" in result:
+            super().on_trial_complete(tune_controller, trial, result)
+
+    def learn(self, trial: Any, epochs: list[dict[str, Any]]) -> None:
+        """Take a trial of an earlier start; nothing is decided about it."""
+        self._results[trial] = list(epochs)
+
+
 def teach(scheduler: TrialScheduler, trial: Trial) -> None:
     """Let a scheduler see a trial of an earlier start."""
     if not trial.epochs:
         return
     one = _Earlier(f"earlier-{trial.number}")
-    scheduler.on_trial_add(None, one)
-    for each in trial.epochs:
-        scheduler.on_trial_result(None, one, each)
-    scheduler.on_trial_complete(None, one, trial.epochs[-1])
+    if isinstance(scheduler, Median):
+        scheduler.learn(one, trial.epochs)
+    elif isinstance(scheduler, ASHAScheduler):
+        scheduler.on_trial_add(None, one)
+        for each in trial.epochs:
+            scheduler.on_trial_result(None, one, each)
+        scheduler.on_trial_complete(None, one, trial.epochs[-1])
 
 
 class Missing(Searcher):
-    """Gives Ray Tune the trials that are missing, in the order of their numbers."""
+    """Gives Ray Tune the trials that are missing, in the order of their numbers, some at a time.
 
-    def __init__(self, chosen: Search, done: set[int], samples: int | None) -> None:
+    (Ray's own limit of trials at a time never gets back the place of a trial whose end it isn't told.)
+    """
+
+    def __init__(self, chosen: Search, done: set[int], samples: int | None, concurrent: int) -> None:
         super().__init__()
-        self.chosen, self.done, self.samples = chosen, done, samples
+        self.chosen, self.done, self.samples, self.concurrent = chosen, done, samples, concurrent
+        self.live: set[int] = set()
         self.next = 0
-        self.numbers: dict[str, int] = {}
         self.over = False
 
     def suggest(self, trial_id: str) -> Any:
@@ -61,7 +80,10 @@ class Missing(Searcher):
             self.next += 1
         if self.over or (self.samples is not None and self.next >= self.samples):
             return Searcher.FINISHED
-        self.numbers[trial_id] = number = self.next
+        if len(self.live) >= self.concurrent:
+            return None
+        number = self.next
+        self.live.add(number)
         self.next += 1
         return {"number": number, "parameters": self.chosen.ask(number)}
 
@@ -121,13 +143,16 @@ class Keeper(Callback):
     def _of(self, trial: Any) -> Trial:
         number = trial.config["number"]
         if number not in self.open:
-            self.open[number] = Trial(number, trial.config["parameters"])
+            self.open[number] = Trial(number, trial.config["parameters"], "stopped")  # until it says more
             self.trackers.begin(number, trial.config["parameters"])
         self.started.setdefault(number, time.monotonic())
         return self.open[number]
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """Tell how far it is."""
+        """Tell how far it is; take up trials that Ray gave up without telling."""
+        for trial in trials:
+            if trial.status == "ERROR" and trial.config["number"] not in self.ended:
+                self.on_trial_error(iteration, trials, trial)
         found = best(self.ended.values(), self.maximise)
         passed = time.monotonic() - self.begun
         left = None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
@@ -149,8 +174,12 @@ class Keeper(Callback):
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial starts, or starts again after its process died."""
-        self._of(trial).epochs.clear()
-        self.started[trial.config["number"]] = time.monotonic()
+        number = trial.config["number"]
+        if number in self.open:
+            self.trackers.end(number, "cut")
+            del self.open[number]
+        self._of(trial)
+        self.started[number] = time.monotonic()
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
@@ -182,6 +211,7 @@ class Keeper(Callback):
 
     def _end(self, own: Trial, cut: bool = False) -> None:
         del self.open[own.number]
+        self.missing.live.discard(own.number)
         own.seconds = time.monotonic() - self.started.pop(own.number)
         if cut and own.status != "finished":
             own.status = "cut"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from raybel import storage
-from raybel.errors import ConfigError
+from raybel.errors import ConfigError, InputError
+from raybel.ontology import Ontology
 from raybel.storage import join
 from raybel.sweep import Outcome
 from raybel.training_run import STATE, open_home
@@ -17,6 +18,7 @@ from raybel.tuning import picture
 from raybel.tuning.config import SweepConfig
 from raybel.tuning.search import trials_of
 from raybel.tuning.space import Space
+from raybel.tuning.tracking import Trackers
 from raybel.tuning.trials import table
 
 KIND = "sweep"
@@ -77,8 +79,14 @@ def space_of(
     return space, samples
 
 
-def open_sweep(home: str, sweep: SweepConfig, identity: dict[str, Any], space: Space, metric: str) -> None:
-    """Take the sweep's directory: a new one, or that of the same sweep.
+def nothing_to_compare(ontology: Ontology, paths: Sequence[str]) -> InputError:
+    """Return what is wrong with a validation corpus that has no mention to count."""
+    told = f"no mention has a single id that {ontology.path} knows, so that trials can't be compared"
+    return InputError(told, path=", ".join(paths) or "(no --val-corpus)")
+
+
+def open_sweep(home: str, sweep: SweepConfig, identity: dict[str, Any], space: Space, metric: str) -> Trackers:
+    """Take the sweep's directory, a new one or that of the same sweep; return what logs its trials.
 
     Args:
         home: The directory.
@@ -88,12 +96,13 @@ def open_sweep(home: str, sweep: SweepConfig, identity: dict[str, Any], space: S
         metric: What is better.
 
     Raises:
-        ConfigError: It holds something else, or nothing and the sweep is to go on.
+        ConfigError: It holds something else, or nothing and the sweep is to go on; trials can't be logged.
     """
     if sweep.resume and not storage.exists(join(home, STATE)):
         raise ConfigError(f"{home} holds no sweep that could go on: leave out --resume")
     whole = {**identity, "space": space.to_dict(), "search": sweep.search, "metric": metric, "seed": sweep.seed}
     open_home(home, KIND, json.loads(json.dumps(whole)), sweep.overwrite, "sweep")  # pairs are lists in the file
+    return Trackers.open(sweep.tracking, home)
 
 
 def publish(

@@ -21,7 +21,7 @@ from raybel.storage import join
 from raybel.sweep import Target, places, run
 from raybel.train_crossencoder import check_counts, notes_on, regimes, window
 from raybel.training_run import BASE, base_fingerprint, keep_base
-from raybel.tune import Tuned, Watch, check_metric, open_sweep, publish, space_of
+from raybel.tune import Tuned, Watch, check_metric, nothing_to_compare, open_sweep, publish, space_of
 from raybel.tuning.config import SweepConfig
 from raybel.tuning.space import CROSSENCODER, Space
 
@@ -110,10 +110,11 @@ def tune_crossencoder(config: TuneCrossEncoderConfig, watch: Watch | None = None
         "workers": sweep.workers_per_trial,
     }
     by_top_k = generator.name == "hybrid"
+    epochs = max(space.values("max_epochs", base.max_epochs))
     sets = _feature_sets(space, base, config.crosstype, by_top_k)
     home = storage.absolute(sweep.output_dir)
     with lock(home):
-        open_sweep(home, sweep, identity, space, metric)
+        trackers = open_sweep(home, sweep, identity, space, metric)
         with told(), started():
             fitted = places(sweep, computes=True)
             keep_base(home, model)
@@ -134,13 +135,14 @@ def tune_crossencoder(config: TuneCrossEncoderConfig, watch: Watch | None = None
                     counts = features.make(made, split, absolute, stored if split == "train" else ("all",))
                     if split == "train":
                         check_counts(counts, paths, ontology, parameters.top_k)
+                    elif not counts["mentions"]:
+                        raise nothing_to_compare(ontology, paths)
             needs = CrossEncoderNeeds(
                 *(config.crosstype, base, join(home, BASE), join(home, FEATURES), by_top_k, stored, wanted),
                 *(positions, config.precision, sweep.seed, fitted),
             )
-            epochs = max(space.values("max_epochs", base.max_epochs))
             target = Target(crossencoder_trial, needs, metric, metric != "loss", epochs)
-            outcome = run(sweep, space, target, fitted, samples, home, watch)
+            outcome = run(sweep, space, target, fitted, samples, home, trackers, watch)
             outcome.notes += notes_on(generator, config.generator)
 
         def complete(values: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from raybel import storage
 from raybel.candidates.vectorizer import NgramParameters
 from raybel.config import one_or_more
 from raybel.corpus import digests
-from raybel.errors import ConfigError, InputError
+from raybel.errors import ConfigError
 from raybel.locks import lock
 from raybel.metrics import METRICS
 from raybel.ngrams_trial import NgramNeeds, ngrams_trial
@@ -17,7 +17,7 @@ from raybel.ontology import Ontology
 from raybel.runtime import started, told
 from raybel.sweep import Target, places, run
 from raybel.train import read_splits
-from raybel.tune import Tuned, Watch, check_metric, open_sweep, publish, space_of
+from raybel.tune import Tuned, Watch, check_metric, nothing_to_compare, open_sweep, publish, space_of
 from raybel.tuning.config import SweepConfig
 from raybel.tuning.space import NGRAMS
 
@@ -77,7 +77,7 @@ def tune_ngrams(config: TuneNgramsConfig, watch: Watch | None = None) -> Tuned:
     }
     home = storage.absolute(sweep.output_dir)
     with lock(home):
-        open_sweep(home, sweep, identity, space, metric)
+        trackers = open_sweep(home, sweep, identity, space, metric)
         with told(), started():
             fitted = places(sweep, computes=False)
             watch({"stage": "reading"})
@@ -85,13 +85,12 @@ def tune_ngrams(config: TuneNgramsConfig, watch: Watch | None = None) -> Tuned:
             training = read["train"][0] if "train" in read else []
             validation = read["val"][0] if "val" in read else []
             if not validation:
-                raise InputError(
-                    f"no mention has a single id that {ontology.path} knows, so that trials can't be compared",
-                    path=", ".join(config.val_corpus) or "(no --val-corpus)",
-                )
+                raise nothing_to_compare(ontology, config.val_corpus)
             absolute = storage.absolute(config.ontology)
             needs = NgramNeeds(absolute, fixed | space.fixed, training, validation, metric, config.top_k)
-            outcome = run(sweep, space, Target(ngrams_trial, needs, metric, True, 1), fitted, samples, home, watch)
+            outcome = run(
+                sweep, space, Target(ngrams_trial, needs, metric, True, 1), fitted, samples, home, trackers, watch
+            )
 
         def complete(values: dict[str, Any]) -> dict[str, Any]:
             return asdict(NgramParameters.from_dict(fixed | space.fixed | values))

@@ -24,7 +24,7 @@ from raybel.tune_crossencoder import TuneCrossEncoderConfig, tune_crossencoder
 from raybel.tune_ngrams import TuneNgramsConfig, tune_ngrams
 from raybel.tuning.config import SweepConfig
 from raybel.tuning.space import NGRAMS, Choice, Range, Space
-from raybel.tuning.tracking import TrackingConfig
+from raybel.tuning.tracking import Trackers, TrackingConfig
 from raybel.tuning.trials import load
 
 QUIET = TrackingConfig(())
@@ -58,7 +58,8 @@ def swept(local_ray):
         wanted = config(home, search=known, stop_early=stop, **options)
         target = Target(trial, {"epochs": epochs, "home": str(home), **needs}, "x", True, epochs)
         watch = (lambda state: None) if seen is None else seen.append
-        return sweep.run(wanted, space, target, places(wanted, False), samples, str(home), watch)
+        trackers = Trackers([])
+        return sweep.run(wanted, space, target, places(wanted, False), samples, str(home), trackers, watch)
 
     yield run
     ray.cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
@@ -120,6 +121,33 @@ def test_the_end_of_the_time_cuts_trials_short_which_a_further_start_runs(swept,
     again = swept(tmp_path, samples=2, epochs=1)
     assert again.earlier == 0
     assert [each.status for each in again.trials] == ["finished"] * 2
+
+
+def test_a_trial_that_is_cut_before_it_reports_runs_again(swept, tmp_path):
+    cut = swept(tmp_path, samples=2, time_budget=6.0, sleep=60)
+    assert {each.status for each in cut.trials} == {"cut"}
+    assert cut.trials[0].epochs == []
+    again = swept(tmp_path, samples=2)
+    assert [each.status for each in again.trials] == ["finished"] * 2
+
+
+def test_a_failed_trial_and_those_of_earlier_starts_do_not_end_median_stopping(swept, tmp_path):
+    space = Space({"x": Choice((8, 1, 7, 6, 5, 4, 3, 2))}, {})
+    options = {"space": space, "known": "grid", "epochs": 4, "fails": (1,)}
+    first = swept(tmp_path, samples=6, **options)  # without stopping: each has all its epochs
+    assert [each.status for each in first.trials] == ["finished", "failed", *["finished"] * 4]
+    again = swept(tmp_path, samples=8, stop="median", **options)
+    assert [each.status for each in again.trials[6:]] == ["stopped"] * 2
+    failing = swept(tmp_path, samples=8, stop="median", retry_failed=True, **options)
+    assert failing.trials[1].status == "failed"
+
+
+def test_trials_that_were_not_run_again_stay_in_the_table(swept, tmp_path):
+    space = Space({"x": Choice((1, 2, 3))}, {})
+    options = {"space": space, "known": "grid", "fails": (3,)}
+    swept(tmp_path, samples=3, **options)
+    again = swept(tmp_path, samples=2, retry_failed=True, **options)
+    assert [each.status for each in again.trials] == ["finished", "finished", "failed"]
 
 
 def node(cpus, gpus=0, alive=True):
@@ -331,6 +359,8 @@ def test_what_cannot_be_tuned_is_told_before_trials(cross, tmp_path):
     told("sets of candidates", {"space": {"max_length": {"int": [64, 128]}}})
     told("metric must be one of", {"metric": "recall@5"})
     told("one to compare on", val_corpus=())
+    told("must be a whole number", {"space": {"max_epochs": {"uniform": [1, 5]}}})
+    told("mlflow can.t be used", {"tracking": TrackingConfig(("mlflow",), mlflow_uri="nosuch://x")})
 
 
 @pytest.mark.bench
@@ -340,4 +370,7 @@ def test_ten_asha_sweeps_in_a_row_on_two_cpus_end(cross, tmp_path, number):
     done = tune_crossencoder(replace(cross, sweep=wanted))
     assert len(done.outcome.trials) == 10
     assert "stopped" in {each.status for each in done.outcome.trials}
-    assert ray.available_resources()["CPU"] >= 1
+    deadline = time.monotonic() + 30
+    while ray.available_resources().get("CPU") != 2 and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert ray.available_resources()["CPU"] == 2

@@ -49,6 +49,10 @@ class NgramParameters:
             raise ConfigError(f"char_side must be one of {', '.join(SIDES)}, not {self.char_side!r}")
         if self.analyzer not in ANALYZERS:
             raise ConfigError(f"analyzer must be one of {', '.join(ANALYZERS)}, not {self.analyzer!r}")
+        for name in ("char_count", "max_features"):
+            value = getattr(self, name)
+            if not (isinstance(value, int) or (value is None and name == "max_features")):
+                raise ConfigError(f"{name} must be a whole number, not {value!r}")
         if self.char_side != "none" and self.char_count < 2:
             raise ConfigError(f"char_count must be at least 2, not {self.char_count}")
         if self.max_features is not None and self.max_features < 1:

@@ -14,6 +14,7 @@ from raybel.cli.common import CONTEXT, Commands
 
 #: Command -> the module in this package that defines it, imported when it's used: `--help` stays fast.
 COMMANDS = {
+    "fetch": "fetch",
     "prepare": "prepare",
     "ontology": "ontology",
     "train": "train",

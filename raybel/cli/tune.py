@@ -46,7 +46,9 @@ def sweep_options(command: Callable[..., None]) -> Callable[..., None]:
     options = (
         click.option("--output-dir", required=True, metavar="DIR", help="Results; the same command again goes on."),
         click.option("--num-samples", type=click.IntRange(1), help="Trials.  [default: a grid's, or 20]"),
-        click.option("--time-budget", type=Duration(), metavar="TIME", help="End after 90s, 45m, 12h, 2d."),
+        click.option(
+            "--time-budget", type=Duration(), metavar="TIME", help="End after this time of trials: 90s, 45m, 12h, 2d."
+        ),
         click.option("--max-concurrent", type=click.IntRange(1), help="Trials at a time.  [default: all that fit]"),
         click.option("--metric", help="What is better."),
         click.option("--search", type=click.Choice(KINDS), default="random", help="How values are chosen."),

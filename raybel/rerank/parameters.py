@@ -66,6 +66,10 @@ class CrossEncoderParameters:
     max_length: int | None = None
 
     def __post_init__(self) -> None:
+        for name in ("top_k", "batch_tokens", "max_epochs", "patience", "batch_size", "max_length"):
+            value = getattr(self, name)
+            if not (isinstance(value, int) or (value is None and name in ("batch_size", "max_length"))):
+                raise ConfigError(f"{name} must be a whole number, not {value!r}")
         for name in ("top_k", "batch_tokens", "max_epochs", "patience"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")

@@ -20,7 +20,8 @@ class SweepConfig:
         output_dir: Where results go; the same sweep again goes on there.
         num_samples: Trials, those of earlier starts included; None for a grid's, or for as
             many as there is time for.
-        time_budget: Seconds after which running trials are cut short and none starts; None for no limit.
+        time_budget: Seconds of trials, after which those that run are cut short and none starts; None for no limit.
+            Making candidates comes before, and each start has the whole time.
         max_concurrent: Trials at a time; None for as many as the cluster has room for.
         search: `random`, `grid` or `optuna`.
         stop_early: `asha`, `median` or `none`.
@@ -67,6 +68,8 @@ class SweepConfig:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise ConfigError(f"{name} must be at least {least}, not {value}")
+        if self.seed < 0:
+            raise ConfigError(f"seed must not be below 0, is {self.seed}")
         if self.time_budget is not None and self.time_budget <= 0:
             raise ConfigError("the time budget must be above 0")
         if (self.cpus_per_trial is not None and self.cpus_per_trial <= 0) or (self.gpus_per_trial or 0) < 0:

@@ -6,6 +6,7 @@ import importlib
 import json
 import logging
 import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -64,8 +65,10 @@ class TensorBoard:
         self.writers: dict[int, Any] = {}
 
     def begin(self, number: int, parameters: dict[str, Any]) -> None:
-        """Open the trial's file, and write its values as text."""
-        writer = self.writers[number] = self.new(f"{self.directory}/trial-{number:06d}")
+        """Open the trial's file anew, and write its values as text."""
+        directory = f"{self.directory}/trial-{number:06d}"
+        shutil.rmtree(directory, ignore_errors=True)
+        writer = self.writers[number] = self.new(directory)
         writer.add_text("parameters", json.dumps(parameters))
 
     def log(self, number: int, step: int, values: dict[str, float]) -> None:

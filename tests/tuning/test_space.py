@@ -33,6 +33,8 @@ def test_a_file_extends_the_default_or_stands_alone():
         ({"top_k": {"int": [1, 2.5]}}, "two whole numbers"),
         ({"top_k": {"int": [2, 1]}}, "the smaller first"),
         ({"top_k": {"int": [1, 2, 3]}}, "needs two numbers"),
+        ({"max_epochs": {"uniform": [1, 5]}}, "max_epochs = 1: |must be a whole number"),
+        ({"top_k": ["5", 10]}, "must be a whole number"),
         ({"learning_rate": {"loguniform": [0, 1]}}, "two positive numbers"),
         ({"learning_rate": {"loguniform": ["1e-5", 1]}}, "needs two numbers"),
         ({"learning_rate": {"loguniform": [1e-5, float("nan")]}}, "needs two numbers"),

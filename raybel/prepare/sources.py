@@ -1,0 +1,137 @@
+"""Where corpora and vocabularies are distributed: addresses, licences, what to cite."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_DOGAN = "https://www.ncbi.nlm.nih.gov/CBBresearch/Dogan/DISEASE"
+_MEDMENTIONS = "https://raw.githubusercontent.com/chanzuckerberg/MedMentions/master"
+_MESH = "https://nlmpubs.nlm.nih.gov/projects/mesh"
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A file to fetch.
+
+    Args:
+        url: Its address.
+        sha256: Of its bytes, where they don't change and the hash is known.
+        unpack: Whether it is an archive whose files are wanted.
+    """
+
+    url: str
+    sha256: str | None = None
+    unpack: bool = False
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self.url.rsplit("/", 1)[-1]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A corpus or a vocabulary.
+
+    Args:
+        title: What it is.
+        files: Where it is.
+        licence: In a sentence.
+        citation: What to cite.
+        then: The command that prepares it, with `{dir}` for the directory that holds all that was fetched.
+    """
+
+    title: str
+    files: tuple[Remote, ...]
+    licence: str
+    citation: str
+    then: str
+
+
+def _medmentions(part: str) -> tuple[Remote, ...]:
+    lists = (f"{_MEDMENTIONS}/full/data/corpus_pubtator_pmids_{name}.txt" for name in ("trng", "dev", "test"))
+    return (Remote(f"{_MEDMENTIONS}/{part}/data/corpus_pubtator.txt.gz"), *map(Remote, lists))
+
+
+def _mesh(year: int) -> Source:
+    return Source(
+        f"MeSH {year}, descriptors and supplementary concepts",
+        tuple(Remote(f"{_MESH}/{year}/xmlmesh/{start}{year}.xml") for start in ("desc", "supp")),
+        "NLM's terms: https://www.nlm.nih.gov/databases/download/terms_and_conditions.html",
+        f"Medical Subject Headings {year}, U.S. National Library of Medicine",
+        "",
+    )
+
+
+SOURCES = {
+    "ncbi-disease": Source(
+        "NCBI Disease corpus",
+        (
+            Remote(
+                f"{_DOGAN}/NCBItrainset_corpus.zip",
+                "26157233d70aeda0b2ac1dda4fc9369b0717bd888f5afe511d0c1c6a5ad307a0",
+                True,
+            ),
+            Remote(
+                f"{_DOGAN}/NCBIdevelopset_corpus.zip",
+                "61681ad09356619c8f4f3e1738663dd007ad0135720fdc90195120fea944cbe9",
+                True,
+            ),
+            Remote(
+                f"{_DOGAN}/NCBItestset_corpus.zip",
+                "b978442f39c739deb6619c70e7b07327d9eb1b71aff64996c02a592435583f46",
+                True,
+            ),
+        ),
+        "public domain (a work of the U.S. government)",
+        "Dogan, Leaman, Lu: NCBI disease corpus. Journal of Biomedical Informatics 47 (2014)",
+        "raybel prepare ncbi-disease --ncbidisease-dir {dir}/ncbi-disease "
+        "--ctd-medic-diseases {dir}/ctd-medic/CTD_diseases.tsv.gz --out-dir data",
+    ),
+    "bc5cdr": Source(
+        "BC5CDR, chemicals and diseases",
+        (Remote("https://ftp.ncbi.nlm.nih.gov/pub/lu/BC5CDR/CDR_Data.zip", unpack=True),),
+        "public domain",
+        "Li et al.: BioCreative V CDR task corpus. Database (2016)",
+        "raybel prepare bc5cdr --bc5cdr-dir {dir}/bc5cdr/CDR_Data/CDR.Corpus.v010516 "
+        "--mesh2015-dir {dir}/mesh2015 --out-dir data",
+    ),
+    "nlm-chem": Source(
+        "NLM-Chem, chemicals in full texts",
+        (Remote("https://ftp.ncbi.nlm.nih.gov/pub/lu/NLMChem/NLM-Chem-corpus.zip", unpack=True),),
+        "CC0 1.0",
+        "Islamaj et al.: NLM-Chem. Scientific Data 8 (2021)",
+        "raybel prepare nlm-chem --nlmchem-dir {dir}/nlm-chem/FINAL_v1 --mesh2021-dir {dir}/mesh2021 --out-dir data",
+    ),
+    "medmentions-full": Source(
+        "MedMentions, all annotations",
+        _medmentions("full"),
+        "CC0 1.0 (UMLS itself needs a licence)",
+        "Mohan, Li: MedMentions. AKBC (2019)",
+        "raybel prepare medmentions --medmentions-dir {dir}/medmentions-full --out-dir data",
+    ),
+    "medmentions-st21pv": Source(
+        "MedMentions, the subset ST21pv",
+        _medmentions("st21pv"),
+        "CC0 1.0 (UMLS itself needs a licence)",
+        "Mohan, Li: MedMentions. AKBC (2019)",
+        "raybel prepare medmentions --medmentions-dir {dir}/medmentions-st21pv --out-dir data",
+    ),
+    "ctd-medic": Source(
+        "MEDIC, CTD's vocabulary of diseases",
+        (Remote("https://ctdbase.org/reports/CTD_diseases.tsv.gz"),),
+        "CTD's terms: https://ctdbase.org/about/legal.jsp",
+        "Davis, Wiegers, Rosenstein, Mattingly: MEDIC. Database (2012)",
+        "",
+    ),
+    "mesh2015": _mesh(2015),
+    "mesh2021": _mesh(2021),
+}
+UMLS = (
+    "UMLS can't be fetched without a licence, which NLM gives for free:\n"
+    "  1. an account and licence: https://uts.nlm.nih.gov/uts/signup-login\n"
+    "  2. a release (MedMentions was annotated with 2017AA): https://www.nlm.nih.gov/research/umls/licensedcontent/"
+    "umlsknowledgesources.html\n"
+    "  3. its META directory, as MetamorphoSys writes it or from the Metathesaurus files alone\n"
+    "  4. raybel prepare umls --umls META --out umls.arrow"
+)
