@@ -17,7 +17,8 @@ from raybel.errors import InputError
 TIMEOUT = (20.0, 120.0)
 #: Tries in a row that bring nothing before a download fails.
 TRIES = 5
-_PIECE = 1 << 20
+#: Bytes read at once: what a broken connection loses.
+_PIECE = 1 << 16
 #: What a server's page in place of a file begins with.
 _PAGES = (b"<!doctype html", b"<html")
 

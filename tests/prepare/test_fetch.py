@@ -1,0 +1,309 @@
+"""Fetching from a server of our own that does what servers do."""
+
+import hashlib
+import io
+import os
+import socket
+import stat
+import tarfile
+import threading
+import zipfile
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import requests
+from click.testing import CliRunner
+
+from raybel.cli import main
+from raybel.errors import ConfigError, InputError
+from raybel.prepare import download as module
+from raybel.prepare.download import download
+from raybel.prepare.fetch import fetch
+from raybel.prepare.sources import SOURCES, Remote, Source
+from raybel.prepare.unpack import unpack
+
+DATA = bytes(range(256)) * 4096
+
+
+class Server(ThreadingHTTPServer):
+    """Serves DATA; `requests` are the ranges that were asked for."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.data, self.tag, self.ranges, self.break_after, self.length = DATA, '"one"', True, [], True
+        self.asked = []
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+    def do_GET(self):
+        server, data, begin = self.server, self.server.data, 0
+        asked = self.headers.get("Range")
+        server.asked.append((self.path, asked))
+        if self.path == "/gone":
+            self.send_error(404)
+            return
+        if self.path == "/moved":
+            self.send_response(302)
+            self.send_header("Location", "/file.bin")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        if self.path.endswith("page.bin"):
+            data = b"\n<!DOCTYPE html><html>Are you a robot?</html>"
+        if asked and server.ranges and self.headers.get("If-Range") == server.tag:
+            begin = int(asked.removeprefix("bytes=").removesuffix("-"))
+            if begin >= len(data):
+                self.send_response(416)
+                self.send_header("Content-Range", f"bytes */{len(data)}")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+            self.send_response(206)
+            self.send_header("Content-Range", f"bytes {begin}-{len(data) - 1}/{len(data)}")
+        else:
+            self.send_response(200)
+        if server.length:
+            self.send_header("Content-Length", str(len(data) - begin))
+        else:
+            self.send_header("Connection", "close")
+            self.close_connection = True
+        self.send_header("ETag", server.tag)
+        self.end_headers()
+        rest = data[begin:]
+        if server.break_after:
+            self.wfile.write(rest[: server.break_after.pop(0)])
+            self.wfile.flush()
+            self.connection.shutdown(socket.SHUT_RDWR)
+            self.close_connection = True
+            return
+        self.wfile.write(rest)
+
+
+@pytest.fixture
+def server(monkeypatch):
+    monkeypatch.setattr(module, "TIMEOUT", (5.0, 5.0))
+    made = Server()
+    thread = threading.Thread(target=made.serve_forever, daemon=True)
+    thread.start()
+    yield made
+    made.shutdown()
+    made.server_close()
+
+
+def got(server, path, **options):
+    download(f"{server.url}/file.bin", path, pause=0.01, **options)
+    assert path.read_bytes() == server.data
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+
+def test_a_file_comes_whole_and_is_not_fetched_twice(server, tmp_path):
+    seen = []
+    got(server, tmp_path / "d" / "f", watch=lambda *state: seen.append(state), sha256=hashlib.sha256(DATA).hexdigest())
+    assert seen[-1] == ("f", len(DATA), len(DATA))
+    got(server, tmp_path / "d" / "f")
+    assert len(server.asked) == 1
+
+
+def test_an_interrupted_download_goes_on_within_a_start(server, tmp_path):
+    server.break_after = [300_000, 200_000]
+    got(server, tmp_path / "f")
+    assert [asked for _, asked in server.asked] == [None, "bytes=262144-", "bytes=458752-"]
+
+
+def test_an_interrupted_download_goes_on_at_the_next_start(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "TRIES", 1)
+    server.break_after = [300_000]
+    with pytest.raises(InputError, match="262,144 bytes are kept"):
+        download(f"{server.url}/file.bin", tmp_path / "f", pause=0.01)
+    assert not (tmp_path / "f").exists()
+    got(server, tmp_path / "f")
+    assert server.asked[-1][1] == "bytes=262144-"
+
+
+@pytest.mark.parametrize("change", ["ranges", "tag", "weak", "length"])
+def test_a_download_begins_anew_where_it_cannot_go_on(server, tmp_path, monkeypatch, change):
+    monkeypatch.setattr(module, "TRIES", 1)
+    server.tag = 'W/"one"' if change == "weak" else '"one"'
+    server.break_after = [300_000]
+    with pytest.raises(InputError):
+        download(f"{server.url}/file.bin", tmp_path / "f", pause=0.01)
+    if change == "ranges":
+        server.ranges = False
+    elif change == "tag":
+        server.tag, server.data = '"two"', DATA[::-1]
+    elif change == "length":
+        server.length = False
+    got(server, tmp_path / "f")
+
+
+def test_a_part_that_is_already_whole(server, tmp_path):
+    got(server, tmp_path / "f")
+    os.replace(tmp_path / "f", tmp_path / "f.part")
+    (tmp_path / "f.part.json").write_text(f'{{"url": "{server.url}/file.bin", "version": "\\"one\\""}}')
+    got(server, tmp_path / "f")
+    assert server.asked[-1][1] == f"bytes={len(DATA)}-"
+
+
+def test_a_redirect_is_followed(server, tmp_path):
+    download(f"{server.url}/moved", tmp_path / "f")
+    assert (tmp_path / "f").read_bytes() == DATA
+
+
+@pytest.mark.parametrize(
+    ("path", "sha256", "told"),
+    [
+        ("gone", None, "HTTP 404"),
+        ("file.bin", "0" * 64, "has changed, or was damaged"),
+        ("page.bin", None, "is a web page, not the file"),
+    ],
+)
+def test_what_is_not_the_file_is_refused_and_leaves_nothing(server, tmp_path, path, sha256, told):
+    with pytest.raises(InputError, match=told):
+        download(f"{server.url}/{path}", tmp_path / "f", sha256, pause=0.01)
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_server(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "TRIES", 2)
+    with pytest.raises(InputError, match="can't be fetched"):
+        download("http://127.0.0.1:9/f", tmp_path / "f", pause=0.01)
+
+
+def test_a_file_that_is_there_and_wrong_is_told(server, tmp_path):
+    (tmp_path / "f").write_bytes(b"other")
+    with pytest.raises(InputError, match="delete it"):
+        download(f"{server.url}/file.bin", tmp_path / "f", "0" * 64)
+
+
+@contextmanager
+def tar(path):
+    with tarfile.open(path, "w:gz") as file:
+        yield file
+
+
+def entry(name, kind=tarfile.REGTYPE, link="", size=0):
+    made = tarfile.TarInfo(name)
+    made.type, made.linkname, made.size = kind, link, size
+    return made
+
+
+def test_archives_are_unpacked(tmp_path):
+    with tar(tmp_path / "a.tar.gz") as file:
+        file.addfile(entry("d", tarfile.DIRTYPE))
+        file.addfile(entry("d/a.txt", size=3), io.BytesIO(b"abc"))
+    with zipfile.ZipFile(tmp_path / "b.zip", "w") as file:
+        file.writestr("e/", "")
+        file.writestr("e/b.txt", "new")
+    out = tmp_path / "out"
+    (out / "e").mkdir(parents=True)
+    (out / "e" / "b.txt").write_text("old")
+    assert unpack(tmp_path / "a.tar.gz", out) == ["d/a.txt"]
+    assert unpack(tmp_path / "b.zip", out) == ["e/b.txt"]
+    assert (out / "d" / "a.txt").read_text() == "abc"
+    assert (out / "e" / "b.txt").read_text() == "new"
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["a.tar.gz", "b.zip", "out"]
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        entry("../up.txt"),
+        entry("/tmp/root.txt"),
+        entry("a/../../up.txt"),
+        entry("link", tarfile.SYMTYPE, "/etc/passwd"),
+        entry("link", tarfile.LNKTYPE, "ok.txt"),
+        entry("device", tarfile.CHRTYPE),
+        entry("pipe", tarfile.FIFOTYPE),
+        entry("C:\\up.txt"),
+    ],
+    ids=lambda each: f"{each.name}-{each.type.decode()}",
+)
+def test_a_hostile_tar_leaves_nothing(tmp_path, hostile):
+    with tar(tmp_path / "a.tar.gz") as file:
+        file.addfile(entry("ok.txt", size=2), io.BytesIO(b"ok"))
+        file.addfile(hostile, io.BytesIO(b""))
+    with pytest.raises(InputError, match=r"leads out of the directory|no plain file"):
+        unpack(tmp_path / "a.tar.gz", tmp_path / "out")
+    assert [each.name for each in tmp_path.iterdir()] == ["a.tar.gz"]
+
+
+def test_a_hostile_zip_leaves_nothing(tmp_path):
+    link = zipfile.ZipInfo("link")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    for number, name in enumerate(("../up.txt", "/up.txt", link)):
+        archive = tmp_path / f"{number}.zip"
+        with zipfile.ZipFile(archive, "w") as file:
+            file.writestr(name, "x")
+        with pytest.raises(InputError, match=r"leads out of the directory|no plain file"):
+            unpack(archive, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_bombs_and_damaged_archives_are_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("zeros", b"\0" * 2_000_000)
+    with pytest.raises(InputError, match="holds more than 1,000,000 bytes"):
+        unpack(tmp_path / "bomb.zip", tmp_path / "out", 1_000_000)
+    (tmp_path / "no.zip").write_bytes(b"nothing of the kind")
+    with pytest.raises(InputError, match="isn't an archive"):
+        unpack(tmp_path / "no.zip", tmp_path / "out")
+    with zipfile.ZipFile(tmp_path / "empty.zip", "w"):
+        pass
+    with pytest.raises(InputError, match="holds no files"):
+        unpack(tmp_path / "empty.zip", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_sources_are_fetched_and_unpacked_once(server, tmp_path):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as file:
+        file.writestr("in/corpus.txt", "text")
+    server.data = packed.getvalue()
+    sources = {"one": Source("One", (Remote(f"{server.url}/corpus.zip", unpack=True),), "free", "Us (2026)", "")}
+    for _ in range(2):
+        (done,) = fetch(("all",), str(tmp_path), sources=sources)
+        assert (done.name, done.files) == ("one", (("corpus.zip", len(server.data)),))
+        assert (tmp_path / "one" / "in" / "corpus.txt").read_text() == "text"
+    assert len(server.asked) == 1
+    with pytest.raises(ConfigError, match="no such source: two; there are one"):
+        fetch(("two",), str(tmp_path), sources=sources)
+    with pytest.raises(ConfigError, match="local directory"):
+        fetch(("one",), "s3://bucket/x", sources=sources)
+
+
+def test_the_command_prints_licence_citation_and_what_comes_next(server, tmp_path, monkeypatch):
+    sources = {"mesh2015": Source("MeSH", (Remote(f"{server.url}/desc.xml"),), "free", "NLM", "raybel x {dir}/y")}
+    monkeypatch.setitem(SOURCES, "mesh2015", sources["mesh2015"])
+    done = CliRunner().invoke(main, ["fetch", "mesh2015", "umls", "--out_dir", str(tmp_path)])
+    assert done.exit_code == 0, done.stderr
+    for said in ("licence: free", "cite: NLM", f"next: raybel x {tmp_path}/y", "1.0 MB", "UMLS can't be fetched"):
+        assert said in done.stdout
+    assert CliRunner().invoke(main, ["fetch", "nothing"]).exit_code == 2
+
+
+def test_every_source_has_an_address_a_licence_and_a_citation(monkeypatch):
+    def refuse(*_args, **_more):
+        raise AssertionError("the network was used")
+
+    monkeypatch.setattr(requests, "get", refuse)
+    assert set(SOURCES) == {
+        *("ncbi-disease", "bc5cdr", "nlm-chem", "medmentions-full", "medmentions-st21pv"),
+        *("ctd-medic", "mesh2015", "mesh2021"),
+    }
+    for source in SOURCES.values():
+        assert all(each.url.startswith("https://") for each in source.files)
+        assert source.licence
+        assert source.citation
+    names = [Path(each.name).name for source in SOURCES.values() for each in source.files]
+    assert "desc2021.xml" in names
