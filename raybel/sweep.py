@@ -117,6 +117,7 @@ class Target:
         metric: What is better.
         maximise: Whether larger values are.
         max_epochs: Most epochs of a trial; 1 for what has none.
+        usual: Hyper-parameters where nothing is tuned: the first trial's, so that a sweep finds nothing worse.
     """
 
     trial: Callable[[dict[str, Any], Any], None]
@@ -124,6 +125,7 @@ class Target:
     metric: str
     maximise: bool
     max_epochs: int
+    usual: dict[str, Any] | None = None
 
 
 #: When a trial's process began with what it reports next.
@@ -175,7 +177,8 @@ def run(
     ended, ran = known, list[Trial]()
     if samples is None or any(number not in done for number in range(samples)):
         deadline = None if config.time_budget is None else time.monotonic() + config.time_budget
-        chosen = search(config.search, space, config.seed, target.maximise, known)
+        first = None if target.usual is None else space.allowed(target.usual)
+        chosen = search(config.search, space, config.seed, target.maximise, known, first)
         missing = Missing(chosen, done, samples, fitted.concurrent)
         keeper = Keeper(home, known, trackers, missing, target.metric, target.maximise, samples, deadline, watch)
         _fit(config, target, fitted, missing, keeper, known)

@@ -141,7 +141,7 @@ def tune_crossencoder(config: TuneCrossEncoderConfig, watch: Watch | None = None
                 *(config.crosstype, base, join(home, BASE), join(home, FEATURES), by_top_k, stored, wanted),
                 *(positions, config.precision, sweep.seed, fitted),
             )
-            target = Target(crossencoder_trial, needs, metric, metric != "loss", epochs)
+            target = Target(crossencoder_trial, needs, metric, metric != "loss", epochs, asdict(base))
             outcome = run(sweep, space, target, fitted, samples, home, trackers, watch)
             outcome.notes += notes_on(generator, config.generator)
 

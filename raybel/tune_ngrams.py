@@ -88,9 +88,8 @@ def tune_ngrams(config: TuneNgramsConfig, watch: Watch | None = None) -> Tuned:
                 raise nothing_to_compare(ontology, config.val_corpus)
             absolute = storage.absolute(config.ontology)
             needs = NgramNeeds(absolute, fixed | space.fixed, training, validation, metric, config.top_k)
-            outcome = run(
-                sweep, space, Target(ngrams_trial, needs, metric, True, 1), fitted, samples, home, trackers, watch
-            )
+            target = Target(ngrams_trial, needs, metric, True, 1, fixed)
+            outcome = run(sweep, space, target, fitted, samples, home, trackers, watch)
 
         def complete(values: dict[str, Any]) -> dict[str, Any]:
             return asdict(NgramParameters.from_dict(fixed | space.fixed | values))

@@ -2,7 +2,7 @@ import os
 import signal
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -260,7 +260,8 @@ def test_a_killed_sweep_goes_on_and_repeats_no_trial(local_ray, model, corpus, t
     assert done.outcome.earlier == len(before)
     assert len(done.outcome.trials) == 16
     assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in before} == before
-    drawn = [NGRAMS.sample(0, number) for number in range(16)]
+    usual = asdict(NgramParameters())
+    drawn = [{name: usual[name] for name in NGRAMS.searched}, *(NGRAMS.sample(0, number) for number in range(1, 16))]
     assert [each.parameters for each in done.outcome.trials] == drawn  # those of an unbroken sweep
 
 

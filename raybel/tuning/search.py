@@ -24,13 +24,28 @@ class Search(Protocol):
 
 
 class Drawn:
-    """Values that depend on the trial's number alone: random ones, or a grid's."""
+    """Values that depend on the trial's number alone: random ones, or a grid's.
 
-    def __init__(self, space: Space, seed: int, grid: Sequence[dict[str, Any]] | None = None) -> None:
-        self.space, self.seed, self.grid = space, seed, grid
+    Args:
+        space: What to search.
+        seed: Of random values.
+        grid: All values of a grid; None for random ones.
+        first: Values of the first random trial; None for random ones too.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        seed: int,
+        grid: Sequence[dict[str, Any]] | None = None,
+        first: dict[str, Any] | None = None,
+    ) -> None:
+        self.space, self.seed, self.grid, self.first = space, seed, grid, first
 
     def ask(self, number: int) -> dict[str, Any]:
         """Return the values of a trial."""
+        if number == 0 and self.grid is None and self.first is not None:
+            return self.first
         return self.space.sample(self.seed, number) if self.grid is None else self.grid[number]
 
     def tell(self, number: int, value: float | None) -> None:
@@ -48,9 +63,17 @@ class Optuna:
         seed: Of the sampler.
         maximise: Whether larger values are better.
         known: Trials of earlier starts, to learn from.
+        first: Values of the first trial; None for random ones.
     """
 
-    def __init__(self, space: Space, seed: int, maximise: bool, known: Sequence[Trial] = ()) -> None:
+    def __init__(
+        self,
+        space: Space,
+        seed: int,
+        maximise: bool,
+        known: Sequence[Trial] = (),
+        first: dict[str, Any] | None = None,
+    ) -> None:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -67,6 +90,8 @@ class Optuna:
                 )
             )
         self.asked: dict[int, Any] = {}
+        if first is not None and not known:
+            self.study.enqueue_trial({name: self._written(name, value) for name, value in first.items()})
 
     def ask(self, number: int) -> dict[str, Any]:
         """Return the values of a trial."""
@@ -113,8 +138,10 @@ def trials_of(kind: str, space: Space, num_samples: int | None) -> int | None:
     return points
 
 
-def search(kind: str, space: Space, seed: int, maximise: bool, known: Sequence[Trial]) -> Search:
-    """Return a search of a kind."""
+def search(
+    kind: str, space: Space, seed: int, maximise: bool, known: Sequence[Trial], first: dict[str, Any] | None = None
+) -> Search:
+    """Return a search of a kind; `first` are the values of its first trial, where that isn't a grid's."""
     if kind == "optuna":
-        return Optuna(space, seed, maximise, known)
-    return Drawn(space, seed, list(space.grid()) if kind == "grid" else None)
+        return Optuna(space, seed, maximise, known, first)
+    return Drawn(space, seed, list(space.grid()) if kind == "grid" else None, first)

@@ -122,6 +122,20 @@ class Space:
                 except (ConfigError, TypeError, ValueError) as error:
                     raise ConfigError(f"search space, {name} = {value!r}: {error}") from error
 
+    def allowed(self, values: dict[str, Any]) -> dict[str, Any] | None:
+        """Return those of some values that are searched, None where the space hasn't one of them."""
+        found = {}
+        for name, dimension in self.searched.items():
+            value = values[name]
+            if isinstance(dimension, Choice):
+                inside = value in dimension.values
+            else:
+                inside = isinstance(value, int | float) and dimension.low <= value <= dimension.high
+            if not inside:
+                return None
+            found[name] = value
+        return found
+
     def sample(self, seed: int, number: int) -> dict[str, Any]:
         """Return the values of a trial by its number: the same ones each time."""
         rng = np.random.default_rng([seed, number])
@@ -203,7 +217,7 @@ NGRAMS = Space(
 )
 CROSSENCODER = Space(
     {
-        "batch_size": Choice((4, 8, 16, 32)),
+        "batch_size": Choice((None, 4, 8, 16, 32)),
         "learning_rate": Range(1e-5, 3e-4, log=True),
         "top_k": Choice((5, 10, 20)),
     },

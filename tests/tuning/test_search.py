@@ -17,6 +17,14 @@ def test_random_values_do_not_depend_on_results_or_order():
     assert one.ask(3) != search("random", SPACE, 8, True, ()).ask(3)
 
 
+@pytest.mark.parametrize("kind", ["random", "optuna"])
+def test_the_first_trial_is_what_there_would_be_without_a_sweep(kind):
+    first = {"pair": (3, 3), "rate": 1e-4, "top": 5}
+    found = search(kind, SPACE, 0, True, (), first)
+    assert found.ask(0) == first
+    assert found.ask(1) != first
+
+
 def test_a_grid_is_searched_whole_or_refused():
     assert trials_of("grid", GRID, None) == 6
     assert trials_of("grid", GRID, 60) == 6

@@ -77,6 +77,14 @@ def test_whole_numbers_at_the_ends_are_as_likely_as_others():
     assert counts[1:].min() > 900
 
 
+def test_usual_values_are_taken_where_the_space_has_them():
+    space = Space({"a": Choice((1, None)), "b": Range(0, 1)}, {"c": 2})
+    assert space.allowed({"a": None, "b": 0.5, "c": 9, "d": 1}) == {"a": None, "b": 0.5}
+    assert space.allowed({"a": 2, "b": 0.5}) is None
+    assert space.allowed({"a": 1, "b": 1.5}) is None
+    assert space.allowed({"a": 1, "b": None}) is None
+
+
 def test_a_grid_has_all_combinations_and_no_range():
     space = Space({"a": Choice((1, 2)), "b": Choice(("x", "y", "z"))}, {})
     every = list(space.grid())
