@@ -49,6 +49,9 @@ def test_mlflow_gets_runs(tmp_path, monkeypatch, store):
 def test_wandb_works_offline(tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_CONSOLE", "off")
     logged(TrackingConfig(("wandb",), wandb_offline=True), tmp_path)
+    import wandb
+
+    wandb.teardown()  # as when the process ends: what is still in its service's memory gets written
     files = glob.glob(f"{tmp_path}/wandb/wandb/offline-run-*/*.wandb")
     assert len(files) == 2
     held = b"".join(Path(file).read_bytes() for file in files)
