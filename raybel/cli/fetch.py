@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import click
 
 from raybel import report
 from raybel.cli.common import CONTEXT
+from raybel.errors import InputError
 from raybel.prepare.sources import SOURCES, UMLS
 
 
@@ -26,20 +29,35 @@ def fetch(names: tuple[str, ...], out_dir: str) -> None:
     from raybel.prepare.fetch import fetch as run
 
     wanted = tuple(name for name in names if name != "umls")
+    failed: list[str] = []
     line = Line(lambda state: _line(*state))
     try:
-        done = run(wanted, out_dir, lambda *state: line(state), _say) if wanted else []
+        for each in run(wanted, out_dir, lambda *state: line(state), _say) if wanted else ():
+            line.close()
+            if each.problem and len(names) == 1:
+                raise each.problem
+            if each.problem:
+                failed.append(each.name)
+                report.err.print(f"{each.name}: {each.problem}", style="red", markup=False, soft_wrap=True)
+            else:
+                _show(each.name, str(each.directory), each.files, out_dir)
     finally:
         line.close()
-    for each in done:
-        source = SOURCES[each.name]
-        rows = [(name, f"{size / 1e6:,.1f} MB") for name, size in each.files]
-        notes = [f"licence: {source.licence}", f"cite: {source.citation}"]
-        notes += [f"next: {source.then.format(dir=out_dir)}"] if source.then else []
-        report.table(f"{source.title}: {each.directory}", ["file", "size"], rows, notes)
     if "umls" in names or "all" in names:
         report.out.print()
         report.out.print(UMLS, markup=False, soft_wrap=True)
+    if failed:
+        raise InputError(
+            f"{', '.join(failed)} couldn't be fetched, for the reasons above; the same command tries again"
+        )
+
+
+def _show(name: str, directory: str, files: Iterable[tuple[str, int]], out_dir: str) -> None:
+    source = SOURCES[name]
+    rows = [(file, f"{size / 1e6:,.1f} MB") for file, size in files]
+    notes = [f"licence: {source.licence}", f"cite: {source.citation}"]
+    notes += [f"next: {source.then.format(dir=out_dir)}"] if source.then else []
+    report.table(f"{source.title}: {directory}", ["file", "size"], rows, notes)
 
 
 def _line(name: str, done: int, total: int | None) -> str:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import requests
+from urllib3.exceptions import HTTPError as BrokenStream
 
 from raybel.errors import InputError
 
@@ -23,9 +26,10 @@ _PIECE = 1 << 16
 _PAGES = (b"<!doctype html", b"<html")
 
 Watch = Callable[[str, int, int | None], None]
+_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
 
-def download(url: str, path: Path, sha256: str | None = None, watch: Watch | None = None, pause: float = 1.0) -> None:
+def download(url: str, path: Path, digest: str | None = None, watch: Watch | None = None, pause: float = 1.0) -> None:
     """Fetch a file, unless it is there; go on with what an earlier start left in `PATH.part`.
 
     A server that knows no ranges, or whose file has changed, has it fetched anew.
@@ -33,17 +37,28 @@ def download(url: str, path: Path, sha256: str | None = None, watch: Watch | Non
     Args:
         url: Its address.
         path: Where to.
-        sha256: Of its bytes; None where it isn't known. Then the size that the server says is checked.
+        digest: Of its bytes, `sha256:` or `md5:` and hex digits; None where it isn't known. Then the size that the
+            server says is checked.
         watch: Called with the name, the bytes that are there, and how many there will be (None: not known).
         pause: Seconds before another try; doubles with each in a row.
 
     Raises:
-        InputError: The server refuses or can't be reached, or what came isn't what was wanted.
+        InputError: The server refuses or can't be reached, what came isn't what was wanted, or the place can't be
+            written to.
     """
+    try:
+        _download(url, path, digest, watch, pause)
+    except requests.RequestException as error:
+        raise InputError(f"can't be fetched: {error}", path=url) from error
+    except OSError as error:
+        raise InputError(f"can't be written: {error.strerror or error}", path=str(path)) from error
+
+
+def _download(url: str, path: Path, digest: str | None, watch: Watch | None, pause: float) -> None:
     if path.exists():
-        if sha256 is None or _digest(path) == sha256:
+        if digest is None or _digest(path, digest) == digest:
             return
-        raise InputError(f"is there, but its SHA-256 isn't {sha256}: delete it to fetch it anew", path=str(path))
+        raise InputError(f"is there, but isn't of {digest}: delete it to fetch it anew", path=str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     tries, total = 0, None
@@ -52,7 +67,7 @@ def download(url: str, path: Path, sha256: str | None = None, watch: Watch | Non
         try:
             total = _fetch(url, part, path.name, watch)
             break
-        except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
+        except (requests.ConnectionError, requests.Timeout, BrokenStream) as error:
             after = part.stat().st_size if part.exists() else 0
             tries = 1 if after > before else tries + 1
             if tries >= TRIES:
@@ -67,8 +82,8 @@ def download(url: str, path: Path, sha256: str | None = None, watch: Watch | Non
         wrong = "is a web page, not the file: look at the address in a browser, and put the file there by hand"
     elif total is not None and size != total:
         wrong = f"has {size:,} bytes, {total:,} were announced"
-    elif sha256 is not None and (found := _digest(part)) != sha256:
-        wrong = f"has the SHA-256 {found}, not {sha256}: it has changed, or was damaged on its way"
+    elif digest is not None and (found := _digest(part, digest)) != digest:
+        wrong = f"is of {found}, not {digest}: it has changed, or was damaged on its way"
     if wrong:
         _forget(part)
         raise InputError(wrong, path=url)
@@ -80,7 +95,7 @@ def _fetch(url: str, part: Path, name: str, watch: Watch | None) -> int | None:
     """Append to a part what it lacks; return the whole size, None where the server doesn't say."""
     mark = part.with_name(part.name + ".json")
     had = part.stat().st_size if part.exists() else 0
-    known = json.loads(mark.read_text()) if mark.exists() else {}
+    known = _read_mark(mark)
     headers = {"Accept-Encoding": "identity", "User-Agent": "raybel"}
     if had and known.get("url") == url and known.get("version"):
         headers |= {"Range": f"bytes={had}-", "If-Range": known["version"]}
@@ -95,18 +110,22 @@ def _fetch(url: str, part: Path, name: str, watch: Watch | None) -> int | None:
             return _fetch(url, part, name, watch)
         if not answer.ok:
             raise InputError(f"can't be fetched: HTTP {answer.status_code} {answer.reason}", path=url)
-        begin = had if answer.status_code == 206 else 0
-        if begin and not answer.headers.get("Content-Range", "").startswith(f"bytes {begin}-"):
-            _forget(part)
-            return _fetch(url, part, name, watch)
-        length = answer.headers.get("Content-Length")
-        total = None if length is None else begin + int(length)
-        version = answer.headers.get("ETag") or answer.headers.get("Last-Modified")
-        # A weak tag doesn't promise the same bytes.
-        mark.write_text(json.dumps({"url": url, "version": None if (version or "").startswith("W/") else version}))
+        begin, total = 0, None
+        # What is packed for the way alone comes unpacked; then neither its length nor its version is the file's.
+        packed = answer.headers.get("Content-Encoding", "identity") != "identity" and not name.endswith(".gz")
+        if answer.status_code == 206:
+            given = _RANGE.fullmatch(answer.headers.get("Content-Range", ""))
+            if not given or int(given[1]) != had or packed:
+                _forget(part)
+                return _fetch(url, part, name, watch)
+            begin, total = had, None if given[2] == "*" else int(given[2])
+        elif not packed and "Content-Length" in answer.headers:
+            total = int(answer.headers["Content-Length"])
         with part.open("ab" if begin else "wb") as file:
+            # Only now: a mark beside the bytes of an older version would have them continued.
+            mark.write_text(json.dumps({"url": url, "version": None if packed else _version(answer.headers)}))
             at = begin
-            for piece in answer.iter_content(_PIECE):
+            for piece in answer.raw.stream(_PIECE, decode_content=packed):
                 file.write(piece)
                 at += len(piece)
                 if watch:
@@ -116,11 +135,27 @@ def _fetch(url: str, part: Path, name: str, watch: Watch | None) -> int | None:
     return total
 
 
+def _version(headers: Any) -> str | None:
+    """What says that a file is still the same; a weak tag doesn't promise the same bytes."""
+    version: str | None = headers.get("ETag") or headers.get("Last-Modified")
+    return None if (version or "").startswith("W/") else version
+
+
+def _read_mark(mark: Path) -> dict[str, Any]:
+    """What is known of a part; nothing where that can't be read, so that it is fetched anew."""
+    try:
+        known = json.loads(mark.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
 def _forget(part: Path) -> None:
     for path in (part, part.with_name(part.name + ".json")):
         path.unlink(missing_ok=True)
 
 
-def _digest(path: Path) -> str:
+def _digest(path: Path, like: str) -> str:
+    kind = like.partition(":")[0]
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return f"{kind}:{hashlib.file_digest(file, kind).hexdigest()}"

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from raybel.errors import ConfigError
+from raybel.errors import ConfigError, InputError
 from raybel.prepare.download import Watch, download
 from raybel.prepare.sources import SOURCES, Source
 from raybel.prepare.unpack import unpack
 
-#: Stands beside the files of an archive that is unpacked.
+#: Ends the name of the file that says which archive was unpacked, and into which files.
 DONE = ".unpacked"
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """A source that is there: its name, directory, and files with their bytes."""
+    """A source: its name, directory, the files that are there with their bytes, and what kept the others away."""
 
     name: str
     directory: Path
     files: tuple[tuple[str, int], ...]
+    problem: InputError | None = None
 
 
 def fetch(
@@ -30,8 +32,10 @@ def fetch(
     watch: Watch | None = None,
     say: Callable[[str], None] = lambda line: None,
     sources: Mapping[str, Source] = SOURCES,
-) -> list[Fetched]:
-    """Fetch sources into a directory each; what is there stays.
+) -> Iterator[Fetched]:
+    """Fetch sources into a directory each, and yield each one then; what is there stays.
+
+    One that can't be had, or unpacked, comes with its `problem`, and the next is fetched.
 
     Args:
         names: Of `SOURCES`, or `all`.
@@ -42,24 +46,41 @@ def fetch(
 
     Raises:
         ConfigError: No such source, or the directory isn't local.
-        InputError: A file can't be fetched or unpacked; those before it stay.
     """
     if "://" in out_dir:
         raise ConfigError(f"{out_dir}: sources are fetched into a local directory")
     wanted = tuple(sources) if "all" in names else tuple(dict.fromkeys(names))
     if unknown := [name for name in wanted if name not in sources]:
         raise ConfigError(f"no such source: {', '.join(unknown)}; there are {', '.join(sources)}, umls, all")
-    done = []
-    for name in wanted:
-        directory = Path(out_dir) / name
-        held: list[tuple[str, int]] = []
-        for remote in sources[name].files:
-            path = directory / remote.name
-            say(f"{name}: {remote.url}")
-            download(remote.url, path, remote.sha256, watch)
-            held.append((remote.name, path.stat().st_size))
-            mark = directory / f"{remote.name}{DONE}"
-            if remote.unpack and not mark.exists():
-                mark.write_text("\n".join(unpack(path, directory)) + "\n")
-        done.append(Fetched(name, directory, tuple(held)))
-    return done
+    return (_fetched(name, sources[name], Path(out_dir) / name, watch, say) for name in wanted)
+
+
+def _fetched(name: str, source: Source, directory: Path, watch: Watch | None, say: Callable[[str], None]) -> Fetched:
+    held: list[tuple[str, int]] = []
+    problem = None
+    for remote in source.files:
+        path = directory / remote.name
+        say(f"{name}: {remote.url}")
+        try:
+            download(remote.url, path, remote.digest, watch)
+            if remote.unpack:
+                _unpack_once(path)
+        except InputError as error:
+            problem = problem or error
+            continue
+        held.append((remote.name, path.stat().st_size))
+    return Fetched(name, directory, tuple(held), problem)
+
+
+def _unpack_once(archive: Path) -> None:
+    """Unpack an archive beside itself, unless this very file was already."""
+    mark = archive.with_name(archive.name + DONE)
+    found = archive.stat()
+    this = {"bytes": found.st_size, "modified_ns": found.st_mtime_ns}
+    try:
+        before = json.loads(mark.read_text())
+        if {key: before[key] for key in this} == this:
+            return
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        pass  # not unpacked, or the note about it can't be read: then again
+    mark.write_text(json.dumps(this | {"files": unpack(archive, archive.parent)}, indent=2) + "\n")

@@ -48,7 +48,8 @@ class IdMap:
     Args:
         ontology: Its canonical ids win over alternative ones; an alternative id that several concepts share means
             the first of them.
-        separators: The characters that separate a composite's ids in this corpus: `|`, or `|+`.
+        separators: The characters that separate a composite's ids in this corpus, such as `|+`; `+`
+            alone makes a composite of another kind.
     """
 
     def __init__(self, ontology: Ontology, separators: str) -> None:
@@ -96,7 +97,7 @@ class IdMap:
             else:
                 alternatives += found[1]
         if len(ids) > 1:
-            kind = COMPOSITE if "|" in separators else COMPOSITE_PLUS
+            kind = COMPOSITE_PLUS if set(separators) == {"+"} else COMPOSITE
         else:
             kind = UNKNOWN if unknown else LINKABLE
         return Resolved(kind, tuple(ids), alternatives, repaired, tuple(unknown))

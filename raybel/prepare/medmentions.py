@@ -7,6 +7,7 @@ umls` reads a release of it.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -36,7 +37,7 @@ class MedMentionsConfig:
         outputs: Where to write; no ontology.
         ontology: To check ids against; None to take them as they are.
         clean: Leave out annotations that repeat or overlap another, then documents without any.
-        drop_unlinkable: Keep only mentions with an id that the ontology knows.
+        drop_unlinkable: Keep only mentions with an id that the ontology knows; documents that lose all of theirs stay.
     """
 
     medmentions_dir: str
@@ -99,8 +100,8 @@ def prepare_medmentions(config: MedMentionsConfig, say: Callable[[str], None] = 
 class Cleaned:
     """Leaves out annotations that repeat or overlap another one, then documents without annotations; counts both.
 
-    Of annotations with the same place and id the first stays; of those that overlap the one that starts first, of the
-    same start the longest, of the same place the first.
+    Of annotations with the same place, text and id the first stays; of those that overlap none does, as nothing says
+    which of them is meant.
     """
 
     def __init__(self) -> None:
@@ -108,19 +109,20 @@ class Cleaned:
 
     def __call__(self, document: SourceDocument) -> SourceDocument | None:
         """Return a cleaned document, None for one without annotations."""
-        first: dict[tuple[object, str], SourceMention] = {}
+        first: dict[object, SourceMention] = {}
         for mention in document.mentions:
-            first.setdefault((mention.locations, mention.ids), mention)
+            first.setdefault((mention.locations, mention.text, mention.ids), mention)
         self.counts["repeated"] += len(document.mentions) - len(first)
-        by_place = sorted(first.values(), key=lambda each: (each.locations[0][0], -each.locations[0][1]))
+        by_place = sorted(first.values(), key=lambda each: each.locations[0])
+        starts = [each.locations[0][0] for each in by_place]
         kept, end = [], -1
-        for mention in by_place:
+        for mention, following in zip(by_place, [*starts[1:], math.inf], strict=False):
             start, length = mention.locations[0]
-            if start < end:
+            if start < end or following < start + length:
                 self.counts["overlapping"] += 1
-                continue
-            kept.append(mention)
-            end = start + length
+            else:
+                kept.append(mention)
+            end = max(end, start + length)
         if not kept:
             self.counts["empty"] += 1
             return None

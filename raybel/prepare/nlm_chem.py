@@ -1,15 +1,17 @@
 """NLM-Chem (Islamaj et al. 2021), chemicals in full texts, with MeSH 2021 as its ontology.
 
-Files: https://ftp.ncbi.nlm.nih.gov/pub/lu/NLMChem/ - BioC XML, an article in each file below `ALL`, and for each split
-the list of its PMCIDs. Ids stand in the infon `identifier`, several with `,` or `|` between. Annotations of the type
-`MeSH_Indexing_Chemical` say what the article is indexed with; they are no mentions.
+Files: https://ftp.ncbi.nlm.nih.gov/pub/lu/NLMChem/ and https://doi.org/10.5061/dryad.3tx95x6dz - BioC XML, an article
+in each file below `ALL`, and for each split the list of its PMCIDs. Ids stand in the infon `identifier`, several with
+`,`, `;` or `|` between. Annotations of the type `MeSH_Indexing_Chemical` say what the article is indexed with; they are
+no mentions.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from raybel import storage
 from raybel.bioc import TYPE
@@ -65,29 +67,39 @@ def prepare_nlm_chem(config: NlmChemConfig, say: Callable[[str], None] = lambda 
         raise InputError(f"no file of {ARTICLES} is of a PMCID in the lists", path=directory)
     say("reading the ontology")
     ontology = mesh.read_ontology(config.mesh2021_dir, 2021)
-    source = splits.Source("NLM-Chem", directory, LISTS, read, ",|")
+    source = splits.Source("NLM-Chem", directory, LISTS, read, ",;|")
     where = storage.join(directory, ARTICLES)
-    parts = {name: splits.Part(where, _all(paths)) for name, paths in of_split.items()}
+    others: Counter[str] = Counter()
+    parts = {name: splits.Part(where, _all(paths, others)) for name, paths in of_split.items()}
     id_map = IdMap(ontology, source.separators)
-    return splits.assemble(source, parts, id_map, ontology, config.outputs, config.drop_unlinkable, say, notes)
+    found = splits.assemble(source, parts, id_map, ontology, config.outputs, config.drop_unlinkable, say, notes)
+    left_aside = [f"{count:,} annotations of the type {kind} are left aside" for kind, count in sorted(others.items())]
+    return replace(found, notes=(*found.notes, *left_aside))
 
 
-def read(path: str) -> Iterator[SourceDocument]:
+def read(path: str, others: Counter[str] | None = None) -> Iterator[SourceDocument]:
     """Yield the articles of a file.
+
+    Args:
+        path: Plain or gzipped.
+        others: Counts annotations that are no mentions, by type.
 
     Raises:
         InputError: Not BioC, no documents, cut off.
     """
 
     def counts(infons: Mapping[str, str]) -> bool:
-        return infons.get(TYPE) == "Chemical"
+        chemical = infons.get(TYPE) == "Chemical"
+        if others is not None and not chemical:
+            others[infons.get(TYPE) or "(none)"] += 1
+        return chemical
 
     return bioc_source.read(path, "identifier", counts, ("section_type",))
 
 
-def _all(paths: Iterable[str]) -> Iterator[SourceDocument]:
+def _all(paths: Iterable[str], others: Counter[str]) -> Iterator[SourceDocument]:
     for path in paths:
-        yield from read(path)
+        yield from read(path, others)
 
 
 def _files(directory: str) -> dict[str, str]:

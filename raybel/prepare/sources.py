@@ -15,12 +15,12 @@ class Remote:
 
     Args:
         url: Its address.
-        sha256: Of its bytes, where they don't change and the hash is known.
+        digest: Of its bytes (`sha256:` or `md5:` and hex digits), where they don't change and it is known.
         unpack: Whether it is an archive whose files are wanted.
     """
 
     url: str
-    sha256: str | None = None
+    digest: str | None = None
     unpack: bool = False
 
     @property
@@ -69,17 +69,17 @@ SOURCES = {
         (
             Remote(
                 f"{_DOGAN}/NCBItrainset_corpus.zip",
-                "26157233d70aeda0b2ac1dda4fc9369b0717bd888f5afe511d0c1c6a5ad307a0",
+                "sha256:26157233d70aeda0b2ac1dda4fc9369b0717bd888f5afe511d0c1c6a5ad307a0",
                 True,
             ),
             Remote(
                 f"{_DOGAN}/NCBIdevelopset_corpus.zip",
-                "61681ad09356619c8f4f3e1738663dd007ad0135720fdc90195120fea944cbe9",
+                "sha256:61681ad09356619c8f4f3e1738663dd007ad0135720fdc90195120fea944cbe9",
                 True,
             ),
             Remote(
                 f"{_DOGAN}/NCBItestset_corpus.zip",
-                "b978442f39c739deb6619c70e7b07327d9eb1b71aff64996c02a592435583f46",
+                "sha256:b978442f39c739deb6619c70e7b07327d9eb1b71aff64996c02a592435583f46",
                 True,
             ),
         ),
@@ -98,7 +98,13 @@ SOURCES = {
     ),
     "nlm-chem": Source(
         "NLM-Chem, chemicals in full texts",
-        (Remote("https://ftp.ncbi.nlm.nih.gov/pub/lu/NLMChem/NLM-Chem-corpus.zip", unpack=True),),
+        (
+            Remote(
+                "https://zenodo.org/records/4628233/files/NLM-Chem-corpus.zip",
+                "md5:5400a07d69b211a02c9f026f5eb54ebe",
+                True,
+            ),
+        ),
         "CC0 1.0",
         "Islamaj et al.: NLM-Chem. Scientific Data 8 (2021)",
         "raybel prepare nlm-chem --nlmchem-dir {dir}/nlm-chem/FINAL_v1 --mesh2021-dir {dir}/mesh2021 --out-dir data",

@@ -193,7 +193,8 @@ def _document(source: SourceDocument, split: SplitSummary, id_map: IdMap | AnyId
         annotation.infons = {TYPE: mention.type, GOLD: resolved.concept_id}
         if mention.ids and mention.ids != resolved.concept_id:
             annotation.infons[SOURCE_ID] = mention.ids
-        annotation.locations = [model.BioCLocation(span.start, span.end - span.start)]
+        pieces = mention.locations if len(mention.locations) > 1 else ((span.start, span.end - span.start),)
+        annotation.locations = [model.BioCLocation(*piece) for piece in pieces]
         document.passages[passage].annotations.append(annotation)
     return document
 

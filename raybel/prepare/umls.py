@@ -13,8 +13,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from raybel import storage
 from raybel.errors import ConfigError, InputError
-from raybel.ontology import Concept, Ontology
+from raybel.ontology import SUFFIXES, Concept, Ontology
+from raybel.prepare import lists
 from raybel.prepare.common import find, lines, missing
 
 #: File -> its columns.
@@ -41,7 +43,7 @@ class UmlsConfig:
     Args:
         umls: Its META directory; files plain or gzipped.
         out: Where to write the ontology.
-        languages: Of names (`ENG`, `SPA` ...).
+        languages: Of names (`ENG`, `SPA` ...); a concept's preferred name is of the first that it has.
         sources: Vocabularies whose names count (`MSH`, `SNOMEDCT_US` ...); none for all.
         semantic_types: Concepts with one of them are kept (`T047` ...); none for all.
         keep_suppressed: Keep names that are obsolete or suppressed.
@@ -57,6 +59,8 @@ class UmlsConfig:
     def __post_init__(self) -> None:
         if not self.languages:
             raise ConfigError("give at least one language, such as ENG")
+        if not storage.name_of(self.out).endswith(SUFFIXES):
+            raise ConfigError(f"{self.out}: an ontology's name must end in {', '.join(SUFFIXES)}")
         if wrong := [one for one in self.semantic_types if not _TUI.fullmatch(one)]:
             raise ConfigError(f"semantic types are named as T047, not {', '.join(wrong)}")
 
@@ -81,9 +85,10 @@ class UmlsSummary:
 def prepare_umls(config: UmlsConfig, say: Callable[[str], None] = lambda line: None) -> UmlsSummary:
     """Read a release and write the ontology; `say` gets a line when a longer step begins.
 
-    A concept's name is the preferred one of UMLS (TS, STT and ISPREF, in this order) among those kept, its aliases the
-    other distinct ones, its definition the first of a name that is kept, its types the TUIs. Ids that earlier releases
-    had are alternative ids.
+    A concept's name is the preferred one of UMLS (TS, STT and ISPREF, in this order) among those kept in the first
+    language that it has, its aliases the other distinct ones, its definition the first of a name that is kept, its
+    types the TUIs. Ids that earlier releases had are alternative ids. A concept without a name in these languages is
+    left out and counted; more languages keep it (MedMentions has a few that UMLS names in other languages alone).
 
     Raises:
         InputError: A file is missing, cut off, has other columns, or isn't sorted; nothing is kept.
@@ -91,7 +96,9 @@ def prepare_umls(config: UmlsConfig, say: Callable[[str], None] = lambda line: N
     """
     paths = {name: find(config.umls, (name, f"{name}.gz")) for name in COLUMNS}
     if paths["MRCONSO.RRF"] is None:
-        raise InputError(missing(config.umls, ("MRCONSO.RRF", "MRCONSO.RRF.gz")), path=config.umls)
+        parts = storage.exists(storage.join(config.umls, "MRCONSO.RRF.aa.gz"))
+        how = "; join its parts: cat MRCONSO.RRF.??.gz > MRCONSO.RRF.gz, and the other files' too" if parts else ""
+        raise InputError(missing(config.umls, ("MRCONSO.RRF", "MRCONSO.RRF.gz")) + how, path=config.umls)
     if paths["MRSTY.RRF"] is None and config.semantic_types:
         raise InputError("has no MRSTY.RRF(.gz), which --semantic-types needs", path=config.umls)
     summary = UmlsSummary({})
@@ -115,15 +122,16 @@ def _concepts(
 ) -> Iterator[Concept]:
     definitions, types = _Beside("MRDEF.RRF", paths["MRDEF.RRF"]), _Beside("MRSTY.RRF", paths["MRSTY.RRF"])
     at = _PLACE["MRCONSO.RRF"]
+    nameless: list[str] = []
     for cui, rows in _grouped("MRCONSO.RRF", str(paths["MRCONSO.RRF"])):
-        names: list[tuple[tuple[bool, bool, bool], str]] = []
+        names: list[tuple[tuple[int, bool, bool, bool], str]] = []
         dropped: set[str] = set()
         for row in rows:
             summary.names["rows"] += 1
             reason = _reason(config, row, at)
             if reason is None and row[at["STR"]].strip():
-                rank = (row[at["TS"]] != "P", row[at["STT"]] != "PF", row[at["ISPREF"]] != "Y")
-                names.append((rank, row[at["STR"]]))
+                preferred = (row[at["TS"]] != "P", row[at["STT"]] != "PF", row[at["ISPREF"]] != "Y")
+                names.append(((config.languages.index(row[at["LAT"]]), *preferred), row[at["STR"]]))
             else:
                 summary.names[reason or "empty"] += 1
                 dropped.add(row[at["AUI"]])
@@ -131,11 +139,13 @@ def _concepts(
         definition = _definition(definitions.of(cui), dropped, config.keep_suppressed)
         if not names:
             summary.concepts["without a name that is kept"] += 1
+            nameless.append(cui)
         elif config.semantic_types and not set(own) & set(config.semantic_types):
             summary.concepts["of other semantic types"] += 1
         else:
             ordered = [name for _, name in sorted(names, key=lambda each: each[0])]
-            yield Concept(cui, ordered[0], ordered[1:], definition, own, earlier.get(cui, []))
+            yield Concept(cui, ordered[0], ordered[1:], definition, own, earlier.pop(cui, []))
+    summary.notes += lists.listed(nameless, "concepts have no name that is kept")
     for beside in (definitions, types):
         beside.finish(summary.notes)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import os
 import shutil
 import tarfile
@@ -16,6 +17,7 @@ from raybel.errors import InputError
 #: Bytes that an archive may hold, and files.
 MOST_BYTES, MOST_FILES = 16 << 30, 100_000
 _PIECE = 1 << 20
+_DAMAGED = "isn't an archive that can be unpacked, or is damaged (delete it to fetch it anew)"
 
 
 def unpack(archive: Path, directory: Path, most_bytes: int = MOST_BYTES) -> list[str]:
@@ -54,8 +56,12 @@ def unpack(archive: Path, directory: Path, most_bytes: int = MOST_BYTES) -> list
             target = directory / name
             target.parent.mkdir(parents=True, exist_ok=True)
             os.replace(fresh / name, target)
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, OSError, NotImplementedError) as error:
-        raise InputError(f"isn't an archive that can be unpacked, or is damaged: {error}", path=str(archive)) from error
+    except OSError as error:
+        if error.errno is None:  # of a decompressor
+            raise InputError(f"{_DAMAGED}: {error}", path=str(archive)) from error
+        raise InputError(f"can't be unpacked into {directory}: {error.strerror}", path=str(archive)) from error
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, NotImplementedError) as error:
+        raise InputError(f"{_DAMAGED}: {error}", path=str(archive)) from error
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     return names

@@ -1,5 +1,6 @@
 """Fetching from a server of our own that does what servers do."""
 
+import gzip
 import hashlib
 import io
 import os
@@ -25,6 +26,7 @@ from raybel.prepare.sources import SOURCES, Remote, Source
 from raybel.prepare.unpack import unpack
 
 DATA = bytes(range(256)) * 4096
+SHA256 = "sha256:" + hashlib.sha256(DATA).hexdigest()
 
 
 class Server(ThreadingHTTPServer):
@@ -33,6 +35,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.data, self.tag, self.ranges, self.break_after, self.length = DATA, '"one"', True, [], True
+        self.most, self.encoding = None, None
         self.asked = []
 
     @property
@@ -70,9 +73,14 @@ class Handler(BaseHTTPRequestHandler):
                 self.end_headers()
                 return
             self.send_response(206)
-            self.send_header("Content-Range", f"bytes {begin}-{len(data) - 1}/{len(data)}")
+            end = min(len(data), begin + (server.most or len(data)))
+            self.send_header("Content-Range", f"bytes {begin}-{end - 1}/{len(data)}")
+            data = data[:end]
         else:
             self.send_response(200)
+        if server.encoding:
+            self.send_header("Content-Encoding", server.encoding)
+            data = gzip.compress(data) if server.packs else data
         if server.length:
             self.send_header("Content-Length", str(len(data) - begin))
         else:
@@ -109,7 +117,7 @@ def got(server, path, **options):
 
 def test_a_file_comes_whole_and_is_not_fetched_twice(server, tmp_path):
     seen = []
-    got(server, tmp_path / "d" / "f", watch=lambda *state: seen.append(state), sha256=hashlib.sha256(DATA).hexdigest())
+    got(server, tmp_path / "d" / "f", watch=lambda *state: seen.append(state), digest=SHA256)
     assert seen[-1] == ("f", len(DATA), len(DATA))
     got(server, tmp_path / "d" / "f")
     assert len(server.asked) == 1
@@ -118,17 +126,17 @@ def test_a_file_comes_whole_and_is_not_fetched_twice(server, tmp_path):
 def test_an_interrupted_download_goes_on_within_a_start(server, tmp_path):
     server.break_after = [300_000, 200_000]
     got(server, tmp_path / "f")
-    assert [asked for _, asked in server.asked] == [None, "bytes=262144-", "bytes=458752-"]
+    assert [asked for _, asked in server.asked] == [None, "bytes=300000-", "bytes=500000-"]
 
 
 def test_an_interrupted_download_goes_on_at_the_next_start(server, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "TRIES", 1)
     server.break_after = [300_000]
-    with pytest.raises(InputError, match="262,144 bytes are kept"):
+    with pytest.raises(InputError, match="300,000 bytes are kept"):
         download(f"{server.url}/file.bin", tmp_path / "f", pause=0.01)
     assert not (tmp_path / "f").exists()
     got(server, tmp_path / "f")
-    assert server.asked[-1][1] == "bytes=262144-"
+    assert server.asked[-1][1] == "bytes=300000-"
 
 
 @pytest.mark.parametrize("change", ["ranges", "tag", "weak", "length"])
@@ -147,6 +155,33 @@ def test_a_download_begins_anew_where_it_cannot_go_on(server, tmp_path, monkeypa
     got(server, tmp_path / "f")
 
 
+def test_a_range_shorter_than_what_was_asked_for_is_not_the_end(server, tmp_path):
+    server.break_after, server.most = [300_000], 400_000
+    got(server, tmp_path / "f")
+    assert [asked for _, asked in server.asked] == [None, "bytes=300000-", "bytes=700000-"]
+
+
+@pytest.mark.parametrize("mark", ["{", "[]", '{"url": 1}'])
+def test_a_part_whose_note_cannot_be_read_is_fetched_anew(server, tmp_path, mark):
+    (tmp_path / "f.part").write_bytes(b"other bytes")
+    (tmp_path / "f.part.json").write_text(mark)
+    got(server, tmp_path / "f")
+
+
+@pytest.mark.parametrize("packs", [True, False], ids=["packed-for-the-way", "a-gz-file"])
+def test_an_encoding_of_the_way_is_undone_and_a_packed_file_stays(server, tmp_path, packs):
+    server.encoding, server.packs = "gzip", packs
+    if not packs:
+        server.data = gzip.compress(b"text")
+    got(server, tmp_path / ("f" if packs else "f.gz"))
+
+
+def test_a_place_that_cannot_be_written_to_is_told(server, tmp_path):
+    (tmp_path / "d").write_text("a file")
+    with pytest.raises(InputError, match=r"d/f: can't be written"):
+        download(f"{server.url}/file.bin", tmp_path / "d" / "f")
+
+
 def test_a_part_that_is_already_whole(server, tmp_path):
     got(server, tmp_path / "f")
     os.replace(tmp_path / "f", tmp_path / "f.part")
@@ -161,16 +196,17 @@ def test_a_redirect_is_followed(server, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("path", "sha256", "told"),
+    ("path", "digest", "told"),
     [
         ("gone", None, "HTTP 404"),
-        ("file.bin", "0" * 64, "has changed, or was damaged"),
+        ("file.bin", "sha256:" + "0" * 64, "has changed, or was damaged"),
+        ("file.bin", "md5:" + "0" * 32, "has changed, or was damaged"),
         ("page.bin", None, "is a web page, not the file"),
     ],
 )
-def test_what_is_not_the_file_is_refused_and_leaves_nothing(server, tmp_path, path, sha256, told):
+def test_what_is_not_the_file_is_refused_and_leaves_nothing(server, tmp_path, path, digest, told):
     with pytest.raises(InputError, match=told):
-        download(f"{server.url}/{path}", tmp_path / "f", sha256, pause=0.01)
+        download(f"{server.url}/{path}", tmp_path / "f", digest, pause=0.01)
     assert not list(tmp_path.iterdir())
 
 
@@ -183,7 +219,7 @@ def test_no_server(tmp_path, monkeypatch):
 def test_a_file_that_is_there_and_wrong_is_told(server, tmp_path):
     (tmp_path / "f").write_bytes(b"other")
     with pytest.raises(InputError, match="delete it"):
-        download(f"{server.url}/file.bin", tmp_path / "f", "0" * 64)
+        download(f"{server.url}/file.bin", tmp_path / "f", "sha256:" + "0" * 64)
 
 
 @contextmanager
@@ -256,8 +292,10 @@ def test_bombs_and_damaged_archives_are_refused(tmp_path):
     with pytest.raises(InputError, match="holds more than 1,000,000 bytes"):
         unpack(tmp_path / "bomb.zip", tmp_path / "out", 1_000_000)
     (tmp_path / "no.zip").write_bytes(b"nothing of the kind")
-    with pytest.raises(InputError, match="isn't an archive"):
-        unpack(tmp_path / "no.zip", tmp_path / "out")
+    for wrong in (b"nothing of the kind", b"\x1f\x8b\x08 cut", b"BZh9 cut", b"\xfd7zXZ\0 cut"):
+        (tmp_path / "no.zip").write_bytes(wrong)
+        with pytest.raises(InputError, match="isn't an archive"):
+            unpack(tmp_path / "no.zip", tmp_path / "out")
     with zipfile.ZipFile(tmp_path / "empty.zip", "w"):
         pass
     with pytest.raises(InputError, match="holds no files"):
@@ -271,15 +309,35 @@ def test_sources_are_fetched_and_unpacked_once(server, tmp_path):
         file.writestr("in/corpus.txt", "text")
     server.data = packed.getvalue()
     sources = {"one": Source("One", (Remote(f"{server.url}/corpus.zip", unpack=True),), "free", "Us (2026)", "")}
+    unpacked = tmp_path / "one" / "in" / "corpus.txt"
     for _ in range(2):
         (done,) = fetch(("all",), str(tmp_path), sources=sources)
-        assert (done.name, done.files) == ("one", (("corpus.zip", len(server.data)),))
-        assert (tmp_path / "one" / "in" / "corpus.txt").read_text() == "text"
+        assert (done.name, done.files, done.problem) == ("one", (("corpus.zip", len(server.data)),), None)
+        assert unpacked.read_text() == "text"
     assert len(server.asked) == 1
+    unpacked.write_text("changed by hand")
+    list(fetch(("all",), str(tmp_path), sources=sources))
+    assert unpacked.read_text() == "changed by hand"
+    (tmp_path / "one" / "corpus.zip").unlink()
+    list(fetch(("all",), str(tmp_path), sources=sources))
+    assert unpacked.read_text() == "text"
     with pytest.raises(ConfigError, match="no such source: two; there are one"):
         fetch(("two",), str(tmp_path), sources=sources)
     with pytest.raises(ConfigError, match="local directory"):
         fetch(("one",), "s3://bucket/x", sources=sources)
+
+
+def test_a_source_that_cannot_be_had_does_not_keep_the_others_away(server, tmp_path, monkeypatch):
+    for name, file in (("mesh2015", "gone"), ("mesh2021", "page.bin"), ("ctd-medic", "file.bin")):
+        monkeypatch.setitem(SOURCES, name, Source(name, (Remote(f"{server.url}/{file}"),), "free", "Us", ""))
+    done = CliRunner().invoke(main, ["fetch", "mesh2015", "mesh2021", "ctd-medic", "--out-dir", str(tmp_path)])
+    assert done.exit_code != 0
+    assert "licence: free" in done.stdout
+    for said in ("HTTP 404", "is a web page", "mesh2015, mesh2021 couldn't be fetched"):
+        assert said in done.stderr
+    assert (tmp_path / "ctd-medic" / "file.bin").read_bytes() == DATA
+    alone = CliRunner().invoke(main, ["fetch", "mesh2015", "--out-dir", str(tmp_path)])
+    assert alone.stderr.count("HTTP 404") == 1
 
 
 def test_the_command_prints_licence_citation_and_what_comes_next(server, tmp_path, monkeypatch):

@@ -80,11 +80,17 @@ def test_documents_go_where_their_list_says(prepare, tmp_path, packed):
 def test_clean_leaves_out_repeats_overlaps_and_then_empty_documents(prepare, tmp_path):
     summary = prepare(clean=True)
     assert [split.documents for split in summary.splits] == [1, 1, 0]
-    assert [each[2] for each in mentions(tmp_path / "val.xml")] == ["C0000001", "C0000004", "C0000002"]
+    assert [each[2] for each in mentions(tmp_path / "val.xml")] == ["C0000004"]
     assert (
-        "cleaned: 1 repeated and 2 overlapping annotations left out, then 1 documents without annotations"
+        "cleaned: 1 repeated and 4 overlapping annotations left out, then 1 documents without annotations"
         in summary.notes
     )
+
+
+def test_clean_knows_overlaps_over_others_between(prepare, tmp_path):
+    long, inside, later = "0\t12\tAgue in eels\tT\tC0000001", "5\t7\tin\tT\tC0000002", "8\t12\teels\tT\tC0000003"
+    prepare(text=document(1, later, long, inside, "13\t17\tEels\tT\tC0000004") + document(2, AGUE), clean=True)
+    assert [each[2] for each in mentions(tmp_path / "train.xml")] == ["C0000004"]
 
 
 def test_ids_are_checked_against_an_ontology(prepare, tmp_path):

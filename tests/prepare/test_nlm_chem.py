@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from raybel import storage
+from raybel import corpus, storage
+from raybel.bioc import ReadOptions
 from raybel.bioc_xml import read as read_xml
 from raybel.cli import main
 from raybel.errors import InputError
@@ -72,7 +73,8 @@ def test_articles_become_documents(source):
     summary = prepare(source)
     train = summary.split("train")
     assert (train.documents, train.mentions) == (1, 6)
-    assert train.kinds == {ids.LINKABLE: 2, ids.COMPOSITE: 1, ids.COMPOSITE_PLUS: 1, ids.NOTHING: 1, ids.UNKNOWN: 1}
+    assert train.kinds == {ids.LINKABLE: 2, ids.COMPOSITE: 2, ids.NOTHING: 1, ids.UNKNOWN: 1}
+    assert "3 annotations of the type MeSH_Indexing_Chemical are left aside" in summary.notes
     (document,) = written(source.parent / "out" / "train.bioc.xml.gz")
     assert [each.text for each in document.passages] == [TITLE, TABLE, REFERENCE]
     assert [each.infons for each in document.passages] == [
@@ -83,6 +85,18 @@ def test_articles_become_documents(source):
     golds = [[each.infons["concept_id"] for each in some.annotations] for some in document.passages]
     assert golds == [["D900002", "C900001"], ["D900002|C900001", "-1"], ["C900001|D7", "D7"]]
     assert [written(source.parent / "out" / f"{name}.bioc.xml.gz")[0].id for name in ("val", "test")] == ["12", "13"]
+
+
+def test_a_discontinuous_mention_keeps_its_pieces_and_can_be_read(source):
+    pieces = '<location offset="0" length="5"/><location offset="14" length="10"/>'
+    whole = annotation(1, 0, "Marsh bogwortine", "MESH:D900002").replace('<location offset="0" length="16"/>', pieces)
+    path = source / "ALL" / "11_v1.xml"
+    path.write_text(article(11).replace(annotation(1, 0, "Marsh tonic", "MESH:D900002"), whole))
+    prepare(source)
+    (row,) = corpus.iterate([str(source.parent / "out" / "train.bioc.xml.gz")], ReadOptions())
+    assert row.error is None
+    first = row.mentions[0]
+    assert (first["start"], first["end"], first["text"]) == (0, 24, "Marsh bogwortine")
 
 
 def test_only_what_can_be_linked_is_kept_on_demand(source):

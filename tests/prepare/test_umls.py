@@ -81,7 +81,10 @@ def test_a_release_becomes_an_ontology(prepare, packed, end):
     assert concepts == [FEVER, POX, TONIC]
     assert summary.names == {"rows": 10, "in another language": 2, "suppressed": 2}
     assert summary.concepts == {"without a name that is kept": 2}
-    assert summary.notes == ["1 concepts of MRDEF.RRF are not in MRCONSO.RRF"]
+    assert summary.notes == [
+        "2 concepts have no name that is kept: C0000003, C0000004",
+        "1 concepts of MRDEF.RRF are not in MRCONSO.RRF",
+    ]
     assert summary.ontology["alternative ids"] == 1
 
 
@@ -94,6 +97,8 @@ def test_a_byte_order_mark_and_no_last_line_end(prepare):
     ("options", "names"),
     [
         ({"languages": ("SPA",)}, ["Fiebre del pantano"]),
+        ({"languages": ("SPA", "ENG")}, ["Fiebre del pantano", "Eel|pox", "Marsh tonic"]),
+        ({"languages": ("ENG", "SPA")}, ["Bog fever", "Eel|pox", "Marsh tonic"]),
         ({"languages": ("ENG", "GER")}, ["Bog fever", "Eel|pox", "Höhenkrankheit", "Marsh tonic"]),
         ({"sources": ("NCI",)}, ["Bog fever", "Marsh tonic"]),
         ({"semantic_types": ("T184", "T121")}, ["Bog fever", "Marsh tonic"]),
@@ -113,7 +118,7 @@ def test_the_definition_is_of_a_name_that_is_kept(prepare):
 def test_files_that_are_not_there(prepare):
     summary, concepts = prepare(definitions=None, types=None, cuis=None)
     assert [concept.definition for concept in concepts] == ["", "", ""]
-    assert len(summary.notes) == 3
+    assert sum("no MR" in note for note in summary.notes) == 3
     with pytest.raises(InputError, match="--semantic-types needs"):
         prepare(definitions=None, types=None, semantic_types=("T047",))
 
@@ -140,9 +145,26 @@ def test_bad_input_is_told(prepare, change, told):
 
 def test_wrong_options_are_told():
     with pytest.raises(ConfigError, match="as T047, not Disease"):
-        UmlsConfig("d", "o", semantic_types=("Disease",))
+        UmlsConfig("d", "o.arrow", semantic_types=("Disease",))
     with pytest.raises(ConfigError, match="at least one language"):
-        UmlsConfig("d", "o", languages=())
+        UmlsConfig("d", "o.arrow", languages=())
+    with pytest.raises(ConfigError, match=r"must end in \.arrow"):
+        UmlsConfig("d", "o.csv")
+
+
+def test_the_parts_of_a_full_release_are_told_how_to_join(tmp_path):
+    for part in ("aa", "ab"):
+        (tmp_path / f"MRCONSO.RRF.{part}.gz").write_bytes(gzip.compress(b"x"))
+    with pytest.raises(InputError, match=r"join its parts: cat MRCONSO\.RRF"):
+        prepare_umls(UmlsConfig(str(tmp_path), "o.arrow"))
+
+
+def test_joined_parts_are_read(tmp_path):
+    rows = ("\n".join(CONSO) + "\n").encode()
+    joined = gzip.compress(rows[:333]) + gzip.compress(rows[333:])
+    (tmp_path / "MRCONSO.RRF.gz").write_bytes(joined)
+    prepare_umls(UmlsConfig(str(tmp_path), str(tmp_path / "o.arrow")))
+    assert len(Ontology.open(str(tmp_path / "o.arrow"))) == 3
 
 
 def test_from_the_command_line(prepare, tmp_path):
