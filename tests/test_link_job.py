@@ -307,6 +307,7 @@ def test_a_killed_worker_changes_nothing(sixty, tmp_path):
     assert outputs(tmp_path / "run") == outputs(Path(sixty.out_corpus))
 
 
+@pytest.mark.bench  # two processes that start Ray each: two minutes
 def test_a_killed_driver_goes_on(sixty, tmp_path):
     run = tmp_path / "run"
     arguments = ["link", "--in-corpus", sixty.in_corpus[0], "--out-corpus", run, "--ontology", sixty.ontology]
