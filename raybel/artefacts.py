@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,13 @@ def array_bytes(array: np.ndarray) -> bytes:
     return sink.getvalue()
 
 
-def save(directory: str, kind: str, version: int, parameters: dict[str, Any], files: dict[str, bytes]) -> str:
+def save(
+    directory: str,
+    kind: str,
+    version: int,
+    parameters: dict[str, Any],
+    files: Mapping[str, bytes] | Iterable[tuple[str, bytes]],
+) -> str:
     """Write a directory and return its fingerprint (32 hex digits, of its parameters and files).
 
     Args:
@@ -42,11 +49,12 @@ def save(directory: str, kind: str, version: int, parameters: dict[str, Any], fi
         kind: What it is ("ngrams").
         version: Of the kind's format.
         parameters: JSON values.
-        files: Content by name.
+        files: Content by name, or pairs, of which one at a time is in memory where they are made as they are asked for.
     """
     refuse_other(directory, kind)
     unseal(directory)
-    written = {name: write_file(directory, name, data) for name, data in files.items()}
+    pairs = files.items() if isinstance(files, Mapping) else files
+    written = {name: write_file(directory, name, data) for name, data in pairs}
     return seal(directory, kind, version, parameters, written)
 
 

@@ -1,12 +1,13 @@
 """Character n-gram candidates: exact top-k over distinct concepts, in blocks of aliases.
 
-Cost (2 cores, one thread each): see BENCHMARKS.md. Memory: about 210 bytes per alias, memory-mapped and so shared by
+From `pruning.FROM` aliases on most of them are left out by bounds, which changes no result. Cost (2 cores, one thread
+each): see BENCHMARKS.md. Memory: about 220 bytes per alias, 400 where bounds are used, memory-mapped and so shared by
 the actors of a machine.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 
 import numpy as np
@@ -15,6 +16,7 @@ import scipy.sparse as sp
 from sparse_dot_topn import sp_matmul_topn, zip_sp_matmul_topn
 
 from raybel import artefacts, storage
+from raybel.candidates import pruning
 from raybel.candidates.aliases import AliasTable, Hits
 from raybel.candidates.base import Without
 from raybel.candidates.vectorizer import NgramParameters, NgramVectorizer
@@ -39,6 +41,7 @@ class NgramGenerator:
         vectorizer: Fitted.
         blocks: Transposed alias vectors, each (features, at most `BLOCK` strings), float32 CSR, strings in order.
         aliases: What the strings stand for.
+        rows: The vectors as (strings, features), float32 CSR, for the search by bounds; None to score every alias.
     """
 
     name = KIND
@@ -51,7 +54,10 @@ class NgramGenerator:
         fingerprint: str = "",
         ontology_fingerprint: str = "",
         threads: int = 1,
+        rows: sp.csr_matrix | None = None,
     ) -> None:
+        self.rows = rows
+        self.pruned = None if rows is None else pruning.PrunedSearch(blocks, rows)
         self.vectorizer, self.blocks, self.aliases, self.threads = vectorizer, blocks, aliases, threads
         self.fingerprint, self.ontology_fingerprint = fingerprint, ontology_fingerprint
 
@@ -61,7 +67,7 @@ class NgramGenerator:
         ontology: Ontology,
         parameters: NgramParameters,
         training: Iterable[tuple[str, int]] = (),
-        block: int = BLOCK,
+        block: int | None = None,
     ) -> NgramGenerator:
         """Fit on an ontology's names and aliases, and on training mentions if the parameters say so.
 
@@ -69,7 +75,7 @@ class NgramGenerator:
             ontology: A concept without a name is never proposed.
             parameters: Hyper-parameters.
             training: (surface, concept index) of each training mention, repeats included.
-            block: Alias strings in a block.
+            block: Alias strings in a block; None for what suits their number.
 
         Raises:
             ConfigError: The ontology has no names.
@@ -79,30 +85,42 @@ class NgramGenerator:
         vectorizer = NgramVectorizer(parameters).fit(strings)
         # What was fitted is rebuilt from what is saved, so that a fresh and a loaded model score to the same bits.
         vectorizer = NgramVectorizer.from_table(parameters, vectorizer.to_table())
-        blocks = [
-            vectorizer.transform(strings[start : start + block]).T.tocsr() for start in range(0, len(strings), block)
-        ]
-        return cls(vectorizer, blocks, aliases, ontology_fingerprint=ontology.fingerprint)
+        prune = len(strings) >= pruning.FROM
+        size = block or (pruning.BLOCK if prune else BLOCK)
+        blocks, parts = [], []
+        for start in range(0, len(strings), size):
+            part = vectorizer.transform(strings[start : start + size])
+            blocks.append(part.T.tocsr())
+            if prune:
+                part.sort_indices()
+                parts.append(part)
+        rows = sp.vstack(parts, "csr") if prune else None
+        return cls(vectorizer, blocks, aliases, ontology_fingerprint=ontology.fingerprint, rows=rows)
 
     def save(self, directory: str, extra: dict[str, object] | None = None) -> str:
         """Write the model directory and return its fingerprint; `extra` goes into its parameters."""
-        files = {
-            "vocabulary.arrow": artefacts.arrow_bytes(self.vectorizer.to_table()),
-            **self.aliases.files(),
-            "block_widths.npy": artefacts.array_bytes(np.array([block.shape[1] for block in self.blocks], np.int64)),
-            "indptr.npy": artefacts.array_bytes(np.stack([block.indptr.astype(np.int32) for block in self.blocks])),
-            "indices.npy": artefacts.array_bytes(
-                np.concatenate([block.indices.astype(np.int32) for block in self.blocks])
-            ),
-            "weights.npy": artefacts.array_bytes(np.concatenate([block.data for block in self.blocks])),
-        }
         parameters = {
             "ngrams": asdict(self.vectorizer.parameters),
             "ontology_fingerprint": self.ontology_fingerprint,
             **(extra or {}),
         }
-        self.fingerprint = artefacts.save(directory, KIND, VERSION, parameters, files)
+        self.fingerprint = artefacts.save(directory, KIND, VERSION, parameters, self._files())
         return self.fingerprint
+
+    def _files(self) -> Iterator[tuple[str, bytes]]:
+        """Yield the files of a model, each made as it is asked for: the large ones aren't in memory together."""
+        yield "vocabulary.arrow", artefacts.arrow_bytes(self.vectorizer.to_table())
+        yield from self.aliases.files().items()
+        widths = np.array([block.shape[1] for block in self.blocks], np.int64)
+        yield "block_widths.npy", artefacts.array_bytes(widths)
+        yield "indptr.npy", artefacts.array_bytes(np.stack([block.indptr.astype(np.int32) for block in self.blocks]))
+        indices = np.concatenate([block.indices.astype(np.int32, copy=False) for block in self.blocks])
+        yield "indices.npy", artefacts.array_bytes(indices)
+        yield "weights.npy", artefacts.array_bytes(np.concatenate([block.data for block in self.blocks]))
+        if self.rows is not None:
+            yield "row_indptr.npy", artefacts.array_bytes(self.rows.indptr)
+            yield "row_indices.npy", artefacts.array_bytes(self.rows.indices)
+            yield "row_weights.npy", artefacts.array_bytes(self.rows.data)
 
     @classmethod
     def load(cls, directory: str, threads: int = 1) -> NgramGenerator:
@@ -126,6 +144,14 @@ class NgramGenerator:
             block.data, block.indices, block.indptr = weights[start:end], indices[start:end], indptr
             blocks.append(block)
             start = end
+        rows = None
+        if "row_weights.npy" in config["files"]:
+            indptr = artefacts.load_array(home / "row_indptr.npy")
+            rows = sp.csr_matrix((len(indptr) - 1, vectorizer.width), dtype=np.float32)
+            rows.data, rows.indices = (
+                artefacts.load_array(home / f"row_{name}.npy") for name in ("weights", "indices")
+            )
+            rows.indptr = indptr
         return cls(
             vectorizer,
             blocks,
@@ -133,6 +159,7 @@ class NgramGenerator:
             config["fingerprint"],
             config["parameters"]["ontology_fingerprint"],
             threads,
+            rows,
         )
 
     @property
@@ -146,7 +173,29 @@ class NgramGenerator:
         for start in range(0, len(surfaces), BATCH):
             queries = self.vectorizer.transform(surfaces[start : start + BATCH])
             own = without and without.take(range(start, min(start + BATCH, len(surfaces))))
-            found += self._search(queries, top_k, DEPTH * top_k, own)
+            if self.pruned is None:
+                found += self._search(queries, top_k, DEPTH * top_k, own)
+            else:
+                found += self._search_pruned(self.pruned, queries, top_k, own)
+        return found
+
+    def _search_pruned(
+        self, pruned: pruning.PrunedSearch, queries: sp.csr_matrix, top_k: int, without: Without | None
+    ) -> list[np.ndarray]:
+        """Search by bounds; the few queries that too few concepts share an n-gram with go through all strings."""
+
+        def concepts(hits: Hits) -> list[np.ndarray]:
+            return self.aliases.concepts(hits, queries.shape[0], top_k, len(self.aliases) + 1, without=without)[0]
+
+        def reached(hits: Hits) -> np.ndarray:
+            return np.array([one["score"][-1] if len(one) == top_k else 0 for one in concepts(hits)], np.float32)
+
+        hits, rest = pruned.search(queries, top_k, reached)
+        found = concepts(hits)
+        if len(rest):
+            others = self._search(queries[rest], top_k, DEPTH * top_k, without and without.take(rest))
+            for index, result in zip(rest, others, strict=True):
+                found[index] = result
         return found
 
     def _search(self, queries: sp.csr_matrix, top_k: int, depth: int, without: Without | None) -> list[np.ndarray]:

@@ -95,7 +95,7 @@ def _fetch(url: str, part: Path, name: str, watch: Watch | None) -> int | None:
     """Append to a part what it lacks; return the whole size, None where the server doesn't say."""
     mark = part.with_name(part.name + ".json")
     had = part.stat().st_size if part.exists() else 0
-    known = _read_mark(mark)
+    known = read_json(mark)
     headers = {"Accept-Encoding": "identity", "User-Agent": "raybel"}
     if had and known.get("url") == url and known.get("version"):
         headers |= {"Range": f"bytes={had}-", "If-Range": known["version"]}
@@ -141,8 +141,8 @@ def _version(headers: Any) -> str | None:
     return None if (version or "").startswith("W/") else version
 
 
-def _read_mark(mark: Path) -> dict[str, Any]:
-    """What is known of a part; nothing where that can't be read, so that it is fetched anew."""
+def read_json(mark: Path) -> dict[str, Any]:
+    """Return the object in a small file of ours, an empty one where none can be read: then the work is done anew."""
     try:
         known = json.loads(mark.read_text())
     except (FileNotFoundError, ValueError):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from raybel.errors import ConfigError, InputError
-from raybel.prepare.download import Watch, download
+from raybel.prepare.download import Watch, download, read_json
 from raybel.prepare.sources import SOURCES, Source
 from raybel.prepare.unpack import unpack
 
@@ -77,10 +77,7 @@ def _unpack_once(archive: Path) -> None:
     mark = archive.with_name(archive.name + DONE)
     found = archive.stat()
     this = {"bytes": found.st_size, "modified_ns": found.st_mtime_ns}
-    try:
-        before = json.loads(mark.read_text())
-        if {key: before[key] for key in this} == this:
-            return
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        pass  # not unpacked, or the note about it can't be read: then again
+    before = read_json(mark)
+    if {key: before.get(key) for key in this} == this:
+        return
     mark.write_text(json.dumps(this | {"files": unpack(archive, archive.parent)}, indent=2) + "\n")

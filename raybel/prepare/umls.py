@@ -2,7 +2,7 @@ r"""The UMLS Metathesaurus (a release's META directory of `.RRF` files) as an on
 
 Layout: https://www.ncbi.nlm.nih.gov/books/NBK9685/ - columns end with `|`. `MRCONSO` has a row for each name of a
 concept, `MRDEF` its definitions, `MRSTY` its semantic types, `MRCUI` the ids that earlier releases had. The first three
-are sorted by CUI and are read side by side, so that memory grows by what is kept alone: about 600 bytes a concept.
+are sorted by CUI and are read side by side, so that memory grows by what is kept alone: about 850 bytes a concept.
 A release needs a licence of NLM's: https://www.nlm.nih.gov/databases/umls.html
 """
 

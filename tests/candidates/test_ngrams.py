@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raybel.candidates import ngrams
+from raybel.candidates import ngrams, pruning
 from raybel.candidates.loading import open_generator
 from raybel.candidates.ngrams import NgramGenerator
 from raybel.candidates.vectorizer import SIDES, NgramParameters
@@ -49,15 +49,20 @@ def reference(generator, ontology, training, query, top_k):
 
 @given(
     settings_of_a_search(), st.lists(NAMES, min_size=1, max_size=4), st.integers(1, 12), st.integers(1, 7),
-    st.sampled_from([1, 2]), st.integers(1, 8),
+    st.sampled_from([1, 2]), st.integers(1, 8), st.sampled_from([None, 1, 3, 100]),
 )  # fmt: skip
-@settings(max_examples=100)
-def test_every_search_is_the_exact_one(made, queries, block, top_k, threads, depth):
+@settings(max_examples=200)
+def test_every_search_is_the_exact_one(made, queries, block, top_k, threads, depth, look):
     ontology, training = made
-    generator = NgramGenerator.build(ontology, PARAMETERS, training, block)
-    generator.threads = threads
     queries = [surface(query) for query in queries]
     with pytest.MonkeyPatch.context() as patch:
+        if look is not None:
+            patch.setattr(pruning, "FROM", 1)
+            patch.setattr(pruning, "LOOK", look)
+            patch.setattr(pruning, "DEPTH", 1)
+        generator = NgramGenerator.build(ontology, PARAMETERS, training, block)
+        assert (generator.pruned is None) == (look is None)
+        generator.threads = threads
         patch.setattr(ngrams, "DEPTH", depth)
         patch.setattr(ngrams, "BATCH", 2)
         found = generator.search(queries, top_k)
@@ -84,12 +89,14 @@ SMALL = Ontology.from_concepts(
 
 
 @pytest.mark.parametrize("side", SIDES)
-@pytest.mark.parametrize("block", [1, 100])
-def test_a_saved_model_finds_the_same_bits(tmp_path, side, block):
+@pytest.mark.parametrize(("block", "prune"), [(1, False), (100, False), (2, True)])
+def test_a_saved_model_finds_the_same_bits(tmp_path, monkeypatch, side, block, prune):
+    monkeypatch.setattr(pruning, "FROM", 1 if prune else 1000)
     parameters = NgramParameters(ngram_range=(2, 3), char_side=side, char_count=6)
     made = NgramGenerator.build(SMALL, parameters, [("wheeze", 1)], block)
     made.save(str(tmp_path), {"note": "x"})
     read = open_generator(SMALL, GeneratorPaths(ngrams_model=str(tmp_path)), threads=2)
+    assert (read.pruned is not None) == prune
     assert (read.fingerprint, read.ontology_fingerprint) == (made.fingerprint, SMALL.fingerprint)
     queries = ["anemia", "asthmatic", "low blood", "wheezes", "", "zzz"]
     found = [each.tolist() for each in read.search(queries, 5)]

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from raybel.candidates import pruning
 from raybel.candidates.base import Without
 from raybel.candidates.ngrams import NgramGenerator
 from raybel.candidates.vectorizer import NgramParameters
@@ -81,18 +82,23 @@ def test_what_is_linkable():
     assert [each.mention for each in labelled(DOCUMENTS, made(), ONTOLOGY, Describer(ONTOLOGY, None), "sentence", 2)[1]]
 
 
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 2)), max_size=12), st.integers(0, 12))
-def test_without_is_as_if_they_had_never_been(pairs, cut):
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 2)), max_size=12), st.integers(0, 12), st.booleans())
+def test_without_is_as_if_they_had_never_been(pairs, cut, prune):
     """Leaving mentions out of a search gives what a generator without them gives (their strings' scores too)."""
     names = {"a": "anemia", "b": "bronchial", "c": "gouty"}
     training = [(names[letter], concept) for letter, concept in pairs]
     out, kept = training[:cut], training[cut:]
     surfaces = ["anemia", "bronchial asthma", "gouty"]
     counts = {pair: out.count(pair) for pair in out}
-    generator = NgramGenerator.build(ONTOLOGY, NgramParameters(min_df=1), training)
-    fresh = NgramGenerator.build(ONTOLOGY, NgramParameters(min_df=1), kept)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pruning, "FROM", 1 if prune else 1000)
+        generator = NgramGenerator.build(ONTOLOGY, NgramParameters(min_df=1), training)
+        fresh = NgramGenerator.build(ONTOLOGY, NgramParameters(min_df=1), kept)
     one = generator.search(surfaces, 3, Without([counts] * 3))
     other = fresh.search(surfaces, 3)
+    generator.pruned = None
+    every = generator.search(surfaces, 3, Without([counts] * 3))
+    assert [each.tolist() for each in one] == [each.tolist() for each in every]
     for a, b in zip(one, other, strict=True):
         exact = [each["concept"][each["score"] >= 1 - 1e-6].tolist() for each in (a, b)]
         assert exact[0] == exact[1]
