@@ -135,4 +135,5 @@ def load_array(path: Path) -> np.ndarray:
 
     Copy-on-write (`c`), since the sparse product takes no read-only arrays; nobody writes, so nothing is copied.
     """
-    return np.load(path, mmap_mode="c", allow_pickle=False)
+    # As a plain array: a slice of `np.memmap` takes ten times as long.
+    return np.asarray(np.load(path, mmap_mode="c", allow_pickle=False))

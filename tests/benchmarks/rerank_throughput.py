@@ -3,15 +3,17 @@
     python tests/benchmarks/rerank_throughput.py [--documents 5000] [--data ../shared/data] [--top-k 5]
 
 The corpus is NCBI Disease and BC5CDR (train, dev), replicated with distinct ids; the cross-encoder is a `tree` of
-MiniLM with an untrained head (speed doesn't depend on weights). The plain loop is one process with one thread, over a
-quarter of the files; its share of time in the model's forward passes is counted. The job's rate is counted from its
-first chunk on; both are per core.
+MiniLM with an untrained head (speed doesn't depend on weights). The plain loop is a process with one thread, over a
+tenth of the files; its share of time in the model's forward passes is counted. It runs alone and then twice at the same
+time, as the job has two of it. The job's rate is counted from its first chunk on; all are per core.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -84,36 +86,58 @@ def plain_loop(config: LinkConfig, files: list[Path]) -> tuple[int, float, float
     return documents, time.perf_counter() - begun, inside
 
 
+def loops(home: Path, count: int, top_k: int) -> tuple[float, float]:
+    """Documents/s and the share in forward passes of `count` plain loops at the same time, the mean of them."""
+    inside = [sys.executable, __file__, "--top-k", str(top_k), "--inside", str(home)]
+    processes = [subprocess.Popen([*inside, str(n)], stdout=subprocess.PIPE, text=True) for n in range(count)]
+    every = [json.loads(process.communicate()[0].splitlines()[-1]) for process in processes]
+    rates = [documents / seconds for documents, seconds, _ in every]
+    shares = [forward / seconds for _, seconds, forward in every]
+    print(
+        f"{count} plain loop(s) at a time: {sum(rates) / count:.2f} documents/s/core, "
+        f"{100 * sum(shares) / count:.0f} % of the time in forward passes",
+        flush=True,
+    )
+    return sum(rates) / count, sum(shares) / count
+
+
+def configured(home: Path, top_k: int) -> LinkConfig:
+    return LinkConfig(
+        (str(home / "in"),),
+        str(home / "run"),
+        str(home / "ncbi" / "ontology.arrow"),
+        str(home / "model"),
+        reranker_model=str(home / "tree"),
+        top_k=top_k,
+        chunk_documents=50,
+        resources=Resources(actors=2),
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--documents", type=int, default=5_000)
     parser.add_argument("--top-k", type=int, default=5)
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[3] / "shared" / "data")
+    parser.add_argument("--inside", nargs=2, metavar=("HOME", "NUMBER"))
     args = parser.parse_args()
+    if args.inside:
+        home, number = Path(args.inside[0]), int(args.inside[1])
+        files = sorted((home / "in").iterdir())[2 * number : 2 * number + 2]
+        print(json.dumps(plain_loop(configured(home, args.top_k), files)))
+        return
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        ontology, model, sources = prepare_models(args.data, home)
+        ontology, _, sources = prepare_models(args.data, home)
         replicate(sources, home / "in", args.documents, 20)
-        config = LinkConfig(
-            (str(home / "in"),),
-            str(home / "run"),
-            ontology,
-            model,
-            reranker_model=untrained(home, ontology, args.top_k),
-            top_k=args.top_k,
-            chunk_documents=50,
-            resources=Resources(actors=2),
-        )
+        untrained(home, ontology, args.top_k)
         shutil.rmtree(home / "run", ignore_errors=True)
-        documents, seconds, peak = job(config)
+        documents, seconds, peak = job(configured(home, args.top_k))
         rate = documents / seconds / 2
         print(f"job on 2 cores: {documents:,} documents in {seconds:.0f} s, {rate:.2f} documents/s/core", flush=True)
         print("peak MB:", ", ".join(f"{name} {size:.0f}" for name, size in sorted(peak.items())), flush=True)
-        files = sorted((home / "in").iterdir())[: max(1, 20 // 4)]
-        documents, seconds, inside = plain_loop(config, files)
-        loop = documents / seconds
-        print(f"plain loop: {documents:,} documents in {seconds:.0f} s, {loop:.2f} documents/s/core")
-        print(f"ratio {rate / loop:.2f}; the loop's share of time in forward passes {100 * inside / seconds:.0f} %")
+        for count in (1, 2):
+            print(f"  the job's ratio to it: {rate / loops(home, count, args.top_k)[0]:.2f}", flush=True)
 
 
 if __name__ == "__main__":
