@@ -1,4 +1,4 @@
-"""Exact n-gram search at 1 million aliases: blocked against whole, surfaces/s/core and resident memory.
+"""Exact n-gram search at 1 million aliases: blocks, whole, by bounds; surfaces/s/core and resident memory.
 
     python tests/benchmarks/ngrams_search.py [--aliases 1000000] [--surfaces 1000] [--data ../shared/data]
 
@@ -19,6 +19,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+#: Layouts of a model, and their block sizes; None is the generator's own.
+LAYOUTS = {"blocks": 65_536, "whole": 1 << 30, "bounds": None}
+
 
 def recombined(names: list[str], count: int) -> list[str]:
     """Return `count` distinct names whose halves come from different real ones."""
@@ -31,13 +34,14 @@ def recombined(names: list[str], count: int) -> list[str]:
     return list(found)
 
 
-def one(home: Path, aliases: int, surfaces: int, block: int) -> None:
-    """Build with this block size, save, load memory-mapped, search; print one line."""
+def one(home: Path, aliases: int, surfaces: int, name: str) -> None:
+    """Build with this layout, save, load memory-mapped, search; print one line."""
     import numpy as np
     import psutil
 
     from raybel import corpus
     from raybel.bioc import ReadOptions
+    from raybel.candidates import pruning
     from raybel.candidates.ngrams import NgramGenerator
     from raybel.candidates.vectorizer import NgramParameters
     from raybel.ontology import Concept, Ontology
@@ -46,9 +50,10 @@ def one(home: Path, aliases: int, surfaces: int, block: int) -> None:
     names += Ontology.open(str(home / "bc5cdr/ontology.arrow")).names()[1]
     every = recombined(names, aliases)
     ontology = Ontology.from_concepts(Concept(f"C{i}", every[i], every[i + 1 : i + 4]) for i in range(0, len(every), 4))
-    model = home / f"block{block}"
+    model = home / name
+    pruning.FROM = 0 if name == "bounds" else 1 << 40
     begun = time.perf_counter()
-    NgramGenerator.build(ontology, NgramParameters(), block=block).save(str(model))
+    NgramGenerator.build(ontology, NgramParameters(), block=LAYOUTS[name]).save(str(model))
     built = time.perf_counter() - begun
     size = sum(path.stat().st_size for path in model.iterdir())
     generator = NgramGenerator.load(str(model))
@@ -62,24 +67,24 @@ def one(home: Path, aliases: int, surfaces: int, block: int) -> None:
     digest = hashlib.sha256(np.concatenate(found).tobytes()).hexdigest()[:12]
     resident = psutil.Process().memory_info().rss / 2**20
     print(
-        f"block {block:>9,}: {len(generator.aliases):,} strings, {len(wanted) / seconds:.0f} surfaces/s, "
+        f"{name}: {len(generator.aliases):,} strings, {len(wanted) / seconds:.0f} surfaces/s, "
         f"model {size / 2**20:.0f} MB on disk ({size / len(every):.0f} bytes/alias), built in {built:.0f} s, "
         f"resident {resident:.0f} MB with the build; result {digest}",
         flush=True,
     )
 
 
-def loaded(home: Path, block: int) -> None:
+def loaded(home: Path, name: str) -> None:
     """Load and search in a process that built nothing, and print its memory."""
     import psutil
 
     from raybel.candidates.ngrams import NgramGenerator
 
-    generator = NgramGenerator.load(str(home / f"block{block}"))
+    generator = NgramGenerator.load(str(home / name))
     generator.search(["breast cancer", "heart disease"] * 50, 10)
     memory = psutil.Process().memory_full_info()
     shared = (memory.rss - memory.uss) / 2**20
-    print(f"block {block:>9,}: a process that searches has {memory.rss / 2**20:.0f} MB resident, {shared:.0f} shared")
+    print(f"{name}: a process that searches has {memory.rss / 2**20:.0f} MB resident, {shared:.0f} shared")
 
 
 def main() -> None:
@@ -87,22 +92,22 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[3] / "shared" / "data")
     parser.add_argument("--aliases", type=int, default=1_000_000)
     parser.add_argument("--surfaces", type=int, default=1_000)
-    parser.add_argument("--inside", nargs=3, metavar=("WHAT", "HOME", "BLOCK"))
+    parser.add_argument("--inside", nargs=3, metavar=("WHAT", "HOME", "LAYOUT"))
     args = parser.parse_args()
     if args.inside:
-        what, home, block = args.inside
+        what, home, name = args.inside
         if what == "one":
-            one(Path(home), args.aliases, args.surfaces, int(block))
+            one(Path(home), args.aliases, args.surfaces, name)
         else:
-            loaded(Path(home), int(block))
+            loaded(Path(home), name)
         return
     from replicate import prepare_models
 
     with tempfile.TemporaryDirectory() as folder:
         prepare_models(args.data, Path(folder))
-        for block in (65_536, 1 << 30):
+        for name in LAYOUTS:
             for what in ("one", "loaded"):
-                inside = ["--inside", what, folder, str(block)]
+                inside = ["--inside", what, folder, name]
                 counts = ["--aliases", str(args.aliases), "--surfaces", str(args.surfaces)]
                 subprocess.run([sys.executable, __file__, *counts, *inside], check=True)
 
