@@ -133,7 +133,8 @@ def _coordinates(trials: Sequence[Trial], space: Space, metric: str) -> Any:
         axes.append(axis)
     shown = [trial.value for trial in trials]
     axes.append({"label": metric, "values": shown})
-    line = {"color": shown, "colorscale": "Viridis", "showscale": True, "reversescale": metric == "loss"}
+    # The dark end for the best: its lines are seen on white.
+    line = {"color": shown, "colorscale": "Viridis", "showscale": True, "reversescale": metric != "loss"}
     figure = go.Figure(go.Parcoords(line=line, dimensions=axes))
     figure.update_layout(template="plotly_white", height=420, margin={"t": 60, "l": 90, "r": 40})
     return figure
