@@ -143,7 +143,7 @@ def nlm_chem(nlmchem_dir: str, mesh2021_dir: str, drop_unlinkable: bool, **out: 
 @prepare.command("umls")
 @click.option("--umls", metavar="DIR", required=True, help="A release's META directory: MRCONSO.RRF etc. (or .gz).")
 @click.option("--out", metavar="FILE", required=True, help="Where to write the ontology (.arrow, .parquet, .json.gz).")
-@click.option("--languages", default="ENG", help="Of names, with commas between.")
+@click.option("--languages", default="ENG", help="Of names, with commas between; a concept is called by the first.")
 @click.option("--sources", default="", help="Vocabularies whose names count, with commas between.  [default: all]")
 @click.option("--semantic-types", multiple=True, metavar="TUI", help="Keep concepts with one of these.  [default: all]")
 @click.option("--keep-suppressed", is_flag=True, help="Keep names that are obsolete or suppressed.")

@@ -1,6 +1,6 @@
 """Mentions re-ranked per CPU-second by each type of cross-encoder, in one run.
 
-python tests/benchmarks/crossencoder_speed.py [--data ../shared/data] [--mentions 200] [--top-k 5 10]
+    python tests/benchmarks/crossencoder_speed.py [--data ../shared/data] [--mentions 200] [--top-k 5 10] [--no-alias]
 
 One thread, MiniLM with an untrained head (speed doesn't depend on weights), mentions of NCBI Disease dev, candidates of
 the n-gram generator. Packing is counted, the search for candidates isn't. Beside our types: base as published (fp32,
@@ -40,23 +40,25 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[3] / "shared" / "data")
     parser.add_argument("--mentions", type=int, default=200)
     parser.add_argument("--top-k", type=int, nargs="*", default=[5, 10])
+    parser.add_argument("--no-alias", action="store_true", help="candidates' blocks without the alias that matched")
+    parser.add_argument("--contexts", nargs="*", default=["sentence", "passage", "document"])
     args = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         home = prepared(args.data, Path(folder), "ncbi", "ngrams")
         for top_k in args.top_k:
-            table(home, top_k, args.mentions)
+            table(home, top_k, args.mentions, args.contexts, not args.no_alias)
 
 
-def table(home: Path, top_k: int, mentions: int) -> None:
+def table(home: Path, top_k: int, mentions: int, contexts: list[str], alias: bool) -> None:
     """Print the rates at one number of candidates."""
     precision = best_precision("cpu")
     print(f"\ntop {top_k}, {mentions} mentions, one thread, {precision} but where it says so\n")
     print("| type | context | mentions/CPU-s | ratio to base | tokens/mention | peak MB |")
     print("| --- | --- | --- | --- | --- | --- |")
     rates: dict[str, float] = {}
-    for context in ("sentence", "passage", "document"):
-        parameters = CrossEncoderParameters(top_k=top_k, context=context)
+    for context in contexts:
+        parameters = CrossEncoderParameters(top_k=top_k, context=context, alias=alias)
         examples = [each for some in corpora(home, "val", parameters) for each in some][:mentions]
         types = CROSSTYPES if context == "sentence" else (context, "tree")
         for crosstype in types:
@@ -76,7 +78,7 @@ def table(home: Path, top_k: int, mentions: int) -> None:
                     print(
                         f"| tree, {name} | {context} | {own:.1f} | {own / rates['base sentence']:.2f} | | |", flush=True
                     )
-    parameters = CrossEncoderParameters(top_k=top_k)
+    parameters = CrossEncoderParameters(top_k=top_k, alias=alias)
     examples = [each for some in corpora(home, "val", parameters) for each in some][: max(20, mentions // 4)]
     others(examples, parameters, rates)
 
