@@ -4,8 +4,8 @@
 
 The corpus is NCBI Disease and BC5CDR (train, dev), replicated with distinct ids; the cross-encoder is a `tree` of
 MiniLM with an untrained head (speed doesn't depend on weights). The plain loop is a process with one thread, over a
-tenth of the files; its share of time in the model's forward passes is counted. It runs alone and then twice at the same
-time, as the job has two of it. The job's rate is counted from its first chunk on; all are per core.
+chunk of 50 documents of each file; its share of time in the model's forward passes is counted. It runs alone and then
+twice at the same time, as the job has two of it. The job's rate is counted from its first chunk on; all are per core.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ def untrained(home: Path, ontology: str, top_k: int) -> str:
     return str(home / "tree")
 
 
-def plain_loop(config: LinkConfig, files: list[Path]) -> tuple[int, float, float]:
-    """Documents, seconds, and seconds of them in the model's forward passes."""
+def plain_loop(config: LinkConfig, number: int) -> tuple[int, float, float]:
+    """Documents, seconds, and seconds of them in the model's forward passes, for a chunk of each file."""
     torch.set_num_threads(1)
     ontology = Ontology.open(config.ontology)
     generator = open_generator(ontology, config.generator)
@@ -77,13 +77,17 @@ def plain_loop(config: LinkConfig, files: list[Path]) -> tuple[int, float, float
 
     CrossEncoder.logits = timed  # type: ignore[method-assign,assignment]
     options = config.read_options.__class__(sentences=True, chunk_documents=config.chunk_documents)
-    documents, begun = 0, time.perf_counter()
-    for path in files:
-        for chunk in read_chunks(str(path), path.name, options):
-            linked = rerank(add_candidates(chunk, cached, generator.name), reranker, describer)
-            documents += len(render(linked, ontology).documents["doc_id"])
+    documents, seconds = 0, 0.0
+    for path in sorted(Path(config.in_corpus[0]).iterdir()):
+        chunks = read_chunks(str(path), path.name, options)
+        for _ in range(number):
+            next(chunks)
+        begun = time.perf_counter()
+        linked = rerank(add_candidates(next(chunks), cached, generator.name), reranker, describer)
+        documents += len(render(linked, ontology).documents["doc_id"])
+        seconds += time.perf_counter() - begun
     CrossEncoder.logits = forward  # type: ignore[method-assign]
-    return documents, time.perf_counter() - begun, inside
+    return documents, seconds, inside
 
 
 def loops(home: Path, count: int, top_k: int) -> tuple[float, float]:
@@ -122,9 +126,7 @@ def main() -> None:
     parser.add_argument("--inside", nargs=2, metavar=("HOME", "NUMBER"))
     args = parser.parse_args()
     if args.inside:
-        home, number = Path(args.inside[0]), int(args.inside[1])
-        files = sorted((home / "in").iterdir())[2 * number : 2 * number + 2]
-        print(json.dumps(plain_loop(configured(home, args.top_k), files)))
+        print(json.dumps(plain_loop(configured(Path(args.inside[0]), args.top_k), int(args.inside[1]))))
         return
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
