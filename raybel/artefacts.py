@@ -54,7 +54,10 @@ def save(
     refuse_other(directory, kind)
     unseal(directory)
     pairs = files.items() if isinstance(files, Mapping) else files
-    written = {name: write_file(directory, name, data) for name, data in pairs}
+    written = {}
+    for name, data in pairs:
+        written[name] = write_file(directory, name, data)
+        del data  # before the next one is made
     return seal(directory, kind, version, parameters, written)
 
 

@@ -186,6 +186,7 @@ class Ontology:
         """Return counts by what is counted, in the order in which they are shown."""
         lists = self.table["aliases"].combine_chunks()
         strings = pa.concat_arrays([self.table["name"].combine_chunks(), pc.list_flatten(lists)])
+        strings = pc.fill_null(strings, "")
         plain = pc.replace_substring_regex(pc.utf8_trim_whitespace(pc.utf8_lower(strings)), r"\s+", " ")
         coded = pc.dictionary_encode(plain)
         if isinstance(coded, pa.ChunkedArray):
@@ -202,7 +203,7 @@ class Ontology:
             "concepts with a definition": pc.sum(pc.greater(pc.utf8_length(self.table["definition"]), 0)).as_py() or 0,
             "types": len(pc.unique(pc.list_flatten(self.table["types"]))),
             "alternative ids": len(pc.list_flatten(self.table["alt_ids"])),
-            "concepts without a name": pc.sum(pc.equal(self.table["name"], "")).as_py() or 0,
+            "concepts without a name": pc.sum(pc.equal(pc.fill_null(self.table["name"], ""), "")).as_py() or 0,
         }
 
 

@@ -63,6 +63,14 @@ def test_different_content_has_another_fingerprint(one, two):
     assert (first.fingerprint == second.fingerprint) == first.table.equals(second.table)
 
 
+def test_names_that_are_null_are_counted_as_none(tmp_path):
+    columns = {"concept_id": ["D1", "D2"], "name": ["Ague", None], "aliases": [[], ["ague "]], "definition": ["", ""]}
+    columns |= {"types": [[], []], "alt_ids": [[], []]}
+    pq.write_table(pa.table(columns, schema=ONTOLOGY), tmp_path / "o.parquet")
+    stats = Ontology.open(str(tmp_path / "o.parquet")).stats()
+    assert (stats["shared by several concepts"], stats["concepts without a name"]) == (1, 1)
+
+
 def test_a_repeated_id_names_both_places(tmp_path):
     concepts = [Concept("D1", "a"), Concept("D2", "b"), Concept("D1", "c")]
     with pytest.raises(InputError, match=r"D1 stands twice \(concepts 0 and 2\)"):

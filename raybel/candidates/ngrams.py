@@ -114,8 +114,10 @@ class NgramGenerator:
         widths = np.array([block.shape[1] for block in self.blocks], np.int64)
         yield "block_widths.npy", artefacts.array_bytes(widths)
         yield "indptr.npy", artefacts.array_bytes(np.stack([block.indptr.astype(np.int32) for block in self.blocks]))
-        indices = np.concatenate([block.indices.astype(np.int32, copy=False) for block in self.blocks])
-        yield "indices.npy", artefacts.array_bytes(indices)
+        yield (
+            "indices.npy",
+            artefacts.array_bytes(np.concatenate([each.indices for each in self.blocks], dtype=np.int32)),
+        )
         yield "weights.npy", artefacts.array_bytes(np.concatenate([block.data for block in self.blocks]))
         if self.rows is not None:
             yield "row_indptr.npy", artefacts.array_bytes(self.rows.indptr)
@@ -170,9 +172,10 @@ class NgramGenerator:
     def search(self, surfaces: Sequence[str], top_k: int, without: Without | None = None) -> list[np.ndarray]:
         """Return for each surface its `top_k` best concepts; see `candidates.base.Generator`."""
         found: list[np.ndarray] = []
-        for start in range(0, len(surfaces), BATCH):
-            queries = self.vectorizer.transform(surfaces[start : start + BATCH])
-            own = without and without.take(range(start, min(start + BATCH, len(surfaces))))
+        size = BATCH if self.pruned is None else pruning.BATCH
+        for start in range(0, len(surfaces), size):
+            queries = self.vectorizer.transform(surfaces[start : start + size])
+            own = without and without.take(range(start, min(start + size, len(surfaces))))
             if self.pruned is None:
                 found += self._search(queries, top_k, DEPTH * top_k, own)
             else:
@@ -182,7 +185,7 @@ class NgramGenerator:
     def _search_pruned(
         self, pruned: pruning.PrunedSearch, queries: sp.csr_matrix, top_k: int, without: Without | None
     ) -> list[np.ndarray]:
-        """Search by bounds; the few queries that too few concepts share an n-gram with go through all strings."""
+        """Search by bounds; the few queries for which they are of no use go through all strings."""
 
         def concepts(hits: Hits) -> list[np.ndarray]:
             return self.aliases.concepts(hits, queries.shape[0], top_k, len(self.aliases) + 1, without=without)[0]
@@ -190,7 +193,7 @@ class NgramGenerator:
         def reached(hits: Hits) -> np.ndarray:
             return np.array([one["score"][-1] if len(one) == top_k else 0 for one in concepts(hits)], np.float32)
 
-        hits, rest = pruned.search(queries, top_k, reached)
+        hits, rest = pruned.search(queries, top_k, reached, self.threads)
         found = concepts(hits)
         if len(rest):
             others = self._search(queries[rest], top_k, DEPTH * top_k, without and without.take(rest))

@@ -106,6 +106,8 @@ def _fetch(url: str, part: Path, name: str, watch: Watch | None) -> int | None:
             whole = answer.headers.get("Content-Range", "").rsplit("/", 1)[-1]
             if whole == str(had):
                 return had
+            if not had:
+                raise InputError("can't be fetched: HTTP 416, though the whole file was asked for", path=url)
             _forget(part)
             return _fetch(url, part, name, watch)
         if not answer.ok:
@@ -116,6 +118,8 @@ def _fetch(url: str, part: Path, name: str, watch: Watch | None) -> int | None:
         if answer.status_code == 206:
             given = _RANGE.fullmatch(answer.headers.get("Content-Range", ""))
             if not given or int(given[1]) != had or packed:
+                if not had:
+                    raise InputError("can't be fetched: the server sends a part that wasn't asked for", path=url)
                 _forget(part)
                 return _fetch(url, part, name, watch)
             begin, total = had, None if given[2] == "*" else int(given[2])

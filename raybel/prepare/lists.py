@@ -8,7 +8,7 @@ from raybel.errors import InputError
 from raybel.prepare.common import find, lines, missing
 
 #: Ids that a note names.
-_SHOWN = 10
+SHOWN = 10
 
 
 def read(directory: str, files: Mapping[str, tuple[str, ...]], prefix: str = "") -> tuple[dict[str, str], list[str]]:
@@ -42,9 +42,10 @@ def read(directory: str, files: Mapping[str, tuple[str, ...]], prefix: str = "")
     return found, listed(repeated, "ids stand twice in a list")
 
 
-def listed(ids: Iterable[str], what: str) -> list[str]:
-    """Return a note on some ids, none where there are none."""
+def listed(ids: Iterable[str], what: str, total: int | None = None) -> list[str]:
+    """Return a note on some ids, the first of `total` (None: these are all), none where there are none."""
     some = list(ids)
     if not some:
         return []
-    return [f"{len(some):,} {what}: {', '.join(some[:_SHOWN])}" + (" ..." if len(some) > _SHOWN else "")]
+    count = len(some) if total is None else total
+    return [f"{count:,} {what}: {', '.join(some[:SHOWN])}" + (" ..." if count > SHOWN else "")]

@@ -33,6 +33,7 @@ _PLACE = {name: {column: i for i, column in enumerate(columns)} for name, column
 _CUI = re.compile(r"C\d{7}")
 _TUI = re.compile(r"T\d{3}")
 _BAR = re.compile(r"(?<!\\)\|")
+_NAMELESS = "without a name that is kept"
 _REASONS = ("in another language", "of another source", "suppressed")
 
 
@@ -138,14 +139,15 @@ def _concepts(
         own = [row[_PLACE["MRSTY.RRF"]["TUI"]] for row in types.of(cui)]
         definition = _definition(definitions.of(cui), dropped, config.keep_suppressed)
         if not names:
-            summary.concepts["without a name that is kept"] += 1
-            nameless.append(cui)
+            summary.concepts[_NAMELESS] += 1
+            if len(nameless) < lists.SHOWN:
+                nameless.append(cui)
         elif config.semantic_types and not set(own) & set(config.semantic_types):
             summary.concepts["of other semantic types"] += 1
         else:
             ordered = [name for _, name in sorted(names, key=lambda each: each[0])]
             yield Concept(cui, ordered[0], ordered[1:], definition, own, earlier.pop(cui, []))
-    summary.notes += lists.listed(nameless, "concepts have no name that is kept")
+    summary.notes += lists.listed(nameless, "concepts have no name that is kept", summary.concepts[_NAMELESS])
     for beside in (definitions, types):
         beside.finish(summary.notes)
 

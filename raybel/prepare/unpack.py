@@ -17,6 +17,15 @@ from raybel.errors import InputError
 #: Bytes that an archive may hold, and files.
 MOST_BYTES, MOST_FILES = 16 << 30, 100_000
 _PIECE = 1 << 20
+_BROKEN = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+    NotImplementedError,
+    UnicodeError,
+)
 _DAMAGED = "isn't an archive that can be unpacked, or is damaged (delete it to fetch it anew)"
 
 
@@ -52,6 +61,7 @@ def unpack(archive: Path, directory: Path, most_bytes: int = MOST_BYTES) -> list
             names.append(name)
         if not names:
             raise InputError("holds no files", path=str(archive))
+        names = list(dict.fromkeys(names))  # a tar may hold a file twice; the last one counts
         for name in names:
             target = directory / name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -60,7 +70,7 @@ def unpack(archive: Path, directory: Path, most_bytes: int = MOST_BYTES) -> list
         if error.errno is None:  # of a decompressor
             raise InputError(f"{_DAMAGED}: {error}", path=str(archive)) from error
         raise InputError(f"can't be unpacked into {directory}: {error.strerror}", path=str(archive)) from error
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, NotImplementedError) as error:
+    except _BROKEN as error:
         raise InputError(f"{_DAMAGED}: {error}", path=str(archive)) from error
     finally:
         shutil.rmtree(fresh, ignore_errors=True)

@@ -49,10 +49,10 @@ def reference(generator, ontology, training, query, top_k):
 
 @given(
     settings_of_a_search(), st.lists(NAMES, min_size=1, max_size=4), st.integers(1, 12), st.integers(1, 7),
-    st.sampled_from([1, 2]), st.integers(1, 8), st.sampled_from([None, 1, 3, 100]),
+    st.sampled_from([1, 2]), st.integers(1, 8), st.sampled_from([None, 1, 3, 100]), st.sampled_from([1, 50]),
 )  # fmt: skip
 @settings(max_examples=200)
-def test_every_search_is_the_exact_one(made, queries, block, top_k, threads, depth, look):
+def test_every_search_is_the_exact_one(made, queries, block, top_k, threads, depth, look, most):
     ontology, training = made
     queries = [surface(query) for query in queries]
     with pytest.MonkeyPatch.context() as patch:
@@ -60,6 +60,9 @@ def test_every_search_is_the_exact_one(made, queries, block, top_k, threads, dep
             patch.setattr(pruning, "FROM", 1)
             patch.setattr(pruning, "LOOK", look)
             patch.setattr(pruning, "DEPTH", 1)
+            patch.setattr(pruning, "MOST_HITS", most)
+            patch.setattr(pruning, "MOST_SCORED", 4 * most)
+            patch.setattr(pruning, "BATCH", 2)
         generator = NgramGenerator.build(ontology, PARAMETERS, training, block)
         assert (generator.pruned is None) == (look is None)
         generator.threads = threads

@@ -56,6 +56,12 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/gone":
             self.send_error(404)
             return
+        if self.path == "/part":
+            self.send_response(206)
+            self.send_header("Content-Length", "3")
+            self.end_headers()
+            self.wfile.write(b"abc")
+            return
         if self.path == "/moved":
             self.send_response(302)
             self.send_header("Location", "/file.bin")
@@ -176,6 +182,11 @@ def test_an_encoding_of_the_way_is_undone_and_a_packed_file_stays(server, tmp_pa
     got(server, tmp_path / ("f" if packs else "f.gz"))
 
 
+def test_a_part_that_was_not_asked_for_is_refused(server, tmp_path):
+    with pytest.raises(InputError, match="a part that wasn't asked for"):
+        download(f"{server.url}/part", tmp_path / "f")
+
+
 def test_a_place_that_cannot_be_written_to_is_told(server, tmp_path):
     (tmp_path / "d").write_text("a file")
     with pytest.raises(InputError, match=r"d/f: can't be written"):
@@ -251,6 +262,14 @@ def test_archives_are_unpacked(tmp_path):
     assert sorted(each.name for each in tmp_path.iterdir()) == ["a.tar.gz", "b.zip", "out"]
 
 
+def test_an_archive_may_hold_a_file_twice(tmp_path):
+    with tar(tmp_path / "a.tar.gz") as file:
+        for content in (b"one", b"two"):
+            file.addfile(entry("a.txt", size=3), io.BytesIO(content))
+    assert unpack(tmp_path / "a.tar.gz", tmp_path / "out") == ["a.txt"]
+    assert (tmp_path / "out" / "a.txt").read_text() == "two"
+
+
 @pytest.mark.parametrize(
     "hostile",
     [
@@ -312,7 +331,7 @@ def test_sources_are_fetched_and_unpacked_once(server, tmp_path):
     unpacked = tmp_path / "one" / "in" / "corpus.txt"
     for _ in range(2):
         (done,) = fetch(("all",), str(tmp_path), sources=sources)
-        assert (done.name, done.files, done.problem) == ("one", (("corpus.zip", len(server.data)),), None)
+        assert (done.name, done.files, done.problems) == ("one", (("corpus.zip", len(server.data)),), ())
         assert unpacked.read_text() == "text"
     assert len(server.asked) == 1
     unpacked.write_text("changed by hand")
@@ -336,6 +355,11 @@ def test_a_source_that_cannot_be_had_does_not_keep_the_others_away(server, tmp_p
     for said in ("HTTP 404", "is a web page", "mesh2015, mesh2021 couldn't be fetched"):
         assert said in done.stderr
     assert (tmp_path / "ctd-medic" / "file.bin").read_bytes() == DATA
+    for name in SOURCES:
+        monkeypatch.setitem(SOURCES, name, Source(name, (Remote(f"{server.url}/gone"),), "free", "Us", ""))
+    every = CliRunner().invoke(main, ["fetch", "all", "--out-dir", str(tmp_path / "all")])
+    assert every.stderr.count("HTTP 404") == len(SOURCES)
+    assert "UMLS can't be fetched" in every.stdout
     alone = CliRunner().invoke(main, ["fetch", "mesh2015", "--out-dir", str(tmp_path)])
     assert alone.stderr.count("HTTP 404") == 1
 
