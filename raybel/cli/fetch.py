@@ -34,12 +34,11 @@ def fetch(names: tuple[str, ...], out_dir: str) -> None:
     try:
         for each in run(wanted, out_dir, lambda *state: line(state), _say) if wanted else ():
             line.close()
-            if each.problems and len(wanted) == 1 and wanted != ("all",):
-                raise each.problems[0]
-            for problem in each.problems:
-                report.err.print(f"{each.name}: {problem}", style="red", markup=False, soft_wrap=True)
-            if each.problems:
+            if each.problem and len(wanted) == 1 and wanted != ("all",):
+                raise each.problem
+            if each.problem:
                 failed.append(each.name)
+                report.err.print(f"{each.name}: {each.problem}", style="red", markup=False, soft_wrap=True)
             else:
                 _show(each.name, str(each.directory), each.files, out_dir)
     finally:

@@ -114,7 +114,8 @@ def medmentions(
 ) -> None:
     """Prepare MedMentions, the full corpus or ST21pv, split by its lists of PMIDs.
 
-    Its ontology is UMLS, which needs a licence: `raybel prepare umls`.
+    Its ontology is UMLS, which needs a licence: `raybel prepare umls`; none is written here. The lists of PMIDs,
+    corpus_pubtator_pmids_{trng,dev,test}.txt with one PMID in each line, must all be there.
 
     \b
     Example:
@@ -144,7 +145,12 @@ def nlm_chem(nlmchem_dir: str, mesh2021_dir: str, drop_unlinkable: bool, **out: 
 @click.option("--umls", metavar="DIR", required=True, help="A release's META directory: MRCONSO.RRF etc. (or .gz).")
 @click.option("--out", metavar="FILE", required=True, help="Where to write the ontology (.arrow, .parquet, .json.gz).")
 @click.option("--languages", default="ENG", help="Of names, with commas between; a concept is called by the first.")
-@click.option("--sources", default="", help="Vocabularies whose names count, with commas between.  [default: all]")
+@click.option(
+    "--sources",
+    default="",
+    show_default=False,
+    help="Vocabularies whose names count, with commas between.  [default: all]",
+)
 @click.option("--semantic-types", multiple=True, metavar="TUI", help="Keep concepts with one of these.  [default: all]")
 @click.option("--keep-suppressed", is_flag=True, help="Keep names that are obsolete or suppressed.")
 def umls(

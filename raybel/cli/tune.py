@@ -17,6 +17,7 @@ from raybel.errors import ConfigError
 from raybel.rerank.parameters import CROSSTYPES, CrossEncoderParameters
 from raybel.tuning.config import STOPS, SweepConfig
 from raybel.tuning.search import KINDS
+from raybel.tuning.space import Space
 from raybel.tuning.tracking import KINDS as TRACKERS
 from raybel.tuning.tracking import TrackingConfig
 from raybel.tuning.trials import best
@@ -27,7 +28,7 @@ _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
 class Duration(click.ParamType):
-    """`90s`, `45m`, `12h`, `2d`; seconds without a unit."""
+    """`90s`, `45m`, `12h`, `2d`."""
 
     name = "duration"
 
@@ -35,10 +36,10 @@ class Duration(click.ParamType):
         """Return seconds."""
         if isinstance(value, float):
             return value
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", str(value).strip())
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", str(value).strip())
         if not found:
             self.fail(f"{value!r} is no duration: write 90s, 45m, 12h or 2d", param, ctx)
-        return float(found[1]) * _UNITS[found[2] or "s"]
+        return float(found[1]) * _UNITS[found[2]]
 
 
 def sweep_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -93,6 +94,7 @@ def sweep_of(key: str, options: dict[str, Any]) -> SweepConfig:
         space = space[key]
     if not isinstance(space, dict) or (path and not space):
         raise ConfigError(f"{path}: give each hyper-parameter with its values, or these under the key `{key}`")
+    Space.read(space, f"{path}: {key}")  # errors that name the file
     names = set(SweepConfig.__dataclass_fields__) & set(options)
     return SweepConfig(space=space, tracking=tracking, **{name: options.pop(name) for name in names})
 
@@ -106,7 +108,7 @@ def tune() -> None:
 
     \b
     A search space (--space):
-      learning_rate: {loguniform: [0.00001, 0.0003]}  # uniform, int and logint likewise
+      learning_rate: {loguniform: [0.00001, 0.0003]}  # of a cross-encoder; uniform, int and logint likewise
       batch_size: [8, 16, 32]                         # one of these
       dropout: 0.1                                    # this one
     """
@@ -119,6 +121,9 @@ def tune() -> None:
 @sweep_options
 def ngrams(params: str | None, **options: Any) -> None:
     """Tune the character n-gram generator, by its recall@10 on the validation corpus.
+
+    Other metrics: Acc@1, recall@5, MRR. Searched, unless --space says otherwise: ngram_range (2 to 5), max_features
+    (all, 5,000 to 100,000), min_df (1 to 5), analyzer, char_side, char_count, add_training_data_to_ontology.
 
     \b
     Examples:
@@ -159,7 +164,10 @@ def ngrams(params: str | None, **options: Any) -> None:
 @click.option("--actors", type=int, help="Actors that make the candidates.  [default: one per CPU]")
 @sweep_options
 def crossencoder(params: str | None, recipe: str, max_epochs: int | None, actors: int | None, **options: Any) -> None:
-    """Tune a cross-encoder, by Acc@1, F1 or loss on the validation corpus.
+    """Tune a cross-encoder, by Acc@1 on the validation corpus, or by F1 or loss.
+
+    Searched, unless --space says otherwise: learning_rate (0.00001 to 0.0003), top_k (5, 10, 20), batch_size (4 to 32
+    sequences, or null: as many as 1,024 tokens hold).
 
     Candidates and token ids are made once for all trials. A trial takes its workers' CPUs and GPUs together or waits
     for them, so that trials can't block each other.

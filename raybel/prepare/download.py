@@ -72,7 +72,8 @@ def _download(url: str, path: Path, digest: str | None, watch: Watch | None, pau
             tries = 1 if after > before else tries + 1
             if tries >= TRIES:
                 left = f"; {after:,} bytes are kept, the same command goes on from there" if after else ""
-                raise InputError(f"can't be fetched: {error}{left}", path=url) from error
+                how = "is there a network? The file can be put there by hand, too"
+                raise InputError(f"can't be fetched: {_why(error)}{left}; {how}: {path}", path=url) from error
             time.sleep(pause * 2 ** (tries - 1))
     size = part.stat().st_size
     with part.open("rb") as file:
@@ -137,6 +138,12 @@ def _fetch(url: str, part: Path, name: str, watch: Watch | None) -> int | None:
     if total is not None and at < total:
         raise requests.ConnectionError(f"the connection ended after {at:,} of {total:,} bytes")
     return total
+
+
+def _why(error: Exception) -> str:
+    """What is at the bottom of an error, without the objects that it went through."""
+    inner = error.args[0] if error.args else error
+    return re.sub(r"^\w+\(.*?\): ", "", str(getattr(inner, "reason", inner)))
 
 
 def _version(headers: Any) -> str | None:

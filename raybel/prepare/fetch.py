@@ -18,12 +18,12 @@ DONE = ".unpacked"
 
 @dataclass(frozen=True)
 class Fetched:
-    """A source: its name, directory, the files that are there with their bytes, and what kept each other one away."""
+    """A source: its name, directory, the files that are there with their bytes, and what kept the others away."""
 
     name: str
     directory: Path
     files: tuple[tuple[str, int], ...]
-    problems: tuple[InputError, ...] = ()
+    problem: InputError | None = None
 
 
 def fetch(
@@ -35,7 +35,7 @@ def fetch(
 ) -> Iterator[Fetched]:
     """Fetch sources into a directory each, and yield each one then; what is there stays.
 
-    One that can't be had, or unpacked, comes with its `problems`, and the next is fetched.
+    One that can't be had, or unpacked, comes with its `problem`, and the next is fetched.
 
     Args:
         names: Of `SOURCES`, or `all`.
@@ -57,7 +57,6 @@ def fetch(
 
 def _fetched(name: str, source: Source, directory: Path, watch: Watch | None, say: Callable[[str], None]) -> Fetched:
     held: list[tuple[str, int]] = []
-    problems: list[InputError] = []
     for remote in source.files:
         path = directory / remote.name
         say(f"{name}: {remote.url}")
@@ -66,10 +65,9 @@ def _fetched(name: str, source: Source, directory: Path, watch: Watch | None, sa
             if remote.unpack:
                 _unpack_once(path)
         except InputError as error:
-            problems.append(error)
-            continue
+            return Fetched(name, directory, tuple(held), error)  # a source is of no use without one of its files
         held.append((remote.name, path.stat().st_size))
-    return Fetched(name, directory, tuple(held), tuple(problems))
+    return Fetched(name, directory, tuple(held))
 
 
 def _unpack_once(archive: Path) -> None:

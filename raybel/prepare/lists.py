@@ -24,10 +24,10 @@ def read(directory: str, files: Mapping[str, tuple[str, ...]], prefix: str = "")
     """
     found: dict[str, str] = {}
     repeated: list[str] = []
-    for split, names in files.items():
-        path = find(directory, names)
-        if path is None:
-            raise InputError(missing(directory, names), path=directory)
+    paths = {split: path for split, names in files.items() if (path := find(directory, names))}
+    if absent := [missing(directory, names) for split, names in files.items() if split not in paths]:
+        raise InputError(f"{'; '.join(absent)} (an id in each line)", path=directory)
+    for split, path in paths.items():
         for number, line in lines(path):
             if not line.strip():
                 continue

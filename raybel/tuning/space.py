@@ -110,6 +110,8 @@ class Space:
         if not self.searched:
             raise ConfigError("the search space is empty: nothing but fixed values; name what is to be searched")
         first = {name: dimension.ends[0] for name, dimension in self.searched.items()}
+        for name, value in (first | self.fixed).items():
+            _try(apply, {name: value}, name)  # by itself, so that a wrong name isn't told as another one's fault
         for name, dimension in self.searched.items():
             inner = (
                 ()
@@ -117,10 +119,7 @@ class Space:
                 else (dimension.low * 0.61 + dimension.high * 0.39,)
             )
             for value in (*dimension.ends, *inner):
-                try:
-                    apply(self.fixed | first | {name: value})
-                except (ConfigError, TypeError, ValueError) as error:
-                    raise ConfigError(f"search space, {name} = {value!r}: {error}") from error
+                _try(apply, self.fixed | first | {name: value}, name)
 
     def allowed(self, values: dict[str, Any]) -> dict[str, Any] | None:
         """Return those of some values that are searched, None where the space hasn't one of them."""
@@ -181,13 +180,21 @@ class Space:
         return written | self.fixed
 
 
+def _try(apply: Callable[[dict[str, Any]], object], values: dict[str, Any], name: str) -> None:
+    try:
+        apply(values)
+    except (ConfigError, TypeError, ValueError) as error:
+        raise ConfigError(f"search space, {name} = {values[name]!r}: {error}") from error
+
+
 def _dimension(value: Any, where: str) -> Choice | Range | None:
     if isinstance(value, list):
         value = {"choice": value}
     if not isinstance(value, dict):
         return None
     if len(value) != 1 or next(iter(value)) not in ("choice", *RANGES):
-        raise ConfigError(f"{where}: write [a, b], or one of choice, {', '.join(RANGES)} with its values")
+        kinds = f"write [a, b], or one of choice, {', '.join(RANGES)} with its values"
+        raise ConfigError(f"{where}: {', '.join(map(repr, value)) or 'nothing'} is none of them: {kinds}")
     kind, given = next(iter(value.items()))
     if not isinstance(given, list | tuple) or not given:
         raise ConfigError(f"{where}: {kind} needs a list of values, not {given!r}")

@@ -331,7 +331,7 @@ def test_sources_are_fetched_and_unpacked_once(server, tmp_path):
     unpacked = tmp_path / "one" / "in" / "corpus.txt"
     for _ in range(2):
         (done,) = fetch(("all",), str(tmp_path), sources=sources)
-        assert (done.name, done.files, done.problems) == ("one", (("corpus.zip", len(server.data)),), ())
+        assert (done.name, done.files, done.problem) == ("one", (("corpus.zip", len(server.data)),), None)
         assert unpacked.read_text() == "text"
     assert len(server.asked) == 1
     unpacked.write_text("changed by hand")

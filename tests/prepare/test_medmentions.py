@@ -113,6 +113,7 @@ def test_documents_without_a_list_and_pmids_without_a_document_are_told(prepare)
     [
         ({"text": None}, "has no corpus_pubtator.txt"),
         ({"lists": {"trng": "1", "dev": "2"}}, "has no corpus_pubtator_pmids_test.txt"),
+        ({"lists": {"trng": "1"}}, r"pmids_dev\.txt\(\.gz\); has no corpus_pubtator_pmids_test\.txt"),
         ({"lists": LISTS | {"dev": "2\n1\n"}}, r"line 2: 1 stands in the list of train too"),
         ({"lists": LISTS | {"dev": "2\nPMID3\n"}}, "line 2: 'PMID3' is no PMID"),
         ({"lists": {"trng": "7", "dev": "8", "test": "9"}}, "do corpus and lists belong together"),
