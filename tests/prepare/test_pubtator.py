@@ -117,7 +117,7 @@ def test_empty_texts(tmp_path: Path) -> None:
         (GOOD + "1\t-1\t1\tB\tD\tD1\n", ["line 4", "whole numbers"]),
         (GOOD + "1\t٣\t4\tB\tD\tD1\n", ["line 4", "whole numbers"]),
         (b"1|t|x\n1|a|caf\xe9 \n", ["line 2", "UTF-8"]),
-        (gzip.compress(GOOD.encode() * 50)[:-10], ["cut off"]),
+        (gzip.compress(GOOD.encode() * 50, mtime=0)[:-10], ["cut off"]),
     ],
 )
 def test_complaints_say_where(tmp_path: Path, content: str | bytes, parts: list[str]) -> None:
