@@ -1,8 +1,8 @@
 """Pairs of mention and candidate in token sequences: one `fill` for all types, which differ in what they put together.
 
 A sequence is a context and slots: `[CLS] context [SEP] mention [MASK] candidate ([MASK] candidate ...) [SEP] mention
-...`. A pair's score is read at its `[MASK]`. What doesn't fit goes into another sequence with the same context: every
-pair is in exactly one slot.
+... [SEP]`, or with the context last: `[CLS] mention [MASK] candidate ... [SEP] context [SEP]`. A pair's score is read
+at its `[MASK]`. What doesn't fit goes into another sequence with the same context: every pair is in exactly one slot.
 
 In a `tree`, the context is one block, each mention's block a child of it, each candidate's block a child of its
 mention's: a token sees its own block and those above it, and positions go on from the parent's end. So a pair's score
@@ -26,7 +26,7 @@ class Packed:
         positions: Position of each token.
         mention_of: For each token the block of which mention it belongs to (numbers within the sequence), -1: context.
         candidate_of: Which candidate's block; -1: its mention's or the context's.
-        context: Tokens of the context's block.
+        context: Tokens of the context's block at the beginning; 0 where it stands last.
         slots: Places of the masks.
         owners: The pair of each slot: (example, candidate).
     """
@@ -64,11 +64,12 @@ class Part:
         return 1 + len(self.example.mention) + sum(len(self.blocks[candidate]) for candidate in self.chosen)
 
 
-def fill(tokens: Tokens, parts: Sequence[Part], tree: bool) -> Packed:
-    """Return the sequence of some mentions' candidates, all of one context."""
-    context = [*tokens.start, *parts[0].example.context, tokens.sep]
-    size = len(context)
-    made = Packed(list(context), list(range(size)), [-1] * size, [-1] * size, size)
+def fill(tokens: Tokens, parts: Sequence[Part], tree: bool, last: bool = False) -> Packed:
+    """Return the sequence of some mentions' candidates, all of one context, which comes first or `last`."""
+    context = parts[0].example.context
+    head = [*tokens.start] if last else [*tokens.start, *context, tokens.sep]
+    size = len(head)
+    made = Packed(list(head), list(range(size)), [-1] * size, [-1] * size, 0 if last else size)
 
     def add(ids: list[int], mention: int, candidate: int, position: int) -> int:
         place = len(made.ids)
@@ -87,7 +88,7 @@ def fill(tokens: Tokens, parts: Sequence[Part], tree: bool) -> Packed:
             made.slots.append(add(part.blocks[candidate], number, candidate, size + len(mention)))
             made.owners.append((part.row, candidate))
     if not tree:
-        add([tokens.sep], -1, -1, 0)
+        add([tokens.sep, *context, tokens.sep] if last else [tokens.sep], -1, -1, 0)
     return made
 
 
@@ -107,7 +108,7 @@ def pack(
         orders: In which order each one's candidates stand; None for their own.
         together: Whether mentions share sequences; None for what the type does.
     """
-    tree = crosstype == "tree"
+    tree, last = crosstype == "tree", tokens.parameters.ends_with_context(crosstype)
     if together is None:
         together = crosstype not in ("base", "parallel")
     groups: dict[tuple[int, ...], list[int]] = {}
@@ -123,11 +124,11 @@ def pack(
             order = orders[row] if orders is not None else range(len(example.candidates))
             for part in _parts(row, example, tokens.blocks(example), order, room, crosstype == "base"):
                 if held and (len(part) > left or not together):
-                    yield fill(tokens, held, tree)
+                    yield fill(tokens, held, tree, last)
                     held, left = [], room
                 held.append(part)
                 left -= len(part)
-        yield fill(tokens, held, tree)
+        yield fill(tokens, held, tree, last)
 
 
 def _parts(

@@ -31,6 +31,9 @@ class CrossEncoderParameters:
         patience: Epochs without a better validation score before training stops.
         metric: What is better: `Acc@1` or `F1` (macro, over pairs) of the validation corpus, or its `loss`.
         context: `sentence`, `passage` or `document`; the types `passage` and `document` have their own.
+        context_last: Whether a sequence's context stands behind its mentions and candidates, which then have the first
+            positions, where encoders of short texts are at home; None: where it is longer than a sentence. A `tree`'s
+            comes first.
         loss: `listwise`: softmax over a mention's candidates and "none of them"; `binary`: each pair by itself.
         alias: Whether a candidate's block shows the alias that matched, where it isn't the name.
         score_token: Whether it shows the first stage's score, as one of ten tokens.
@@ -54,6 +57,7 @@ class CrossEncoderParameters:
     patience: int = 2
     metric: str = "Acc@1"
     context: str = "sentence"
+    context_last: bool | None = None
     loss: str = "listwise"
     alias: bool = True
     score_token: bool = True
@@ -78,6 +82,10 @@ class CrossEncoderParameters:
         for name, known in (("context", CONTEXTS), ("loss", LOSSES), ("metric", METRICS)):
             if getattr(self, name) not in known:
                 raise ConfigError(f"{name} must be one of {', '.join(known)}, not {getattr(self, name)!r}")
+        for name in ("alias", "score_token", "shuffle", "calibrate", "context_last"):
+            value = getattr(self, name)
+            if not (isinstance(value, bool) or (value is None and name == "context_last")):
+                raise ConfigError(f"{name} must be true or false, not {value!r}")
         if self.learning_rate <= 0 or self.weight_decay < 0:
             raise ConfigError("learning_rate must be above 0, weight_decay not below")
         shares = {"dictionary_share": self.dictionary_share, "warm_up": self.warm_up, "dropout": self.dropout}
@@ -97,6 +105,7 @@ class CrossEncoderParameters:
             max_epochs=16,
             patience=3,
             metric="F1",
+            context_last=False,
             loss="binary",
             alias=False,
             score_token=False,
@@ -127,9 +136,17 @@ class CrossEncoderParameters:
         """Return these with the context that a type has of its own.
 
         Raises:
-            ConfigError: No such type.
+            ConfigError: No such type, or a `tree` with its context last.
         """
         if crosstype not in CROSSTYPES:
             raise ConfigError(f"crosstype must be one of {', '.join(CROSSTYPES)}, not {crosstype!r}")
+        if crosstype == "tree" and self.context_last:
+            raise ConfigError("a tree's context comes first: context_last can't be true")
         own = crosstype if crosstype in CONTEXTS else None
         return replace(self, context=own) if own else self
+
+    def ends_with_context(self, crosstype: str) -> bool:
+        """Return whether a type's sequences have their context last."""
+        if self.context_last is None:
+            return crosstype != "tree" and self.context != "sentence"
+        return self.context_last

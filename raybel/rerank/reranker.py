@@ -20,7 +20,7 @@ from raybel.rerank.scoring import Scorer
 from raybel.rerank.tokens import Tokens
 
 STATE = "raybel.json"
-KIND, VERSION = "crossencoder", 1
+KIND, VERSION = "crossencoder", 2
 #: Scores are rounded, so that the last bits of a sum don't decide an order.
 DECIMALS = 5
 

@@ -1,3 +1,5 @@
+import copy
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -5,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from raybel.errors import ConfigError
 from raybel.rerank.packing import pack, units
-from raybel.rerank.parameters import CROSSTYPES
+from raybel.rerank.parameters import CROSSTYPES, CrossEncoderParameters
 from raybel.rerank.tokens import Tokenised
 
 WORDS = st.lists(st.integers(5, 60), min_size=0, max_size=12)
@@ -25,10 +28,14 @@ def tokenised(draw):
     return made
 
 
-@pytest.mark.parametrize("crosstype", CROSSTYPES)
+@pytest.mark.parametrize(
+    ("crosstype", "last"),
+    [(one, last) for one in CROSSTYPES for last in (False, True) if (one, last) != ("tree", True)],
+)
 @given(examples=tokenised())
-def test_every_pair_is_in_one_slot_and_no_sequence_too_long(kit, crosstype, examples):
-    tokens = kit.tokens
+def test_every_pair_is_in_one_slot_and_no_sequence_too_long(kit, crosstype, last, examples):
+    tokens = copy.copy(kit.tokens)
+    tokens.parameters = replace(tokens.parameters, context_last=last)
     sequences = list(pack(crosstype, tokens, examples))
     owners = [owner for each in sequences for owner in each.owners]
     assert sorted(owners) == [(row, c) for row, each in enumerate(examples) for c in range(len(each.candidates))]
@@ -41,6 +48,32 @@ def test_every_pair_is_in_one_slot_and_no_sequence_too_long(kit, crosstype, exam
             block = tokens.blocks(examples[row])[candidate]
             assert each.ids[place : place + len(block)] == block
         assert len({examples[row].group for row, _ in each.owners}) == 1
+        context = examples[each.owners[0][0]].context
+        place = len(each) - 1 - len(context) if last else 1
+        assert each.ids[place : place + len(context) + 1] == [*context, tokens.sep]
+
+
+@pytest.mark.parametrize(
+    ("crosstype", "context", "given", "last"),
+    [
+        *(("multi", "sentence", None, False), ("multi", "passage", None, True), ("passage", "sentence", None, True)),
+        *(("document", "sentence", None, True), ("document", "sentence", False, False)),
+        *(("base", "sentence", True, True), ("tree", "document", None, False)),
+    ],
+)
+def test_where_the_context_stands(crosstype, context, given, last):
+    parameters = CrossEncoderParameters(context=context, context_last=given).of_type(crosstype)
+    assert parameters.ends_with_context(crosstype) == last
+    published = replace(CrossEncoderParameters.published(), context=context).of_type(crosstype)
+    assert not published.ends_with_context(crosstype)
+
+
+@pytest.mark.parametrize("value", ["false", 0, 1.5])
+def test_an_option_is_true_or_false(value):
+    with pytest.raises(ConfigError, match="context_last must be true or false"):
+        CrossEncoderParameters().changed({"context_last": value})
+    with pytest.raises(ConfigError, match="a tree's context comes first"):
+        CrossEncoderParameters(context_last=True).of_type("tree")
 
 
 @given(examples=tokenised(), seed=st.integers(0, 9))
