@@ -1,6 +1,7 @@
 """Mentions re-ranked per CPU-second by each type of cross-encoder, in one run.
 
     python tests/benchmarks/crossencoder_speed.py [--data ../shared/data] [--mentions 200] [--top-k 5 10] [--no-alias]
+        [--contexts sentence passage document]
 
 One thread, MiniLM with an untrained head (speed doesn't depend on weights), mentions of NCBI Disease dev, candidates of
 the n-gram generator. Packing is counted, the search for candidates isn't. Beside our types: base as published (fp32,
@@ -116,7 +117,7 @@ def others(examples: list[Example], parameters: CrossEncoderParameters, rates: d
 
     theirs = Theirs(str(resolve("minilm")), num_labels=1, device="cpu")
     pairs = [
-        (each.context, f"{each.mention} ; {name}" + (f" ; {alias}" if alias else ""))
+        (each.context, f"{each.mention} ; {name}" + (f" ; {alias}" if alias and parameters.alias else ""))
         for each in examples
         for name, alias in zip(each.names, each.aliases, strict=True)
     ]
