@@ -120,12 +120,21 @@ def describe(directory: str, kind: str, version: int) -> dict[str, Any]:
         )
     if not {"files", "fingerprint", "parameters"} <= config.keys():
         raise InputError(f"{CONFIG} is incomplete: train the model again", path=directory)
-    for name, size in config["files"].items():
+    check_sizes(directory, config["files"])
+    return config
+
+
+def check_sizes(directory: str, sizes: Mapping[str, int]) -> None:
+    """Compare a directory's files with their sizes.
+
+    Raises:
+        InputError: One is missing, or of another size.
+    """
+    for name, size in sizes.items():
         found = storage.identity(storage.join(directory, name))
         if found is None or found.size != size:
             state = "is missing" if found is None else f"has {found.size} bytes in place of {size}"
             raise InputError(f"{name} {state}: train the model again", path=directory)
-    return config
 
 
 def load_arrow(path: Path) -> pa.Table:

@@ -133,8 +133,8 @@ class LinkConfig:
                 raise ConfigError(f"{name} must be at least {low}, not {getattr(self, name)}")
         if not 0 <= self.max_bad_fraction <= 1:
             raise ConfigError(f"max_bad_fraction must lie in 0..1, not {self.max_bad_fraction}")
-        if self.reranker_model is None and (self.crosstype, self.precision) != (None, None):
-            raise ConfigError("crosstype and precision are a cross-encoder's: give --reranker-model")
+        if self.reranker_model is None and (self.crosstype, self.precision, self.any_ontology) != (None, None, False):
+            raise ConfigError("crosstype, precision and any_ontology are a cross-encoder's: give --reranker-model")
         if self.precision not in (None, "fp32", "bf16", "fp16"):
             raise ConfigError(f"precision must be fp32, bf16 or fp16, not {self.precision!r}")
 

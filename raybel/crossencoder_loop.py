@@ -11,19 +11,20 @@ from typing import Any
 import ray.train
 import torch
 import torch.distributed as dist
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from raybel import storage
 from raybel.candidates.encoder import best_precision
 from raybel.errors import ConfigError
 from raybel.features import Features
 from raybel.rerank import model as models
+from raybel.rerank.calibration import Calibration
 from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.rerank.tokens import Tokens, score_edges
 from raybel.rerank.trainer import Trainer
 from raybel.rerank.validation import Validated
 from raybel.storage import join
-from raybel.training_run import BASE, PROGRESS, guarded, load_checkpoint, save_checkpoint
+from raybel.training_run import BASE, PROGRESS, guarded, load_checkpoint, load_weights, save_checkpoint
 
 #: Directory below a training directory.
 FEATURES = "features"
@@ -109,9 +110,17 @@ class Epochs:
         """An epoch's scores, and whether it is the best so far; without a validation corpus the last one is."""
         value = checked.scores.get(self.parameters.metric)
         better = -1 if self.parameters.metric == "loss" else 1
-        before = [better * each["value"] for each in self.done if each["value"] is not None]
-        best = not validated or value is None or not before or better * value > max(before)
-        weights = checked.calibration.to_dict() if checked.calibration and validated else None
+
+        def standing(value: float, scores: dict[str, Any]) -> tuple[float, float]:
+            """The lower loss decides between equal values."""
+            return better * value, -(scores["loss"] or 0.0)
+
+        before = [standing(each["value"], each["scores"]) for each in self.done if each["value"] is not None]
+        best = not validated or value is None or not before or standing(value, checked.scores) > max(before)
+        calibration = checked.calibration if validated else None
+        if calibration is None and self.parameters.loss == "listwise":
+            calibration = Calibration()  # the softmax that it was trained with
+        weights = calibration.to_dict() if calibration else None
         return {"scores": checked.scores if validated else None, "value": value, "best": best, "calibration": weights}
 
 
@@ -142,7 +151,7 @@ class Worker:
         if (checkpoint := ray.train.get_checkpoint()) is not None:
             with checkpoint.as_directory() as folder:
                 state = load_checkpoint(Path(folder), epochs.trainer.model, epochs.trainer.optimiser)
-                epochs.done, epochs.best = state["epochs"], load_file(Path(folder) / _BEST)
+                epochs.done, epochs.best = state["epochs"], load_weights(Path(folder) / _BEST)
         resumed = len(epochs.done)
         while not epochs.ended:
             epochs.next(self._watch)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -204,9 +205,11 @@ class Features:
     """
 
     def __init__(self, folder: str, split: str, top_k: int | None = None, regimes: Sequence[int] | None = None) -> None:
-        where = storage.localise(join(folder, split))
         self.top_k, self.regimes = top_k, regimes
-        self.tables = [artefacts.load_arrow(path) for path in sorted(where.glob("*.arrow"))]
+        self.tables = []
+        if storage.names(join(folder, split)):  # there may be no validation corpus
+            where = storage.localise(join(folder, split))
+            self.tables = [_opened(path) for path in sorted(where.glob("*.arrow"))]
         self.starts = np.cumsum([0, *(table.num_rows for table in self.tables)])
 
     def __len__(self) -> int:
@@ -252,3 +255,11 @@ class Features:
         for number in range(len(self)):
             for lesson in self.document(number):
                 yield lesson.fitted
+
+
+def _opened(path: Path) -> pa.Table:
+    try:
+        return artefacts.load_arrow(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        told = f"is damaged ({error}): delete the directory `features` to make it anew"
+        raise InputError(told, path=str(path)) from error

@@ -65,6 +65,7 @@ class LinkResult:
         failed: Input files that can't be read, with the reason.
         repeated: Documents whose id another one has, and examples of such ids.
         top_errors: Reasons of quarantined documents, a few.
+        notes: What else a person should know.
     """
 
     run: str
@@ -73,6 +74,7 @@ class LinkResult:
     failed: dict[str, str]
     repeated: tuple[int, list[str]]
     top_errors: list[str]
+    notes: list[str] = field(default_factory=list)
 
 
 def link(config: LinkConfig, watch: Callable[[Progress], None] | None = None) -> LinkResult:
@@ -121,7 +123,13 @@ def link(config: LinkConfig, watch: Callable[[Progress], None] | None = None) ->
         storage.publish_json(join(config.out_corpus, "logs", "plan.json"), names)
         if to_do:
             job.go(_shared_ontology(config, ontology))
-        return job.finish()
+        result = job.finish()
+    if reranker and reranker["generator"] != generator.name and "lookup" not in (reranker["generator"], generator.name):
+        result.notes.append(
+            f"the re-ranker was trained on {reranker['generator']} candidates, these are {generator.name} ones: its "
+            "probabilities were fitted to the others' scores"
+        )
+    return result
 
 
 def _checked(config: LinkConfig) -> LinkConfig:

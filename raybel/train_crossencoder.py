@@ -9,7 +9,6 @@ from typing import Any
 
 from raybel import features, storage
 from raybel.candidates import pretrained
-from raybel.candidates.base import Generator
 from raybel.candidates.loading import open_generator
 from raybel.config import GeneratorPaths, Resources, fingerprint, one_or_more, versions
 from raybel.corpus import digests
@@ -21,11 +20,12 @@ from raybel.rerank import model as models
 from raybel.rerank.card import card
 from raybel.rerank.model import CrossEncoder
 from raybel.rerank.parameters import CrossEncoderParameters
-from raybel.rerank.reranker import KIND, VERSION
+from raybel.rerank.regimes import check_generator, notes_on, regimes
+from raybel.rerank.reranker import KIND, VERSION, describe
 from raybel.rerank.tokens import Tokens
 from raybel.runtime import started, told
 from raybel.storage import join
-from raybel.training_run import BASE, STATE, Watch, Workers, base_fingerprint, fit, keep_base, open_home, tidy
+from raybel.training_run import BASE, LEFT, STATE, Watch, Workers, base_fingerprint, fit, keep_base, open_home, tidy
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,7 @@ def train_crossencoder(config: TrainCrossEncoderConfig, watch: Watch | None = No
     pretrained.refuse_inside(model, config.output_dir)
     ontology = Ontology.open(config.ontology)
     generator = open_generator(ontology, config.generator)
+    check_generator(generator, config.parameters.top_k, config.expand_abbreviations)
     wanted = regimes(generator, config.generator, config.parameters.dictionary_share)
     notes = notes_on(generator, config.generator)
     positions = window(str(model), config.crosstype, config.parameters)
@@ -133,9 +134,11 @@ def train_crossencoder(config: TrainCrossEncoderConfig, watch: Watch | None = No
             "expand_abbreviations": config.expand_abbreviations,
             "precision": config.precision,
             "seed": config.seed,
+            "workers": config.workers.num_workers,
         }
         held = open_home(home, KIND, identity, config.overwrite)
         if held.get("finished"):
+            describe(home)
             storage.delete(join(home, FEATURES))
             done = TrainedCrossEncoder(
                 config.output_dir, held["epochs"], held["counts"], 0.0, len(held["epochs"]), notes
@@ -160,7 +163,8 @@ def train_crossencoder(config: TrainCrossEncoderConfig, watch: Watch | None = No
                     watch({"stage": f"candidates of the {split} corpus"})
                     absolute = tuple(map(storage.absolute, paths))
                     counts[split] = features.make(made, split, absolute, wanted if split == "train" else ("all",))
-            check_counts(counts["train"], config.train_corpus, ontology, config.parameters.top_k)
+            for split, found in counts.items():
+                check_counts(found, corpora[split], ontology, config.parameters.top_k)
             settings = {
                 "crosstype": config.crosstype,
                 "parameters": asdict(config.parameters),
@@ -178,44 +182,6 @@ def train_crossencoder(config: TrainCrossEncoderConfig, watch: Watch | None = No
     return done
 
 
-def regimes(generator: Generator, paths: GeneratorPaths, share: float) -> tuple[str, ...]:
-    """Return which candidates training mentions get, so that none is its own answer.
-
-    Args:
-        generator: Finds them.
-        paths: Where it is from.
-        share: As `CrossEncoderParameters.dictionary_share`.
-
-    Raises:
-        ConfigError: A stored lookup would hand mentions their own answers.
-    """
-    aliases = _training_aliases(generator)
-    if paths.candidates_lookup is not None:
-        if aliases:
-            raise ConfigError(
-                "the lookup was made with training mentions as aliases, and would hand them their own answers: train "
-                "with the generator that it was made with (--ngrams-model or --dense-index)"
-            )
-        return ("all",)
-    if not aliases or share >= 1:
-        return ("dictionary",)
-    return ("fitted",) if share <= 0 else ("fitted", "dictionary")
-
-
-def _training_aliases(generator: Generator) -> bool | None:
-    """Whether training mentions are aliases; None where that isn't known."""
-    table = generator.alias_table
-    return None if table is None else bool(len(table) and (table["frequency"].to_numpy() > 0).any())
-
-
-def notes_on(generator: Generator, paths: GeneratorPaths) -> list[str]:
-    """Return what a person should know about where candidates come from."""
-    if paths.candidates_lookup is None:
-        return []
-    unknown = "" if _training_aliases(generator) is False else "; whether training mentions are in it isn't known"
-    return [f"candidates come from a stored lookup{unknown}"]
-
-
 def window(model: str, crosstype: str, parameters: CrossEncoderParameters) -> int:
     """Return a model's window; refuses one that can't be a cross-encoder of the type before anything starts.
 
@@ -224,25 +190,28 @@ def window(model: str, crosstype: str, parameters: CrossEncoderParameters) -> in
     """
     loaded, tokenizer = models.load(model, head=False)
     positions = models.window(loaded, tokenizer)
-    tokens = Tokens(tokenizer, positions, parameters)
-    CrossEncoder(loaded, crosstype, tokens.pad)
+    try:
+        tokens = Tokens(tokenizer, positions, parameters)
+        CrossEncoder(loaded, crosstype, tokens.pad)
+    except ConfigError as error:
+        raise ConfigError(f"{model}: {error}") from error
     return positions
 
 
-def check_counts(train: dict[str, int], paths: Sequence[str], ontology: Ontology, top_k: int) -> None:
-    """Refuse a training corpus that there is nothing to learn from.
+def check_counts(counts: dict[str, int], paths: Sequence[str], ontology: Ontology, top_k: int) -> None:
+    """Refuse a corpus that there is nothing to learn from, or to judge by.
 
     Raises:
         InputError: So it is.
     """
-    if not train["mentions"]:
+    if not counts["mentions"]:
         raise InputError(
             f"no mention has a single id that {ontology.path} knows: are corpus and ontology of the same kind?",
             path=", ".join(paths),
         )
-    if train["without_gold"] == train["mentions"]:
+    if counts["without_gold"] == counts["mentions"]:
         raise InputError(
-            f"none of {train['mentions']} mentions has its concept among {top_k} candidates: all labels would be "
+            f"none of {counts['mentions']} mentions has its concept among {top_k} candidates: all labels would be "
             "negative; give another generator or a larger top_k",
             path=", ".join(paths),
         )
@@ -264,7 +233,9 @@ def _publish(
 ) -> None:
     """Complete the Hugging Face directory, then leave out what only training needed."""
     best = [each for each in outcome["epochs"] if each["best"]][-1]
-    weights = storage.size_and_digest(join(home, "model.safetensors"))[1]
+    names = {name for name in storage.names(home) if "/" not in name} - {STATE, "README.md", ".lock", *LEFT}
+    files = {name: storage.size_and_digest(join(home, name)) for name in sorted(names)}
+    weights = files["model.safetensors"][1]
     state = {
         "kind": KIND,
         "version": VERSION,
@@ -276,6 +247,7 @@ def _publish(
         "calibration": best["calibration"],
         "ontology_fingerprint": ontology.fingerprint,
         "generator": identity["generator"].split()[0],
+        "files": {name: size for name, (size, _) in files.items()},
         "fingerprint": fingerprint({"weights": weights, "edges": outcome["edges"], "calibration": best["calibration"]}),
         "epochs": outcome["epochs"],
         "counts": counts,

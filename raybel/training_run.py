@@ -15,16 +15,19 @@ from pathlib import Path
 from typing import Any
 
 import ray
+import torch
 from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
+from ray.train.v2._internal.exceptions import CheckpointManagerInitializationError
 from ray.train.v2.api.exceptions import ControllerError, WorkerGroupError
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch.optim import Optimizer
 
 from raybel import storage
 from raybel.candidates import pretrained
 from raybel.config import differences, fingerprint
-from raybel.errors import ConfigError, RaybelError
+from raybel.errors import ConfigError, InputError, RaybelError
 from raybel.runtime import cpus_per_worker
 from raybel.storage import join
 
@@ -33,6 +36,8 @@ STATE = "raybel.json"
 CHECKPOINTS, PROGRESS, FAILURE, BASE = "checkpoints", "progress.json", "failure.json", "base"
 #: What only training needs.
 LEFT = (BASE, CHECKPOINTS, PROGRESS, FAILURE)
+
+_ANEW = "delete the directory `checkpoints` to train anew"
 
 Watch = Callable[[dict[str, Any]], None]
 
@@ -82,12 +87,14 @@ def open_home(home: str, kind: str, identity: dict[str, Any], overwrite: bool, w
     """
     state = join(home, STATE)
     held = storage.read_json(state) if storage.exists(state) else None
+    if held is not None and not (isinstance(held, dict) and isinstance(held.get("identity", {}), dict)):
+        raise InputError(f"isn't what training writes: delete {home} to train anew", path=state)
     if held is None and [name for name in storage.names(home) if name != ".lock"]:
         raise ConfigError(f"{home} holds something else than a {what} of ours: choose a new or empty directory")
     if held is not None and held.get("kind") != kind:
         raise ConfigError(f"{home} holds a {what} of another kind ({held.get('kind')}): choose another directory")
-    if held is not None and (different := differences(held["identity"], identity)):
-        if not overwrite and held["identity"]:
+    if held is not None and (different := differences(held.get("identity", {}), identity)):
+        if not overwrite and held.get("identity"):
             raise ConfigError(
                 f"{home} holds a {what} of another configuration ({'; '.join(different)[:500]}): choose another "
                 "--output-dir, or --overwrite"
@@ -165,14 +172,17 @@ def fit(
     )
     stop = threading.Event()
     watcher = threading.Thread(target=_watch, args=(join(home, PROGRESS), stop, watch), daemon=True)
+    for left in (FAILURE, PROGRESS):  # of an earlier start
+        storage.delete(join(home, left))
     watcher.start()
-    storage.delete(join(home, FAILURE))
     try:
         result = _fitted(trainer)
     except WorkerGroupError as error:
         cause = next(iter(error.worker_failures.values()), error)
         cause = getattr(cause, "cause", None) or cause
         raise cause if isinstance(cause, RaybelError) else RaybelError(f"training failed: {cause}") from error
+    except CheckpointManagerInitializationError as error:
+        raise InputError(f"the list of checkpoints is damaged: {_ANEW}", path=join(home, CHECKPOINTS)) from error
     except ControllerError as error:
         raise RaybelError(f"training failed: {error.controller_failure}") from error
     finally:
@@ -183,8 +193,7 @@ def fit(
     if result.checkpoint is None:
         return None
     with result.checkpoint.as_directory() as folder:
-        outcome: dict[str, Any] = json.loads((Path(folder) / "state.json").read_text())
-    return outcome
+        return _state(Path(folder))
 
 
 def _fitted(trainer: TorchTrainer) -> Any:
@@ -234,12 +243,38 @@ def save_checkpoint(folder: str, model: Any, optimiser: Optimizer, state: dict[s
 
 
 def load_checkpoint(folder: Path, model: Any, optimiser: Optimizer) -> dict[str, Any]:
-    """Put back what `save_checkpoint` wrote; return the JSON values."""
-    model.load_state_dict(load_file(folder / "weights.safetensors"))
-    state: dict[int, dict[str, Any]] = {}
-    for name, value in load_file(folder / "optimiser.safetensors").items():
-        number, key = name.split(".", 1)
-        state.setdefault(int(number), {})[key] = value
-    optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
-    held: dict[str, Any] = json.loads((folder / "state.json").read_text())
+    """Put back what `save_checkpoint` wrote; return the JSON values.
+
+    Raises:
+        InputError: It is damaged.
+    """
+    try:
+        model.load_state_dict(load_weights(folder / "weights.safetensors"))
+        state: dict[int, dict[str, Any]] = {}
+        for name, value in load_weights(folder / "optimiser.safetensors").items():
+            number, key = name.split(".", 1)
+            state.setdefault(int(number), {})[key] = value
+        optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+    except (ValueError, RuntimeError, KeyError) as error:
+        raise InputError(f"the checkpoint is damaged ({error}): {_ANEW}", path=str(folder)) from error
+    return _state(folder)
+
+
+def _state(folder: Path) -> dict[str, Any]:
+    try:
+        held: dict[str, Any] = json.loads((folder / "state.json").read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"the checkpoint is damaged ({error}): {_ANEW}", path=str(folder / "state.json")) from error
     return held
+
+
+def load_weights(path: Path) -> dict[str, torch.Tensor]:
+    """Return the tensors in a checkpoint's file.
+
+    Raises:
+        InputError: It is damaged.
+    """
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"the checkpoint is damaged ({error}): {_ANEW}", path=str(path)) from error

@@ -16,10 +16,11 @@ from raybel.errors import ConfigError
 from raybel.locks import lock
 from raybel.ontology import Ontology
 from raybel.rerank.parameters import METRICS, CrossEncoderParameters
+from raybel.rerank.regimes import check_generator, notes_on, regimes
 from raybel.runtime import started, told
 from raybel.storage import join
 from raybel.sweep import Target, places, run
-from raybel.train_crossencoder import check_counts, notes_on, regimes, window
+from raybel.train_crossencoder import check_counts, window
 from raybel.training_run import BASE, base_fingerprint, keep_base
 from raybel.tune import Tuned, Watch, check_metric, nothing_to_compare, open_sweep, publish, space_of
 from raybel.tuning.config import SweepConfig
@@ -93,6 +94,7 @@ def tune_crossencoder(config: TuneCrossEncoderConfig, watch: Watch | None = None
     pretrained.refuse_inside(model, sweep.output_dir)
     ontology = Ontology.open(config.ontology)
     generator = open_generator(ontology, config.generator)
+    check_generator(generator, max(space.values("top_k", base.top_k)), config.expand_abbreviations)
     wanted = tuple(regimes(generator, config.generator, share) for share in (0.0, 0.5, 1.0))
     share = base.dictionary_share
     stored = wanted[1] if "dictionary_share" in space.searched else regimes(generator, config.generator, share)
@@ -133,10 +135,9 @@ def tune_crossencoder(config: TuneCrossEncoderConfig, watch: Watch | None = None
                     watch({"stage": f"candidates of the {split} corpus, set {number + 1} of {len(sets)}"})
                     absolute = tuple(map(storage.absolute, paths))
                     counts = features.make(made, split, absolute, stored if split == "train" else ("all",))
-                    if split == "train":
-                        check_counts(counts, paths, ontology, parameters.top_k)
-                    elif not counts["mentions"]:
+                    if split == "val" and not counts["mentions"]:
                         raise nothing_to_compare(ontology, paths)
+                    check_counts(counts, paths, ontology, parameters.top_k)
             needs = CrossEncoderNeeds(
                 *(config.crosstype, base, join(home, BASE), join(home, FEATURES), by_top_k, stored, wanted),
                 *(positions, config.precision, sweep.seed, fitted),

@@ -81,7 +81,7 @@ def failure(path: str, **options: Any) -> tuple[str | None, list[str]]:
 class Fixed:
     """A generator with two candidates for every surface but the empty one and `unknown`."""
 
-    name, fingerprint, ontology_fingerprint = "fixed", "f", "o"
+    name, fingerprint, ontology_fingerprint, expanded = "fixed", "f", "o", None
 
     def __init__(self) -> None:
         self.calls: list[list[str]] = []

@@ -6,6 +6,7 @@ import threading
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import psutil
@@ -22,12 +23,17 @@ from raybel import link_job, lookup
 from raybel.candidates.ngrams import NgramGenerator
 from raybel.candidates.vectorizer import NgramParameters
 from raybel.config import GeneratorPaths
+from raybel.crossencoder_loop import Epochs
 from raybel.errors import ConfigError, InputError, MismatchError
+from raybel.features import Features
 from raybel.ontology import Concept, Ontology
+from raybel.rerank.calibration import Calibration
 from raybel.rerank.parameters import CrossEncoderParameters
+from raybel.rerank.regimes import check_generator
 from raybel.rerank.reranker import Reranker, describe
+from raybel.rerank.validation import Validated
 from raybel.train_crossencoder import TrainCrossEncoderConfig, train_crossencoder
-from raybel.training_run import Workers
+from raybel.training_run import Workers, load_checkpoint, save_checkpoint
 
 PARAMETERS = CrossEncoderParameters(top_k=3, learning_rate=1e-3, max_epochs=2, batch_tokens=128)
 
@@ -255,13 +261,112 @@ def test_a_reranker_that_does_not_fit(made, linked, tmp_path, no_ray):
         replace(job, precision="int8")
     with pytest.raises(ConfigError, match="give --reranker-model"):
         replace(job, reranker_model=None)
-    damaged = tmp_path / "damaged"
-    damaged.mkdir()
-    for path in Path(made[0].output_dir).iterdir():
-        if path.is_file():
-            (damaged / path.name).write_bytes(path.read_bytes()[: -100 if path.suffix == ".safetensors" else None])
+    with pytest.raises(ConfigError, match="give --reranker-model"):
+        replace(job, reranker_model=None, crosstype=None, any_ontology=True)
+
+
+@pytest.fixture
+def damaged(made, tmp_path):
+    """A copy of the trained directory, to be damaged; and the configuration that it is of."""
+    config, _, _ = made
+    shutil.copytree(config.output_dir, tmp_path / "damaged")
+    return tmp_path / "damaged", replace(config, output_dir=str(tmp_path / "damaged"))
+
+
+def test_damaged_weights(damaged, no_ray):
+    home, config = damaged
+    weights = (home / "model.safetensors").read_bytes()
+    (home / "model.safetensors").write_bytes(weights[:-100])
+    for opened in (lambda: Reranker.load(str(home)), lambda: train_crossencoder(config)):
+        with pytest.raises(InputError, match=r"model.safetensors has \d+ bytes in place of \d+: train the model again"):
+            opened()
+    (home / "model.safetensors").write_bytes(bytes(len(weights)))
     with pytest.raises(InputError, match="isn't a usable"):
-        Reranker.load(str(damaged))
+        Reranker.load(str(home))
+    (home / "tokenizer.json").unlink()
+    with pytest.raises(InputError, match=r"tokenizer.json is missing: train the model again"):
+        train_crossencoder(config)
+
+
+@pytest.mark.parametrize(
+    ("state", "linking", "training"),
+    [
+        ("[1]", "holds no cross-encoder", "isn't what training writes: delete"),
+        ({"kind": "crossencoder", "finished": True}, "has the format None", "has the format None"),
+        ({"kind": "crossencoder", "finished": True, "version": 2}, "lacks crosstype, parameters", "lacks crosstype"),
+        ("{", "isn't readable JSON", "isn't readable JSON"),
+        ({"parameters": {"new": 1}}, "unknown cross-encoder parameters: new.*train the model again", "new"),
+    ],
+)
+def test_a_damaged_description(damaged, state, linking, training, no_ray):
+    home, config = damaged
+    held = json.loads((home / "raybel.json").read_text())
+    if isinstance(state, dict):
+        kept = held if "parameters" in state else {"identity": held["identity"]}
+        state = json.dumps(kept | state)
+    (home / "raybel.json").write_text(state)
+    with pytest.raises((InputError, MismatchError), match=linking):
+        describe(str(home))
+    with pytest.raises((InputError, MismatchError), match=training):
+        train_crossencoder(config)
+
+
+def test_a_damaged_checkpoint(tmp_path):
+    model = torch.nn.Linear(2, 2)
+    optimiser = torch.optim.AdamW(model.parameters())
+    model(torch.ones(1, 2)).sum().backward()
+    optimiser.step()
+    save_checkpoint(str(tmp_path), model, optimiser, {"epochs": [1]})
+    assert load_checkpoint(tmp_path, model, optimiser) == {"epochs": [1]}
+    for name in ("weights.safetensors", "optimiser.safetensors", "state.json"):
+        whole = (tmp_path / name).read_bytes()
+        for cut in (whole[:-5], b"", None):
+            (tmp_path / name).unlink() if cut is None else (tmp_path / name).write_bytes(cut)
+            with pytest.raises(InputError, match=r"the checkpoint is damaged .*: delete the directory `checkpoints`"):
+                load_checkpoint(tmp_path, model, optimiser)
+            (tmp_path / name).write_bytes(whole)
+
+
+def test_features_that_are_missing_or_damaged(tmp_path):
+    assert len(Features("mock:///none", "val")) == len(Features(str(tmp_path), "val")) == 0
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "a.arrow").write_bytes(b"ARROW1")
+    with pytest.raises(InputError, match=r"a.arrow: is damaged .*: delete the directory `features`"):
+        Features(str(tmp_path), "train")
+
+
+def test_equal_scores_are_decided_by_the_loss():
+    epochs = SimpleNamespace(parameters=PARAMETERS, done=[])
+    for value, loss, best in [
+        (0.5, 2.0, True),
+        (0.5, 1.0, True),
+        (0.5, 1.5, False),
+        (0.4, 0.1, False),
+        (0.6, 3.0, True),
+    ]:
+        checked = Validated({"Acc@1": value, "loss": loss}, Calibration(2.0))
+        record = Epochs._judged(epochs, checked, True)
+        assert record["best"] == best
+        assert record["calibration"]["logit"] == 2.0
+        epochs.done.append(record)
+    nothing = Validated({"Acc@1": None, "loss": None}, None)
+    assert Epochs._judged(epochs, nothing, False)["calibration"] == Calibration().to_dict()
+    binary = SimpleNamespace(parameters=replace(PARAMETERS, loss="binary"), done=[])
+    assert Epochs._judged(binary, nothing, False)["calibration"] is None
+
+
+def test_a_generator_made_with_other_surfaces(made, model, tmp_path, no_ray):
+    """Unexpanded, an expanded training mention wouldn't be known as itself."""
+    config, _, _ = made
+    ontology = Ontology.open(model.ontology)
+    where = str(tmp_path / "m")
+    NgramGenerator.build(ontology, NgramParameters(), [("anemia", 0)]).save(where, {"expand_abbreviations": True})
+    paths = GeneratorPaths(ngrams_model=where)
+    fresh = replace(config, output_dir=str(tmp_path / "new"), generator=paths, expand_abbreviations=False)
+    with pytest.raises(ConfigError, match="added with expanding abbreviations: train in the same way"):
+        train_crossencoder(fresh)
+    NgramGenerator.build(ontology, NgramParameters()).save(str(tmp_path / "n"), {"expand_abbreviations": True})
+    check_generator(NgramGenerator.load(str(tmp_path / "n")), 3, expand_abbreviations=False)
 
 
 def test_bad_settings(made, encoder, tmp_path, no_ray):
@@ -281,8 +386,13 @@ def test_bad_settings(made, encoder, tmp_path, no_ray):
         train_crossencoder(replace(fresh, parameters=replace(PARAMETERS, max_length=20)))
     with pytest.raises(ConfigError, match="unknown cross-encoder parameters: lr"):
         PARAMETERS.changed({"lr": 1})
-    with pytest.raises(ConfigError, match="learning_rate must be above 0"):
-        PARAMETERS.changed({"learning_rate": 0})
+    for wrong in ({"learning_rate": 0}, {"learning_rate": float("nan")}, {"weight_decay": float("inf")}):
+        with pytest.raises(ConfigError, match="learning_rate must be above 0"):
+            PARAMETERS.changed(wrong)
+    with pytest.raises(ConfigError, match="top_k must be a whole number, not True"):
+        PARAMETERS.changed({"top_k": True})
+    with pytest.raises(ConfigError, match=r"another configuration .*workers"):
+        train_crossencoder(replace(config, workers=Workers(2)))
 
 
 def test_a_corpus_without_anything_to_learn(made, local_ray, tmp_path):
@@ -294,6 +404,9 @@ def test_a_corpus_without_anything_to_learn(made, local_ray, tmp_path):
     none = put(tmp_path / "none.xml", collection(simple("1", "A case of gout here.", "gout").replace("D1", "X")))
     with pytest.raises(InputError, match="no mention has a single id"):
         train_crossencoder(replace(fresh, train_corpus=(none,), overwrite=True))
+    for corpus, told in ((far, "all labels would be negative"), (none, "no mention has a single id")):
+        with pytest.raises(InputError, match=told):
+            train_crossencoder(replace(fresh, val_corpus=(corpus,), overwrite=True))
 
 
 def test_a_lookup_of_training_mentions_is_refused(made, linked, tmp_path):

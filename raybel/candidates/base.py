@@ -42,6 +42,8 @@ class Generator(Protocol):
     fingerprint: str
     #: Of the ontology whose rows its candidates refer to.
     ontology_fingerprint: str
+    #: Whether abbreviations were expanded when training mentions became aliases; None where that isn't known.
+    expanded: bool | None
 
     @property
     def alias_table(self) -> pa.Table | None:

@@ -71,6 +71,7 @@ class DenseGenerator:
         self.home, self.parameters, self.aliases, self.shards = home, parameters, aliases, shards
         self.fingerprint, self.ontology_fingerprint = fingerprint, parameters["ontology_fingerprint"]
         self.device, self.threads = device, threads
+        self.expanded: bool | None = parameters.get("expand_abbreviations")
         self._starts = np.cumsum([0, *(len(shard) for shard in shards)])
 
     @classmethod

@@ -35,6 +35,8 @@ class HybridGenerator:
         parts = [f"{each.name} {each.fingerprint} {w}" for each, w in zip(generators, weights, strict=True)]
         self.fingerprint = hashlib.sha256("; ".join([str(CONSTANT), str(DEPTH), *parts]).encode()).hexdigest()[:32]
         self.ontology_fingerprint = generators[0].ontology_fingerprint
+        known = {each.expanded for each in generators}
+        self.expanded = known.pop() if len(known) == 1 else None
         sizes = [0 if (table := each.alias_table) is None else table.num_rows for each in generators]
         self._starts = np.cumsum([0, *sizes])
 

@@ -42,6 +42,7 @@ class NgramGenerator:
         blocks: Transposed alias vectors, each (features, at most `BLOCK` strings), float32 CSR, strings in order.
         aliases: What the strings stand for.
         rows: The vectors as (strings, features), float32 CSR, for the search by bounds; None to score every alias.
+        expanded: Whether abbreviations were expanded in what it learned from; None where that isn't known.
     """
 
     name = KIND
@@ -55,8 +56,9 @@ class NgramGenerator:
         ontology_fingerprint: str = "",
         threads: int = 1,
         rows: sp.csr_matrix | None = None,
+        expanded: bool | None = None,
     ) -> None:
-        self.rows = rows
+        self.rows, self.expanded = rows, expanded
         self.pruned = None if rows is None else pruning.PrunedSearch(blocks, rows)
         self.vectorizer, self.blocks, self.aliases, self.threads = vectorizer, blocks, aliases, threads
         self.fingerprint, self.ontology_fingerprint = fingerprint, ontology_fingerprint
@@ -162,6 +164,7 @@ class NgramGenerator:
             config["parameters"]["ontology_fingerprint"],
             threads,
             rows,
+            config["parameters"].get("expand_abbreviations"),
         )
 
     @property

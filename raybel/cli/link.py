@@ -105,7 +105,7 @@ def _summary(done: Any, threshold: float | None) -> None:
     if progress.chunks:
         rows.append(("time, without Ray's start", report.duration(progress.seconds)))
         rows.append(("documents/s", report.rate(progress.counts["documents"], progress.seconds)))
-    notes = [f"quarantine: {reason}" for reason in done.top_errors]
+    notes = [*done.notes, *(f"quarantine: {reason}" for reason in done.top_errors)]
     count, examples = done.repeated
     if count:
         notes.append(f"{count:,} documents share their id with another one, such as {', '.join(examples[:3])}")

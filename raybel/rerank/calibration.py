@@ -19,6 +19,16 @@ PRIOR = 1e-3
 BOUND = 50.0
 
 
+#: Evidence is rounded to so many decimals, so that the last bits of a sum don't decide an order. Probabilities would
+#: be equal long before: at logits of 13 and 16 already.
+DECIMALS = 4
+
+
+def settled(evidence: np.ndarray) -> np.ndarray:
+    """Return logits, or other evidence, as candidates are ordered by them: float64."""
+    return np.round(evidence.astype(np.float64), DECIMALS)
+
+
 @dataclass(frozen=True)
 class Calibration:
     """Weights of a candidate's evidence.
@@ -35,14 +45,17 @@ class Calibration:
     rank: float = 0.0
     none: float = 0.0
 
-    def probabilities(self, logits: np.ndarray, scores: np.ndarray) -> np.ndarray:
-        """Return each candidate's probability, float64: with that of "none of them" they sum to 1.
+    def evidence(self, logits: np.ndarray, scores: np.ndarray) -> np.ndarray:
+        """Return what speaks for each candidate, float64: they are ordered by it.
 
         Args:
             logits: Of one mention's candidates in the first stage's order; may be empty.
             scores: The first stage's.
         """
-        evidence = self.logit * logits + self.score * scores + self.rank / (1 + np.arange(len(logits)))
+        return settled(self.logit * logits + self.score * scores + self.rank / (1 + np.arange(len(logits))))
+
+    def probabilities(self, evidence: np.ndarray) -> np.ndarray:
+        """Return each candidate's probability, float64: with that of "none of them" they sum to 1."""
         top = max(float(evidence.max(initial=-np.inf)), self.none)
         mass = np.exp(evidence - top)
         found: np.ndarray = mass / (mass.sum() + np.exp(self.none - top))
@@ -62,10 +75,10 @@ def fit(logits: Sequence[np.ndarray], scores: Sequence[np.ndarray], golds: Seque
         golds: Which candidate is right; -1 for none of them.
 
     Returns:
-        The defaults where there is no mention with a candidate.
+        The defaults where no mention has the right candidate among its own.
     """
     rows = [row for row, each in enumerate(logits) if len(each)]
-    if not rows:
+    if not any(golds[row] >= 0 for row in rows):
         return Calibration()
     width = max(len(logits[row]) for row in rows)
     features = np.zeros((len(rows), width, 3))

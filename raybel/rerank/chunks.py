@@ -16,7 +16,7 @@ from raybel.attempts import Attempts, alone
 from raybel.candidates.base import CANDIDATE_DTYPE
 from raybel.errors import RaybelError
 from raybel.rerank.examples import Describer, Example, document_examples
-from raybel.rerank.reranker import Reranker, order
+from raybel.rerank.reranker import Ranking, Reranker
 from raybel.schemas import CANDIDATE, CANDIDATES
 
 
@@ -39,7 +39,7 @@ def rerank(chunk: pa.Table, reranker: Reranker, describer: Describer, attempts: 
     """Return a chunk (one row, with the column `candidates`) with each mention's candidates in the re-ranker's order.
 
     Their `score` is the re-ranker's, their `rank` still the first stage's. All documents are scored at once; if that
-    fails, each by itself: one that fails keeps what it has, with a traceback among `failures`.
+    fails, each by itself: one that fails has no candidates any more, and a traceback among `failures`.
 
     Args:
         chunk: As `linking.add_candidates` returns it.
@@ -59,22 +59,22 @@ def rerank(chunk: pa.Table, reranker: Reranker, describer: Describer, attempts: 
         context = reranker.parameters.context
         made = document_examples(document, found[a:b], described[a:b], context, number) if usable else []
         examples.append(made)
-    scores: list[list[np.ndarray]] | None = None
+    rankings: list[list[Ranking]] | None = None
     if not (attempts is not None and attempts.careful):
         try:
-            scores = _cut(reranker.scores([each for some in examples for each in some]), examples)
+            rankings = _cut(reranker.ranked([each for some in examples for each in some]), examples)
         except RaybelError:  # says what is wrong with the model, not with a document
             raise
         except Exception:  # found again below, and recorded there
-            scores = None
-    if scores is None:
-        scores = []
+            rankings = None
+    if rankings is None:
+        rankings = []
         for number, some in enumerate(examples):
-            nothing: list[np.ndarray] = []
-            each, failure = alone(partial(reranker.scores, some), nothing, number, attempts)
-            scores.append(each)
+            nothing: list[Ranking] = []
+            each, failure = alone(partial(reranker.ranked, some), nothing, number, attempts)
+            rankings.append(each)
             failures[number] = failures[number] or failure
-    column = _ordered(held, starts, scores)
+    column = _ordered(held, starts, rankings)
     chunk = chunk.set_column(chunk.column_names.index("candidates"), "candidates", column)
     told = pa.array([failures], pa.list_(pa.string()))
     return chunk.set_column(chunk.column_names.index("failures"), "failures", told)
@@ -96,23 +96,25 @@ def _documents(chunk: pa.Table) -> list[dict[str, Any]]:
     return [dict(zip(names, each, strict=True)) for each in zip(*columns, strict=True)]
 
 
-def _cut(scores: Sequence[np.ndarray], examples: Sequence[Sequence[Example]]) -> list[list[np.ndarray]]:
-    each = iter(scores)
+def _cut(rankings: Sequence[Ranking], examples: Sequence[Sequence[Example]]) -> list[list[Ranking]]:
+    each = iter(rankings)
     return [[next(each) for _ in some] for some in examples]
 
 
-def _ordered(held: _Chunk, starts: list[int], scores: list[list[np.ndarray]]) -> pa.Array:
-    """The column `candidates` anew; a document without scores keeps what it has."""
-    index = np.arange(len(held.candidates))
-    score = pc.struct_field(held.candidates, "score").to_numpy(zero_copy_only=False).copy()
-    for start, some in zip(starts, scores, strict=False):
+def _ordered(held: _Chunk, starts: list[int], rankings: list[list[Ranking]]) -> pa.Array:
+    """The column `candidates` anew; a document that wasn't ranked has none."""
+    index, score = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
+    sizes = np.zeros(len(held.bounds) - 1, np.int32)
+    for start, some in zip(starts, rankings, strict=False):
         for mention, each in enumerate(some, start):
-            a, b = int(held.bounds[mention]), int(held.bounds[mention + 1])
-            best = order(each)
-            index[a:b], score[a:b] = a + best, each[best]
-    taken = held.candidates.take(pa.array(index))
-    parts = [pa.array(score) if item.name == "score" else pc.struct_field(taken, item.name) for item in CANDIDATE]
+            index.append(int(held.bounds[mention]) + each.order)
+            score.append(each.scores)
+            sizes[mention] = len(each.order)
+    taken = held.candidates.take(pa.array(np.concatenate(index)))
+    scores = pa.array(np.concatenate(score))
+    parts = [scores if item.name == "score" else pc.struct_field(taken, item.name) for item in CANDIDATE]
     flat = pa.StructArray.from_arrays(parts, fields=list(CANDIDATE))
-    per_mention = pa.ListArray.from_arrays(pa.array(held.bounds.astype(np.int32)), flat)
+    bounds = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32)
+    per_mention = pa.ListArray.from_arrays(pa.array(bounds), flat)
     whole = pa.array([0, len(per_mention)], pa.int32())
     return pa.ListArray.from_arrays(whole, per_mention).cast(CANDIDATES)

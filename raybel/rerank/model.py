@@ -141,7 +141,7 @@ class CrossEncoder:
             of: Which context each sequence belongs to, int64.
         """
         mask = torch.cat([held.visible(of, sequences), visible(sequences)], dim=3)
-        held.rows = of
+        held.rows, held.turn = of, 0
         with reuse.attention(self.model):
             positions = sequences.positions + self.shift
             found = self.model(input_ids=sequences.ids, attention_mask=mask, position_ids=positions, held=held)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -72,7 +73,9 @@ class CrossEncoderParameters:
     def __post_init__(self) -> None:
         for name in ("top_k", "batch_tokens", "max_epochs", "patience", "batch_size", "max_length"):
             value = getattr(self, name)
-            if not (isinstance(value, int) or (value is None and name in ("batch_size", "max_length"))):
+            if value is None and name in ("batch_size", "max_length"):
+                continue
+            if not isinstance(value, int) or isinstance(value, bool):
                 raise ConfigError(f"{name} must be a whole number, not {value!r}")
         for name in ("top_k", "batch_tokens", "max_epochs", "patience"):
             if getattr(self, name) < 1:
@@ -86,8 +89,8 @@ class CrossEncoderParameters:
             value = getattr(self, name)
             if not (isinstance(value, bool) or (value is None and name == "context_last")):
                 raise ConfigError(f"{name} must be true or false, not {value!r}")
-        if self.learning_rate <= 0 or self.weight_decay < 0:
-            raise ConfigError("learning_rate must be above 0, weight_decay not below")
+        if not (0 < self.learning_rate < math.inf and 0 <= self.weight_decay < math.inf):
+            raise ConfigError("learning_rate must be above 0, weight_decay not below, both finite")
         shares = {"dictionary_share": self.dictionary_share, "warm_up": self.warm_up, "dropout": self.dropout}
         for name, share in shares.items():
             if share is not None and not 0 <= share <= 1:

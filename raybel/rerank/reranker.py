@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
+from scipy.special import expit
 
-from raybel import storage
+from raybel import artefacts, storage
 from raybel.candidates.encoder import PRECISIONS, best_precision
 from raybel.errors import ConfigError, InputError, MismatchError
 from raybel.ontology import Ontology
 from raybel.rerank import model as models
-from raybel.rerank.calibration import Calibration
+from raybel.rerank.calibration import Calibration, settled
 from raybel.rerank.examples import Example
 from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.rerank.scoring import Scorer
@@ -21,8 +22,9 @@ from raybel.rerank.tokens import Tokens
 
 STATE = "raybel.json"
 KIND, VERSION = "crossencoder", 2
-#: Scores are rounded, so that the last bits of a sum don't decide an order.
+#: Of scores.
 DECIMALS = 5
+_KEYS = ("crosstype", "parameters", "edges", "calibration", "ontology_fingerprint", "generator", "fingerprint", "files")
 
 
 def describe(directory: str, ontology: Ontology | None = None, crosstype: str | None = None) -> dict[str, Any]:
@@ -34,14 +36,15 @@ def describe(directory: str, ontology: Ontology | None = None, crosstype: str | 
         crosstype: It must be of this type; None not to check.
 
     Raises:
-        InputError: It holds no finished cross-encoder.
+        InputError: It holds no finished cross-encoder, or a damaged one.
         MismatchError: It is of another version, type or ontology.
     """
     if not storage.names(directory):
         raise InputError("no such directory, or it is empty", path=directory)
     where = storage.join(directory, STATE)
-    held = storage.read_json(where) if storage.exists(where) else {}
-    if not isinstance(held, dict) or held.get("kind") != KIND:
+    read = storage.read_json(where) if storage.exists(where) else {}
+    held: dict[str, Any] = read if isinstance(read, dict) else {}
+    if held.get("kind") != KIND:
         config = storage.join(directory, "config.json")
         other = storage.read_json(config) if storage.exists(config) else held
         kind = held.get("kind") or (other.get("kind") if isinstance(other, dict) else None)
@@ -51,8 +54,15 @@ def describe(directory: str, ontology: Ontology | None = None, crosstype: str | 
         )
     if not held.get("finished"):
         raise InputError("its training isn't finished: run the same `raybel train crossencoder` again", path=directory)
-    if held["version"] != VERSION:
-        raise MismatchError(f"{directory} has the format {held['version']}, not {VERSION}: train it again")
+    if held.get("version") != VERSION:
+        raise MismatchError(f"{directory} has the format {held.get('version')}, not {VERSION}: train it again")
+    if missing := [name for name in _KEYS if name not in held]:
+        raise InputError(f"lacks {', '.join(missing)}: train the model again", path=where)
+    try:
+        CrossEncoderParameters().changed(held["parameters"])
+    except ConfigError as error:
+        raise InputError(f"{error}: train the model again", path=where) from error
+    artefacts.check_sizes(directory, held["files"])
     if crosstype is not None and held["crosstype"] != crosstype:
         raise MismatchError(f"{directory} is of the type {held['crosstype']}, not {crosstype}")
     if ontology is not None and held["ontology_fingerprint"] != ontology.fingerprint:
@@ -64,17 +74,33 @@ def describe(directory: str, ontology: Ontology | None = None, crosstype: str | 
     return held
 
 
+@dataclass(frozen=True)
+class Ranking:
+    """A mention's candidates in the re-ranker's order.
+
+    Args:
+        order: Their places in the first stage's order, int64.
+        scores: Their probabilities, falling, float32.
+    """
+
+    order: np.ndarray
+    scores: np.ndarray
+
+
 class Reranker:
     """Ranks candidates; made by `load`.
 
     Args:
         scorer: Scores them.
         calibration: Makes probabilities; None for the published way: each pair's own.
+        home: Where it is from, for messages.
         parameters: It was trained with.
     """
 
-    def __init__(self, scorer: Scorer, calibration: Calibration | None, parameters: CrossEncoderParameters) -> None:
-        self.scorer, self.calibration, self.parameters = scorer, calibration, parameters
+    def __init__(
+        self, scorer: Scorer, calibration: Calibration | None, parameters: CrossEncoderParameters, home: str = ""
+    ) -> None:
+        self.scorer, self.calibration, self.parameters, self.home = scorer, calibration, parameters, home
 
     @classmethod
     def load(
@@ -95,18 +121,20 @@ class Reranker:
         held = describe(directory)
         if precision is not None and precision not in PRECISIONS:
             raise ConfigError(f"precision must be one of {', '.join(PRECISIONS)}, not {precision!r}")
-        parameters = CrossEncoderParameters(**held["parameters"])
+        parameters = CrossEncoderParameters().changed(held["parameters"])
         model, tokenizer = models.load(storage.localise(directory), head=True)
         tokens = Tokens(tokenizer, models.window(model, tokenizer), parameters, held["edges"])
         model = model.to(device=device, dtype=PRECISIONS[precision or best_precision(device)]).eval()  # type: ignore[call-arg]
         encoder = models.CrossEncoder(model, held["crosstype"], tokens.pad)
         calibration = Calibration(**held["calibration"]) if held["calibration"] else None
-        return cls(Scorer(encoder, held["crosstype"], tokens, device, budget), calibration, parameters)
+        return cls(Scorer(encoder, held["crosstype"], tokens, device, budget), calibration, parameters, directory)
 
-    def scores(self, examples: Sequence[Example]) -> list[np.ndarray]:
-        """Return each candidate's probability, in the first stage's order: float32, rounded to five decimals.
+    def ranked(self, examples: Sequence[Example]) -> list[Ranking]:
+        """Return each mention's candidates in their new order, with probabilities.
 
-        With a calibration, a mention's sum to at most 1; what is missing is that of "none of them".
+        With a calibration, a mention's sum to at most 1; what is missing is that of "none of them". They are rounded to
+        five decimals, so that those of several candidates may be equal; their order is that of the evidence, and where
+        this is equal the first stage's.
 
         Raises:
             InputError: The model gives something else than numbers: its weights are damaged or overflow the precision.
@@ -116,15 +144,15 @@ class Reranker:
         found = []
         for each, logit in zip(tokenised, logits, strict=True):
             if not np.isfinite(logit).all():
-                raise InputError("the cross-encoder gives scores that are no numbers: are its weights damaged?")
+                raise InputError(
+                    "the cross-encoder gives scores that are no numbers: are its weights damaged?", path=self.home
+                )
             if self.calibration is None:
-                value = torch.sigmoid(torch.from_numpy(logit).double()).numpy()
+                evidence = settled(logit)
+                value = expit(evidence)
             else:
-                value = self.calibration.probabilities(logit.astype(np.float64), each.scores)
-            found.append(np.round(value, DECIMALS).astype(np.float32))
+                evidence = self.calibration.evidence(logit, each.scores)
+                value = self.calibration.probabilities(evidence)
+            order = np.argsort(-evidence, kind="stable")
+            found.append(Ranking(order, np.round(value[order], DECIMALS).astype(np.float32)))
         return found
-
-
-def order(scores: np.ndarray) -> np.ndarray:
-    """Return candidates by falling score, equal ones in the first stage's order: int64."""
-    return np.argsort(-scores, kind="stable")

@@ -24,17 +24,20 @@ NAME = "raybel_reuse"
 
 @dataclass
 class Held:
-    """Keys and values of contexts, layer by layer.
+    """Keys and values of contexts, layer by layer, in the order in which a model's layers attend.
 
     Args:
         real: Which of the contexts' tokens aren't padding, bool (contexts, tokens).
-        layers: (keys, values), each (contexts, heads, tokens, width).
+        layers: (keys, values), each (contexts, heads, tokens, width). By order, since some models (ALBERT) have one
+            module for all of them.
         rows: Which context each sequence has; None while contexts go through.
+        turn: How many layers attended since.
     """
 
     real: torch.Tensor
-    layers: dict[int, tuple[torch.Tensor, torch.Tensor]] = field(default_factory=dict)
+    layers: list[tuple[torch.Tensor, torch.Tensor]] = field(default_factory=list)
     rows: torch.Tensor | None = None
+    turn: int = 0
 
     @classmethod
     def of(cls, model: PreTrainedModel, contexts: Sequence[Packed], pad: int, device: torch.device, shift: int) -> Held:
@@ -69,11 +72,11 @@ def _attend(
     **options: Any,
 ) -> tuple[torch.Tensor, None]:
     if held is not None:
-        layer = id(module)
         if held.rows is None:
-            held.layers[layer] = (key, value)
+            held.layers.append((key, value))
         else:
-            keys, values = held.layers[layer]
+            keys, values = held.layers[held.turn]
+            held.turn += 1
             key = torch.cat([keys[held.rows], key], dim=2)
             value = torch.cat([values[held.rows], value], dim=2)
     return sdpa_attention_forward(module, query, key, value, attention_mask, **options)

@@ -59,10 +59,9 @@ def validate(
     """
     golds = [each.gold for each in examples]
     calibration = fit(logits, [each.scores for each in examples], golds) if calibrate else None
-    values: Sequence[np.ndarray] = logits
-    if calibration is not None:
-        values = [calibration.probabilities(logit, each.scores) for logit, each in zip(logits, examples, strict=True)]
-    orders = {"": values, "first_stage_": [-np.arange(len(each)) for each in logits]}
+    weights = calibration or Calibration()
+    values = [weights.evidence(logit, each.scores) for logit, each in zip(logits, examples, strict=True)]
+    orders: dict[str, Sequence[np.ndarray]] = {"": values, "first_stage_": [-np.arange(len(each)) for each in logits]}
     if calibrate:
         orders["alone_"] = logits
     names = ["Acc@1", *(f"recall@{cut}" for cut in CUTS[1:])]

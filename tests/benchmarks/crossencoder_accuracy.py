@@ -144,7 +144,7 @@ def halves(examples: list[Tokenised], logits: list[np.ndarray], documents: np.nd
         held = [examples[row] for row in other]
         weights = fit([logits[row] for row in other], [each.scores for each in held], [each.gold for each in held])
         for row in np.flatnonzero(documents % 2 == half).tolist():
-            values[row] = weights.probabilities(logits[row], examples[row].scores)
+            values[row] = weights.evidence(logits[row], examples[row].scores)
     return values
 
 

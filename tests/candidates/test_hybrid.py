@@ -10,7 +10,7 @@ from raybel.candidates.hybrid import HybridGenerator
 class Fixed:
     """Answers every surface with one list."""
 
-    name, ontology_fingerprint = "fixed", "o"
+    name, ontology_fingerprint, expanded = "fixed", "o", None
 
     def __init__(self, *found):
         self.found = np.array([(concept, score, 0) for concept, score in found], CANDIDATE_DTYPE)

@@ -5,6 +5,7 @@ import pytest
 import torch
 from tiny_crossencoder import example, make_kit
 from transformers import (
+    AlbertConfig,
     AutoModelForTokenClassification,
     DistilBertConfig,
     ModernBertConfig,
@@ -40,6 +41,11 @@ def roberta(vocabulary):
     return RobertaConfig(vocab_size=vocabulary, max_position_embeddings=66, pad_token_id=1, **SIZES)
 
 
+def albert(vocabulary):
+    """All its layers are one module."""
+    return AlbertConfig(vocab_size=vocabulary, embedding_size=16, max_position_embeddings=64, **SIZES)
+
+
 def built(kit, config):
     torch.manual_seed(0)
     model = AutoModelForTokenClassification.from_config(config(len(kit.tokenizer)), attn_implementation="sdpa").eval()
@@ -55,7 +61,7 @@ def scores(model, kit, crosstype, examples, **options):
     return Scorer(encoder, crosstype, kit.tokens, budget=256).logits(kit.tokens(examples), **options)
 
 
-@pytest.mark.parametrize("config", [modernbert, roberta])
+@pytest.mark.parametrize("config", [modernbert, roberta, albert])
 @pytest.mark.parametrize("implementation", ["sdpa", "eager"])
 def test_a_tree_scores_each_pair_by_itself(kit, config, implementation):
     model = built(kit, config)
@@ -69,8 +75,9 @@ def test_a_tree_scores_each_pair_by_itself(kit, config, implementation):
     assert len(np.unique(np.round(np.concatenate(whole), 3))) == 4
 
 
-def test_roberta_takes_contexts_that_go_through_once(kit):
-    model = built(kit, roberta)
+@pytest.mark.parametrize("config", [roberta, albert])
+def test_contexts_may_go_through_once(kit, config):
+    model = built(kit, config)
     one, other = (scores(model, kit, "tree", EXAMPLES, reuse=reuse) for reuse in (False, True))
     for a, b in zip(one, other, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-4)

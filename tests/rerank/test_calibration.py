@@ -5,13 +5,18 @@ from hypothesis import strategies as st
 
 from raybel.rerank.calibration import BOUND, Calibration, fit
 
+
+def shares(calibration, logits, scores):
+    return calibration.probabilities(calibration.evidence(logits, scores))
+
+
 NUMBERS = st.floats(-30, 30, width=32)
 
 
 @given(st.lists(st.tuples(NUMBERS, st.floats(0, 1)), max_size=8), NUMBERS, st.floats(0, 50))
 def test_probabilities_are_shares(pairs, none, weight):
     logits, scores = (np.array([pair[i] for pair in pairs]) for i in (0, 1))
-    found = Calibration(weight, 2.0, 1.0, none).probabilities(logits, scores)
+    found = shares(Calibration(weight, 2.0, 1.0, none), logits, scores)
     assert found.shape == (len(pairs),)
     assert np.isfinite(found).all()
     assert ((found >= 0) & (found <= 1)).all()
@@ -28,7 +33,7 @@ def test_what_is_fitted():
     assert 1.5 < found.logit < 2.5
     assert found.score < 0.6
     assert found.rank < 0.6
-    mean = np.mean([found.probabilities(a, b).sum() for a, b in zip(logits, scores, strict=True)])
+    mean = np.mean([shares(found, a, b).sum() for a, b in zip(logits, scores, strict=True)])
     assert abs(mean - np.mean(np.array(golds) >= 0)) < 0.02
 
 
@@ -38,7 +43,11 @@ def test_the_first_stage_is_trusted_where_the_logits_say_nothing():
     found = fit(logits, [np.array([0.9, 0.5, 0.1])] * 50, golds)
     assert found.score > 1
     assert max(found.logit, found.score, found.rank) <= BOUND
-    assert all(np.argmax(found.probabilities(each, np.array([0.9, 0.5, 0.1]))) == 0 for each in logits)
+    assert all(np.argmax(shares(found, each, np.array([0.9, 0.5, 0.1]))) == 0 for each in logits)
+
+
+def test_no_right_candidate_anywhere_fits_nothing():
+    assert fit([np.zeros(2)] * 5, [np.ones(2)] * 5, [-1] * 5) == Calibration()
 
 
 @pytest.mark.parametrize("logits", [[], [np.zeros(0)]])

@@ -1,16 +1,21 @@
 """The second stage over a chunk: order and scores, and what a failing document costs."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from samples import Fixed, chunks, collection, document, put, simple, two_concepts
+from tiny_crossencoder import example
 
 from raybel import linking
 from raybel.attempts import Attempts
 from raybel.candidates.base import Cached
 from raybel.errors import InputError
+from raybel.rerank.calibration import Calibration
 from raybel.rerank.chunks import rerank
 from raybel.rerank.examples import Describer
 from raybel.rerank.parameters import CrossEncoderParameters
+from raybel.rerank.reranker import Ranking, Reranker
 
 
 class Reversed:
@@ -21,11 +26,12 @@ class Reversed:
     def __init__(self, fails=None, error=RuntimeError):
         self.fails, self.error, self.calls = fails, error, 0
 
-    def scores(self, examples):
+    def ranked(self, examples):
         self.calls += 1
         if any(each.mention == self.fails for each in examples):
             raise self.error("this one")
-        return [np.linspace(0.1, 0.9, len(each.names), dtype=np.float32) for each in examples]
+        sizes = [len(each.names) for each in examples]
+        return [Ranking(np.arange(size)[::-1], np.linspace(0.9, 0.1, size, dtype=np.float32)) for size in sizes]
 
 
 def one(name, mention):
@@ -58,7 +64,7 @@ def test_a_document_that_fails_costs_only_itself(tmp_path):
     part, before = run(tmp_path, one("1", "Anemia"), one("2", "Asthma"), reranker=Reversed("Asthma"))
     assert [each["doc_id"] for each in part.quarantine] == ["2"]
     assert "this one" in part.quarantine[0]["traceback"]
-    assert rankings(part)[0] == rankings(before)[0][::-1]
+    assert rankings(part) == [rankings(before)[0][::-1], []]
     assert part.documents["linked"] == [1, 0]
 
 
@@ -75,6 +81,34 @@ def test_a_document_that_kills_the_worker_is_skipped(tmp_path):
     assert [each["doc_id"] for each in part.quarantine] == ["1"]
     assert reranker.calls == 1
     assert part.documents["linked"] == [0, 1]
+
+
+class Told:
+    """A scorer that gives the logits it was told."""
+
+    def __init__(self, *logits):
+        self.found = [np.array(each, np.float32) for each in logits]
+
+    def tokens(self, examples):
+        return [SimpleNamespace(scores=each.found["score"]) for each in examples]
+
+    def logits(self, tokenised):
+        return self.found
+
+
+@pytest.mark.parametrize("calibration", [None, Calibration(), Calibration(none=30.0)])
+def test_the_order_is_that_of_the_logits_where_probabilities_are_equal(calibration):
+    """Rounded, several of these are 1 or 0."""
+    names = ["a", "b", "c", "d", "e"]
+    told = Told([13, 16, -16, -13, -14], [0, 0, 0, 1e-6, 1], [])
+    reranker = Reranker(told, calibration, CrossEncoderParameters())
+    first, second, third = reranker.ranked([example("x", names), example("x", names), example("x", [])])
+    assert first.order.tolist() == [1, 0, 3, 4, 2]
+    assert second.order.tolist() == [4, 0, 1, 2, 3]
+    assert len(third.order) == len(third.scores) == 0
+    for each in (first, second):
+        assert (np.diff(each.scores) <= 0).all()
+        assert each.scores.dtype == np.float32
 
 
 def test_nothing_to_rank(tmp_path):
