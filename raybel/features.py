@@ -157,8 +157,9 @@ class FeatureStage:
                 strict=True,
             )
         ]
+        path = chunk["path"][0].as_py()
         for row in rows:
-            counts["error"] = counts["error"] or row["error"]
+            counts["error"] = counts["error"] or (row["error"] and f"{path}: {row['error']}")
         if not counts["error"]:
             table = self._features(rows, counts)
             name = f"{chunk['shard'][0].as_py()}-{chunk['chunk'][0].as_py():05d}.arrow"
