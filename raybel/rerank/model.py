@@ -63,9 +63,11 @@ def load(directory: str | Path, head: bool, dropout: float | None = None) -> tup
             **safe,
         )
     except Exception as error:  # what transformers raises for a damaged file is of many kinds
+        told = f"{type(error).__name__}: {error}"
+        if "scaled_dot_product_attention" in told:  # its advice is an option that we don't have
+            told = "transformers has no sdpa attention for it; take BERT, RoBERTa, ModernBERT or one of their kin"
         raise InputError(
-            f"isn't a usable Hugging Face model that classifies tokens: {type(error).__name__}: {error}",
-            path=str(directory),
+            f"isn't a usable Hugging Face model that classifies tokens: {told}", path=str(directory)
         ) from error
     finally:
         transformers_logging.set_verbosity(verbosity)

@@ -20,7 +20,7 @@ from raybel.rerank.scoring import Scorer
 from raybel.rerank.tokens import Tokenised, Tokens
 from raybel.rerank.validation import Validated, validate
 
-#: Tokens that go forward and backward together, padding included; a longer step is done in pieces.
+#: Tokens that go forward and backward together; a longer step is done in pieces, between mentions.
 PIECE = 4_096
 
 

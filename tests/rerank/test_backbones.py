@@ -7,13 +7,14 @@ from tiny_crossencoder import example, make_kit
 from transformers import (
     AlbertConfig,
     AutoModelForTokenClassification,
+    DebertaV2Config,
     DistilBertConfig,
     ModernBertConfig,
     RobertaConfig,
 )
 
 from raybel.candidates.pretrained import resolve
-from raybel.errors import ConfigError
+from raybel.errors import ConfigError, InputError
 from raybel.rerank import model as models
 from raybel.rerank.model import CrossEncoder
 from raybel.rerank.parameters import CROSSTYPES
@@ -93,6 +94,14 @@ def test_every_type_scores_with_it(kit, config):
 def test_the_window(kit):
     assert models.window(built(kit, roberta), kit.tokenizer) == 64
     assert models.window(built(kit, modernbert), kit.tokenizer) == 64
+
+
+def test_a_backbone_without_sdpa(kit, tmp_path):
+    config = DebertaV2Config(vocab_size=len(kit.tokenizer), **SIZES)
+    AutoModelForTokenClassification.from_config(config, attn_implementation="eager").save_pretrained(tmp_path)
+    kit.tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(InputError, match="transformers has no sdpa attention for it; take BERT"):
+        models.load(tmp_path, head=False)
 
 
 def test_a_backbone_without_position_ids():
