@@ -23,7 +23,7 @@ from transformers.utils import logging as transformers_logging
 
 from raybel.candidates.pretrained import check_files
 from raybel.errors import ConfigError, DeviceError, InputError
-from raybel.rerank import reuse
+from raybel.rerank import reuse, slots
 from raybel.rerank.batching import Batch, visible
 from raybel.rerank.packing import Packed
 
@@ -116,6 +116,7 @@ class CrossEncoder:
         self.model, self.tree, self.pad = model, crosstype == "tree", pad
         self.shift = shift(model)
         self.sliding = _sliding(model.config)
+        self.last = slots.last_output(model)
         if self.tree and "position_ids" not in inspect.signature(model.forward).parameters:
             raise ConfigError(
                 f"{model.config.model_type} models take no position ids, which the type tree needs: take another "
@@ -125,7 +126,7 @@ class CrossEncoder:
     def logits(self, batch: Batch) -> torch.Tensor:
         """Return both labels' logits at each slot: float32 (slots, 2)."""
         try:
-            return self._at(self.model(input_ids=batch.ids, **self._layout(batch)).logits, batch)
+            return self._at_slots(batch, **self._layout(batch))
         except (torch.OutOfMemoryError, torch.AcceleratorError) as error:
             raise DeviceError(f"{batch.ids.device}: {str(error).splitlines()[0]}") from error
 
@@ -146,8 +147,7 @@ class CrossEncoder:
         held.rows, held.turn = of, 0
         with reuse.attention(self.model):
             positions = sequences.positions + self.shift
-            found = self.model(input_ids=sequences.ids, attention_mask=mask, position_ids=positions, held=held)
-        return self._at(found.logits, sequences)
+            return self._at_slots(sequences, attention_mask=mask, position_ids=positions, held=held)
 
     def _layout(self, batch: Batch) -> dict[str, Any]:
         if not self.tree:
@@ -161,9 +161,13 @@ class CrossEncoder:
             mask = {name: _added(each) for name, each in mask.items()} if isinstance(mask, dict) else _added(mask)
         return {"attention_mask": mask, "position_ids": batch.positions + self.shift}
 
-    @staticmethod
-    def _at(logits: torch.Tensor, batch: Batch) -> torch.Tensor:
-        return logits[batch.row, batch.column].float()
+    def _at_slots(self, batch: Batch, **options: Any) -> torch.Tensor:
+        if self.last is None:
+            found: torch.Tensor = self.model(input_ids=batch.ids, **options).logits
+            return found[batch.row, batch.column].float()
+        with slots.only(self.last, batch):
+            found = self.model(input_ids=batch.ids, **options).logits
+        return found[0].float()
 
 
 def _added(mask: torch.Tensor) -> torch.Tensor:

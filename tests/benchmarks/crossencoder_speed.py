@@ -108,6 +108,7 @@ def others(examples: list[Example], parameters: CrossEncoderParameters, rates: d
     from sentence_transformers import CrossEncoder as Theirs
 
     scorer, tokens = build("base", parameters, "fp32")
+    scorer.encoder.last = None  # all tokens through all layers
 
     def published() -> None:
         sequences = list(pack("base", tokens, tokens(examples)))

@@ -7,8 +7,10 @@ from tiny_crossencoder import example, make_kit
 from transformers import (
     AlbertConfig,
     AutoModelForTokenClassification,
+    BertConfig,
     DebertaV2Config,
     DistilBertConfig,
+    ElectraConfig,
     ModernBertConfig,
     RobertaConfig,
 )
@@ -16,7 +18,9 @@ from transformers import (
 from raybel.candidates.pretrained import resolve
 from raybel.errors import ConfigError, InputError
 from raybel.rerank import model as models
+from raybel.rerank.batching import collate
 from raybel.rerank.model import CrossEncoder
+from raybel.rerank.packing import pack
 from raybel.rerank.parameters import CROSSTYPES
 from raybel.rerank.scoring import Scorer
 
@@ -40,6 +44,14 @@ def modernbert(vocabulary):
 
 def roberta(vocabulary):
     return RobertaConfig(vocab_size=vocabulary, max_position_embeddings=66, pad_token_id=1, **SIZES)
+
+
+def bert(vocabulary):
+    return BertConfig(vocab_size=vocabulary, max_position_embeddings=64, **SIZES)
+
+
+def electra(vocabulary):
+    return ElectraConfig(vocab_size=vocabulary, embedding_size=16, max_position_embeddings=64, **SIZES)
 
 
 def albert(vocabulary):
@@ -82,6 +94,31 @@ def test_contexts_may_go_through_once(kit, config):
     one, other = (scores(model, kit, "tree", EXAMPLES, reuse=reuse) for reuse in (False, True))
     for a, b in zip(one, other, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("config", "like_bert"), [(bert, True), (roberta, True), (electra, True), (albert, False), (modernbert, False)]
+)
+def test_the_last_layer_at_the_slots_only(kit, config, like_bert):
+    """Neither scores nor gradients depend on it."""
+    model = built(kit, config)
+    found = []
+    for crosstype in CROSSTYPES:
+        encoder = CrossEncoder(model, crosstype, kit.tokens.pad)
+        assert (encoder.last is not None) == like_bert
+        batch = collate(list(pack(crosstype, kit.tokens, kit.tokens(EXAMPLES))), kit.tokens.pad)
+        for last in (encoder.last, None):
+            encoder.last = last
+            model.zero_grad()
+            logits = encoder.logits(batch)
+            assert logits.shape == (4, 2)
+            logits.square().sum().backward()
+            found.append(
+                [logits.detach(), *(each.grad.clone() for each in model.parameters() if each.grad is not None)]
+            )
+    for some, every in zip(found[::2], found[1::2], strict=True):
+        for one, other in zip(some, every, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("config", [modernbert, roberta])
