@@ -17,7 +17,7 @@ def local_ray():
     """One Ray of two CPUs for all tests that want one, started as a job starts its own."""
     import ray
 
-    from raybel import runtime
+    from raybel.jobs import runtime
 
     os.environ.update({name: value for name, value in runtime._QUIET.items() if name not in os.environ})
     ray.init(

@@ -6,8 +6,8 @@ import raybel
 from raybel import config
 from raybel.config import LinkConfig
 from raybel.errors import ConfigError, InputError
-from raybel.evaluation import EvaluateConfig
-from raybel.train import TrainNgramsConfig
+from raybel.jobs.evaluate import EvaluateConfig
+from raybel.jobs.train_ngrams import TrainNgramsConfig
 
 BASE = {"in_corpus": ("a.xml",), "out_corpus": "run", "ontology": "o.arrow", "ngrams_model": "m"}
 

@@ -78,8 +78,8 @@ def crossencoder(params: str | None, recipe: str, actors: int | None, **options:
     parameters = replace(parameters, **{name: value for name, value in over.items() if value is not None})
     generator = GeneratorPaths(**{name: options.pop(name) for name in GeneratorPaths.__dataclass_fields__})
     from raybel.cli.progress import cross_training, shown
-    from raybel.train_crossencoder import TrainCrossEncoderConfig, train_crossencoder
-    from raybel.training_run import Workers
+    from raybel.jobs.train_crossencoder import TrainCrossEncoderConfig, train_crossencoder
+    from raybel.jobs.training_run import Workers
 
     workers = Workers(**{name: options.pop(name) for name in Workers.__dataclass_fields__})
     config = TrainCrossEncoderConfig(

@@ -11,8 +11,8 @@ import click
 from raybel import report
 from raybel.cli.common import CONTEXT
 from raybel.errors import ConfigError
-from raybel.evaluation import EvaluateConfig, Evaluation
-from raybel.evaluation import evaluate as run
+from raybel.jobs.evaluate import EvaluateConfig, Evaluation
+from raybel.jobs.evaluate import evaluate as run
 from raybel.metrics import METRICS
 from raybel.policy import POLICIES
 

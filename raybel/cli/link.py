@@ -61,8 +61,8 @@ def link(config_file: str | None, more: tuple[str, ...], **flags: Any) -> None:
     """
     flags["in_corpus"] = (*flags["in_corpus"], *more) or None
     config = _config(flags, read_file(config_file) if config_file else {})
-    from raybel import link_job as job  # Ray takes a second to import
     from raybel.cli.progress import line, shown
+    from raybel.jobs import link as job  # Ray takes a second to import
 
     with shown(line) as watch:
         done = job.link(config, watch)

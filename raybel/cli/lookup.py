@@ -54,7 +54,7 @@ def lookup(
       raybel lookup --in-corpus 'pubmed/*.xml.gz' --ontology data/ontology.arrow \\
           --ngrams-model models/ngrams --output lookups/pubmed
     """
-    from raybel.lookup import LookupConfig, make_lookup
+    from raybel.jobs.lookup import LookupConfig, make_lookup
 
     resources = Resources(actors=actors, gpus_per_actor=gpus_per_actor)
     done = make_lookup(

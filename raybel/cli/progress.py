@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from raybel import report
-from raybel.index import Embedding
-from raybel.link_job import Progress
+from raybel.jobs.index import Embedding
+from raybel.jobs.link import Progress
 
 #: Seconds between two lines where there is no terminal.
 LINE_EVERY = 15.0

@@ -11,8 +11,8 @@ from raybel import report
 from raybel.candidates.vectorizer import NgramParameters
 from raybel.cli.common import CONTEXT, parameters_of
 from raybel.cli.crossencoder import crossencoder
+from raybel.jobs.train_ngrams import TrainNgramsConfig, train_ngrams
 from raybel.metrics import METRICS
-from raybel.train import TrainNgramsConfig, train_ngrams
 
 #: Hyper-parameters of `sapbert`, named here since their module imports torch; a test compares.
 SAPBERT = (
@@ -136,8 +136,8 @@ def sapbert(params: str | None, **options: Any) -> None:
     """
     from raybel.candidates.alignment import AlignmentParameters
     from raybel.cli.progress import shown, training
-    from raybel.train_sapbert import TrainSapbertConfig, train_sapbert
-    from raybel.training_run import Workers
+    from raybel.jobs.train_sapbert import TrainSapbertConfig, train_sapbert
+    from raybel.jobs.training_run import Workers
 
     parameters = AlignmentParameters.from_dict(parameters_of(params, "sapbert"))
     with shown(training, "with the epoch it was in") as watch:

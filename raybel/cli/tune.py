@@ -135,7 +135,7 @@ def ngrams(params: str | None, **options: Any) -> None:
     sweep = sweep_of("ngrams", options)
     parameters = NgramParameters.from_dict(parameters_of(params, "ngrams"))
     from raybel.cli.progress import shown, tuning
-    from raybel.tune_ngrams import TuneNgramsConfig, tune_ngrams
+    from raybel.jobs.tune_ngrams import TuneNgramsConfig, tune_ngrams
 
     config = TuneNgramsConfig(sweep=sweep, parameters=parameters, **options)
     with shown(tuning, "with the trials that are missing") as watch:
@@ -186,7 +186,7 @@ def crossencoder(params: str | None, recipe: str, max_epochs: int | None, actors
     parameters = parameters.changed(parameters_of(params, key) | over)
     generator = GeneratorPaths(**{name: options.pop(name) for name in GeneratorPaths.__dataclass_fields__})
     from raybel.cli.progress import shown, tuning
-    from raybel.tune_crossencoder import TuneCrossEncoderConfig, tune_crossencoder
+    from raybel.jobs.tune_crossencoder import TuneCrossEncoderConfig, tune_crossencoder
 
     config = TuneCrossEncoderConfig(
         sweep=sweep, parameters=parameters, generator=generator, resources=Resources(actors=actors), **options

@@ -9,7 +9,8 @@ from raybel.bioc import ReadOptions
 from raybel.candidates.loading import open_generator
 from raybel.candidates.vectorizer import NgramParameters
 from raybel.config import GeneratorPaths
-from raybel.index import IndexDenseConfig, index_dense
+from raybel.jobs.index import IndexDenseConfig, index_dense
+from raybel.jobs.train_ngrams import TrainNgramsConfig, train_ngrams
 from raybel.ontology import Ontology
 from raybel.prepare.bc5cdr import Bc5cdrConfig, prepare_bc5cdr
 from raybel.prepare.ncbi_disease import NcbiDiseaseConfig, prepare_ncbi_disease
@@ -17,7 +18,6 @@ from raybel.prepare.outputs import Outputs
 from raybel.rerank.crossfit import labelled
 from raybel.rerank.examples import Describer, Example
 from raybel.rerank.parameters import CrossEncoderParameters
-from raybel.train import TrainNgramsConfig, train_ngrams
 
 
 def prepared(data: Path, home: Path, name: str, generator: str, aliases: bool = False) -> Path:

@@ -17,9 +17,9 @@ from replicate import prepare_models
 from raybel.candidates.loading import open_generator
 from raybel.candidates.vectorizer import NgramParameters
 from raybel.config import GeneratorPaths
-from raybel.index import IndexDenseConfig, index_dense
+from raybel.jobs.index import IndexDenseConfig, index_dense
+from raybel.jobs.train_ngrams import TrainNgramsConfig, read_splits, recall, train_ngrams
 from raybel.ontology import Ontology
-from raybel.train import TrainNgramsConfig, read_splits, recall, train_ngrams
 
 COLUMNS = ("Acc@1", "recall@5", "recall@10", "recall@all", "MRR")
 

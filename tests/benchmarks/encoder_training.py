@@ -16,7 +16,7 @@ from replicate import prepare_models
 
 from raybel.candidates.alignment import AlignmentParameters
 from raybel.config import read_file
-from raybel.train_sapbert import TrainSapbertConfig, train_sapbert
+from raybel.jobs.train_sapbert import TrainSapbertConfig, train_sapbert
 
 COLUMNS = ("Acc@1", "recall@5", "recall@10", "recall@all")
 

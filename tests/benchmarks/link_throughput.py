@@ -27,7 +27,7 @@ from raybel.candidates.base import Cached
 from raybel.candidates.loading import open_generator
 from raybel.config import LinkConfig
 from raybel.corpus import read_chunks
-from raybel.link_job import Progress, link
+from raybel.jobs.link import Progress, link
 from raybel.linking import add_candidates, render
 from raybel.ontology import Ontology
 

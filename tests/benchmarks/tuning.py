@@ -27,10 +27,10 @@ from ray_fixture import command
 from raybel import corpus
 from raybel.bioc import ReadOptions
 from raybel.bioc_xml import collection_header
+from raybel.jobs.train_ngrams import TrainNgramsConfig, train_ngrams
+from raybel.jobs.tune_crossencoder import TuneCrossEncoderConfig, tune_crossencoder
+from raybel.jobs.tune_ngrams import TuneNgramsConfig, tune_ngrams
 from raybel.rerank.parameters import CrossEncoderParameters
-from raybel.train import TrainNgramsConfig, train_ngrams
-from raybel.tune_crossencoder import TuneCrossEncoderConfig, tune_crossencoder
-from raybel.tune_ngrams import TuneNgramsConfig, tune_ngrams
 from raybel.tuning.config import SweepConfig
 from raybel.tuning.tracking import TrackingConfig
 

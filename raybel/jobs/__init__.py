@@ -1,0 +1,1 @@
+"""The jobs on Ray, each one function of a configuration, and what they share."""

@@ -1,0 +1,135 @@
+"""BioC corpora as Ray Datasets. A row is a chunk of documents; see `schemas.CHUNK`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import ray
+from ray.data import Dataset, Datasource, ReadTask
+from ray.data.block import BlockMetadata
+
+from raybel import storage
+from raybel.bioc import ReadOptions
+from raybel.corpus import SUFFIXES, read_chunks
+from raybel.errors import InputError
+from raybel.jobs.runtime import data_context
+from raybel.schemas import CHUNK, MENTION
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file of a corpus, and the chunks of it that are wanted without their documents."""
+
+    path: str
+    shard: str
+    done: Callable[[], frozenset[int]] = frozenset
+
+
+class BiocDatasource(Datasource):
+    """Reads each file in a task of its own, as a stream: memory for one chunk."""
+
+    def __init__(
+        self, sources: Sequence[Source], options: ReadOptions, read: Callable[..., Iterator[pa.Table]] | None = None
+    ) -> None:
+        super().__init__()
+        self.sources, self.options, self.read = list(sources), options, read or _read
+
+    def estimate_inmemory_data_size(self) -> int | None:
+        """Unknown before reading."""
+        return None
+
+    def get_read_tasks(
+        self, parallelism: int, per_task_row_limit: int | None = None, data_context: Any = None
+    ) -> list[ReadTask]:
+        """Return one task per file, whatever the parallelism that Ray would like."""
+        return [
+            ReadTask(
+                partial(self.read, source, self.options),
+                BlockMetadata(num_rows=None, size_bytes=None, input_files=(source.path,), exec_stats=None),
+                schema=CHUNK if self.read is _read else None,
+            )
+            for source in self.sources
+        ]
+
+
+def _read(source: Source, options: ReadOptions) -> Iterator[pa.Table]:
+    return read_chunks(source.path, source.shard, options, source.done())
+
+
+def read_bioc(paths: str | Iterable[str], options: ReadOptions | None = None, num_cpus: float | None = None) -> Dataset:
+    """Read BioC files (XML or JSON, plain or gzipped) as a Dataset of chunks.
+
+    A document that can't be linked has an `error`; a file that can't be read to its end has one in its last chunk.
+
+    Args:
+        paths: Files, directories, globs.
+        options: How documents become rows.
+        num_cpus: Logical CPUs of a reading task.
+
+    Raises:
+        ConfigError: A path matches nothing.
+    """
+    patterns = [paths] if isinstance(paths, str) else paths
+    files = storage.expand(patterns, SUFFIXES)
+    return read_sources([Source(path, name) for path, name in files], options or ReadOptions(), num_cpus)
+
+
+def read_sources(sources: Sequence[Source], options: ReadOptions, num_cpus: float | None = None) -> Dataset:
+    """Read the given files as a Dataset of chunks."""
+    with data_context():
+        return ray.data.read_datasource(
+            BiocDatasource(sources, options),
+            override_num_blocks=max(1, len(sources)),
+            num_cpus=num_cpus,
+        )
+
+
+def read_mentions(
+    paths: str | Iterable[str], options: ReadOptions | None = None, num_cpus: float | None = None
+) -> Dataset:
+    """Read BioC files as a Dataset of mentions: columns path, doc_id, and `MENTION`'s.
+
+    Args:
+        paths: Files, directories, globs.
+        options: How documents become rows.
+        num_cpus: Logical CPUs of a task.
+
+    Raises:
+        InputError: While the Dataset is consumed: a file can't be read, or a document's mentions can't be located.
+    """
+    with data_context():
+        chunks = read_bioc(paths, options, num_cpus)
+        return chunks.map_batches(mentions_of, batch_size=None, batch_format="pyarrow", num_cpus=num_cpus)
+
+
+def mentions_of(chunks: pa.Table) -> pa.Table:
+    """Flatten chunks into mentions.
+
+    Raises:
+        InputError: A chunk or document has an error.
+    """
+    found = []
+    for row in range(chunks.num_rows):
+        chunk = chunks.slice(row, 1)
+        path, reason = chunk["path"][0].as_py(), chunk["error"][0].as_py()
+        if reason:
+            raise InputError(reason.removeprefix(f"{path}: "), path=path)
+        documents = pc.list_flatten(chunk["docs"].combine_chunks())
+        for error in pc.struct_field(documents, "error").to_pylist():
+            if error:
+                raise InputError(error, path=path)
+        lists = pc.struct_field(documents, "mentions")
+        parents = pc.list_parent_indices(lists)
+        mentions = pc.list_flatten(lists)
+        columns = {
+            "path": pa.repeat(pa.scalar(path), len(mentions)),
+            "doc_id": pc.struct_field(documents, "doc_id").take(parents),
+            **{item.name: pc.struct_field(mentions, item.name) for item in MENTION},
+        }
+        found.append(pa.table(columns))
+    return pa.concat_tables(found)

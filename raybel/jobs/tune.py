@@ -1,0 +1,144 @@
+"""What the tuning jobs share: the space, the directory, and what a sweep leaves there."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from raybel import storage
+from raybel.errors import ConfigError, InputError
+from raybel.jobs.sweep import Outcome
+from raybel.jobs.training_run import STATE, open_home
+from raybel.ontology import Ontology
+from raybel.storage import join
+from raybel.tuning import picture
+from raybel.tuning.config import SweepConfig
+from raybel.tuning.search import trials_of
+from raybel.tuning.space import Space
+from raybel.tuning.tracking import Trackers
+from raybel.tuning.trials import table
+
+KIND = "sweep"
+PARAMS, TABLE, PAGE = "params.json", "trials.parquet", "report.html"
+#: Trials where neither a number nor a time is given.
+USUAL = 20
+Watch = Callable[[dict[str, Any]], None]
+
+
+@dataclass
+class Tuned:
+    """What a sweep found.
+
+    Args:
+        output_dir: With `params.json`, `trials.parquet` and `report.html`.
+        outcome: Trials and times.
+        metric: What their values are.
+        space: What was searched.
+        parameters: The best trial's, all of them; None where every trial failed.
+    """
+
+    output_dir: str
+    outcome: Outcome
+    metric: str
+    space: Space
+    parameters: dict[str, Any] | None
+
+
+def check_metric(sweep: SweepConfig, metrics: tuple[str, ...]) -> None:
+    """Refuse a metric that there isn't.
+
+    Raises:
+        ConfigError: So it is.
+    """
+    if sweep.metric is not None and sweep.metric not in metrics:
+        raise ConfigError(f"metric must be one of {', '.join(metrics)}, not {sweep.metric!r}")
+
+
+def space_of(
+    sweep: SweepConfig, key: str, default: Space, apply: Callable[[dict[str, Any]], object]
+) -> tuple[Space, int | None]:
+    """Return the space and how many trials, None for as many as there is time for.
+
+    Args:
+        sweep: Its own space extends the default one, or replaces it.
+        key: What is tuned, for errors.
+        default: The default space.
+        apply: Makes hyper-parameters of values; raises `ConfigError`.
+
+    Raises:
+        ConfigError: The space is empty, has what can't be, or is a grid of other than `num_samples` points.
+    """
+    space = Space.read(sweep.space, key, None if sweep.replace_space else default)
+    space.check(apply)
+    samples = trials_of(sweep.search, space, sweep.num_samples)
+    if samples is None and sweep.time_budget is None:
+        samples = USUAL
+    return space, samples
+
+
+def nothing_to_compare(ontology: Ontology, paths: Sequence[str]) -> InputError:
+    """Return what is wrong with a validation corpus that has no mention to count."""
+    told = f"no mention has a single id that {ontology.path} knows, so that trials can't be compared"
+    return InputError(told, path=", ".join(paths) or "(no --val-corpus)")
+
+
+def open_sweep(home: str, sweep: SweepConfig, identity: dict[str, Any], space: Space, metric: str) -> Trackers:
+    """Take the sweep's directory, a new one or that of the same sweep; return what logs its trials.
+
+    Args:
+        home: The directory.
+        sweep: What is wanted.
+        identity: What makes another sweep, beside the space, the search, the metric and the seed.
+        space: What is searched.
+        metric: What is better.
+
+    Raises:
+        ConfigError: It holds something else, or nothing and the sweep is to go on; trials can't be logged.
+    """
+    if sweep.resume and not storage.exists(join(home, STATE)):
+        raise ConfigError(f"{home} holds no sweep that could go on: leave out --resume")
+    whole = {**identity, "space": space.to_dict(), "search": sweep.search, "metric": metric, "seed": sweep.seed}
+    open_home(home, KIND, json.loads(json.dumps(whole)), sweep.overwrite, "sweep")  # pairs are lists in the file
+    return Trackers.open(sweep.tracking, home)
+
+
+def publish(
+    sweep: SweepConfig,
+    home: str,
+    key: str,
+    outcome: Outcome,
+    space: Space,
+    metric: str,
+    complete: Callable[[dict[str, Any]], dict[str, Any]],
+) -> Tuned:
+    """Write the parameters, the table and the page.
+
+    Args:
+        sweep: What was done.
+        home: Its directory.
+        key: What was tuned; the key of `params.json`.
+        outcome: What came out.
+        space: What was searched.
+        metric: What is better.
+        complete: Makes all hyper-parameters of a trial's values.
+    """
+    found = complete(outcome.best.parameters) if outcome.best else None
+    storage.publish(join(home, TABLE), storage.parquet_bytes(table(outcome.trials, list(space.searched))))
+    statuses = [trial.status for trial in outcome.trials]
+    facts = {
+        "search": sweep.search + ("" if sweep.stop_early == "none" else f", {sweep.stop_early}"),
+        "trials": ", ".join(f"{statuses.count(one)} {one}" for one in dict.fromkeys(statuses)),
+        "best": f"trial {outcome.best.number}, {metric} {outcome.best.value:.4f}" if outcome.best else "none",
+        "fixed": ", ".join(f"{name} {value}" for name, value in space.fixed.items()) or "as by default",
+    }
+    title = f"Sweep over {key}: {os.path.basename(home)}"
+    page = picture.page(title, outcome.trials, space, metric, outcome.best, facts)
+    storage.publish(join(home, PAGE), page.encode())
+    if found is None:
+        storage.delete(join(home, PARAMS))
+    else:
+        storage.publish_json(join(home, PARAMS), {key: found})
+    return Tuned(sweep.output_dir, outcome, metric, space, found)

@@ -1,0 +1,106 @@
+import os
+
+import pytest
+from ray.data import DataContext
+from ray.exceptions import ActorDiedError, GetTimeoutError, RayTaskError
+
+from raybel.config import Resources
+from raybel.errors import ConfigError, InputError, RaybelError
+from raybel.jobs import runtime
+from raybel.jobs.runtime import Plan, plan
+
+
+@pytest.mark.parametrize(
+    ("cpus", "fitted"),
+    [
+        (0.5, Plan(1, 0.25, 0.25)),
+        (1, Plan(1, 0.5, 0.5)),
+        (2, Plan(2, 0.5, 0.5)),
+        (64, Plan(64, 0.5, 0.5)),
+    ],
+)
+def test_a_plan_fits_the_cluster(cpus, fitted):
+    assert plan(Resources(), {"CPU": cpus}) == fitted
+    assert fitted.actors * fitted.cpus_per_actor + fitted.cpus_per_task <= cpus
+
+
+def test_a_wanted_number_of_actors_is_kept():
+    assert plan(Resources(actors=3, cpus_per_actor=1), {"CPU": 4}) == Plan(3, 1, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "cpus", "reason"),
+    [
+        (Resources(actors=4), 2, "4 actors of 0.5 CPUs and one task of 0.5 need 2.5 CPUs; the cluster has 2"),
+        (Resources(actors=2, cpus_per_actor=1), 2, "give fewer --actors"),
+        (Resources(actors=0), 2, "at least one actor, not 0"),
+        (Resources(), 0, "the cluster has 0"),
+    ],
+)
+def test_a_plan_that_would_wait_for_ever_is_refused(wanted, cpus, reason):
+    with pytest.raises(ConfigError, match=reason):
+        plan(wanted, {"CPU": cpus})
+
+
+@pytest.mark.parametrize(
+    ("wanted", "available", "fitted"),
+    [
+        (Resources(), {"CPU": 16, "GPU": 2}, Plan(2, 0.5, 0.5, 1.0)),
+        (Resources(gpus_per_actor=0.5), {"CPU": 16, "GPU": 2}, Plan(4, 0.5, 0.5, 0.5)),
+        (Resources(gpus_per_actor=0), {"CPU": 4, "GPU": 2}, Plan(4, 0.5, 0.5, 0.0)),
+        (Resources(), {"CPU": 4}, Plan(4, 0.5, 0.5, 0.0)),
+        (Resources(actors=1), {"CPU": 4, "GPU": 2}, Plan(1, 0.5, 0.5, 1.0)),
+    ],
+)
+def test_an_encoder_takes_a_gpu_where_there_are_any(wanted, available, fitted):
+    assert plan(wanted, available, encodes=True) == fitted
+    assert fitted.device == ("cuda" if fitted.gpus_per_actor else "cpu")
+    assert plan(Resources(), available).device == "cpu"  # n-grams need none
+
+
+@pytest.mark.parametrize("wanted", [Resources(actors=3), Resources(gpus_per_actor=4)])
+def test_more_gpus_than_there_are(wanted):
+    with pytest.raises(ConfigError, match="the cluster has 2"):
+        plan(wanted, {"CPU": 16, "GPU": 2}, encodes=True)
+
+
+def test_an_actors_threads_are_its_cpus():
+    assert [Plan(1, cpus, 0.5).threads for cpus in (0.25, 1, 4.5)] == [1, 1, 4]
+
+
+def raised(error):
+    with pytest.raises(RaybelError) as caught, runtime.told():
+        raise error
+    return caught.value
+
+
+def test_errors_of_ray_are_sentences():
+    own = InputError("is bad", path="x")
+    assert raised(RayTaskError("f", "traceback", own)) is own
+    assert str(raised(RayTaskError("f", "traceback", ValueError("no")))) == "a worker failed: ValueError: no"
+    assert "--max-restarts" in str(raised(ActorDiedError()))
+    assert "Ray gave up" in str(raised(GetTimeoutError("late")))
+
+
+def test_settings_are_put_back():
+    context = DataContext.get_current()
+    before = (context.target_max_block_size, context.raise_original_map_exception)
+    with runtime.data_context() as inside:
+        assert inside.target_max_block_size == 1
+    assert (context.target_max_block_size, context.raise_original_map_exception) == before
+
+
+def test_standard_error_is_dropped_and_comes_back(capfd):
+    with runtime._silent():
+        os.write(2, b"dropped")
+    os.write(2, b"kept")
+    assert capfd.readouterr().err == "kept"
+
+
+def test_a_ray_that_is_there_is_used(local_ray):
+    import ray
+
+    before = ray.get_runtime_context().get_job_id()
+    with runtime.started():
+        assert ray.get_runtime_context().get_job_id() == before
+    assert ray.is_initialized()
