@@ -43,7 +43,7 @@ _HOMES = {
     "Outputs": "prepare.outputs",
     "TrainNgramsConfig": "jobs.train_ngrams",
     "train_ngrams": "jobs.train_ngrams",
-    "IndexDenseConfig": "jobs.index",
+    "IndexDenseConfig": "jobs.index_config",
     "index_dense": "jobs.index",
     "TrainSapbertConfig": "jobs.train_sapbert",
     "train_sapbert": "jobs.train_sapbert",

@@ -98,8 +98,16 @@ def show(done: Any, parameters: CrossEncoderParameters) -> None:
         mark = "*" if each is done.best else ""
         cells = [report.percent(scores.get(name)) for name in ("Acc@1", "first_share", "shuffled_Acc@1")]
         loss = [f"{each['loss']:.4f}", "" if scores.get("loss") is None else f"{scores['loss']:.4f}"]
-        rows.append([f"{each['epoch']}{mark}", *loss, *cells, report.duration(each["seconds"])])
-    header = ["epoch", "loss", "val loss", "Acc@1, re-ranked", "stays first", "Acc@1 shuffled", "time"]
+        rows.append(
+            [
+                f"{each['epoch']}{mark}",
+                *loss,
+                report.percent(scores.get("F1")),
+                *cells,
+                report.duration(each["seconds"]),
+            ]
+        )
+    header = ["epoch", "loss", "val loss", "val F1", "Acc@1, re-ranked", "stays first", "Acc@1 shuffled", "time"]
     counts = done.counts
     notes = [
         *(
@@ -108,7 +116,8 @@ def show(done: Any, parameters: CrossEncoderParameters) -> None:
             + (" (without their own document's aliases)" if name == "train" else "")
             for name, c in counts.items()
         ),
-        "* the best epoch, which is kept; `stays first` and `shuffled` are by the cross-encoder's logits alone",
+        "* the best epoch, which is kept; `val F1` (macro, over pairs), `stays first` and `shuffled` are by the "
+        "cross-encoder's logits alone",
     ]
     cut = sum(c["cut"] for c in counts.values())
     notes += [f"{cut:,} names or mentions are longer than their share of the window, and were cut"] if cut else []

@@ -65,7 +65,8 @@ def dense(actors: int | None, cpus_per_actor: float, gpus_per_actor: float | Non
           --val-corpus data/val.bioc.xml.gz --model-name models/sapbert --out-index models/dense
     """
     from raybel.cli.progress import embedding, shown
-    from raybel.jobs.index import IndexDenseConfig, index_dense
+    from raybel.jobs.index import index_dense
+    from raybel.jobs.index_config import IndexDenseConfig
 
     resources = Resources(actors=actors, cpus_per_actor=cpus_per_actor, gpus_per_actor=gpus_per_actor)
     with shown(embedding) as watch:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from raybel import report
-from raybel.jobs.index import Embedding
+from raybel.jobs.index_config import Embedding
 from raybel.jobs.link import Progress
 
 #: Seconds between two lines where there is no terminal.

@@ -9,7 +9,8 @@ from raybel.bioc import ReadOptions
 from raybel.candidates.loading import open_generator
 from raybel.candidates.vectorizer import NgramParameters
 from raybel.config import GeneratorPaths
-from raybel.jobs.index import IndexDenseConfig, index_dense
+from raybel.jobs.index import index_dense
+from raybel.jobs.index_config import IndexDenseConfig
 from raybel.jobs.train_ngrams import TrainNgramsConfig, train_ngrams
 from raybel.ontology import Ontology
 from raybel.prepare.bc5cdr import Bc5cdrConfig, prepare_bc5cdr

@@ -1,22 +1,24 @@
 """Mentions re-ranked per CPU-second by each type of cross-encoder, in one run.
 
     python tests/benchmarks/crossencoder_speed.py [--data ../shared/data] [--mentions 200] [--top-k 5 10] [--no-alias]
-        [--contexts sentence passage document]
+        [--contexts sentence passage document] [--rounds 5]
 
 One thread, MiniLM with an untrained head (speed doesn't depend on weights), mentions of NCBI Disease dev, candidates of
 the n-gram generator. Packing is counted, the search for candidates isn't. Beside our types: base as published (fp32,
-two pairs at a time, unsorted), and sentence_transformers.CrossEncoder.predict over base's own pairs.
+two pairs at a time, unsorted), and sentence_transformers.CrossEncoder.predict over base's own pairs. In each round all
+take turns, so that a machine which is slow for a while is slow for all of them; a ratio is the median of the rounds'.
 """
 
 from __future__ import annotations
 
 import argparse
-import resource
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -35,6 +37,46 @@ from raybel.rerank.parameters import CROSSTYPES, CrossEncoderParameters
 from raybel.rerank.scoring import Scorer
 from raybel.rerank.tokens import Tokens
 
+PUBLISHED, THEIRS = "base as published: fp32, pairs of two, unsorted", "`sentence_transformers.CrossEncoder.predict`"
+
+
+@dataclass
+class Contestant:
+    """What takes a turn in each round.
+
+    Args:
+        name: Of its row.
+        context: What its sequences have in common.
+        run: Scores the mentions.
+        mentions: How many.
+        tokens: Per mention; None where they aren't counted.
+        rates: Mentions per CPU-second, of each round.
+        memory: Peak resident memory of its first turn, MB.
+    """
+
+    name: str
+    context: str
+    run: Callable[[], Any]
+    mentions: int
+    tokens: float | None = None
+    rates: list[float] = field(default_factory=list)
+    memory: float = 0.0
+
+    def turn(self) -> None:
+        """Run once."""
+        if not self.rates:
+            Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+        begun = time.process_time()
+        self.run()
+        self.rates.append(self.mentions / (time.process_time() - begun))
+        if len(self.rates) == 1:
+            peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in line)
+            self.memory = int(peak.split()[1]) / 1024
+
+    def ratio(self, other: Contestant) -> float:
+        """How many times as fast as another, the median of the rounds."""
+        return median(mine / theirs for mine, theirs in zip(self.rates, other.rates, strict=True))
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -43,45 +85,41 @@ def main() -> None:
     parser.add_argument("--top-k", type=int, nargs="*", default=[5, 10])
     parser.add_argument("--no-alias", action="store_true", help="candidates' blocks without the alias that matched")
     parser.add_argument("--contexts", nargs="*", default=["sentence", "passage", "document"])
+    parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         home = prepared(args.data, Path(folder), "ncbi", "ngrams")
         for top_k in args.top_k:
-            table(home, top_k, args.mentions, args.contexts, not args.no_alias)
+            held: list[Contestant] = []
+            for context in args.contexts:
+                parameters = CrossEncoderParameters(top_k=top_k, context=context, alias=not args.no_alias)
+                examples = [each for some in corpora(home, "val", parameters) for each in some][: args.mentions]
+                held += ours(examples, parameters)
+                if context == "sentence":
+                    held += others(examples[: max(20, args.mentions // 4)], parameters)
+            for _ in range(args.rounds):
+                for each in held:
+                    each.turn()
+            print(f"\ntop {top_k}, {args.mentions} mentions, {args.rounds} rounds, one thread, {best_precision('cpu')}")
+            show(held)
 
 
-def table(home: Path, top_k: int, mentions: int, contexts: list[str], alias: bool) -> None:
-    """Print the rates at one number of candidates."""
-    precision = best_precision("cpu")
-    print(f"\ntop {top_k}, {mentions} mentions, one thread, {precision} but where it says so\n")
-    print("| type | context | mentions/CPU-s | ratio to base | tokens/mention | peak MB |")
-    print("| --- | --- | --- | --- | --- | --- |")
-    rates: dict[str, float] = {}
-    for context in contexts:
-        parameters = CrossEncoderParameters(top_k=top_k, context=context, alias=alias)
-        examples = [each for some in corpora(home, "val", parameters) for each in some][:mentions]
-        types = CROSSTYPES if context == "sentence" else (context, "tree")
-        for crosstype in types:
-            if context == "sentence" and crosstype in ("passage", "document"):
-                continue
-            scorer, tokens = build(crosstype, parameters, precision)
-            rate = best(lambda s=scorer, t=tokens, e=examples: s.logits(t(e)), len(examples))
-            rates[f"{crosstype} {context}"] = rate
-            size = sum(len(each) for each in pack(crosstype, tokens, tokens(examples))) / len(examples)
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-            ratio = rate / rates["base sentence"]
-            print(f"| {crosstype} | {context} | {rate:.1f} | {ratio:.2f} | {size:.1f} | {peak:.0f} |", flush=True)
-            if crosstype == "tree":
-                for reuse in (False, True):
-                    own = best(lambda s=scorer, t=tokens, e=examples, r=reuse: s.logits(t(e), reuse=r), len(examples))
-                    name = "contexts through once" if reuse else "in one sequence"
-                    print(
-                        f"| tree, {name} | {context} | {own:.1f} | {own / rates['base sentence']:.2f} | | |", flush=True
-                    )
-    parameters = CrossEncoderParameters(top_k=top_k, alias=alias)
-    examples = [each for some in corpora(home, "val", parameters) for each in some][: max(20, mentions // 4)]
-    others(examples, parameters, rates)
+def ours(examples: list[Example], parameters: CrossEncoderParameters) -> list[Contestant]:
+    """The types that have a context."""
+    held, context = [], parameters.context
+    types = [each for each in CROSSTYPES if each not in ("passage", "document")] if context == "sentence" else [context]
+    for crosstype in dict.fromkeys([*types, "tree"]):
+        scorer, tokens = build(crosstype, parameters, best_precision("cpu"))
+        size = sum(len(each) for each in pack(crosstype, tokens, tokens(examples))) / len(examples)
+        ways = {"": None, ", in one sequence": False, ", contexts through once": True}
+        for name, reuse in ways.items() if crosstype == "tree" else [("", None)]:
+
+            def run(scorer: Scorer = scorer, tokens: Tokens = tokens, reuse: bool | None = reuse) -> None:
+                scorer.logits(tokens(examples), reuse=reuse)
+
+            held.append(Contestant(crosstype + name, context, run, len(examples), size))
+    return held
 
 
 def build(crosstype: str, parameters: CrossEncoderParameters, precision: str) -> tuple[Scorer, Tokens]:
@@ -93,17 +131,7 @@ def build(crosstype: str, parameters: CrossEncoderParameters, precision: str) ->
     return Scorer(CrossEncoder(model, crosstype, tokens.pad), crosstype, tokens), tokens
 
 
-def best(run: Callable[[], Any], mentions: int, times: int = 2) -> float:
-    """Mentions per second of process time, the best of a few."""
-    found = []
-    for _ in range(times):
-        begun = time.process_time()
-        run()
-        found.append(mentions / (time.process_time() - begun))
-    return max(found)
-
-
-def others(examples: list[Example], parameters: CrossEncoderParameters, rates: dict[str, float]) -> None:
+def others(examples: list[Example], parameters: CrossEncoderParameters) -> list[Contestant]:
     """Base as published, and sentence-transformers over the same pairs."""
     from sentence_transformers import CrossEncoder as Theirs
 
@@ -122,15 +150,23 @@ def others(examples: list[Example], parameters: CrossEncoderParameters, rates: d
         for each in examples
         for name, alias in zip(each.names, each.aliases, strict=True)
     ]
-    measured = {
-        "base as published: fp32, pairs of two, unsorted": best(published, len(examples), 1),
-        "sentence_transformers.CrossEncoder.predict": best(
-            lambda: theirs.predict(pairs, show_progress_bar=False), len(examples)
-        ),
-    }
-    for name, rate in measured.items():
-        ratios = ", ".join(f"{kind} {rates[f'{kind} sentence'] / rate:.1f} times" for kind in ("base", "tree"))
-        print(f"\n{name}: {rate:.1f} mentions/CPU-s ({ratios})", flush=True)
+    return [
+        Contestant(PUBLISHED, "sentence", published, len(examples)),
+        Contestant(THEIRS, "sentence", lambda: theirs.predict(pairs, show_progress_bar=False), len(examples)),
+    ]
+
+
+def show(held: list[Contestant]) -> None:
+    """Print the rates, the fastest round's, and the ratios to base, base as published and sentence-transformers."""
+    columns = ("type", "context", "mentions/CPU-s", "tokens/mention", "peak MB")
+    named = {each.name: each for each in held}
+    others = [named[name] for name in ("base", PUBLISHED, THEIRS) if name in named]
+    columns += tuple(f"times {each.name}" for each in others)
+    print("\n| " + " | ".join(columns) + " |\n| " + " | ".join("---" for _ in columns) + " |")
+    for each in held:
+        size = "" if each.tokens is None else f"{each.tokens:.1f}"
+        cells = [each.name, each.context, f"{max(each.rates):.1f}", size, f"{each.memory:.0f}"]
+        print("| " + " | ".join([*cells, *(f"{each.ratio(other):.2f}" for other in others)]) + " |", flush=True)
 
 
 if __name__ == "__main__":

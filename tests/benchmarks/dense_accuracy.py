@@ -17,7 +17,8 @@ from replicate import prepare_models
 from raybel.candidates.loading import open_generator
 from raybel.candidates.vectorizer import NgramParameters
 from raybel.config import GeneratorPaths
-from raybel.jobs.index import IndexDenseConfig, index_dense
+from raybel.jobs.index import index_dense
+from raybel.jobs.index_config import IndexDenseConfig
 from raybel.jobs.train_ngrams import TrainNgramsConfig, read_splits, recall, train_ngrams
 from raybel.ontology import Ontology
 

@@ -7,7 +7,7 @@ from ray_fixture import three_files
 
 from raybel.cli import main
 from raybel.cli.progress import embedding, training
-from raybel.jobs.index import Embedding
+from raybel.jobs.index_config import Embedding
 
 
 def run(*arguments):

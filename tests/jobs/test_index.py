@@ -15,7 +15,8 @@ from raybel.config import GeneratorPaths, Resources
 from raybel.errors import ConfigError, InputError, LockedError, MismatchError
 from raybel.jobs import link as link_job
 from raybel.jobs import lookup
-from raybel.jobs.index import IndexDenseConfig, index_dense
+from raybel.jobs.index import index_dense
+from raybel.jobs.index_config import IndexDenseConfig
 from raybel.locks import lock
 from raybel.ontology import Concept, Ontology
 from raybel.text import surface
