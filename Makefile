@@ -60,7 +60,7 @@ demo: $(BIN)/raybel  ## Prepare, train, link and evaluate a small corpus, and sh
 	    --val-corpus $(DEMO)/data/val.bioc.xml.gz --model-name minilm --out-index $(DEMO)/dense
 	$(BIN)/raybel train crossencoder --train-corpus $(DEMO)/data/train.bioc.xml.gz \
 	    --val-corpus $(DEMO)/data/val.bioc.xml.gz --ontology $(DEMO)/data/ontology.arrow \
-	    --ngrams-model $(DEMO)/ngrams --model-name minilm --max-epochs 2 --output-dir $(DEMO)/tree
+	    --ngrams-model $(DEMO)/ngrams --dense-index $(DEMO)/dense --model-name minilm --max-epochs 2 --output-dir $(DEMO)/tree
 	$(BIN)/raybel link --in-corpus $(DEMO)/data/test.bioc.xml.gz --ontology $(DEMO)/data/ontology.arrow \
 	    --ngrams-model $(DEMO)/ngrams --dense-index $(DEMO)/dense --reranker-model $(DEMO)/tree --top-k 5 \
 	    --out-corpus $(DEMO)/run

@@ -92,22 +92,15 @@ def crossencoder(params: str | None, recipe: str, actors: int | None, **options:
 
 def show(done: Any, parameters: CrossEncoderParameters) -> None:
     """Print the tables of a training job."""
+    within = [score for score, most in zip(_SCORES, CUTS, strict=True) if most <= parameters.top_k]
     rows: list[list[object]] = []
     for each in done.epochs:
         scores = each["scores"] or {}
         mark = "*" if each is done.best else ""
-        cells = [report.percent(scores.get(name)) for name in ("Acc@1", "first_share", "shuffled_Acc@1")]
+        cells = [report.percent(scores.get(name)) for name in ("F1", *within, "first_share", "shuffled_Acc@1")]
         loss = [f"{each['loss']:.4f}", "" if scores.get("loss") is None else f"{scores['loss']:.4f}"]
-        rows.append(
-            [
-                f"{each['epoch']}{mark}",
-                *loss,
-                report.percent(scores.get("F1")),
-                *cells,
-                report.duration(each["seconds"]),
-            ]
-        )
-    header = ["epoch", "loss", "val loss", "val F1", "Acc@1, re-ranked", "stays first", "Acc@1 shuffled", "time"]
+        rows.append([f"{each['epoch']}{mark}", *loss, *cells, report.duration(each["seconds"])])
+    header = ["epoch", "loss", "val loss", "val F1", *within, "stays first", "Acc@1 shuffled", "time"]
     counts = done.counts
     notes = [
         *(
@@ -116,8 +109,8 @@ def show(done: Any, parameters: CrossEncoderParameters) -> None:
             + (" (without their own document's aliases)" if name == "train" else "")
             for name, c in counts.items()
         ),
-        "* the best epoch, which is kept; `val F1` (macro, over pairs), `stays first` and `shuffled` are by the "
-        "cross-encoder's logits alone",
+        "* the best epoch, which is kept; Acc@1 and recall are those of the ranking, the other columns are by the "
+        "cross-encoder's logits alone; F1 is the macro one over pairs",
     ]
     cut = sum(c["cut"] for c in counts.values())
     notes += [f"{cut:,} names or mentions are longer than their share of the window, and were cut"] if cut else []
@@ -128,7 +121,6 @@ def show(done: Any, parameters: CrossEncoderParameters) -> None:
         stages = [("first stage", "first_stage_"), ("re-ranked", "")]
         if parameters.calibrate:
             stages.insert(1, ("cross-encoder alone", "alone_"))
-        within = [score for score, most in zip(_SCORES, CUTS, strict=True) if most <= parameters.top_k]
         table = [[name, *(report.percent(scores[prefix + score]) for score in within)] for name, prefix in stages]
         notes = [
             "the best epoch was chosen on this corpus"

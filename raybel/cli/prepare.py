@@ -115,7 +115,8 @@ def medmentions(
     """Prepare MedMentions, the full corpus or ST21pv, split by its lists of PMIDs.
 
     Its ontology is UMLS, which needs a licence: `raybel prepare umls`; none is written here. The lists of PMIDs,
-    corpus_pubtator_pmids_{trng,dev,test}.txt with one PMID in each line, must all be there.
+    corpus_pubtator_pmids_{trng,dev,test}.txt with one PMID in each line, must all be there, or for st21pv/data in the
+    full/data beside it.
 
     \b
     Example:
@@ -151,7 +152,12 @@ def nlm_chem(nlmchem_dir: str, mesh2021_dir: str, drop_unlinkable: bool, **out: 
     show_default=False,
     help="Vocabularies whose names count, with commas between.  [default: all]",
 )
-@click.option("--semantic-types", multiple=True, metavar="TUI", help="Keep concepts with one of these.  [default: all]")
+@click.option(
+    "--semantic-types",
+    multiple=True,
+    metavar="TUI",
+    help="Keep concepts with one of these; with commas between, or given several times.  [default: all]",
+)
 @click.option("--keep-suppressed", is_flag=True, help="Keep names that are obsolete or suppressed.")
 def umls(
     umls: str, out: str, languages: str, sources: str, semantic_types: tuple[str, ...], keep_suppressed: bool

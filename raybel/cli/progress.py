@@ -54,10 +54,14 @@ def training(state: dict[str, Any]) -> str:
 
 
 def cross_training(state: dict[str, Any]) -> str:
-    """Return the progress of a cross-encoder's training as one line: stage, epoch, share of it, loss."""
+    """Return the progress of a cross-encoder's training as one line: stage, epoch, share of it, loss, scores so far."""
     if "epoch" not in state:
         return f"train: {state['stage']}"
-    return f"train: epoch {state['epoch']}/{state['epochs']}, {100 * state['done']:.0f} %, loss {state['loss']:.4f}"
+    line = f"train: epoch {state['epoch']}/{state['epochs']}, {100 * state['done']:.0f} %, loss {state['loss']:.4f}"
+    if (reached := state["last"].get("Acc@1")) is None:
+        return line
+    stages = f"{report.percent(state['last']['first_stage_Acc@1'])} -> {report.percent(reached)}"
+    return f"{line}; Acc@1 after epoch {state['epoch'] - 1}: {stages}"
 
 
 def tuning(state: dict[str, Any]) -> str:

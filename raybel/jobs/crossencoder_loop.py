@@ -162,7 +162,9 @@ class Worker:
     def _watch(self, done: float, loss: float) -> None:
         if self.first and time.time() - self.shown > 2:
             self.shown = time.time()
-            of = {"epoch": len(self.epochs.done) + 1, "epochs": self.epochs.parameters.max_epochs}
+            before = self.epochs.done
+            of: dict[str, Any] = {"epoch": len(before) + 1, "epochs": self.epochs.parameters.max_epochs}
+            of |= {"last": (before[-1]["scores"] if before else None) or {}}
             storage.publish_json(join(self.home, PROGRESS), {"stage": "training", **of, "done": done, "loss": loss})
 
     def _save(self) -> None:

@@ -24,6 +24,7 @@ from raybel.jobs.training_run import (
     Workers,
     base_fingerprint,
     fit,
+    forget,
     keep_base,
     open_home,
     tidy,
@@ -35,7 +36,7 @@ from raybel.rerank.card import card
 from raybel.rerank.model import CrossEncoder
 from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.rerank.regimes import check_generator, notes_on, regimes
-from raybel.rerank.reranker import KIND, VERSION, describe
+from raybel.rerank.reranker import KIND, VERSION, WEIGHTS, describe
 from raybel.rerank.tokens import Tokens
 from raybel.storage import join
 
@@ -169,14 +170,19 @@ def train_crossencoder(config: TrainCrossEncoderConfig, watch: Watch | None = No
             config.resources,
         )
         with told(), started():
+            config.workers.fitted()  # refuses a plan that can't run before the candidates are made
             counts = {}
             for split, paths in corpora.items():
                 if paths:
                     watch({"stage": f"candidates of the {split} corpus"})
                     absolute = tuple(map(storage.absolute, paths))
                     counts[split] = features.make(made, split, absolute, wanted if split == "train" else ("all",))
-            for split, found in counts.items():
-                check_counts(found, corpora[split], ontology, config.parameters.top_k)
+            try:
+                for split, found in counts.items():
+                    check_counts(found, corpora[split], ontology, config.parameters.top_k)
+            except InputError:  # nothing is learned yet: the directory is free for the corrected command
+                forget(home, KIND)
+                raise
             settings = {
                 "crosstype": config.crosstype,
                 "parameters": asdict(config.parameters),
@@ -247,7 +253,7 @@ def _publish(
     best = [each for each in outcome["epochs"] if each["best"]][-1]
     names = {name for name in storage.names(home) if "/" not in name} - {STATE, "README.md", ".lock", *LEFT}
     files = {name: storage.size_and_digest(join(home, name)) for name in sorted(names)}
-    weights = files["model.safetensors"][1]
+    weights = files[WEIGHTS][1]
     state = {
         "kind": KIND,
         "version": VERSION,
@@ -260,6 +266,7 @@ def _publish(
         "ontology_fingerprint": ontology.fingerprint,
         "generator": identity["generator"].split()[0],
         "files": {name: size for name, (size, _) in files.items()},
+        "weights": weights,
         "fingerprint": fingerprint({"weights": weights, "edges": outcome["edges"], "calibration": best["calibration"]}),
         "epochs": outcome["epochs"],
         "counts": counts,

@@ -59,8 +59,10 @@ class Workers:
     max_failures: int = 3
 
     def __post_init__(self) -> None:
-        if self.num_workers is not None and self.num_workers < 1:
-            raise ConfigError(f"num_workers must be at least 1, not {self.num_workers}")
+        for name in ("num_workers", "cpus_per_worker"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ConfigError(f"{name} must be at least 1, not {value}")
 
     def fitted(self) -> tuple[int, int, bool]:
         """Return how many workers, CPUs of each, and whether each has a GPU, on the cluster that runs.
@@ -70,8 +72,14 @@ class Workers:
         """
         gpus = int(ray.cluster_resources().get("GPU", 0))
         use_gpu = gpus > 0 if self.use_gpu is None else self.use_gpu
-        workers = self.num_workers or (gpus if use_gpu else 1)
-        return workers, self.cpus_per_worker or cpus_per_worker(workers, use_gpu), use_gpu
+        workers = self.num_workers or (max(1, gpus) if use_gpu else 1)
+        most = cpus_per_worker(workers, use_gpu)
+        if self.cpus_per_worker is not None and self.cpus_per_worker > most:
+            raise ConfigError(
+                f"{workers} workers of {self.cpus_per_worker} CPUs each don't fit onto the cluster's nodes: at most "
+                f"{most} CPUs each do (--cpus-per-worker)"
+            )
+        return workers, self.cpus_per_worker or most, use_gpu
 
 
 def base_fingerprint(model: Path) -> str:
@@ -99,11 +107,7 @@ def open_home(home: str, kind: str, identity: dict[str, Any], overwrite: bool, w
                 f"{home} holds a {what} of another configuration ({'; '.join(different)[:500]}): choose another "
                 "--output-dir, or --overwrite"
             )
-        storage.publish_json(state, {"kind": kind, "identity": {}, "finished": False})  # a kill now leaves it ours
-        for name in storage.names(home):
-            if name not in (".lock", STATE):
-                storage.delete(join(home, name))
-        storage.delete(join(home, CHECKPOINTS))
+        forget(home, kind)
         held = None
     storage.delete_temporary(home)
     if held is None:
@@ -112,6 +116,15 @@ def open_home(home: str, kind: str, identity: dict[str, Any], overwrite: bool, w
     if held.get("finished"):
         tidy(home)  # killed while it did
     return held
+
+
+def forget(home: str, kind: str) -> None:
+    """Empty a directory, which stays ours: the next start may have any configuration."""
+    storage.publish_json(join(home, STATE), {"kind": kind, "identity": {}, "finished": False})  # before a kill can come
+    for name in storage.names(home):
+        if name not in (".lock", STATE):
+            storage.delete(join(home, name))
+    storage.delete(join(home, CHECKPOINTS))
 
 
 def keep_base(home: str, model: Path) -> None:

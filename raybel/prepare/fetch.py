@@ -71,11 +71,12 @@ def _fetched(name: str, source: Source, directory: Path, watch: Watch | None, sa
 
 
 def _unpack_once(archive: Path) -> None:
-    """Unpack an archive beside itself, unless this very file was already."""
+    """Unpack an archive beside itself, unless this very file was already and all its files are still there."""
     mark = archive.with_name(archive.name + DONE)
     found = archive.stat()
     this = {"bytes": found.st_size, "modified_ns": found.st_mtime_ns}
     before = read_json(mark)
-    if {key: before.get(key) for key in this} == this:
+    present = all((archive.parent / name).is_file() for name in before.get("files", ()))
+    if present and {key: before.get(key) for key in this} == this:
         return
     mark.write_text(json.dumps(this | {"files": unpack(archive, archive.parent)}, indent=2) + "\n")

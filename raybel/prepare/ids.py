@@ -83,11 +83,11 @@ class IdMap:
             parts, separators = self._split.split(column), "".join(self._split.findall(column))
         stripped = [part.strip() for part in parts if part.strip()]
         repaired = bool(stripped) and stripped != parts
-        if all(part in NIL for part in stripped):
+        if all(plain_id(part) in NIL for part in stripped):
             return Resolved(NOTHING, repaired=repaired)
         ids, unknown, alternatives = [], [], 0
         for part in stripped:
-            if part in NIL:
+            if plain_id(part) in NIL:
                 ids.append(NIL[0])
                 continue
             found = self.canonical(part)
@@ -104,9 +104,20 @@ class IdMap:
 
 
 class AnyId:
-    """Reads id columns where no ontology says which ids there are: each is known, and stays as it is."""
+    """Reads id columns where no ontology says which ids there are: each is known, and stays as it is.
+
+    Args:
+        separator: The character that separates a composite's ids in this corpus.
+    """
+
+    def __init__(self, separator: str = "|") -> None:
+        self.separator = separator
 
     def resolve(self, column: str) -> Resolved:
-        """Read an id column of one id."""
-        plain = plain_id(column)
-        return Resolved(NOTHING) if plain in NIL or not plain else Resolved(LINKABLE, (plain,))
+        """Read an id column."""
+        parts = column.split(self.separator)
+        ids = tuple(plain_id(part) for part in parts if part.strip())
+        repaired = bool(ids) and len(ids) != len(parts)
+        if all(one in NIL for one in ids):
+            return Resolved(NOTHING, repaired=repaired)
+        return Resolved(LINKABLE if len(ids) == 1 else COMPOSITE, ids, repaired=repaired)

@@ -12,10 +12,12 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from raybel.errors import ConfigError, InputError
+from raybel import storage
+from raybel.bioc import Span
+from raybel.errors import ConfigError, DocumentError, InputError
 from raybel.ontology import Ontology
 from raybel.prepare import lists, pubtator, splits
-from raybel.prepare.common import SPLITS, SourceDocument, SourceMention, find, missing
+from raybel.prepare.common import SPLITS, SourceDocument, SourceMention, find, missing, place, plain_id
 from raybel.prepare.ids import AnyId, IdMap
 from raybel.prepare.outputs import Outputs
 from raybel.prepare.summary import Summary
@@ -33,7 +35,7 @@ class MedMentionsConfig:
 
     Args:
         medmentions_dir: Directory with `corpus_pubtator.txt` and `corpus_pubtator_pmids_{trng,dev,test}.txt`, each
-            plain or gzipped: `full/data` or `st21pv/data` of the corpus.
+            plain or gzipped: `full/data` or `st21pv/data` of the corpus (whose lists are in `full/data` beside it).
         outputs: Where to write; no ontology.
         ontology: To check ids against; None to take them as they are.
         clean: Leave out annotations that repeat or overlap another, then documents without any.
@@ -65,7 +67,7 @@ def prepare_medmentions(config: MedMentionsConfig, say: Callable[[str], None] = 
     path = find(directory, CORPUS)
     if path is None:
         raise InputError(missing(directory, CORPUS), path=directory)
-    split_of, notes = lists.read(directory, LISTS)
+    split_of, notes = lists.read(_home_of_lists(directory), LISTS)
     ontology = Ontology.open(config.ontology) if config.ontology else None
     say(f"reading {path}")
     held: dict[str, list[SourceDocument]] = {name: [] for name in SPLITS}
@@ -101,7 +103,7 @@ class Cleaned:
     """Leaves out annotations that repeat or overlap another one, then documents without annotations; counts both.
 
     Of annotations with the same place, text and id the first stays; of those that overlap none does, as nothing says
-    which of them is meant.
+    which of them is meant. Those that aren't at the place that they name overlap nothing.
     """
 
     def __init__(self) -> None:
@@ -109,24 +111,30 @@ class Cleaned:
 
     def __call__(self, document: SourceDocument) -> SourceDocument | None:
         """Return a cleaned document, None for one without annotations."""
-        first: dict[object, SourceMention] = {}
+        first: dict[object, tuple[Span, SourceMention]] = {}
+        passages, misplaced = document.bioc_passages(), []
         for mention in document.mentions:
-            first.setdefault((mention.locations, mention.text, mention.ids), mention)
-        self.counts["repeated"] += len(document.mentions) - len(first)
-        by_place = sorted(first.values(), key=lambda each: each.locations[0])
-        starts = [each.locations[0][0] for each in by_place]
+            try:
+                _, span = place(mention, passages, document.doc_id)
+            except DocumentError:  # counted and listed with the documents that stay, counted here with the others
+                misplaced.append(mention)
+                continue
+            first.setdefault((span.start, span.end, plain_id(mention.ids)), (span, mention))
+        self.counts["repeated"] += len(document.mentions) - len(misplaced) - len(first)
+        by_place = sorted(first.values(), key=lambda each: (each[0].start, each[0].end))
+        starts = [span.start for span, _ in by_place]
         kept, end = [], -1
-        for mention, following in zip(by_place, [*starts[1:], math.inf], strict=False):
-            start, length = mention.locations[0]
-            if start < end or following < start + length:
+        for (span, mention), following in zip(by_place, [*starts[1:], math.inf], strict=False):
+            if span.start < end or following < span.end:
                 self.counts["overlapping"] += 1
             else:
                 kept.append(mention)
-            end = max(end, start + length)
+            end = max(end, span.end)
         if not kept:
             self.counts["empty"] += 1
+            self.counts["misplaced"] += len(misplaced)
             return None
-        return replace(document, mentions=tuple(kept))
+        return replace(document, mentions=(*kept, *misplaced))
 
     def notes(self) -> list[str]:
         """Return what was left out."""
@@ -134,4 +142,13 @@ class Cleaned:
         return [
             f"cleaned: {counts['repeated']:,} repeated and {counts['overlapping']:,} overlapping annotations left out, "
             f"then {counts['empty']:,} documents without annotations"
+            + (f" ({counts['misplaced']:,} of theirs weren't where they said)" if counts["misplaced"] else "")
         ]
+
+
+def _home_of_lists(directory: str) -> str:
+    """Return where the lists of PMIDs are: the corpus has them in `full/data` alone, for ST21pv too."""
+    both = storage.join(directory, "..", "..", "full", "data")
+    if any(find(directory, names) for names in LISTS.values()) or "://" in directory:
+        return directory
+    return both if any(find(both, names) for names in LISTS.values()) else directory

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from raybel import storage
@@ -60,7 +60,7 @@ def prepare_nlm_chem(config: NlmChemConfig, say: Callable[[str], None] = lambda 
     directory = config.nlmchem_dir
     split_of, notes = lists.read(directory, LISTS, "PMC")
     files = _files(storage.join(directory, ARTICLES))
-    of_split = {name: [files[key] for key in files if split_of.get(key) == name] for name in SPLITS}
+    of_split = {name: {key: files[key] for key in files if split_of.get(key) == name} for name in SPLITS}
     notes += lists.listed([key for key in files if key not in split_of], "articles are in no list and were left out")
     notes += lists.listed([key for key in split_of if key not in files], "PMCIDs of the lists have no file")
     if not any(of_split.values()):
@@ -74,6 +74,8 @@ def prepare_nlm_chem(config: NlmChemConfig, say: Callable[[str], None] = lambda 
     id_map = IdMap(ontology, source.separators)
     found = splits.assemble(source, parts, id_map, ontology, config.outputs, config.drop_unlinkable, say, notes)
     left_aside = [f"{count:,} annotations of the type {kind} are left aside" for kind, count in sorted(others.items())]
+    if not any(split.mentions for split in found.splits):
+        left_aside.append("no annotation is of the type Chemical: is this NLM-Chem?")
     return replace(found, notes=(*found.notes, *left_aside))
 
 
@@ -97,9 +99,19 @@ def read(path: str, others: Counter[str] | None = None) -> Iterator[SourceDocume
     return bioc_source.read(path, "identifier", counts, ("section_type",))
 
 
-def _all(paths: Iterable[str], others: Counter[str]) -> Iterator[SourceDocument]:
-    for path in paths:
-        yield from read(path, others)
+def _all(paths: Mapping[str, str], others: Counter[str]) -> Iterator[SourceDocument]:
+    """Yield the article of each PMCID's file.
+
+    Raises:
+        InputError: As `read`; or a file holds another article than its name says.
+    """
+    for key, path in paths.items():
+        for document in read(path, others):
+            if document.doc_id.removeprefix("PMC") != key:
+                raise InputError(
+                    f"its name says PMCID {key}, its document has the id {document.doc_id}: mend one of them", path=path
+                )
+            yield document
 
 
 def _files(directory: str) -> dict[str, str]:

@@ -11,6 +11,7 @@ from raybel import corpus
 from raybel.bioc import GOLD, TYPE
 from raybel.errors import DocumentError, InputError
 from raybel.ontology import Ontology
+from raybel.prepare import lists
 from raybel.prepare.common import SPLITS, SourceDocument, SourceMention, find, missing, place
 from raybel.prepare.ids import LINKABLE, UNKNOWN, AnyId, IdMap
 from raybel.prepare.outputs import Outputs
@@ -132,6 +133,11 @@ def assemble(
         for split in splits
         if ontology and split.kinds[UNKNOWN] > split.kinds[LINKABLE]
     ]
+    for split in splits:
+        unknown = [f"{one} ({count:,})" for one, count in split.unknown_ids.most_common(lists.SHOWN)]
+        told += lists.listed(
+            unknown, f"distinct ids of {split.name} are unknown to the ontology", len(split.unknown_ids)
+        )
     told += [f"document {key} stands in {' and '.join(names)}" for key, names in holders.items() if len(names) > 1]
     written = []
     for split in splits:

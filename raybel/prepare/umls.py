@@ -124,11 +124,14 @@ def _concepts(
     definitions, types = _Beside("MRDEF.RRF", paths["MRDEF.RRF"]), _Beside("MRSTY.RRF", paths["MRSTY.RRF"])
     at = _PLACE["MRCONSO.RRF"]
     nameless: list[str] = []
+    seen: dict[str, set[str]] = {"languages": set(), "sources": set()}
     for cui, rows in _grouped("MRCONSO.RRF", str(paths["MRCONSO.RRF"])):
         names: list[tuple[tuple[int, bool, bool, bool], str]] = []
         dropped: set[str] = set()
         for row in rows:
             summary.names["rows"] += 1
+            seen["languages"].add(row[at["LAT"]])
+            seen["sources"].add(row[at["SAB"]])
             reason = _reason(config, row, at)
             if reason is None and row[at["STR"]].strip():
                 preferred = (row[at["TS"]] != "P", row[at["STT"]] != "PF", row[at["ISPREF"]] != "Y")
@@ -150,6 +153,9 @@ def _concepts(
     summary.notes += lists.listed(nameless, "concepts have no name that is kept", summary.concepts[_NAMELESS])
     for beside in (definitions, types):
         beside.finish(summary.notes)
+    for what, asked in (("languages", config.languages), ("sources", config.sources)):
+        absent = [one for one in asked if one not in seen[what]]
+        summary.notes += lists.listed(absent, f"of the {what} asked for are in no row of MRCONSO.RRF")
 
 
 def _reason(config: UmlsConfig, row: list[str], at: dict[str, int]) -> str | None:
@@ -195,14 +201,15 @@ def _rows(name: str, path: str) -> Iterator[tuple[int, list[str]]]:
     """
     wanted = len(COLUMNS[name]) + 1  # each column ends with a bar
     for number, line in lines(path):
-        row = line.split("|")
-        if len(row) != wanted:
-            row = [column.replace("\\|", "|") for column in _BAR.split(line)]
+        escaped = "\\|" in line
+        row = [column.replace("\\|", "|") for column in _BAR.split(line)] if escaped else line.split("|")
+        if len(row) != wanted or row[-1]:
             if not line.strip():
                 raise InputError(f"line {number}: is empty", path=path)
-            if len(row) != wanted:
-                found = f"{len(row) - 1} columns, {name} has {wanted - 1}: {line[:80]!r}"
-                raise InputError(f"line {number}: {found} (is the file cut off, or another one?)", path=path)
+            found = (
+                f"{len(row) - 1} columns, {name} has {wanted - 1}" if len(row) != wanted else "text after the last bar"
+            )
+            raise InputError(f"line {number}: {found} (is the file cut off, or another one?): {line[:80]!r}", path=path)
         yield number, row
 
 

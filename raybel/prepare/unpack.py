@@ -10,13 +10,19 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Self
 
 from raybel.errors import InputError
 
 #: Bytes that an archive may hold, and files.
 MOST_BYTES, MOST_FILES = 16 << 30, 100_000
 _PIECE = 1 << 20
+#: Bytes of a header that a tar may hold before a file, and the headers' types.
+MOST_HEADER = 1 << 20
+_BEFORE = (
+    *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
+    *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
+)
 _BROKEN = (
     zipfile.BadZipFile,
     tarfile.TarError,
@@ -66,6 +72,8 @@ def unpack(archive: Path, directory: Path, most_bytes: int = MOST_BYTES) -> list
             target = directory / name
             target.parent.mkdir(parents=True, exist_ok=True)
             os.replace(fresh / name, target)
+    except InputError as error:
+        raise error if error.path else InputError(error.message, path=str(archive)) from error
     except OSError as error:
         if error.errno is None:  # of a decompressor
             raise InputError(f"{_DAMAGED}: {error}", path=str(archive)) from error
@@ -75,6 +83,18 @@ def unpack(archive: Path, directory: Path, most_bytes: int = MOST_BYTES) -> list
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     return names
+
+
+class _ShortHeaders(tarfile.TarInfo):
+    """A tar's header; names and attributes that stand before a file are read into memory whole, so they are bounded."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """Read a header of 512 bytes."""
+        found = super().frombuf(buf, encoding, errors)
+        if found.type in _BEFORE and found.size > MOST_HEADER:
+            raise InputError(f"holds a header of {found.size:,} bytes, more than {MOST_HEADER:,}")
+        return found
 
 
 def _members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
@@ -91,7 +111,7 @@ def _members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
                     with zipped.open(entry) as content:
                         yield entry.filename, content
         return
-    with tarfile.open(archive) as tarred:
+    with tarfile.open(archive, tarinfo=_ShortHeaders) as tarred:
         for member in tarred:
             if member.isdir():
                 continue

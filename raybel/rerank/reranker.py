@@ -21,10 +21,14 @@ from raybel.rerank.scoring import Scorer
 from raybel.rerank.tokens import Tokens
 
 STATE = "raybel.json"
-KIND, VERSION = "crossencoder", 2
+KIND, VERSION = "crossencoder", 3
+WEIGHTS = "model.safetensors"
 #: Of scores.
 DECIMALS = 5
-_KEYS = ("crosstype", "parameters", "edges", "calibration", "ontology_fingerprint", "generator", "fingerprint", "files")
+_KEYS = (
+    *("crosstype", "parameters", "edges", "calibration", "ontology_fingerprint"),
+    *("generator", "fingerprint", "files", "weights"),
+)
 
 
 def describe(directory: str, ontology: Ontology | None = None, crosstype: str | None = None) -> dict[str, Any]:
@@ -59,8 +63,10 @@ def describe(directory: str, ontology: Ontology | None = None, crosstype: str | 
     if missing := [name for name in _KEYS if name not in held]:
         raise InputError(f"lacks {', '.join(missing)}: train the model again", path=where)
     try:
-        CrossEncoderParameters().changed(held["parameters"])
-    except ConfigError as error:
+        CrossEncoderParameters().changed(held["parameters"]).of_type(held["crosstype"])
+        Calibration(**(held["calibration"] or {}))
+        np.asarray(held["edges"], np.float32)
+    except (ConfigError, TypeError, ValueError) as error:
         raise InputError(f"{error}: train the model again", path=where) from error
     artefacts.check_sizes(directory, held["files"])
     if crosstype is not None and held["crosstype"] != crosstype:
@@ -122,7 +128,10 @@ class Reranker:
         if precision is not None and precision not in PRECISIONS:
             raise ConfigError(f"precision must be one of {', '.join(PRECISIONS)}, not {precision!r}")
         parameters = CrossEncoderParameters().changed(held["parameters"])
-        model, tokenizer = models.load(storage.localise(directory), head=True)
+        home = storage.localise(directory)
+        if storage.size_and_digest(str(home / WEIGHTS))[1] != held["weights"]:
+            raise InputError("isn't what training wrote: copy or train the model again", path=f"{directory}/{WEIGHTS}")
+        model, tokenizer = models.load(home, head=True)
         tokens = Tokens(tokenizer, models.window(model, tokenizer), parameters, held["edges"])
         model = model.to(device=device, dtype=PRECISIONS[precision or best_precision(device)]).eval()  # type: ignore[call-arg]
         encoder = models.CrossEncoder(model, held["crosstype"], tokens.pad)

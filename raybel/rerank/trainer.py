@@ -78,7 +78,7 @@ class Trainer:
             watch: Called after each step with the share of the epoch that is done and the step's loss.
 
         Raises:
-            RaybelError: The loss is no number.
+            RaybelError: The loss or the weights are no numbers.
         """
         torch.manual_seed(self.seed * 1_000_003 + number * self.workers + self.worker)
         self.model.train()
@@ -100,6 +100,8 @@ class Trainer:
             if watch:
                 watch(step.done, loss / weight)
         self.model.eval()
+        if not all(bool(torch.isfinite(value).all()) for value in self.model.parameters()):
+            raise RaybelError(f"the weights are no numbers after epoch {number + 1}: lower the learning rate")
         return total / count if count else None
 
     def _rate(self, done: float) -> float:
@@ -116,7 +118,7 @@ class Trainer:
         self.optimiser.zero_grad(set_to_none=False)
         loss = torch.zeros((), device=self.device)
         golds = [each.gold for each in step.examples]
-        for piece in _pieces(own):
+        for piece in _pieces(own, self.parameters.loss == "listwise"):
             batch = collate(piece, self.encoder.pad).to(self.device)
             with torch.autocast(self.device.split(":")[0], PRECISIONS[self.precision], self.precision != "fp32"):
                 logits = self.encoder.logits(batch)
@@ -144,18 +146,24 @@ class Trainer:
         return scorer.logits(examples, [rng.permutation(len(each.candidates)).tolist() for each in examples])
 
     def validate(self, examples: Sequence[Tokenised]) -> Validated:
-        """Return the scores of the model as it is, on one worker."""
+        """Return the scores of the model as it is, on one worker.
+
+        Raises:
+            RaybelError: A logit is no number.
+        """
         logits = self.score(examples)
+        if not all(np.isfinite(each).all() for each in logits):
+            raise RaybelError("the scores of the validation corpus are no numbers: lower the learning rate")
         shuffled = logits if self.crosstype in ("base", "tree") else self.score(examples, shuffle=True)
         return validate(examples, logits, shuffled, self.parameters.loss, self.parameters.calibrate)
 
 
-def _pieces(sequences: list[Any]) -> list[list[Any]]:
-    """Cut a worker's sequences into pieces that memory holds; a mention stays in one piece."""
+def _pieces(sequences: list[Any], whole: bool) -> list[list[Any]]:
+    """Cut a worker's sequences into pieces that memory holds; a mention stays `whole` where the loss needs it."""
     made: list[list[Any]] = []
     size = 0
     for each in sequences:
-        joined = made and made[-1][-1].owners[-1][0] == each.owners[0][0]
+        joined = whole and made and made[-1][-1].owners[-1][0] == each.owners[0][0]
         if not made or (size + len(each) > PIECE and not joined):
             made.append([])
             size = 0

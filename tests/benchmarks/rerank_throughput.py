@@ -39,7 +39,7 @@ from raybel.rerank.chunks import rerank
 from raybel.rerank.examples import Describer
 from raybel.rerank.model import CrossEncoder
 from raybel.rerank.parameters import CrossEncoderParameters
-from raybel.rerank.reranker import KIND, VERSION, Reranker
+from raybel.rerank.reranker import KIND, VERSION, WEIGHTS, Reranker
 from raybel.rerank.tokens import Tokens
 
 
@@ -54,6 +54,7 @@ def untrained(home: Path, ontology: str, top_k: int) -> str:
     state = {"kind": KIND, "version": VERSION, "finished": True, "crosstype": "tree", "fingerprint": "untrained"}
     state |= {"parameters": asdict(parameters), "edges": [0.5, 0.8], "calibration": None}
     state["ontology_fingerprint"] = Ontology.open(ontology).fingerprint
+    state |= {"generator": "ngrams", "files": {}, "weights": storage.size_and_digest(str(home / "tree" / WEIGHTS))[1]}
     storage.publish_json(str(home / "tree" / "raybel.json"), state)
     return str(home / "tree")
 

@@ -75,5 +75,7 @@ def test_the_tables(capsys):
 
 def test_the_progress_line():
     assert cross_training({"stage": "candidates of the train corpus"}) == "train: candidates of the train corpus"
-    state = {"stage": "training", "epoch": 1, "epochs": 3, "done": 0.25, "loss": 0.5}
+    state = {"stage": "training", "epoch": 1, "epochs": 3, "done": 0.25, "loss": 0.5, "last": {}}
     assert cross_training(state) == "train: epoch 1/3, 25 %, loss 0.5000"
+    state |= {"epoch": 2, "last": {"Acc@1": 0.9, "first_stage_Acc@1": 0.875}}
+    assert cross_training(state) == "train: epoch 2/3, 25 %, loss 0.5000; Acc@1 after epoch 1: 87.5 -> 90.0"

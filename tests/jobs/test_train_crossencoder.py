@@ -281,8 +281,8 @@ def test_damaged_weights(damaged, no_ray):
     for opened in (lambda: Reranker.load(str(home)), lambda: train_crossencoder(config)):
         with pytest.raises(InputError, match=r"model.safetensors has \d+ bytes in place of \d+: train the model again"):
             opened()
-    (home / "model.safetensors").write_bytes(bytes(len(weights)))
-    with pytest.raises(InputError, match="isn't a usable"):
+    (home / "model.safetensors").write_bytes(weights[:-100] + bytes(100))
+    with pytest.raises(InputError, match="isn't what training wrote"):
         Reranker.load(str(home))
     (home / "tokenizer.json").unlink()
     with pytest.raises(InputError, match=r"tokenizer.json is missing: train the model again"):
@@ -294,16 +294,19 @@ def test_damaged_weights(damaged, no_ray):
     [
         ("[1]", "holds no cross-encoder", "isn't what training writes: delete"),
         ({"kind": "crossencoder", "finished": True}, "has the format None", "has the format None"),
-        ({"kind": "crossencoder", "finished": True, "version": 2}, "lacks crosstype, parameters", "lacks crosstype"),
+        ({"kind": "crossencoder", "finished": True, "version": 3}, "lacks crosstype, parameters", "lacks crosstype"),
         ("{", "isn't readable JSON", "isn't readable JSON"),
         ({"parameters": {"new": 1}}, "unknown cross-encoder parameters: new.*train the model again", "new"),
+        ({"crosstype": "best"}, "crosstype must be one of .*train the model again", "crosstype must be"),
+        ({"calibration": {"x": 1}}, "train the model again", "train the model again"),
+        ({"edges": "a"}, "train the model again", "train the model again"),
     ],
 )
 def test_a_damaged_description(damaged, state, linking, training, no_ray):
     home, config = damaged
     held = json.loads((home / "raybel.json").read_text())
     if isinstance(state, dict):
-        kept = held if "parameters" in state else {"identity": held["identity"]}
+        kept = {"identity": held["identity"]} if "kind" in state else held
         state = json.dumps(kept | state)
     (home / "raybel.json").write_text(state)
     with pytest.raises((InputError, MismatchError), match=linking):
@@ -404,10 +407,25 @@ def test_a_corpus_without_anything_to_learn(made, local_ray, tmp_path):
         train_crossencoder(replace(fresh, train_corpus=(far,)))
     none = put(tmp_path / "none.xml", collection(simple("1", "A case of gout here.", "gout").replace("D1", "X")))
     with pytest.raises(InputError, match="no mention has a single id"):
-        train_crossencoder(replace(fresh, train_corpus=(none,), overwrite=True))
+        train_crossencoder(replace(fresh, train_corpus=(none,)))  # the refused corpus left the directory free
     for corpus, told in ((far, "all labels would be negative"), (none, "no mention has a single id")):
         with pytest.raises(InputError, match=told):
-            train_crossencoder(replace(fresh, val_corpus=(corpus,), overwrite=True))
+            train_crossencoder(replace(fresh, val_corpus=(corpus,)))
+
+
+def test_workers_that_do_not_fit(made, local_ray, tmp_path):
+    config, _, _ = made
+    fresh = replace(config, output_dir=str(tmp_path / "new"))
+    for workers, told in (
+        (Workers(1, None, 99), "1 workers of 99 CPUs each don't fit"),
+        (Workers(99), "99 workers need a CPU each"),
+        (Workers(None, True), "1 workers need a CPU and a GPU each"),
+    ):
+        with pytest.raises(ConfigError, match=told):
+            train_crossencoder(replace(fresh, workers=workers, overwrite=True))
+        assert not (tmp_path / "new" / "features").exists()
+    with pytest.raises(ConfigError, match="cpus_per_worker must be at least 1"):
+        Workers(1, None, 0)
 
 
 def test_a_lookup_of_training_mentions_is_refused(made, linked, tmp_path):

@@ -293,6 +293,17 @@ def test_a_hostile_tar_leaves_nothing(tmp_path, hostile):
     assert [each.name for each in tmp_path.iterdir()] == ["a.tar.gz"]
 
 
+def test_a_tar_whose_header_is_a_bomb(tmp_path):
+    """A header is read whole, whatever the limits for files."""
+    large = entry("ok.txt", size=2)
+    large.pax_headers = {"comment": "x" * (2 << 20)}
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz", format=tarfile.PAX_FORMAT) as file:
+        file.addfile(large, io.BytesIO(b"ok"))
+    with pytest.raises(InputError, match=r"a.tar.gz: holds a header of 2,097,\d+ bytes, more than 1,048,576"):
+        unpack(tmp_path / "a.tar.gz", tmp_path / "out")
+    assert [each.name for each in tmp_path.iterdir()] == ["a.tar.gz"]
+
+
 def test_a_hostile_zip_leaves_nothing(tmp_path):
     link = zipfile.ZipInfo("link")
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
@@ -334,6 +345,9 @@ def test_sources_are_fetched_and_unpacked_once(server, tmp_path):
         assert (done.name, done.files, done.problem) == ("one", (("corpus.zip", len(server.data)),), None)
         assert unpacked.read_text() == "text"
     assert len(server.asked) == 1
+    unpacked.unlink()  # what is gone is unpacked again
+    list(fetch(("all",), str(tmp_path), sources=sources))
+    assert unpacked.read_text() == "text"
     unpacked.write_text("changed by hand")
     list(fetch(("all",), str(tmp_path), sources=sources))
     assert unpacked.read_text() == "changed by hand"

@@ -1,6 +1,8 @@
 """MedMentions: one file, three lists of PMIDs."""
 
 import gzip
+import re
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -91,6 +93,50 @@ def test_clean_knows_overlaps_over_others_between(prepare, tmp_path):
     long, inside, later = "0\t12\tAgue in eels\tT\tC0000001", "5\t7\tin\tT\tC0000002", "8\t12\teels\tT\tC0000003"
     prepare(text=document(1, later, long, inside, "13\t17\tEels\tT\tC0000004") + document(2, AGUE), clean=True)
     assert [each[2] for each in mentions(tmp_path / "train.xml")] == ["C0000004"]
+
+
+def test_clean_leaves_misplaced_annotations_to_be_told(prepare, tmp_path):
+    """One that isn't where it says overlaps nothing, and doesn't keep a document."""
+    lost = "42\t47\tZZZZZ\tT\tC0000003"
+    twice = "0\t4\tAgue\tT047,T046\tUMLS:C0000001"
+    summary = prepare(text=document(1, AGUE, twice, FEVER, lost) + document(2, lost) + document(3, AGUE), clean=True)
+    assert [each[2] for each in mentions(tmp_path / "train.xml")] == ["C0000001", "C0000002"]
+    assert [split.documents for split in summary.splits] == [1, 0, 1]
+    assert summary.split("train").dropped.total() == 1
+    assert (
+        "cleaned: 1 repeated and 0 overlapping annotations left out, then 1 documents without annotations (1 of theirs "
+        "weren't where they said)" in summary.notes
+    )
+
+
+def test_the_subset_takes_the_lists_of_the_full_corpus(prepare, tmp_path):
+    prepare()
+    both = [tmp_path / "repo" / name / "data" for name in ("full", "st21pv")]
+    for home in both:
+        home.mkdir(parents=True)
+    for path in (tmp_path / "source").iterdir():
+        path.rename(both["pmids" not in path.name] / path.name)
+    summary = prepare_medmentions(MedMentionsConfig(str(both[1]), Outputs()))
+    assert [split.documents for split in summary.splits] == [1, 1, 1]
+
+
+def test_unknown_ids_are_listed(prepare, tmp_path):
+    known = tmp_path / "umls.arrow"
+    Ontology.from_concepts([Concept("C0000001", "Ague")]).save(str(known))
+    notes = prepare(ontology=str(known)).notes
+    assert "1 distinct ids of train are unknown to the ontology: C0000002 (1)" in notes
+
+
+REAL = Path(__file__).parents[3] / "shared" / "data" / "formats" / "medmentions" / "corpus_pubtator.txt"
+
+
+@pytest.mark.skipif(not REAL.exists(), reason=f"no {REAL}")
+def test_the_real_sample(prepare):
+    text = REAL.read_text()
+    ids = re.findall(r"^(\d+)\|t\|", text, re.MULTILINE)
+    summary = prepare(text=text, lists=dict(zip(LISTS, ids, strict=True)), clean=True)
+    assert [split.documents for split in summary.splits] == [1, 1, 1]
+    assert all(split.mentions > 10 and not split.dropped for split in summary.splits)
 
 
 def test_ids_are_checked_against_an_ontology(prepare, tmp_path):

@@ -1,6 +1,7 @@
 """NLM-Chem: full texts as BioC XML, three lists of PMCIDs, MeSH 2021."""
 
 import gzip
+import re
 import shutil
 from pathlib import Path
 
@@ -127,6 +128,7 @@ def test_gzipped_articles_are_read(source):
         (lambda home: (home / "ALL" / "PMC11_v2.xml").write_text(article(11)), "the same PMCID"),
         (lambda home: (home / "ALL" / "notes.xml").write_text(article(1)), "doesn't begin with a PMCID"),
         (lambda home: (home / "ALL" / "11_v1.xml").write_text("<collection>"), "11_v1.xml"),
+        (lambda home: (home / "ALL" / "11_v1.xml").write_text(article(12)), "its name says PMCID 11, its document"),
         (lambda home: shutil.rmtree(home / "ALL"), "ALL"),
         (lambda home: (home.parent / "mesh" / "supp2021.xml").unlink(), "has no supp2021.xml"),
     ],
@@ -158,6 +160,7 @@ def test_real_full_texts(source):
     for path in source.joinpath("ALL").iterdir():
         path.unlink()
     for number, path in enumerate(sorted(REAL.glob("*.xml"))):
-        shutil.copy(path, source / "ALL" / f"{11 + number}_v1.xml")
+        text = re.sub(rb"<id>\d+</id>", b"<id>%d</id>" % (11 + number), path.read_bytes(), count=1)
+        (source / "ALL" / f"{11 + number}_v1.xml").write_bytes(text)
     assert sum(split.documents for split in prepare(source).splits) == 3
     assert sum(len(each.passages) for each in written(source.parent / "out" / "train.bioc.xml.gz")) > 10

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from raybel.bioc import parse_gold
 from raybel.ontology import Concept, Ontology
 from raybel.prepare.common import plain_id
-from raybel.prepare.ids import COMPOSITE, COMPOSITE_PLUS, KINDS, LINKABLE, NOTHING, UNKNOWN, IdMap
+from raybel.prepare.ids import COMPOSITE, COMPOSITE_PLUS, KINDS, LINKABLE, NOTHING, UNKNOWN, AnyId, IdMap
 
 ONTOLOGY = Ontology.from_concepts(
     [
@@ -40,6 +40,8 @@ MAP = IdMap(ONTOLOGY, "|+")
         (" ", NOTHING, "-1", 0, False),
         ("-1", NOTHING, "-1", 0, False),
         ("-1|-1", NOTHING, "-1", 0, False),
+        ("MESH:-1", NOTHING, "-1", 0, False),
+        ("D01|MESH:-1", COMPOSITE, "D01|-1", 0, False),
         ("D01|D02", COMPOSITE, "D01|D02", 0, False),
         ("D01|D01", COMPOSITE, "D01|D01", 0, False),
         ("D1 | OMIM:1", COMPOSITE, "D1|D01", 1, True),
@@ -82,3 +84,18 @@ def test_any_column_is_one_kind_and_reads_back(column: str) -> None:
 def test_plain_id_is_stable(text: str) -> None:
     once = plain_id(text)
     assert once == once.strip()
+
+
+@pytest.mark.parametrize(
+    ("column", "kind", "concept_id"),
+    [
+        ("UMLS:C01", LINKABLE, "C01"),
+        ("UMLS:C01|UMLS:C02", COMPOSITE, "C01|C02"),
+        ("C01|", LINKABLE, "C01"),
+        ("UMLS:-1", NOTHING, "-1"),
+        (" ", NOTHING, "-1"),
+    ],
+)
+def test_without_an_ontology_every_id_is_known(column: str, kind: str, concept_id: str) -> None:
+    found = AnyId().resolve(column)
+    assert (found.kind, found.concept_id) == (kind, concept_id)

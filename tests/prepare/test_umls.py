@@ -123,6 +123,16 @@ def test_files_that_are_not_there(prepare):
         prepare(definitions=None, types=None, semantic_types=("T047",))
 
 
+def test_languages_and_sources_that_do_not_occur_are_told(prepare):
+    summary, _ = prepare(languages=("ENG", "XXX"), sources=("MSH", "NOPE"))
+    assert "1 of the languages asked for are in no row of MRCONSO.RRF: XXX" in summary.notes
+    assert "1 of the sources asked for are in no row of MRCONSO.RRF: NOPE" in summary.notes
+
+
+#: A row with an escaped bar, which has as many bars as a whole one when its last column is cut off.
+ESCAPED = "C0000001|ENG|P|L1|PF|S1|Y|A1||M1|D1|MSH|MH|D1|Eel\\|pox|0|N|256|"
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
@@ -130,6 +140,9 @@ def test_files_that_are_not_there(prepare):
         ({"conso": CONSO[::-1]}, "C0000004 after C0000005: releases are sorted"),
         ({"conso": [*CONSO, "C0000006|ENG|P"]}, "line 11: 2 columns, MRCONSO.RRF has 18.*cut off"),
         ({"conso": [CONSO[0], "", CONSO[1]]}, "line 2: is empty"),
+        ({"conso": [ESCAPED, ESCAPED.removesuffix("256|")]}, r"line 2: 17 columns, MRCONSO.RRF has 18.*cut off"),
+        ({"conso": [ESCAPED, ESCAPED.removesuffix("|")]}, r"line 2: 17 columns, MRCONSO.RRF has 18.*cut off"),
+        ({"conso": [ESCAPED, ESCAPED + "junk"]}, "line 2: text after the last bar"),
         ({"conso": ["X|" + CONSO[0].split("|", 1)[1]]}, "'X' is no CUI"),
         ({"conso": STY}, "6 columns, MRCONSO.RRF has 18"),
         ({"definitions": ["C0000001|A1|x|"]}, "3 columns, MRDEF.RRF has 8"),

@@ -1,13 +1,17 @@
 """Scores of packed sequences: what they depend on, and what not."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_crossencoder import example, make_kit
+from tiny_crossencoder import Kit, example, make_kit
+from transformers import AutoModelForTokenClassification
 
 from raybel.errors import ConfigError
+from raybel.rerank.packing import pack
 from raybel.rerank.parameters import CROSSTYPES
 
 TOLERANCE = 1e-4
@@ -133,3 +137,29 @@ def test_a_score_token_says_what_the_first_stage_said(kit):
     other.found["score"] = 0.05
     assert abs(scores(kit, "tree", [one])[0] - scores(kit, "tree", [other])[0]).max() > 1e-3
     assert torch.is_inference_mode_enabled() is False
+
+
+@pytest.mark.parametrize("crosstype", [each for each in CROSSTYPES if each != "tree"])
+def test_plain_transformers_gives_the_same_logits(kit, crosstype, tmp_path):
+    """A published type's directory is read at `[MASK]`, with nothing of ours."""
+    kit.model.save_pretrained(tmp_path)
+    plain = AutoModelForTokenClassification.from_pretrained(tmp_path).eval()
+    ours = scores(kit, crosstype, EXAMPLES)
+    seen = 0
+    for each in pack(crosstype, kit.tokens, kit.tokens(EXAMPLES)):
+        with torch.no_grad():
+            found = plain(input_ids=torch.tensor([each.ids])).logits[0]
+        places = [place for place, token in enumerate(each.ids) if token == kit.tokenizer.mask_token_id]
+        assert places == each.slots
+        wanted = [ours[row][candidate] for row, candidate in each.owners]
+        np.testing.assert_allclose((found[places, 1] - found[places, 0]).numpy(), wanted, atol=TOLERANCE)
+        seen += len(places)
+    assert seen == 9
+
+
+def test_in_half_precision_scores_differ_by_rounding_alone(kit):
+    """The batch decides how sums are rounded in bf16: logits may differ by some of its steps (1/256 each)."""
+    half = Kit(copy.deepcopy(kit.model).to(torch.bfloat16), kit.tokenizer, kit.tokens)
+    whole = scores(half, "tree", EXAMPLES)
+    same(whole, scores(half, "tree", EXAMPLES, budget=1), 0.05)
+    same(whole, scores(half, "tree", EXAMPLES, reuse=True), 0.05)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tiny_crossencoder import example, make_kit
 
 from raybel.errors import RaybelError
+from raybel.rerank import trainer as trainer_module
 from raybel.rerank.lessons import Lesson, loss_sum, steps
 from raybel.rerank.parameters import CROSSTYPES, JOINT
 from raybel.rerank.trainer import Trainer
@@ -173,3 +174,37 @@ def test_ranks_and_f1():
 
 def test_a_dropout_of_ones_own(encoder):
     assert make_kit(encoder).model.config.hidden_dropout_prob == 0
+
+
+def test_weights_that_are_no_numbers_after_the_last_step(kit):
+    """The loss is that before the step, so that it says nothing of an epoch's last one."""
+    made = lessons(kit, 1)
+    train = trainer(kit, learning_rate=1e39, warm_up=None, batch_tokens=10**6)
+    with pytest.raises(RaybelError, match="the weights are no numbers after epoch 1"):
+        train.epoch(*of(made), 0)
+
+
+def test_logits_that_are_no_numbers(kit):
+    examples = [lesson.fitted for some in lessons(kit, 1) for lesson in some]
+    train = trainer(kit)
+    with torch.no_grad():
+        train.model.classifier.bias.fill_(torch.nan)
+    with pytest.raises(RaybelError, match="the scores of the validation corpus are no numbers"):
+        train.validate(examples)
+
+
+@pytest.mark.parametrize(("loss", "pieces"), [("binary", 4), ("listwise", 1)])
+def test_a_step_in_pieces_learns_the_same(kit, monkeypatch, loss, pieces):
+    """Gradients are accumulated over pieces; a mention is cut only where each pair has a loss of its own."""
+    made = lessons(kit, 1)[0][:1]
+    losses, sizes = [], []
+    for most in (10_000, 1):
+        monkeypatch.setattr(trainer_module, "PIECE", most)
+        train = trainer(kit, "base", loss=loss, batch_tokens=10_000, max_epochs=3)
+        seen = []
+        real = train.encoder.logits
+        train.encoder.logits = lambda batch, seen=seen, real=real: (seen.append(len(batch.owners)), real(batch))[1]
+        losses.append([train.epoch(range(1), lambda number: made, number) for number in range(3)])
+        sizes.append(len(seen) // 3)
+    assert sizes == [1, pieces]
+    np.testing.assert_allclose(*losses, rtol=1e-4)
