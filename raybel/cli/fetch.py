@@ -25,13 +25,12 @@ def fetch(names: tuple[str, ...], out_dir: str) -> None:
     Example:
       raybel fetch ncbi-disease ctd-medic --out-dir sources
     """
-    from raybel.cli.progress import Line
+    from raybel.cli.progress import shown
     from raybel.prepare.fetch import fetch as run
 
     wanted = tuple(name for name in names if name != "umls")
     failed: list[str] = []
-    line = Line(lambda state: _line(*state))
-    try:
+    with shown(lambda state: _line(*state), "where the download was") as line:
         for each in run(wanted, out_dir, lambda *state: line(state), _say) if wanted else ():
             line.close()
             if each.problem and len(wanted) == 1 and wanted != ("all",):
@@ -41,8 +40,6 @@ def fetch(names: tuple[str, ...], out_dir: str) -> None:
                 report.err.print(f"{each.name}: {each.problem}", style="red", markup=False, soft_wrap=True)
             else:
                 _show(each.name, str(each.directory), each.files, out_dir)
-    finally:
-        line.close()
     if "umls" in names or "all" in names:
         report.out.print()
         report.out.print(UMLS, markup=False, soft_wrap=True)

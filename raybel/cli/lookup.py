@@ -35,6 +35,7 @@ from raybel.config import Resources
 @click.option("--ranges", type=click.IntRange(1), default=32, help="Files of the lookup.")
 @click.option("--actors", type=int, help="Actors that hold the generator.  [default: one per CPU or GPU]")
 @click.option("--gpus-per-actor", type=float, help="GPUs of an actor with an encoder.  [default: 1 if there are any]")
+@click.option("--metric-file", metavar="FILE", help="Write counts and seconds here (JSON).")
 def lookup(
     in_corpus: tuple[str, ...],
     output: str,
@@ -46,6 +47,7 @@ def lookup(
     ranges: int,
     actors: int | None,
     gpus_per_actor: float | None,
+    metric_file: str | None,
 ) -> None:
     """Find candidates for the distinct surfaces of a corpus, for `link --candidates-lookup`.
 
@@ -59,7 +61,8 @@ def lookup(
     resources = Resources(actors=actors, gpus_per_actor=gpus_per_actor)
     done = make_lookup(
         LookupConfig(
-            in_corpus, output, ontology, ngrams_model, dense_index, top_k, expand_abbreviations, ranges, resources
+            *(in_corpus, output, ontology, ngrams_model, dense_index),
+            *(top_k, expand_abbreviations, ranges, resources, metric_file),
         )
     )
     rows: list[tuple[str, object]] = [

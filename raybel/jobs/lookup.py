@@ -8,9 +8,10 @@ sorted Arrow file, so that the bytes don't depend on the number of files' reader
 from __future__ import annotations
 
 import re
+import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -77,6 +78,7 @@ class LookupConfig:
         expand_abbreviations: As the link job that will use the lookup.
         ranges: Files of the lookup; each is held in memory whole while it is made (1 KB a surface).
         resources: What the job takes of the cluster.
+        metric_file: Where to write counts and seconds (JSON).
     """
 
     in_corpus: tuple[str, ...]
@@ -88,6 +90,7 @@ class LookupConfig:
     expand_abbreviations: bool = True
     ranges: int = 32
     resources: Resources = field(default_factory=Resources)
+    metric_file: str | None = None
 
     def __post_init__(self) -> None:
         one_or_more(self, "in_corpus")
@@ -121,6 +124,7 @@ def make_lookup(config: LookupConfig) -> LookupResult:
         ConfigError: Nothing to read, or the output is a directory of something else.
         MismatchError: Model and ontology don't belong together.
     """
+    begun = time.perf_counter()
     config = replace(
         config,
         in_corpus=tuple(map(storage.absolute, config.in_corpus)),
@@ -165,13 +169,16 @@ def make_lookup(config: LookupConfig) -> LookupResult:
             to_json(config.output, (artefacts.load_arrow(local / name) for name in ranges))
     if published:
         storage.delete(home)
-    return LookupResult(
+    done = LookupResult(
         sum(row["surfaces"] for row in parts),
         sum(row["mentions"] for row in parts),
         sum(row["found"] for row in parts),
         sum(row["bad"] or 0 for row in rows),
         {row["path"]: row["error"] for row in rows if row["error"]},
     )
+    if config.metric_file:
+        storage.publish_json(config.metric_file, {**asdict(done), "seconds": time.perf_counter() - begun})
+    return done
 
 
 def _name(bucket: int) -> str:

@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 import time
@@ -90,8 +91,10 @@ def test_unreadable_files_bad_documents_and_repeated_ids(local_ray, model, corpu
 def test_lookup(local_ray, model, corpus, tmp_path):
     put(corpus / "c.xml", "<html/>")
     common = ["--ontology", model.ontology, "--ngrams_model", model.ngrams, "--ranges", 2]
-    done = run("lookup", "--in-corpus", corpus, "--output", tmp_path / "l", *common)
+    metrics = tmp_path / "metrics.json"
+    done = run("lookup", "--in-corpus", corpus, "--output", tmp_path / "l", "--metric-file", metrics, *common)
     assert done.exit_code == 3, done.output
+    assert {"mentions": 18, "surfaces": 6, "found": 5}.items() <= json.loads(metrics.read_text()).items()
     words = " ".join(done.stdout.split())
     assert "mentions 18 distinct surfaces 6 with candidates 5" in words
     assert "not read:" in done.stderr

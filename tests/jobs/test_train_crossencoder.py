@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from samples import collection, put, simple
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
+from raybel import storage
 from raybel.candidates.ngrams import NgramGenerator
 from raybel.candidates.vectorizer import NgramParameters
 from raybel.config import GeneratorPaths
@@ -232,8 +233,14 @@ def test_an_error_of_the_model_stops_the_job(linked, made, tmp_path):
         {k: v * torch.nan for k, v in weights.items()}, tmp_path / "broken" / "model.safetensors", {"format": "pt"}
     )
     job, _ = linked
+    job = replace(job, out_corpus=str(tmp_path / "run"), reranker_model=str(tmp_path / "broken"))
+    with pytest.raises(InputError, match="isn't what training wrote"):
+        link_job.link(job)
+    state = json.loads((tmp_path / "broken" / "raybel.json").read_text())
+    state["weights"] = storage.size_and_digest(str(tmp_path / "broken" / "model.safetensors"))[1]
+    (tmp_path / "broken" / "raybel.json").write_text(json.dumps(state))
     with pytest.raises(InputError, match="scores that are no numbers"):
-        link_job.link(replace(job, out_corpus=str(tmp_path / "run"), reranker_model=str(tmp_path / "broken")))
+        link_job.link(job)
     assert not list((tmp_path / "run").rglob("quarantine/*"))
 
 
