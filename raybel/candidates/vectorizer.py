@@ -51,8 +51,18 @@ class NgramParameters:
             raise ConfigError(f"analyzer must be one of {', '.join(ANALYZERS)}, not {self.analyzer!r}")
         for name in ("char_count", "max_features"):
             value = getattr(self, name)
-            if not (isinstance(value, int) or (value is None and name == "max_features")):
+            whole = isinstance(value, int) and not isinstance(value, bool)
+            if not (whole or (value is None and name == "max_features")):
                 raise ConfigError(f"{name} must be a whole number, not {value!r}")
+        share = isinstance(self.min_df, float) and 0 < self.min_df < 1
+        if not (share or (isinstance(self.min_df, int) and not isinstance(self.min_df, bool) and self.min_df >= 1)):
+            raise ConfigError(
+                f"min_df must be a whole number from 1 on, or a share between 0 and 1, not {self.min_df!r}"
+            )
+        if not isinstance(self.add_training_data_to_ontology, bool):
+            raise ConfigError(
+                f"add_training_data_to_ontology must be true or false, not {self.add_training_data_to_ontology!r}"
+            )
         if self.char_side != "none" and self.char_count < 2:
             raise ConfigError(f"char_count must be at least 2, not {self.char_count}")
         if self.max_features is not None and self.max_features < 1:

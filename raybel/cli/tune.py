@@ -226,4 +226,8 @@ def show(done: Any, key: str, maximise: bool) -> None:
         notes.append(f"the best one's values: {done.output_dir}/params.json, key `{key}`; for `raybel train --params`")
     report.table(f"sweep {done.output_dir}", ["trial", done.metric, "status", "epochs", *names], rows, notes)
     if done.parameters is None:
+        if not any(each.status != "cut" for each in outcome.trials):
+            raise ConfigError(
+                "the time was over before a trial ended: the same command goes on; give a longer --time-budget"
+            )
         raise ConfigError(f"no trial ended with a value: see {done.output_dir}/report.html")

@@ -135,6 +135,7 @@ class Keeper(Callback):
         self.open: dict[int, Trial] = {}
         self.started: dict[int, float] = {}
         self.begun, self.before = time.monotonic(), len(known)
+        self.last = self.begun  # when a trial ended
 
     def trials(self) -> list[Trial]:
         """Return all trials that ended."""
@@ -154,11 +155,11 @@ class Keeper(Callback):
             if trial.status == "ERROR" and trial.config["number"] not in self.ended:
                 self.on_trial_error(iteration, trials, trial)
         found = best(self.ended.values(), self.maximise)
-        passed = time.monotonic() - self.begun
         left = None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
         ran = len(self.ended) - self.before
         if self.samples is not None and ran:
-            by_number = passed / ran * (self.samples - len(self.ended))
+            each = (self.last - self.begun) / ran
+            by_number = max(0.0, each * (self.samples - len(self.ended)) - (time.monotonic() - self.last))
             left = by_number if left is None else min(left, by_number)
         self.watch(
             {
@@ -218,6 +219,7 @@ class Keeper(Callback):
         values = [] if own.status == "failed" else [each["value"] for each in own.epochs]
         own.value = (max if self.maximise else min)(values, default=None)
         self.ended[own.number] = own
+        self.last = time.monotonic()
         own.save(self.home)
         self.missing.chosen.tell(own.number, own.value)
         self.trackers.end(own.number, own.status)

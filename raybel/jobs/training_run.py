@@ -87,8 +87,10 @@ def base_fingerprint(model: Path) -> str:
     return fingerprint({name: storage.size_and_digest(str(path))[1] for name, path in pretrained.files(model).items()})
 
 
-def open_home(home: str, kind: str, identity: dict[str, Any], overwrite: bool, what: str = "model") -> dict[str, Any]:
-    """Return what an earlier start of the same configuration left; refuse or delete what is something else.
+def held_in(
+    home: str, kind: str, identity: dict[str, Any], overwrite: bool, what: str = "model"
+) -> tuple[dict[str, Any] | None, bool]:
+    """Return what an earlier start left in a directory, and whether it is of the same configuration; changes nothing.
 
     Raises:
         ConfigError: The directory holds something else, or a model of another configuration and not `overwrite`.
@@ -101,12 +103,26 @@ def open_home(home: str, kind: str, identity: dict[str, Any], overwrite: bool, w
         raise ConfigError(f"{home} holds something else than a {what} of ours: choose a new or empty directory")
     if held is not None and held.get("kind") != kind:
         raise ConfigError(f"{home} holds a {what} of another kind ({held.get('kind')}): choose another directory")
-    if held is not None and (different := differences(held.get("identity", {}), identity)):
-        if not overwrite and held.get("identity"):
-            raise ConfigError(
-                f"{home} holds a {what} of another configuration ({'; '.join(different)[:500]}): choose another "
-                "--output-dir, or --overwrite"
-            )
+    if held is None:
+        return None, True
+    different = differences(held.get("identity", {}), identity)
+    if different and not overwrite and held.get("identity"):
+        raise ConfigError(
+            f"{home} holds a {what} of another configuration ({'; '.join(different)[:500]}): choose another "
+            "--output-dir, or --overwrite"
+        )
+    return held, not different
+
+
+def open_home(home: str, kind: str, identity: dict[str, Any], overwrite: bool, what: str = "model") -> dict[str, Any]:
+    """Return what an earlier start of the same configuration left; refuse or delete what is something else.
+
+    Raises:
+        ConfigError: As `held_in`.
+    """
+    state = join(home, STATE)
+    held, same = held_in(home, kind, identity, overwrite, what)
+    if not same:
         forget(home, kind)
         held = None
     storage.delete_temporary(home)

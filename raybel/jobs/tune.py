@@ -11,7 +11,7 @@ from typing import Any
 from raybel import storage
 from raybel.errors import ConfigError, InputError
 from raybel.jobs.sweep import Outcome
-from raybel.jobs.training_run import STATE, open_home
+from raybel.jobs.training_run import STATE, held_in, open_home
 from raybel.ontology import Ontology
 from raybel.storage import join
 from raybel.tuning import picture
@@ -85,8 +85,8 @@ def nothing_to_compare(ontology: Ontology, paths: Sequence[str]) -> InputError:
     return InputError(told, path=", ".join(paths) or "(no --val-corpus)")
 
 
-def open_sweep(home: str, sweep: SweepConfig, identity: dict[str, Any], space: Space, metric: str) -> Trackers:
-    """Take the sweep's directory, a new one or that of the same sweep; return what logs its trials.
+def check_sweep(home: str, sweep: SweepConfig, identity: dict[str, Any], space: Space, metric: str) -> dict[str, Any]:
+    """Refuse a sweep whose directory or trackers can't be had; return its whole identity. Changes nothing.
 
     Args:
         home: The directory.
@@ -101,7 +101,26 @@ def open_sweep(home: str, sweep: SweepConfig, identity: dict[str, Any], space: S
     if sweep.resume and not storage.exists(join(home, STATE)):
         raise ConfigError(f"{home} holds no sweep that could go on: leave out --resume")
     whole = {**identity, "space": space.to_dict(), "search": sweep.search, "metric": metric, "seed": sweep.seed}
-    open_home(home, KIND, json.loads(json.dumps(whole)), sweep.overwrite, "sweep")  # pairs are lists in the file
+    whole = json.loads(json.dumps(whole))  # pairs are lists in the file
+    held_in(home, KIND, whole, sweep.overwrite, "sweep")
+    Trackers.check(sweep.tracking, home)
+    return whole
+
+
+def open_sweep(home: str, sweep: SweepConfig, whole: dict[str, Any]) -> Trackers:
+    """Take the sweep's directory, a new one or that of the same sweep; return what logs its trials.
+
+    With `overwrite` another sweep's results are deleted here, so that all which can be refused is refused before.
+
+    Args:
+        home: The directory.
+        sweep: What is wanted.
+        whole: The identity that `check_sweep` returned.
+
+    Raises:
+        ConfigError: As `check_sweep`.
+    """
+    open_home(home, KIND, whole, sweep.overwrite, "sweep")
     return Trackers.open(sweep.tracking, home)
 
 

@@ -18,7 +18,7 @@ from raybel.jobs.runtime import started, told
 from raybel.jobs.sweep import Target, places, run
 from raybel.jobs.train_crossencoder import check_counts, window
 from raybel.jobs.training_run import BASE, base_fingerprint, keep_base
-from raybel.jobs.tune import Tuned, Watch, check_metric, nothing_to_compare, open_sweep, publish, space_of
+from raybel.jobs.tune import Tuned, Watch, check_metric, check_sweep, nothing_to_compare, open_sweep, publish, space_of
 from raybel.locks import lock
 from raybel.ontology import Ontology
 from raybel.rerank.parameters import METRICS, CrossEncoderParameters
@@ -117,9 +117,10 @@ def tune_crossencoder(config: TuneCrossEncoderConfig, watch: Watch | None = None
     sets = _feature_sets(space, base, config.crosstype, by_top_k)
     home = storage.absolute(sweep.output_dir)
     with lock(home):
-        trackers = open_sweep(home, sweep, identity, space, metric)
+        whole = check_sweep(home, sweep, identity, space, metric)
         with told(), started():
             fitted = places(sweep, computes=True)
+            trackers = open_sweep(home, sweep, whole)
             keep_base(home, model)
             for number, (name, parameters) in enumerate(sets.items()):
                 made = features.FeatureConfig(

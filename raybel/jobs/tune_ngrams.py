@@ -14,7 +14,7 @@ from raybel.jobs.ngrams_trial import NgramNeeds, ngrams_trial
 from raybel.jobs.runtime import started, told
 from raybel.jobs.sweep import Target, places, run
 from raybel.jobs.train_ngrams import read_splits
-from raybel.jobs.tune import Tuned, Watch, check_metric, nothing_to_compare, open_sweep, publish, space_of
+from raybel.jobs.tune import Tuned, Watch, check_metric, check_sweep, nothing_to_compare, open_sweep, publish, space_of
 from raybel.locks import lock
 from raybel.metrics import METRICS
 from raybel.ontology import Ontology
@@ -77,7 +77,7 @@ def tune_ngrams(config: TuneNgramsConfig, watch: Watch | None = None) -> Tuned:
     }
     home = storage.absolute(sweep.output_dir)
     with lock(home):
-        trackers = open_sweep(home, sweep, identity, space, metric)
+        whole = check_sweep(home, sweep, identity, space, metric)
         with told(), started():
             fitted = places(sweep, computes=False)
             watch({"stage": "reading"})
@@ -86,6 +86,7 @@ def tune_ngrams(config: TuneNgramsConfig, watch: Watch | None = None) -> Tuned:
             validation = read["val"][0] if "val" in read else []
             if not validation:
                 raise nothing_to_compare(ontology, config.val_corpus)
+            trackers = open_sweep(home, sweep, whole)
             absolute = storage.absolute(config.ontology)
             needs = NgramNeeds(absolute, fixed | space.fixed, training, validation, metric, config.top_k)
             target = Target(ngrams_trial, needs, metric, True, 1, fixed)

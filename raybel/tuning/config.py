@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,7 +71,9 @@ class SweepConfig:
                 raise ConfigError(f"{name} must be at least {least}, not {value}")
         if self.seed < 0:
             raise ConfigError(f"seed must not be below 0, is {self.seed}")
-        if self.time_budget is not None and self.time_budget <= 0:
-            raise ConfigError("the time budget must be above 0")
-        if (self.cpus_per_trial is not None and self.cpus_per_trial <= 0) or (self.gpus_per_trial or 0) < 0:
-            raise ConfigError("cpus_per_trial must be above 0, gpus_per_trial not below")
+        if self.time_budget is not None and not 0 < self.time_budget < math.inf:
+            raise ConfigError("the time budget must be above 0, and end")
+        if not (0 < (1 if self.cpus_per_trial is None else self.cpus_per_trial) < math.inf):
+            raise ConfigError(f"cpus_per_trial must be a number above 0, not {self.cpus_per_trial}")
+        if not 0 <= (self.gpus_per_trial or 0) < math.inf:
+            raise ConfigError(f"gpus_per_trial must be a number, not below 0, not {self.gpus_per_trial}")

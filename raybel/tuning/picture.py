@@ -21,7 +21,8 @@ td, th { padding: .2rem .6rem; text-align: right; white-space: nowrap; border-bo
 tr.best td { background: #e9f5e9; font-weight: 600; } tr.failed td { color: #a33; }
 td.error { text-align: left; white-space: normal; }
 """
-_COLOURS = {"finished": "#1f6fb4", "stopped": "#b0b7bf"}
+_COLOURS = {"finished": "#1f6fb4", "stopped": "#b0b7bf", "cut": "#e2c26b"}
+_LABELS = {"finished": "finished", "stopped": "stopped early", "cut": "cut short by the time"}
 
 
 def page(
@@ -77,23 +78,26 @@ def _curve(trials: Sequence[Trial], metric: str) -> Any:
 
     figure = go.Figure()
     for status, colour in _COLOURS.items():
-        some = [trial for trial in trials if (trial.status == "finished") == (status == "finished")]
+        some = [trial for trial in trials if trial.status == status]
+        if not some:
+            continue
         texts = [", ".join(f"{name} {_shown(value)}" for name, value in each.parameters.items()) for each in some]
         figure.add_scatter(
             x=[each.number for each in some],
             y=[each.value for each in some],
             text=texts,
             mode="markers",
-            name=status if status == "finished" else "stopped early",
+            name=_LABELS[status],
             marker={"color": colour, "size": 8},
         )
     maximise = metric != "loss"
     values: list[float] = []
-    for trial in trials:
+    counting = [trial for trial in trials if trial.status != "cut"]  # as `trials.best` has it
+    for trial in counting:
         value = trial.value if trial.value is not None else math.nan
         values.append(value if not values else (max if maximise else min)(values[-1], value))
     figure.add_scatter(
-        x=[each.number for each in trials],
+        x=[each.number for each in counting],
         y=values,
         mode="lines",
         name="best so far",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -126,13 +127,13 @@ class Space:
         found = {}
         for name, dimension in self.searched.items():
             value = values[name]
-            if isinstance(dimension, Choice):
-                inside = value in dimension.values
+            if isinstance(dimension, Choice):  # a pair is a list in a file; 1 isn't true
+                same = [each for each in dimension.values if json.dumps(each) == json.dumps(value)]
             else:
-                inside = isinstance(value, int | float) and dimension.low <= value <= dimension.high
-            if not inside:
+                same = [value] if isinstance(value, int | float) and dimension.low <= value <= dimension.high else []
+            if not same:
                 return None
-            found[name] = value
+            found[name] = same[0]
         return found
 
     def sample(self, seed: int, number: int) -> dict[str, Any]:
@@ -201,7 +202,8 @@ def _dimension(value: Any, where: str) -> Choice | Range | None:
     if kind == "choice":
         return Choice(tuple(given))
     whole, log = RANGES[kind]
-    if len(given) != 2 or not all(isinstance(each, int | float) and math.isfinite(each) for each in given):
+    numbers = [each for each in given if isinstance(each, int | float) and not isinstance(each, bool)]
+    if len(given) != 2 or len(numbers) != 2 or not all(map(math.isfinite, numbers)):
         raise ConfigError(f"{where}: {kind} needs two numbers, not {given!r}")
     low, high = given
     if not low <= high or (log and low <= 0) or (whole and (low != int(low) or high != int(high))):

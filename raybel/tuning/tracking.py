@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 import logging
@@ -87,7 +88,6 @@ class WandB:
 
     def __init__(self, directory: str, project: str, group: str, offline: bool) -> None:
         self.wandb = _package("wandb")
-        os.makedirs(directory, exist_ok=True)
         if not offline and not self.wandb.api.api_key:
             raise ConfigError("no key for Weights & Biases: `wandb login`, set WANDB_API_KEY, or --wandb-offline")
         self.options = {"dir": directory, "project": project, "group": group, "reinit": "create_new"}
@@ -96,6 +96,7 @@ class WandB:
 
     def begin(self, number: int, parameters: dict[str, Any]) -> None:
         """Start the trial's run."""
+        os.makedirs(self.options["dir"], exist_ok=True)
         self.runs[number] = self.wandb.init(name=f"trial-{number:06d}", config=parameters, **self.options)
 
     def log(self, number: int, step: int, values: dict[str, float]) -> None:
@@ -111,19 +112,26 @@ class WandB:
 class MLflow:
     """A run for each trial, in an experiment."""
 
-    def __init__(self, uri: str, experiment: str, sweep: str) -> None:
+    def __init__(self, uri: str, experiment: str, home: str) -> None:
         if uri.startswith("file:"):
             os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # who names such a store means it
         tracking = _package("mlflow", "mlflow.tracking")
         logging.getLogger("mlflow").setLevel(logging.WARNING)
-        self.client, self.sweep = tracking.MlflowClient(tracking_uri=uri), sweep
+        self.client = tracking.MlflowClient(tracking_uri=uri)
+        # Sweeps of one name may share a store.
+        sweep_id = hashlib.sha256(home.encode()).hexdigest()[:16]
+        self.tags = {"sweep": os.path.basename(home.rstrip("/")), "sweep_id": sweep_id}
         held = self.client.get_experiment_by_name(experiment)
         self.experiment = held.experiment_id if held else self.client.create_experiment(experiment)
         self.runs: dict[int, str] = {}
 
     def begin(self, number: int, parameters: dict[str, Any]) -> None:
-        """Start the trial's run."""
-        run = self.client.create_run(self.experiment, run_name=f"trial-{number:06d}", tags={"sweep": self.sweep})
+        """Start the trial's run; end one that a killed driver left running."""
+        name = f"trial-{number:06d}"
+        mine = f"tags.sweep_id = '{self.tags['sweep_id']}' and attributes.run_name = '{name}'"
+        for left in self.client.search_runs([self.experiment], f"{mine} and attributes.status = 'RUNNING'"):
+            self.client.set_terminated(left.info.run_id, "KILLED")
+        run = self.client.create_run(self.experiment, run_name=name, tags=self.tags)
         self.runs[number] = run.info.run_id
         for name, value in parameters.items():
             self.client.log_param(run.info.run_id, name, json.dumps(value))
@@ -158,27 +166,19 @@ class Trackers:
         Raises:
             ConfigError: A package is missing, the directory isn't local, or a service refuses.
         """
-        sweep = os.path.basename(home.rstrip("/"))
-        uri = config.mlflow_uri or os.environ.get("MLFLOW_TRACKING_URI")
-        local = {"tensorboard", "wandb"} | (set() if uri else {"mlflow"})
-        if "://" in home and (needing := sorted(local & set(config.kinds))):
-            raise ConfigError(
-                f"{', '.join(needing)}: files can't be written to {home}; --track none, or a local directory"
-            )
-        made: list[Tracker] = []
-        try:
-            for kind in config.kinds:
-                if kind == "tensorboard":
-                    made.append(TensorBoard(os.path.join(home, "tensorboard")))
-                elif kind == "wandb":
-                    made.append(WandB(os.path.join(home, "wandb"), config.project, sweep, config.wandb_offline))
-                else:
-                    made.append(MLflow(uri or f"sqlite:///{os.path.join(home, 'mlflow.db')}", config.project, sweep))
-        except ConfigError:
-            raise
-        except Exception as error:
-            raise ConfigError(f"{kind} can't be used: {error}") from error
-        return cls(made)
+        return cls(_opened(config, home, config.kinds))
+
+    @staticmethod
+    def check(config: TrackingConfig, home: str) -> None:
+        """Refuse what can't be opened, and write nothing into the directory.
+
+        Raises:
+            ConfigError: As `open`.
+        """
+        own = "mlflow" in config.kinds and _mlflow_uri(config) is None  # its database would be in the directory
+        if own:
+            _package("mlflow", "mlflow.tracking")
+        _opened(config, home, tuple(kind for kind in config.kinds if not (own and kind == "mlflow")))
 
     def begin(self, number: int, parameters: dict[str, Any]) -> None:
         """A trial starts."""
@@ -201,6 +201,32 @@ class Trackers:
                 self.trackers.remove(tracker)
                 what = f"{type(tracker).__name__} failed at trial {args[0]} and got nothing from there on"
                 self.notes.append(f"{what}: {type(error).__name__}: {error}")
+
+
+def _mlflow_uri(config: TrackingConfig) -> str | None:
+    return config.mlflow_uri or os.environ.get("MLFLOW_TRACKING_URI")
+
+
+def _opened(config: TrackingConfig, home: str, kinds: Sequence[str]) -> list[Tracker]:
+    uri = _mlflow_uri(config)
+    local = {"tensorboard", "wandb"} | (set() if uri else {"mlflow"})
+    if "://" in home and (needing := sorted(local & set(config.kinds))):
+        raise ConfigError(f"{', '.join(needing)}: files can't be written to {home}; --track none, or a local directory")
+    sweep = os.path.basename(home.rstrip("/"))
+    made: list[Tracker] = []
+    for kind in kinds:
+        try:
+            if kind == "tensorboard":
+                made.append(TensorBoard(os.path.join(home, "tensorboard")))
+            elif kind == "wandb":
+                made.append(WandB(os.path.join(home, "wandb"), config.project, sweep, config.wandb_offline))
+            else:
+                made.append(MLflow(uri or f"sqlite:///{os.path.join(home, 'mlflow.db')}", config.project, home))
+        except ConfigError:
+            raise
+        except Exception as error:
+            raise ConfigError(f"{kind} can't be used: {error}") from error
+    return made
 
 
 def _package(name: str, module: str | None = None) -> Any:

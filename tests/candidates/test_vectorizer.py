@@ -73,3 +73,22 @@ def test_a_row_does_not_depend_on_the_others(texts):
     together = made.transform(texts)
     for number, text in enumerate(texts):
         assert (together[number] != made.transform([text])).nnz == 0
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"min_df": 0},
+        {"min_df": -1},
+        {"min_df": 1.5},
+        {"min_df": "a"},
+        {"min_df": True},
+        {"max_features": True},
+        {"char_count": True},
+        {"add_training_data_to_ontology": "yes"},
+        {"add_training_data_to_ontology": 1},
+    ],
+)
+def test_values_of_another_type_or_out_of_range_are_refused(values):
+    with pytest.raises(ConfigError, match=next(iter(values))):
+        NgramParameters.from_dict(values)

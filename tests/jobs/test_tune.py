@@ -199,6 +199,9 @@ def test_a_trial_that_could_never_start_is_refused(monkeypatch, nodes, options):
         {"time_budget": 0},
         {"cpus_per_trial": 0},
         {"gpus_per_trial": -1},
+        {"cpus_per_trial": float("nan")},
+        {"gpus_per_trial": float("inf")},
+        {"time_budget": float("nan")},
     ],
 )
 def test_a_wrong_sweep_is_refused(options):
@@ -230,6 +233,13 @@ def test_the_best_n_gram_parameters_are_what_training_takes(local_ray, model, co
     assert rows[0]["parameter_ngram_range"] == "[1, 1]"
     with pytest.raises(ConfigError, match="holds a sweep of another configuration"):
         tune_ngrams(replace(job, top_k=7))
+    before = {path: path.read_bytes() for path in (tmp_path / "s").rglob("*.*") if path.is_file()}
+    with pytest.raises(ConfigError, match="would wait for ever"):
+        tune_ngrams(replace(job, top_k=7, sweep=replace(wanted, overwrite=True, cpus_per_trial=99)))
+    with pytest.raises(InputError, match="can't be compared"):
+        tune_ngrams(replace(job, val_corpus=(), sweep=replace(wanted, overwrite=True)))
+    assert len(before) > 6
+    assert {path.name for path in before if path.read_bytes() != before[path]} == {".lock"}
     other = replace(wanted, output_dir=str(tmp_path / "none"), resume=True)
     with pytest.raises(ConfigError, match="no sweep that could go on"):
         tune_ngrams(replace(job, sweep=other))

@@ -83,6 +83,9 @@ def test_usual_values_are_taken_where_the_space_has_them():
     assert space.allowed({"a": 2, "b": 0.5}) is None
     assert space.allowed({"a": 1, "b": 1.5}) is None
     assert space.allowed({"a": 1, "b": None}) is None
+    pairs = Space({"a": Choice(([2, 3], [3, 3])), "b": Choice((1, 0))}, {})  # as a file gives them
+    assert pairs.allowed({"a": (3, 3), "b": 1}) == {"a": [3, 3], "b": 1}
+    assert pairs.allowed({"a": (3, 3), "b": True}) is None
 
 
 def test_a_grid_has_all_combinations_and_no_range():

@@ -46,6 +46,28 @@ def test_mlflow_gets_runs(tmp_path, monkeypatch, store):
     assert [(each.step, each.value) for each in history] == [(1, 0.5), (2, 0.75)]
 
 
+def test_mlflows_run_of_a_killed_driver_does_not_run_for_ever(tmp_path, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    from mlflow.tracking import MlflowClient
+
+    uri = f"sqlite:///{tmp_path}/m.db"
+    options = TrackingConfig(("mlflow",), "linking", mlflow_uri=uri)
+    for home in ("a/sweep", "b/sweep", "a/sweep"):  # the first driver is killed; another sweep has the same name
+        Trackers.open(options, str(tmp_path / home)).begin(0, {})
+    client = MlflowClient(tracking_uri=uri)
+    runs = client.search_runs([client.get_experiment_by_name("linking").experiment_id])
+    assert sorted(run.info.status for run in runs) == ["KILLED", "RUNNING", "RUNNING"]
+    assert len({run.data.tags["sweep_id"] for run in runs if run.info.status == "RUNNING"}) == 2
+
+
+def test_what_is_checked_before_a_sweep_writes_nothing(tmp_path, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    Trackers.check(TrackingConfig(("tensorboard", "wandb", "mlflow"), wandb_offline=True), str(tmp_path / "s"))
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ConfigError, match="mlflow can't be used"):
+        Trackers.check(TrackingConfig(("mlflow",), mlflow_uri="nosuch://x"), str(tmp_path / "s"))
+
+
 def test_wandb_works_offline(tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_CONSOLE", "off")
     logged(TrackingConfig(("wandb",), wandb_offline=True), tmp_path)

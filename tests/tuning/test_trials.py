@@ -2,7 +2,7 @@ import json
 
 import pyarrow as pa
 
-from raybel.tuning.picture import page
+from raybel.tuning.picture import _curve, page
 from raybel.tuning.space import Choice, Range, Space
 from raybel.tuning.trials import Trial, best, load, table
 
@@ -61,5 +61,9 @@ def test_the_page_shows_every_trial_and_needs_nothing_else():
     assert made.count("class='best'") == 1
     assert '"type":"parcoords"' in made
     assert json.dumps("best so far") in made
+    cut = page("t", [*trials, trial(3, 0.9, "cut")], SPACE, "Acc@1", trials[2], {})
+    line = _curve([*trials[::2], trial(3, 0.9, "cut")], "Acc@1").data[-1]
+    assert (line.name, list(line.y)) == ("best so far", [0.5, 0.7])  # what was cut isn't the best either
+    assert "cut short by the time" in cut
     failed = page("t", trials[1:2], SPACE, "Acc@1", None, {})
     assert "parcoords" not in failed
