@@ -25,6 +25,7 @@ from raybel.jobs.training_run import (
     base_fingerprint,
     fit,
     forget,
+    held_in,
     keep_base,
     open_home,
     tidy,
@@ -117,12 +118,12 @@ def train_crossencoder(config: TrainCrossEncoderConfig, watch: Watch | None = No
     """Train a cross-encoder; the same call again goes on with the epoch in which a killed one stopped.
 
     Raises:
-        ConfigError: No such model, one that can't be such a cross-encoder, nothing to learn, candidates that can't be
-            cross-fitted, or the directory holds something else.
-        InputError: A file can't be read.
+        ConfigError: No such model, one that can't be such a cross-encoder, candidates that can't be cross-fitted,
+            workers that don't fit, or the directory holds something else.
+        InputError: A file can't be read, or a corpus has nothing to learn from or to judge by.
         LockedError: Another job works on the directory.
         MismatchError: Generator and ontology don't belong together.
-        RaybelError: The loss is no number, or workers died too often.
+        RaybelError: The loss, the weights or the scores are no numbers, or workers died too often.
     """
     begun = time.perf_counter()
     watch = watch or (lambda state: None)
@@ -149,8 +150,9 @@ def train_crossencoder(config: TrainCrossEncoderConfig, watch: Watch | None = No
             "seed": config.seed,
             "workers": config.workers.num_workers,
         }
-        held = open_home(home, KIND, identity, config.overwrite)
-        if held.get("finished"):
+        held, same = held_in(home, KIND, identity, config.overwrite)
+        if held and same and held.get("finished"):
+            open_home(home, KIND, identity, config.overwrite)
             describe(home)
             storage.delete(join(home, FEATURES))
             done = TrainedCrossEncoder(
@@ -158,7 +160,6 @@ def train_crossencoder(config: TrainCrossEncoderConfig, watch: Watch | None = No
             )
             _write_metrics(config, done)
             return done
-        keep_base(home, model)
         made = features.FeatureConfig(
             join(home, FEATURES),
             storage.absolute(config.ontology),
@@ -170,7 +171,9 @@ def train_crossencoder(config: TrainCrossEncoderConfig, watch: Watch | None = No
             config.resources,
         )
         with told(), started():
-            config.workers.fitted()  # refuses a plan that can't run before the candidates are made
+            config.workers.fitted()  # a plan that can't run is refused before anything is deleted or made
+            open_home(home, KIND, identity, config.overwrite)
+            keep_base(home, model)
             counts = {}
             for split, paths in corpora.items():
                 if paths:

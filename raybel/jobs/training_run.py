@@ -94,6 +94,7 @@ def held_in(
 
     Raises:
         ConfigError: The directory holds something else, or a model of another configuration and not `overwrite`.
+        InputError: Its `raybel.json` isn't what training writes.
     """
     state = join(home, STATE)
     held = storage.read_json(state) if storage.exists(state) else None

@@ -11,7 +11,7 @@ from typing import Any
 from raybel import storage
 from raybel.errors import ConfigError, InputError
 from raybel.jobs.sweep import Outcome
-from raybel.jobs.training_run import STATE, held_in, open_home
+from raybel.jobs.training_run import held_in, open_home
 from raybel.ontology import Ontology
 from raybel.storage import join
 from raybel.tuning import picture
@@ -98,11 +98,11 @@ def check_sweep(home: str, sweep: SweepConfig, identity: dict[str, Any], space: 
     Raises:
         ConfigError: It holds something else, or nothing and the sweep is to go on; trials can't be logged.
     """
-    if sweep.resume and not storage.exists(join(home, STATE)):
-        raise ConfigError(f"{home} holds no sweep that could go on: leave out --resume")
     whole = {**identity, "space": space.to_dict(), "search": sweep.search, "metric": metric, "seed": sweep.seed}
     whole = json.loads(json.dumps(whole))  # pairs are lists in the file
-    held_in(home, KIND, whole, sweep.overwrite, "sweep")
+    held, _ = held_in(home, KIND, whole, sweep.overwrite, "sweep")
+    if sweep.resume and not (held and held.get("identity")):
+        raise ConfigError(f"{home} holds no sweep that could go on: leave out --resume")
     Trackers.check(sweep.tracking, home)
     return whole
 
@@ -110,7 +110,7 @@ def check_sweep(home: str, sweep: SweepConfig, identity: dict[str, Any], space: 
 def open_sweep(home: str, sweep: SweepConfig, whole: dict[str, Any]) -> Trackers:
     """Take the sweep's directory, a new one or that of the same sweep; return what logs its trials.
 
-    With `overwrite` another sweep's results are deleted here, so that all which can be refused is refused before.
+    With `overwrite` another sweep's results are deleted here: configuration, trackers and places are checked before.
 
     Args:
         home: The directory.

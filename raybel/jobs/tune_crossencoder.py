@@ -10,15 +10,25 @@ from raybel.candidates import pretrained
 from raybel.candidates.loading import open_generator
 from raybel.config import GeneratorPaths, Resources, one_or_more
 from raybel.corpus import digests
-from raybel.errors import ConfigError
+from raybel.errors import ConfigError, InputError
 from raybel.jobs import features
 from raybel.jobs.crossencoder_loop import FEATURES
 from raybel.jobs.crossencoder_trial import CrossEncoderNeeds, crossencoder_trial, feature_key
 from raybel.jobs.runtime import started, told
 from raybel.jobs.sweep import Target, places, run
 from raybel.jobs.train_crossencoder import check_counts, window
-from raybel.jobs.training_run import BASE, base_fingerprint, keep_base
-from raybel.jobs.tune import Tuned, Watch, check_metric, check_sweep, nothing_to_compare, open_sweep, publish, space_of
+from raybel.jobs.training_run import BASE, base_fingerprint, forget, keep_base
+from raybel.jobs.tune import (
+    KIND,
+    Tuned,
+    Watch,
+    check_metric,
+    check_sweep,
+    nothing_to_compare,
+    open_sweep,
+    publish,
+    space_of,
+)
 from raybel.locks import lock
 from raybel.ontology import Ontology
 from raybel.rerank.parameters import METRICS, CrossEncoderParameters
@@ -26,6 +36,7 @@ from raybel.rerank.regimes import check_generator, notes_on, regimes
 from raybel.storage import join
 from raybel.tuning.config import SweepConfig
 from raybel.tuning.space import CROSSENCODER, Space
+from raybel.tuning.trials import TRIALS
 
 #: Feature sets that a sweep makes at most.
 MOST_FEATURES = 24
@@ -122,24 +133,29 @@ def tune_crossencoder(config: TuneCrossEncoderConfig, watch: Watch | None = None
             fitted = places(sweep, computes=True)
             trackers = open_sweep(home, sweep, whole)
             keep_base(home, model)
-            for number, (name, parameters) in enumerate(sets.items()):
-                made = features.FeatureConfig(
-                    join(home, FEATURES, name),
-                    storage.absolute(config.ontology),
-                    config.generator.absolute(),
-                    join(home, BASE),
-                    positions,
-                    parameters,
-                    config.expand_abbreviations,
-                    config.resources,
-                )
-                for split, paths in corpora.items():
-                    watch({"stage": f"candidates of the {split} corpus, set {number + 1} of {len(sets)}"})
-                    absolute = tuple(map(storage.absolute, paths))
-                    counts = features.make(made, split, absolute, stored if split == "train" else ("all",))
-                    if split == "val" and not counts["mentions"]:
-                        raise nothing_to_compare(ontology, paths)
-                    check_counts(counts, paths, ontology, parameters.top_k)
+            try:
+                for number, (name, parameters) in enumerate(sets.items()):
+                    made = features.FeatureConfig(
+                        join(home, FEATURES, name),
+                        storage.absolute(config.ontology),
+                        config.generator.absolute(),
+                        join(home, BASE),
+                        positions,
+                        parameters,
+                        config.expand_abbreviations,
+                        config.resources,
+                    )
+                    for split, paths in corpora.items():
+                        watch({"stage": f"candidates of the {split} corpus, set {number + 1} of {len(sets)}"})
+                        absolute = tuple(map(storage.absolute, paths))
+                        counts = features.make(made, split, absolute, stored if split == "train" else ("all",))
+                        if split == "val" and not counts["mentions"]:
+                            raise nothing_to_compare(ontology, paths)
+                        check_counts(counts, paths, ontology, parameters.top_k)
+            except InputError:  # the corrected command may have the directory, where no trial is in it
+                if not any(name.startswith(f"{TRIALS}/") for name in storage.names(home)):
+                    forget(home, KIND)
+                raise
             needs = CrossEncoderNeeds(
                 *(config.crosstype, base, join(home, BASE), join(home, FEATURES), by_top_k, stored, wanted),
                 *(positions, config.precision, sweep.seed, fitted),

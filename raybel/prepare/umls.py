@@ -32,6 +32,8 @@ COLUMNS = {
 _PLACE = {name: {column: i for i, column in enumerate(columns)} for name, columns in COLUMNS.items()}
 _CUI = re.compile(r"C\d{7}")
 _TUI = re.compile(r"T\d{3}")
+#: What the column may hold; text in it says that the columns are shifted.
+_SUPPRESS = ("", "N", "O", "E", "Y")
 _BAR = re.compile(r"(?<!\\)\|")
 _NAMELESS = "without a name that is kept"
 _REASONS = ("in another language", "of another source", "suppressed")
@@ -199,10 +201,12 @@ def _rows(name: str, path: str) -> Iterator[tuple[int, list[str]]]:
     Raises:
         InputError: A row has other columns.
     """
-    wanted = len(COLUMNS[name]) + 1  # each column ends with a bar
+    wanted, suppress = len(COLUMNS[name]) + 1, _PLACE[name].get("SUPPRESS")  # each column ends with a bar
     for number, line in lines(path):
-        escaped = "\\|" in line
-        row = [column.replace("\\|", "|") for column in _BAR.split(line)] if escaped else line.split("|")
+        row = line.split("|")
+        whole = len(row) == wanted and (suppress is None or row[suppress] in _SUPPRESS)
+        if not whole and "\\|" in line:  # in a row that is whole, a backslash is a column's own last character
+            row = [column.replace("\\|", "|") for column in _BAR.split(line)]
         if len(row) != wanted or row[-1]:
             if not line.strip():
                 raise InputError(f"line {number}: is empty", path=path)

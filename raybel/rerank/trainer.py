@@ -60,6 +60,7 @@ class Trainer:
         self.crosstype, self.tokens, self.parameters = crosstype, tokens, parameters
         self.precision, self.device, self.seed = precision, device, seed
         self.worker, self.workers, self.add_up = worker, workers, add_up
+        self.epochs = 0
         self.optimiser = torch.optim.AdamW(self.model.parameters(), weight_decay=parameters.weight_decay, fused=True)
 
     def epoch(
@@ -100,6 +101,7 @@ class Trainer:
             if watch:
                 watch(step.done, loss / weight)
         self.model.eval()
+        self.epochs = number + 1
         if not all(bool(torch.isfinite(value).all()) for value in self.model.parameters()):
             raise RaybelError(f"the weights are no numbers after epoch {number + 1}: lower the learning rate")
         return total / count if count else None
@@ -153,7 +155,8 @@ class Trainer:
         """
         logits = self.score(examples)
         if not all(np.isfinite(each).all() for each in logits):
-            raise RaybelError("the scores of the validation corpus are no numbers: lower the learning rate")
+            told = f"the scores of the validation corpus are no numbers after epoch {self.epochs}"
+            raise RaybelError(f"{told}: lower the learning rate")
         shuffled = logits if self.crosstype in ("base", "tree") else self.score(examples, shuffle=True)
         return validate(examples, logits, shuffled, self.parameters.loss, self.parameters.calibrate)
 

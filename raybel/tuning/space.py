@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -127,8 +126,8 @@ class Space:
         found = {}
         for name, dimension in self.searched.items():
             value = values[name]
-            if isinstance(dimension, Choice):  # a pair is a list in a file; 1 isn't true
-                same = [each for each in dimension.values if json.dumps(each) == json.dumps(value)]
+            if isinstance(dimension, Choice):
+                same = [each for each in dimension.values if _same(each, value)]
             else:
                 same = [value] if isinstance(value, int | float) and dimension.low <= value <= dimension.high else []
             if not same:
@@ -179,6 +178,12 @@ class Space:
                 kind = next(key for key, value in RANGES.items() if value == (dimension.whole, dimension.log))
                 written[name] = {kind: [dimension.low, dimension.high]}
         return written | self.fixed
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two values are the same: a pair is a list in a file, 0 may stand for 0.0, and 1 isn't true."""
+    one, other = (list(each) if isinstance(each, tuple) else each for each in (one, other))
+    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
 
 
 def _try(apply: Callable[[dict[str, Any]], object], values: dict[str, Any], name: str) -> None:

@@ -175,10 +175,11 @@ class Trackers:
         Raises:
             ConfigError: As `open`.
         """
-        own = "mlflow" in config.kinds and _mlflow_uri(config) is None  # its database would be in the directory
-        if own:
+        scheme, separator, _ = (_mlflow_uri(config) or "").partition(":")
+        files = "mlflow" in config.kinds and (not separator or scheme in ("file", "sqlite"))  # perhaps in the directory
+        if files:
             _package("mlflow", "mlflow.tracking")
-        _opened(config, home, tuple(kind for kind in config.kinds if not (own and kind == "mlflow")))
+        _opened(config, home, tuple(kind for kind in config.kinds if not (files and kind == "mlflow")))
 
     def begin(self, number: int, parameters: dict[str, Any]) -> None:
         """A trial starts."""

@@ -429,8 +429,14 @@ def test_workers_that_do_not_fit(made, local_ray, tmp_path):
         (Workers(None, True), "1 workers need a CPU and a GPU each"),
     ):
         with pytest.raises(ConfigError, match=told):
-            train_crossencoder(replace(fresh, workers=workers, overwrite=True))
-        assert not (tmp_path / "new" / "features").exists()
+            train_crossencoder(replace(fresh, workers=workers))
+        assert not (tmp_path / "new" / "raybel.json").exists()
+    shutil.copytree(config.output_dir, tmp_path / "old")
+    with pytest.raises(ConfigError, match="99 workers need a CPU each"):
+        train_crossencoder(
+            replace(config, output_dir=str(tmp_path / "old"), seed=9, workers=Workers(99), overwrite=True)
+        )
+    assert json.loads((tmp_path / "old" / "raybel.json").read_text())["finished"]
     with pytest.raises(ConfigError, match="cpus_per_worker must be at least 1"):
         Workers(1, None, 0)
 

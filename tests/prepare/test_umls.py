@@ -129,6 +129,13 @@ def test_languages_and_sources_that_do_not_occur_are_told(prepare):
     assert "1 of the sources asked for are in no row of MRCONSO.RRF: NOPE" in summary.notes
 
 
+def test_a_backslash_at_the_end_of_a_column_is_its_own(prepare):
+    _, concepts = prepare(conso=[ESCAPED.replace("Eel\\|pox", "Eel pox\\")])
+    assert concepts[0].name == "Eel pox\\"
+    _, concepts = prepare(conso=[ESCAPED])
+    assert concepts[0].name == "Eel|pox"
+
+
 #: A row with an escaped bar, which has as many bars as a whole one when its last column is cut off.
 ESCAPED = "C0000001|ENG|P|L1|PF|S1|Y|A1||M1|D1|MSH|MH|D1|Eel\\|pox|0|N|256|"
 

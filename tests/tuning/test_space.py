@@ -86,6 +86,7 @@ def test_usual_values_are_taken_where_the_space_has_them():
     pairs = Space({"a": Choice(([2, 3], [3, 3])), "b": Choice((1, 0))}, {})  # as a file gives them
     assert pairs.allowed({"a": (3, 3), "b": 1}) == {"a": [3, 3], "b": 1}
     assert pairs.allowed({"a": (3, 3), "b": True}) is None
+    assert Space({"a": Choice((0, 0.1))}, {}).allowed({"a": 0.0}) == {"a": 0}
 
 
 def test_a_grid_has_all_combinations_and_no_range():
