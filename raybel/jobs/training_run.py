@@ -138,9 +138,8 @@ def open_home(home: str, kind: str, identity: dict[str, Any], overwrite: bool, w
 def forget(home: str, kind: str) -> None:
     """Empty a directory, which stays ours: the next start may have any configuration."""
     storage.publish_json(join(home, STATE), {"kind": kind, "identity": {}, "finished": False})  # before a kill can come
-    for name in storage.names(home):
-        if name not in (".lock", STATE):
-            storage.delete(join(home, name))
+    for name in sorted({name.partition("/")[0] for name in storage.names(home)} - {".lock", STATE}):
+        storage.delete(join(home, name))
     storage.delete(join(home, CHECKPOINTS))
 
 
