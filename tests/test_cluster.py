@@ -192,7 +192,10 @@ def test_slurm_script_ends_with_the_jobs_status(tmp_path: Path, status: int) -> 
     stub(tools, "hostname", "echo 127.0.0.1 10.0.0.1")
     stub(tools, "ray", 'echo "ray $*" >> "$LOG"')
     stub(tools, "srun", 'echo "srun $*" >> "$LOG"; exec sleep 30')
-    stub(tools, "python", f'echo "python $* at $RAY_ADDRESS" >> "$LOG"; [ "$1" = - ] || exit {status}')
+    # As the script's own Python does, this one waits for the nodes: they start in the background.
+    nodes = 'for _ in {1..1000}; do [ "$(grep -c ^srun "$LOG")" = 2 ] && break; /bin/sleep 0.01; done'
+    job = f'echo "python $* at $RAY_ADDRESS" >> "$LOG"; [ "$1" = - ] || exit {status}'
+    stub(tools, "python", f'[ "$1" = - ] && {{ {nodes}; }}; {job}')
     stub(tools, "sleep", 'if [ "$1" = 1 ]; then exec /bin/sleep 0.01; else exec /bin/sleep "$@"; fi')
     variables = {
         **os.environ,
@@ -212,7 +215,7 @@ def test_slurm_script_ends_with_the_jobs_status(tmp_path: Path, status: int) -> 
     assert done.returncode == status, done.stderr
     lines = log.read_text().splitlines()
     assert "ray get-auth-token --generate" in lines
-    head, workers = (line for line in lines if line.startswith("srun"))
+    head, workers = sorted((line for line in lines if line.startswith("srun")), key=lambda line: "--head" not in line)
     assert "--nodes=1 --nodelist=node1 ray start --head --node-ip-address=127.0.0.1 --port=1" in head
     assert "--nodes=2 --exclude=node1 ray start --address=127.0.0.1:1" in workers
     assert all("--num-cpus=8" in line and line.endswith("--block") for line in (head, workers))
