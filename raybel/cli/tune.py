@@ -208,13 +208,7 @@ def show(done: Any, key: str, maximise: bool) -> None:
         ]
         rows.append([found.number, f"{found.value:.4f}", found.status, len(found.epochs), *values])
     failed = [each for each in outcome.trials if each.status == "failed"]
-    notes = []
-    if outcome.busy is not None:
-        ran = len(outcome.trials) - outcome.earlier
-        notes.append(
-            f"{ran:,} trials in {report.duration(outcome.seconds)} ({ran / outcome.seconds * 3600:,.0f} an hour), "
-            f"{outcome.concurrent} at a time; trials worked {100 * outcome.busy:.0f} % of that time"
-        )
+    notes = [outcome.pace] if outcome.pace else []
     notes += [f"{outcome.earlier:,} trials are from earlier starts"] if outcome.earlier else []
     for status, meaning in (("stopped", "stopped early"), ("cut", "cut short by the end of the time")):
         if count := sum(each.status == status for each in outcome.trials):

@@ -20,6 +20,7 @@ from ray import tune
 from raybel.errors import ConfigError, RaybelError
 from raybel.jobs.runtime import told
 from raybel.jobs.sweep_keeper import Keeper, Missing, scheduler, teach
+from raybel.report import duration
 from raybel.tuning.config import SweepConfig
 from raybel.tuning.search import search
 from raybel.tuning.space import Choice, Space
@@ -105,6 +106,17 @@ class Outcome:
     seconds: float
     busy: float | None
     notes: list[str]
+
+    @property
+    def pace(self) -> str | None:
+        """How fast this start was, for people; None where no trial ran."""
+        if self.busy is None:
+            return None
+        ran = len(self.trials) - self.earlier
+        return (
+            f"{ran:,} trials in {duration(self.seconds)} ({ran / self.seconds * 3600:,.0f} an hour), "
+            f"{self.concurrent} at a time; trials worked {100 * self.busy:.0f} % of that time"
+        )
 
 
 @dataclass(frozen=True)

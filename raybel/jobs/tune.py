@@ -13,6 +13,7 @@ from raybel.errors import ConfigError, InputError
 from raybel.jobs.sweep import Outcome
 from raybel.jobs.training_run import held_in, open_home
 from raybel.ontology import Ontology
+from raybel.report import duration
 from raybel.storage import join
 from raybel.tuning import picture
 from raybel.tuning.config import SweepConfig
@@ -153,6 +154,8 @@ def publish(
         "best": f"trial {outcome.best.number}, {metric} {outcome.best.value:.4f}" if outcome.best else "none",
         "fixed": ", ".join(f"{name} {value}" for name, value in space.fixed.items()) or "as by default",
     }
+    work = f"{duration(sum(trial.seconds for trial in outcome.trials))} of work in trials"
+    facts["time"] = work + (f"; the last start: {outcome.pace}" if outcome.pace else "")
     title = f"Sweep over {key}: {os.path.basename(home)}"
     page = picture.page(title, outcome.trials, space, metric, outcome.best, facts)
     storage.publish(join(home, PAGE), page.encode())

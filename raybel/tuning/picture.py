@@ -6,6 +6,7 @@ import html
 import json
 import math
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 from raybel.tuning.space import Range, Space
@@ -91,11 +92,8 @@ def _curve(trials: Sequence[Trial], metric: str) -> Any:
             marker={"color": colour, "size": 8},
         )
     maximise = metric != "loss"
-    values: list[float] = []
     counting = [trial for trial in trials if trial.status != "cut"]  # as `trials.best` has it
-    for trial in counting:
-        value = trial.value if trial.value is not None else math.nan
-        values.append(value if not values else (max if maximise else min)(values[-1], value))
+    values = list(accumulate((trial.value for trial in counting if trial.value is not None), max if maximise else min))
     figure.add_scatter(
         x=[each.number for each in counting],
         y=values,

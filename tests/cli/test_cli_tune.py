@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 import ray
@@ -88,7 +89,10 @@ def test_a_sweep_from_the_command_line(local_ray, model, tmp_path, monkeypatch):
     for said in ("trial  recall@10", "1 failed, the first", "o/params.json, key `ngrams`", "2 trials in"):
         assert said in done.stdout
     assert NgramParameters.from_dict(read_file("o/params.json")["ngrams"]).min_df == 1
-    assert "<h1>Sweep over ngrams: o</h1>" in (tmp_path / "o" / "report.html").read_text()
+    page = (tmp_path / "o" / "report.html").read_text()
+    assert "<h1>Sweep over ngrams: o</h1>" in page
+    told = r"<dd>\d+ s of work in trials; the last start: 2 trials in \d+ s \([\d,]+ an hour\), "
+    assert re.search(told, page)
     assert len(list((tmp_path / "o" / "tensorboard").iterdir())) == 2
 
 

@@ -413,11 +413,8 @@ def test_a_corpus_without_anything_to_learn(made, local_ray, tmp_path):
     with pytest.raises(InputError, match="all labels would be negative"):
         train_crossencoder(replace(fresh, train_corpus=(far,)))
     none = put(tmp_path / "none.xml", collection(simple("1", "A case of gout here.", "gout").replace("D1", "X")))
-    with pytest.raises(InputError, match="no mention has a single id"):
-        train_crossencoder(replace(fresh, train_corpus=(none,)))  # the refused corpus left the directory free
-    for corpus, told in ((far, "all labels would be negative"), (none, "no mention has a single id")):
-        with pytest.raises(InputError, match=told):
-            train_crossencoder(replace(fresh, val_corpus=(corpus,)))
+    with pytest.raises(InputError, match=r"none\.xml: no mention has a single id"):  # the directory was left free
+        train_crossencoder(replace(fresh, val_corpus=(none,)))
 
 
 def test_workers_that_do_not_fit(made, local_ray, tmp_path):

@@ -256,7 +256,7 @@ def test_a_killed_sweep_goes_on_and_repeats_no_trial(local_ray, model, corpus, t
     out = tmp_path / "s"
     arguments = [
         *("tune", "ngrams", "--ontology", model.ontology, "--train-corpus", corpus, "--val-corpus", corpus),
-        *("--num-samples", "16", "--track", "none", "--output_dir", out),
+        *("--num-samples", "10", "--track", "none", "--output_dir", out),
     ]
     with command(*arguments) as process:
         deadline = time.monotonic() + 200
@@ -265,14 +265,14 @@ def test_a_killed_sweep_goes_on_and_repeats_no_trial(local_ray, model, corpus, t
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
     before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in out.glob("trials/*.json")}
-    assert 3 <= len(before) < 16
-    wanted = config(out, num_samples=16, resume=True)
+    assert 3 <= len(before) < 10
+    wanted = config(out, num_samples=10, resume=True)
     done = tune_ngrams(TuneNgramsConfig(model.ontology, (corpus,), (corpus,), wanted))
     assert done.outcome.earlier == len(before)
-    assert len(done.outcome.trials) == 16
+    assert len(done.outcome.trials) == 10
     assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in before} == before
     usual = asdict(NgramParameters())
-    drawn = [{name: usual[name] for name in NGRAMS.searched}, *(NGRAMS.sample(0, number) for number in range(1, 16))]
+    drawn = [{name: usual[name] for name in NGRAMS.searched}, *(NGRAMS.sample(0, number) for number in range(1, 10))]
     assert [each.parameters for each in done.outcome.trials] == drawn  # those of an unbroken sweep
 
 
