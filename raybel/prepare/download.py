@@ -20,6 +20,8 @@ from raybel.errors import InputError
 TIMEOUT = (20.0, 120.0)
 #: Tries in a row that bring nothing before a download fails.
 TRIES = 5
+#: HTTP statuses of a server that is busy or being mended: the same request may succeed later.
+PASSING = (408, 429, 500, 502, 503, 504)
 #: Bytes read at once: what a broken connection loses.
 _PIECE = 1 << 16
 #: What a server's page in place of a file begins with.
@@ -29,10 +31,15 @@ Watch = Callable[[str, int, int | None], None]
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
 
+class _Passing(requests.ConnectionError):
+    """A server's answer that may be another one later."""
+
+
 def download(url: str, path: Path, digest: str | None = None, watch: Watch | None = None, pause: float = 1.0) -> None:
     """Fetch a file, unless it is there; go on with what an earlier start left in `PATH.part`.
 
-    A server that knows no ranges, or whose file has changed, has it fetched anew.
+    A server that knows no ranges, or whose file has changed, has it fetched anew. A broken connection and a server that
+    is busy are tried again, `TRIES` times in a row.
 
     Args:
         url: Its address.
@@ -72,8 +79,11 @@ def _download(url: str, path: Path, digest: str | None, watch: Watch | None, pau
             tries = 1 if after > before else tries + 1
             if tries >= TRIES:
                 left = f"; {after:,} bytes are kept, the same command goes on from there" if after else ""
-                how = "is there a network? The file can be put there by hand, too"
-                raise InputError(f"can't be fetched: {_why(error)}{left}; {how}: {path}", path=url) from error
+                how = "try later." if isinstance(error, _Passing) else "is there a network?"
+                raise InputError(
+                    f"can't be fetched: {_why(error)}{left}; {how} The file can be put there by hand, too: {path}",
+                    path=url,
+                ) from error
             time.sleep(pause * 2 ** (tries - 1))
     size = part.stat().st_size
     with part.open("rb") as file:
@@ -112,7 +122,10 @@ def _fetch(url: str, part: Path, name: str, watch: Watch | None) -> int | None:
             _forget(part)
             return _fetch(url, part, name, watch)
         if not answer.ok:
-            raise InputError(f"can't be fetched: HTTP {answer.status_code} {answer.reason}", path=url)
+            told = f"HTTP {answer.status_code} {answer.reason}"
+            if answer.status_code in PASSING:
+                raise _Passing(told)
+            raise InputError(f"can't be fetched: {told}", path=url)
         begin, total = 0, None
         # What is packed for the way alone comes unpacked; then neither its length nor its version is the file's.
         packed = answer.headers.get("Content-Encoding", "identity") != "identity" and not name.endswith(".gz")

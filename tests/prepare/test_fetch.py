@@ -36,7 +36,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.data, self.tag, self.ranges, self.break_after, self.length = DATA, '"one"', True, [], True
         self.most, self.encoding = None, None
-        self.asked = []
+        self.asked, self.busy = [], []
 
     @property
     def url(self):
@@ -55,6 +55,9 @@ class Handler(BaseHTTPRequestHandler):
         server.asked.append((self.path, asked))
         if self.path == "/gone":
             self.send_error(404)
+            return
+        if server.busy:
+            self.send_error(server.busy.pop(0))
             return
         if self.path == "/part":
             self.send_response(206)
@@ -143,6 +146,17 @@ def test_an_interrupted_download_goes_on_at_the_next_start(server, tmp_path, mon
     assert not (tmp_path / "f").exists()
     got(server, tmp_path / "f")
     assert server.asked[-1][1] == "bytes=300000-"
+
+
+def test_a_busy_server_is_asked_again(server, tmp_path):
+    server.busy = [503, 429, 500]
+    got(server, tmp_path / "f")
+    assert len(server.asked) == 4
+    server.busy = [502] * module.TRIES
+    with pytest.raises(InputError, match="HTTP 502 Bad Gateway; try later"):
+        download(f"{server.url}/file.bin", tmp_path / "g", pause=0.01)
+    assert len(server.asked) == 4 + module.TRIES
+    assert not server.busy
 
 
 @pytest.mark.parametrize("change", ["ranges", "tag", "weak", "length"])
