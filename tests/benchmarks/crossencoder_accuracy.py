@@ -1,7 +1,8 @@
 """Accuracy and training speed of cross-encoders on a development corpus, first stage against re-ranked.
 
 python tests/benchmarks/crossencoder_accuracy.py [--data ../shared/data] [--corpus ncbi] [--generator dense --aliases]
-    [--types tree base] [--recipes raybel published] [--documents 240] [--top-k 5] [--epochs 3] [--seeds 0 1]
+    [--also bc5cdr] [--types tree base] [--recipes raybel published] [--documents 240] [--top-k 5] [--epochs 3]
+    [--seeds 0 1]
 
 MiniLM on this machine's CPUs; speeds in CPU-seconds, of both threads. `combined` weighs logit, first-stage score and
 rank, with weights fitted on one half of the development documents and applied to the other, both ways, so that no
@@ -48,6 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[3] / "shared" / "data")
     parser.add_argument("--corpus", default="ncbi", choices=["ncbi", "bc5cdr"])
+    parser.add_argument("--also", nargs="*", default=[], choices=["ncbi", "bc5cdr"], help="learn from these, too")
     parser.add_argument("--generator", default="dense", choices=["ngrams", "dense"])
     parser.add_argument("--aliases", action="store_true", help="training mentions are aliases of the generator")
     parser.add_argument("--types", nargs="*", default=["tree"], choices=CROSSTYPES)
@@ -60,6 +62,7 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         home = prepared(args.data, Path(folder), args.corpus, args.generator, args.aliases)
+        also = [prepared(args.data, Path(folder), each, None) for each in args.also]
         print("|", " | ".join(COLUMNS), "|\n|", " | ".join("---" for _ in COLUMNS), "|", flush=True)
         held: dict[tuple[Any, ...], Any] = {}
         for recipe in args.recipes:
@@ -70,17 +73,19 @@ def main() -> None:
                     parameters = replace(parameters, max_epochs=args.epochs)
                 key = (parameters.context, parameters.dictionary_share)
                 if key not in held:
-                    held[key] = data(home, parameters, args.aliases, args.documents)
+                    held[key] = data(home, parameters, args.aliases, args.documents, also)
                 for seed in args.seeds:
                     run(crosstype, recipe, parameters, seed, *held[key])
 
 
-def data(home: Path, parameters: CrossEncoderParameters, aliases: bool, documents: int | None) -> tuple[Any, Any, Any]:
+def data(
+    home: Path, parameters: CrossEncoderParameters, aliases: bool, documents: int | None, also: list[Path]
+) -> tuple[Any, Any, Any]:
     """Training examples in both regimes, and the development corpus's."""
-    dictionary = corpora(home, "train", parameters, "dictionary", documents)
+    dictionary = corpora(home, "train", parameters, "dictionary", documents, also)
     fitted = dictionary
     if aliases and parameters.dictionary_share < 1:
-        fitted = corpora(home, "train", parameters, "fitted", documents)
+        fitted = corpora(home, "train", parameters, "fitted", documents, also)
     return fitted, dictionary, corpora(home, "val", parameters)
 
 

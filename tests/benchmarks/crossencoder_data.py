@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from raybel import corpus
@@ -21,8 +22,8 @@ from raybel.rerank.examples import Describer, Example
 from raybel.rerank.parameters import CrossEncoderParameters
 
 
-def prepared(data: Path, home: Path, name: str, generator: str, aliases: bool = False) -> Path:
-    """Prepare a corpus and make a generator of it, `ngrams` or `dense`; return the directory of both."""
+def prepared(data: Path, home: Path, name: str, generator: str | None, aliases: bool = False) -> Path:
+    """Prepare a corpus and make a generator of it, `ngrams`, `dense` or none; return the directory of both."""
     where = home / name
     outputs = Outputs.in_directory(str(where))
     if name == "ncbi":
@@ -34,7 +35,7 @@ def prepared(data: Path, home: Path, name: str, generator: str, aliases: bool = 
     if generator == "ngrams":
         parameters = NgramParameters(add_training_data_to_ontology=aliases)
         train_ngrams(TrainNgramsConfig(ontology, str(where / "ngrams"), (train,), (), parameters))
-    else:
+    elif generator == "dense":
         used = (train,) if aliases else ()
         index_dense(IndexDenseConfig(ontology, str(where / "dense"), "minilm", train_corpus=used))
     return where
@@ -48,12 +49,30 @@ def paths(home: Path) -> GeneratorPaths:
 
 
 def corpora(
-    home: Path, split: str, parameters: CrossEncoderParameters, regime: str = "all", documents: int | None = None
+    home: Path,
+    split: str,
+    parameters: CrossEncoderParameters,
+    regime: str = "all",
+    documents: int | None = None,
+    also: Sequence[Path] = (),
 ) -> list[list[Example]]:
-    """Return the labelled examples of each document."""
+    """Return the labelled examples of each document; `also` those of corpora that were prepared elsewhere.
+
+    Of these it takes the mentions whose concepts the ontology knows, and no document that the development corpus has.
+    """
     ontology = Ontology.open(str(home / "ontology.arrow"))
     generator = open_generator(ontology, paths(home), threads=2)
-    rows = corpus.iterate([str(home / f"{split}.bioc.xml.gz")], ReadOptions(sentences=True))
+    options = ReadOptions(sentences=True)
+    kept = {row.doc_id for row in corpus.iterate([str(home / "val.bioc.xml.gz")], options)} if also else set()
+    rows = [
+        *corpus.iterate([str(home / f"{split}.bioc.xml.gz")], options),
+        *(
+            row
+            for other in also
+            for row in corpus.iterate([str(other / f"{split}.bioc.xml.gz")], options)
+            if row.doc_id not in kept
+        ),
+    ]
     held = [{"passages": row.passages, "mentions": row.mentions} for row in rows][:documents]
     describer = Describer(ontology, generator.alias_table)
     return labelled(held, generator, ontology, describer, parameters.context, parameters.top_k, regime)
