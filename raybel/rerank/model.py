@@ -23,7 +23,7 @@ from transformers.utils import logging as transformers_logging
 
 from raybel.candidates.pretrained import check_files
 from raybel.errors import ConfigError, DeviceError, InputError
-from raybel.rerank import reuse, slots
+from raybel.rerank import branches, reuse, slots
 from raybel.rerank.batching import Batch, visible
 from raybel.rerank.packing import Packed
 
@@ -129,6 +129,13 @@ class CrossEncoder:
             return self._at_slots(batch, **self._layout(batch))
         except (torch.OutOfMemoryError, torch.AcceleratorError) as error:
             raise DeviceError(f"{batch.ids.device}: {str(error).splitlines()[0]}") from error
+
+    def by_branches(self, sequences: Sequence[Packed], batch: Batch) -> torch.Tensor:
+        """Return what `logits` does for a batch of a tree's sequences, attending branch by branch."""
+        cuts = [branches.Branches.of(each) for each in sequences]
+        with branches.attention(self.model):
+            positions = batch.positions + self.shift
+            return self._at_slots(batch, attention_mask=None, position_ids=positions, branches=cuts)
 
     def contexts(self, sequences: Sequence[Packed], device: str) -> reuse.Held:
         """Send the contexts of a tree's sequences through the model; keys and values are kept for `with_context`."""

@@ -98,6 +98,7 @@ def pack(
     examples: Sequence[Tokenised],
     orders: Sequence[Sequence[int]] | None = None,
     together: bool | None = None,
+    length: int | None = None,
 ) -> Iterator[Packed]:
     """Yield the sequences of some mentions; a mention without candidates is in none.
 
@@ -107,6 +108,8 @@ def pack(
         examples: Mentions; those with the same group may share a sequence, and what stands in it is in their order.
         orders: In which order each one's candidates stand; None for their own.
         together: Whether mentions share sequences; None for what the type does.
+        length: Most tokens of a sequence; None for the model's window. More fit in a tree only, whose positions begin
+            anew in each mention's block.
     """
     tree, last = crosstype == "tree", tokens.parameters.ends_with_context(crosstype)
     if together is None:
@@ -116,7 +119,7 @@ def pack(
         if example.candidates:
             groups.setdefault(example.group if together else (row,), []).append(row)
     for rows in groups.values():
-        room = tokens.length - len(examples[rows[0]].context) - 3
+        room = (length or tokens.length) - len(examples[rows[0]].context) - 3
         held: list[Part] = []
         left = room
         for row in rows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import torch
@@ -14,8 +15,10 @@ from raybel.rerank.tokens import Tokenised, Tokens
 
 #: Tokens in a batch. More cost cache on a CPU.
 CPU_TOKENS, GPU_TOKENS = 1_024, 32_768
-#: Contexts from this many tokens on go through a tree's model by themselves.
+#: Contexts from this many tokens on go through a tree's model by themselves, where the device isn't a CPU.
 REUSE_FROM = 128
+#: A tree with a mask over whole sequences, branch by branch, or with contexts that go through the model once each.
+Way = Literal["mask", "branches", "reuse"]
 
 
 class Scorer:
@@ -40,7 +43,7 @@ class Scorer:
         self,
         examples: Sequence[Tokenised],
         orders: Sequence[Sequence[int]] | None = None,
-        reuse: bool | None = None,
+        way: Way | None = None,
     ) -> list[np.ndarray]:
         """Return for each mention its candidates' logits (right against wrong): float32, in the candidates' own order.
 
@@ -49,20 +52,31 @@ class Scorer:
         Args:
             examples: Mentions.
             orders: In which order candidates stand in the sequences; None for their own.
-            reuse: Whether a tree's contexts go through the model once each; None where they are long enough.
+            way: How a tree is computed; None for the fastest. Other types, and models with narrow layers, have `mask`.
         """
         found = [np.full(len(each.candidates), np.nan, np.float32) for each in examples]
-        contexts = {each.group: len(each.context) for each in examples}
-        if reuse is None:
-            reuse = bool(contexts) and float(np.mean(list(contexts.values()))) >= REUSE_FROM
-        if self.encoder.tree and reuse and self.encoder.sliding is None:
+        way = self._way(examples, way)
+        if way == "reuse":
             self._by_context(examples, found)
             return found
-        sequences = list(pack(self.crosstype, self.tokens, examples, orders))
+        length = max(self.tokens.length, self.budget) if way == "branches" else None
+        sequences = list(pack(self.crosstype, self.tokens, examples, orders, length=length))
         for rows in batches([len(each) for each in sequences], self.budget):
-            batch = collate([sequences[row] for row in rows], self.encoder.pad).to(self.device)
-            self._put(found, batch.owners, self.encoder.logits(batch))
+            some = [sequences[row] for row in rows]
+            batch = collate(some, self.encoder.pad).to(self.device)
+            logits = self.encoder.by_branches(some, batch) if way == "branches" else self.encoder.logits(batch)
+            self._put(found, batch.owners, logits)
         return found
+
+    def _way(self, examples: Sequence[Tokenised], way: Way | None) -> Way:
+        if not self.encoder.tree or self.encoder.sliding is not None:
+            return "mask"
+        if way is not None:
+            return way
+        if self.device == "cpu":
+            return "branches"
+        contexts = {each.group: len(each.context) for each in examples}
+        return "reuse" if contexts and float(np.mean(list(contexts.values()))) >= REUSE_FROM else "mask"
 
     def _by_context(self, examples: Sequence[Tokenised], found: list[np.ndarray]) -> None:
         sequences = list(pack(self.crosstype, self.tokens, examples, together=False))

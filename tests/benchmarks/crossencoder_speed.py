@@ -34,7 +34,7 @@ from raybel.rerank.examples import Example
 from raybel.rerank.model import CrossEncoder
 from raybel.rerank.packing import pack
 from raybel.rerank.parameters import CROSSTYPES, CrossEncoderParameters
-from raybel.rerank.scoring import Scorer
+from raybel.rerank.scoring import Scorer, Way
 from raybel.rerank.tokens import Tokens
 
 PUBLISHED, THEIRS = "base as published: fp32, pairs of two, unsorted", "`sentence_transformers.CrossEncoder.predict`"
@@ -112,11 +112,11 @@ def ours(examples: list[Example], parameters: CrossEncoderParameters) -> list[Co
     for crosstype in dict.fromkeys([*types, "tree"]):
         scorer, tokens = build(crosstype, parameters, best_precision("cpu"))
         size = sum(len(each) for each in pack(crosstype, tokens, tokens(examples))) / len(examples)
-        ways = {"": None, ", in one sequence": False, ", contexts through once": True}
-        for name, reuse in ways.items() if crosstype == "tree" else [("", None)]:
+        ways = {"": None, ", with a mask": "mask", ", contexts through once": "reuse"}
+        for name, way in ways.items() if crosstype == "tree" else [("", None)]:
 
-            def run(scorer: Scorer = scorer, tokens: Tokens = tokens, reuse: bool | None = reuse) -> None:
-                scorer.logits(tokens(examples), reuse=reuse)
+            def run(scorer: Scorer = scorer, tokens: Tokens = tokens, way: Way | None = way) -> None:
+                scorer.logits(tokens(examples), way=way)
 
             held.append(Contestant(crosstype + name, context, run, len(examples), size))
     return held

@@ -79,21 +79,24 @@ def scores(model, kit, crosstype, examples, **options):
 def test_a_tree_scores_each_pair_by_itself(kit, config, implementation):
     model = built(kit, config)
     model.set_attn_implementation(implementation)
-    whole = scores(model, kit, "tree", EXAMPLES)
+    whole = scores(model, kit, "tree", EXAMPLES, way="mask")
     for each, found in zip(EXAMPLES, whole, strict=True):
         for place, name in enumerate(each.names):
             lone = example(each.mention, [name], each.context, each.start, each.group)
             lone.found["score"] = each.found["score"][place]
-            np.testing.assert_allclose(scores(model, kit, "tree", [lone])[0], found[place : place + 1], atol=1e-4)
+            np.testing.assert_allclose(
+                scores(model, kit, "tree", [lone], way="mask")[0], found[place : place + 1], atol=1e-4
+            )
     assert len(np.unique(np.round(np.concatenate(whole), 3))) == 4
 
 
 @pytest.mark.parametrize("config", [roberta, albert])
-def test_contexts_may_go_through_once(kit, config):
+def test_every_way_gives_the_same_scores(kit, config):
     model = built(kit, config)
-    one, other = (scores(model, kit, "tree", EXAMPLES, reuse=reuse) for reuse in (False, True))
-    for a, b in zip(one, other, strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-4)
+    one, *others = (scores(model, kit, "tree", EXAMPLES, way=way) for way in ("mask", "branches", "reuse"))
+    for other in others:
+        for a, b in zip(one, other, strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -158,8 +161,8 @@ def test_a_tree_of_minilm():
     kit = make_kit(resolve("minilm"))
     whole = scores(kit.model, kit, "tree", EXAMPLES)
     turned = scores(kit.model, kit, "tree", EXAMPLES, orders=[[1, 0], [1, 0]])
-    apart = scores(kit.model, kit, "tree", EXAMPLES, reuse=True)
-    for each, found, *others in zip(EXAMPLES, whole, turned, apart, strict=True):
+    ways = (scores(kit.model, kit, "tree", EXAMPLES, way=way) for way in ("mask", "reuse"))
+    for each, found, *others in zip(EXAMPLES, whole, turned, *ways, strict=True):
         for other in others:
             np.testing.assert_allclose(other, found, atol=1e-4)
         np.testing.assert_allclose(scores(kit.model, kit, "tree", [each])[0], found, atol=1e-4)
