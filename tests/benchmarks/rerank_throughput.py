@@ -35,6 +35,7 @@ from raybel.corpus import read_chunks
 from raybel.linking import add_candidates, render
 from raybel.ontology import Ontology
 from raybel.rerank import model as models
+from raybel.rerank.batching import Batch
 from raybel.rerank.chunks import rerank
 from raybel.rerank.examples import Describer
 from raybel.rerank.model import CrossEncoder
@@ -67,16 +68,16 @@ def plain_loop(config: LinkConfig, number: int) -> tuple[int, float, float]:
     cached, describer = Cached(generator, config.top_k), Describer(ontology, generator.alias_table)
     reranker = Reranker.load(str(config.reranker_model))
     inside = 0.0
-    forward = CrossEncoder.logits
+    forward = CrossEncoder._at_slots  # what every way to compute a batch ends in
 
-    def timed(self: CrossEncoder, batch: object) -> torch.Tensor:
+    def timed(self: CrossEncoder, batch: Batch, **options: object) -> torch.Tensor:
         nonlocal inside
         begun = time.perf_counter()
-        found = forward(self, batch)  # type: ignore[arg-type]
+        found = forward(self, batch, **options)
         inside += time.perf_counter() - begun
         return found
 
-    CrossEncoder.logits = timed  # type: ignore[method-assign,assignment]
+    CrossEncoder._at_slots = timed  # type: ignore[method-assign]
     options = config.read_options.__class__(sentences=True, chunk_documents=config.chunk_documents)
     documents, seconds = 0, 0.0
     for path in sorted(Path(config.in_corpus[0]).iterdir()):
@@ -87,7 +88,7 @@ def plain_loop(config: LinkConfig, number: int) -> tuple[int, float, float]:
         linked = rerank(add_candidates(next(chunks), cached, generator.name), reranker, describer)
         documents += len(render(linked, ontology).documents["doc_id"])
         seconds += time.perf_counter() - begun
-    CrossEncoder.logits = forward  # type: ignore[method-assign]
+    CrossEncoder._at_slots = forward  # type: ignore[method-assign]
     return documents, seconds, inside
 
 
