@@ -1,4 +1,4 @@
-"""Text normalisation and sentences."""
+"""Text normalisation, sentences, and durations as text."""
 
 from __future__ import annotations
 
@@ -28,3 +28,13 @@ def sentences(text: str) -> list[tuple[int, int]]:
         if tokens:
             spans.append((tokens[0].offset, tokens[-1].offset + len(tokens[-1].value)))
     return spans
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as `12 s`, `3 min 05 s` or `2 h 10 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

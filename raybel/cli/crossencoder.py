@@ -12,6 +12,7 @@ from raybel.cli.common import CONTEXT, parameters_of
 from raybel.config import GeneratorPaths, Resources
 from raybel.metrics import CUTS
 from raybel.rerank.parameters import CROSSTYPES, CrossEncoderParameters
+from raybel.text import duration
 
 _SCORES = ("Acc@1", "recall@5", "recall@10")
 #: Fewer mentions without a right candidate tell little of how likely that is.
@@ -99,7 +100,7 @@ def show(done: Any, parameters: CrossEncoderParameters) -> None:
         mark = "*" if each is done.best else ""
         cells = [report.percent(scores.get(name)) for name in ("F1", *within, "first_share", "shuffled_Acc@1")]
         loss = [f"{each['loss']:.4f}", "" if scores.get("loss") is None else f"{scores['loss']:.4f}"]
-        rows.append([f"{each['epoch']}{mark}", *loss, *cells, report.duration(each["seconds"])])
+        rows.append([f"{each['epoch']}{mark}", *loss, *cells, duration(each["seconds"])])
     header = ["epoch", "loss", "val loss", "val F1", *within, "stays first", "Acc@1 shuffled", "time"]
     counts = done.counts
     notes = [

@@ -10,6 +10,7 @@ from raybel import report
 from raybel.cli.common import CONTEXT
 from raybel.config import Resources
 from raybel.metrics import METRICS
+from raybel.text import duration
 
 
 @click.group(context_settings=CONTEXT)
@@ -80,8 +81,8 @@ def dense(actors: int | None, cpus_per_actor: float, gpus_per_actor: float | Non
         ("components of a vector", p["width"]),
         ("index", p["index_type"]),
         ("encoder", f"{p['model']}, {p['pooling']} pooling, {p['precision']}"),
-        ("time to embed, with the start of Ray", report.duration(done.seconds["embedding"])),
-        ("time to build the index", report.duration(done.seconds["building"])),
+        ("time to embed, with the start of Ray", duration(done.seconds["embedding"])),
+        ("time to build the index", duration(done.seconds["building"])),
     ]
     report.table(f"dense index {options['out_index']}", ["", ""], rows)
     if done.scores:

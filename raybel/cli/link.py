@@ -12,6 +12,7 @@ from raybel import report
 from raybel.cli.common import CONTEXT, INCOMPLETE
 from raybel.config import LinkConfig, Resources, read_file
 from raybel.errors import ConfigError
+from raybel.text import duration
 
 _TOP = {item.name for item in fields(LinkConfig)} - {"resources"}
 _RESOURCES = {item.name for item in fields(Resources)}
@@ -103,7 +104,7 @@ def _summary(done: Any, threshold: float | None) -> None:
     rows += [(without, totals["without_candidates"]), ("  spans repaired", totals["repairs"])]
     rows.append(("documents in quarantine", totals["quarantined"]))
     if progress.chunks:
-        rows.append(("time, without Ray's start", report.duration(progress.seconds)))
+        rows.append(("time, without Ray's start", duration(progress.seconds)))
         rows.append(("documents/s", report.rate(progress.counts["documents"], progress.seconds)))
     notes = [*done.notes, *(f"quarantine: {reason}" for reason in done.top_errors)]
     count, examples = done.repeated
@@ -145,7 +146,7 @@ def status(run: str) -> None:
         rows.append(("documents (this start)", progress["counts"]["documents"]))
         rows.append(("documents/s", report.rate(progress["counts"]["documents"], progress["seconds"])))
         rows.append(("documents in quarantine", progress["counts"]["quarantined"]))
-        rows.append(("last news", f"{report.duration(time.time() - progress['time'])} ago"))
+        rows.append(("last news", f"{duration(time.time() - progress['time'])} ago"))
     report.table(run, ["", ""], rows, [f"fingerprint {manifest['fingerprint']}"])
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from raybel import report
 from raybel.jobs.index_config import Embedding
 from raybel.jobs.link import Progress
+from raybel.text import duration
 
 #: Seconds between two lines where there is no terminal.
 LINE_EVERY = 15.0
@@ -29,7 +30,7 @@ def line(progress: Progress) -> str:
     if progress.shards_failed:
         parts.append(f"{progress.shards_failed} unreadable")
     left = progress.seconds_left
-    parts.append(f"{report.duration(left)} left" if left is not None else "time left unknown")
+    parts.append(f"{duration(left)} left" if left is not None else "time left unknown")
     return "link: " + ", ".join(parts)
 
 
@@ -40,7 +41,7 @@ def embedding(state: Embedding) -> str:
     parts = [
         f"chunks {state.chunks_before + state.chunks}/{state.chunks_total}",
         f"{state.strings:,} strings ({report.rate(state.strings, seconds)}/s)",
-        f"{report.duration(seconds / state.chunks * left)} left" if state.chunks else "time left unknown",
+        f"{duration(seconds / state.chunks * left)} left" if state.chunks else "time left unknown",
     ]
     return "embed: " + ", ".join(parts)
 
@@ -74,7 +75,7 @@ def tuning(state: dict[str, Any]) -> str:
         parts.append(f"{state['failed']} failed")
     if state["best"] is not None:
         parts.append(f"best {state['metric']} {state['best'].value:.4f} (trial {state['best'].number})")
-    parts.append("time left unknown" if state["left"] is None else f"{report.duration(state['left'])} left")
+    parts.append("time left unknown" if state["left"] is None else f"{duration(state['left'])} left")
     return "tune: " + ", ".join(parts)
 
 

@@ -13,6 +13,7 @@ from raybel.cli.common import CONTEXT, parameters_of
 from raybel.cli.crossencoder import crossencoder
 from raybel.jobs.train_ngrams import TrainNgramsConfig, train_ngrams
 from raybel.metrics import METRICS
+from raybel.text import duration
 
 #: Hyper-parameters of `sapbert`, named here since their module imports torch; a test compares.
 SAPBERT = (
@@ -81,7 +82,7 @@ def ngrams(
     ]
     notes = [
         f"{trained.alias_rows:,} aliases, {trained.training_aliases:,} of them from training mentions; "
-        f"trained in {report.duration(trained.seconds)}",
+        f"trained in {duration(trained.seconds)}",
     ]
     if not rows:
         report.out.print(f"n-gram generator {output_dir}: {notes[0]}", markup=False)
@@ -148,7 +149,7 @@ def sapbert(params: str | None, **options: Any) -> None:
             f"{each['stage']}, epoch {each['epoch']}",
             each["groups"],
             _loss(each["loss"]),
-            report.duration(each["seconds"]),
+            duration(each["seconds"]),
         ]
         for each in done.epochs
     ]

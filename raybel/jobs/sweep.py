@@ -20,7 +20,7 @@ from ray import tune
 from raybel.errors import ConfigError, RaybelError
 from raybel.jobs.runtime import told
 from raybel.jobs.sweep_keeper import Keeper, Missing, scheduler, teach
-from raybel.report import duration
+from raybel.text import duration
 from raybel.tuning.config import SweepConfig
 from raybel.tuning.search import search
 from raybel.tuning.space import Choice, Space

@@ -13,8 +13,8 @@ from raybel.errors import ConfigError, InputError
 from raybel.jobs.sweep import Outcome
 from raybel.jobs.training_run import held_in, open_home
 from raybel.ontology import Ontology
-from raybel.report import duration
 from raybel.storage import join
+from raybel.text import duration
 from raybel.tuning import picture
 from raybel.tuning.config import SweepConfig
 from raybel.tuning.search import trials_of
