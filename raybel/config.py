@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -25,6 +26,15 @@ _RESULT = {"result": True}
 _PACKAGES = (
     *("raybel", "ray", "pyarrow", "numpy", "scikit-learn", "sparse-dot-topn", "lxml", "isal", "bioc"),
     *("faiss-cpu", "torch", "transformers"),
+)
+
+
+class _Loader(yaml.SafeLoader):
+    """Takes `1e-05` for a number, as JSON and YAML 1.2 do; YAML 1.1 takes what has no point for text."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
 )
 _NOT_YAML: tuple[type[Exception], ...] = (yaml.YAMLError, ValueError, *storage.DAMAGED)
 
@@ -191,11 +201,11 @@ def read_file(path: str) -> dict[str, Any]:
     """
     with storage.open_bytes(path) as file:
         try:
-            value = yaml.safe_load(file.read())
+            value = yaml.load(file.read(), _Loader)
         except _NOT_YAML as error:
             raise InputError(f"isn't readable YAML or JSON: {error}", path=path) from error
     if not isinstance(value, dict):
-        raise InputError("must hold a mapping of option names to values", path=path)
+        raise InputError("must hold a mapping of names to values" + (", is empty" if value is None else ""), path=path)
     return {str(key).replace("-", "_"): item for key, item in value.items()}
 
 

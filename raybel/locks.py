@@ -40,6 +40,15 @@ def _owner() -> dict[str, Any]:
     return {"host": os.uname().nodename, "pid": os.getpid(), "id": uuid.uuid4().hex}
 
 
+def _told(owner: str) -> str:
+    """Who holds a lock, for people; nothing where it is just being written."""
+    try:
+        found = json.loads(owner)
+        return f" (host {found['host']}, pid {found['pid']})"
+    except ValueError:
+        return ""
+
+
 @contextlib.contextmanager
 def _hold_file(directory: str) -> Iterator[None]:
     path = storage.resolve(storage.join(directory, ".lock"))[1]
@@ -53,7 +62,7 @@ def _hold_file(directory: str) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            raise LockedError(f"{directory}: another job works on it ({file.read().strip()})") from None
+            raise LockedError(f"{directory}: another job works on it{_told(file.read())}") from None
         except OSError as error:
             raise ConfigError(f"{directory}: its file system has no locks: {error.strerror or error}") from error
         file.truncate(0)

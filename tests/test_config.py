@@ -54,6 +54,16 @@ def test_a_file_is_yaml_or_json(tmp_path, text):
     assert config.read_file(str(tmp_path / "c")) == {"top_k": 5, "in_corpus": ["a"]}
 
 
+@pytest.mark.parametrize("text", ["1e-05", "1e-5", "1E-5", "1.0e-5", "0.00001", "+1e-5"])
+def test_numbers_in_a_file_are_numbers(tmp_path, text):
+    """YAML 1.1 takes those without a point for text, which json.dumps writes."""
+    (tmp_path / "c").write_text(f"{{rate: {text}, name: 1e-5x, whole: 10}}")
+    found = config.read_file(str(tmp_path / "c"))
+    assert found == {"rate": 1e-5, "name": "1e-5x", "whole": 10}
+    assert isinstance(found["rate"], float)
+    assert isinstance(found["whole"], int)
+
+
 @pytest.mark.parametrize(
     "data",
     [

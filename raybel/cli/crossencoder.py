@@ -20,7 +20,7 @@ FEW = 20
 
 
 @click.command(context_settings=CONTEXT)
-@click.option("--crosstype", type=click.Choice(CROSSTYPES), default="tree", help="What shares a sequence; see below.")
+@click.option("--crosstype", type=click.Choice(CROSSTYPES), default="tree", help="What shares a sequence: see above.")
 @click.option("--train-corpus", multiple=True, required=True, metavar="PATH", help="BioC files to learn from.")
 @click.option("--val-corpus", multiple=True, metavar="PATH", help="BioC files to choose the best epoch on.")
 @click.option("--ontology", required=True, metavar="FILE", help="The ontology that the generator was made from.")

@@ -109,7 +109,7 @@ def tune() -> None:
     \b
     A search space (--space):
       learning_rate: {loguniform: [0.00001, 0.0003]}  # of a cross-encoder; uniform, int and logint likewise
-      batch_size: [8, 16, 32]                         # one of these
+      batch_size: [8, 16, 32]                         # one of these; {choice: [8, 16, 32]} is the same
       dropout: 0.1                                    # this one
     """
 
@@ -122,8 +122,9 @@ def tune() -> None:
 def ngrams(params: str | None, **options: Any) -> None:
     """Tune the character n-gram generator, by its recall@10 on the validation corpus.
 
-    Other metrics: Acc@1, recall@5, MRR. Searched, unless --space says otherwise: ngram_range (2 to 5), max_features
-    (all, 5,000 to 100,000), min_df (1 to 5), analyzer, char_side, char_count, add_training_data_to_ontology.
+    Other metrics (--metric): Acc@1, recall@5, MRR. Searched, unless --space says otherwise: ngram_range (2 to 5),
+    max_features (all, 5,000 to 100,000), min_df (1 to 5), analyzer (char_wb, char), char_side (none, front, back,
+    separate, together), char_count (6 to 30), add_training_data_to_ontology.
 
     \b
     Examples:
@@ -164,7 +165,7 @@ def ngrams(params: str | None, **options: Any) -> None:
 @click.option("--actors", type=int, help="Actors that make the candidates.  [default: one per CPU]")
 @sweep_options
 def crossencoder(params: str | None, recipe: str, max_epochs: int | None, actors: int | None, **options: Any) -> None:
-    """Tune a cross-encoder, by Acc@1 on the validation corpus, or by F1 or loss.
+    """Tune a cross-encoder, by Acc@1 on the validation corpus, or by F1 or loss (--metric).
 
     Searched, unless --space says otherwise: learning_rate (0.00001 to 0.0003), top_k (5, 10, 20), batch_size (4 to 32
     sequences, or null: as many as 1,024 tokens hold).
@@ -209,7 +210,7 @@ def show(done: Any, key: str, maximise: bool) -> None:
         rows.append([found.number, f"{found.value:.4f}", found.status, len(found.epochs), *values])
     failed = [each for each in outcome.trials if each.status == "failed"]
     notes = [outcome.pace] if outcome.pace else []
-    notes += [f"{outcome.earlier:,} trials are from earlier starts"] if outcome.earlier else []
+    notes += [f"{outcome.earlier:,} of the trials from earlier starts"] if outcome.earlier else []
     for status, meaning in (("stopped", "stopped early"), ("cut", "cut short by the end of the time")):
         if count := sum(each.status == status for each in outcome.trials):
             notes.append(f"{count:,} {meaning}")

@@ -189,7 +189,7 @@ def run(
     ended, ran = known, list[Trial]()
     if samples is None or any(number not in done for number in range(samples)):
         deadline = None if config.time_budget is None else time.monotonic() + config.time_budget
-        first = None if target.usual is None else space.allowed(target.usual)
+        first = _first(config, space, target)
         chosen = search(config.search, space, config.seed, target.maximise, known, first)
         missing = Missing(chosen, done, samples, fitted.concurrent)
         keeper = Keeper(home, known, trackers, missing, target.metric, target.maximise, samples, deadline, watch)
@@ -202,7 +202,15 @@ def run(
     work = sum(epoch["seconds"] for each in ran for epoch in each.epochs)
     busy = work / (seconds * fitted.concurrent) if ran else None
     found = best(every, target.maximise)
-    return Outcome(every, found, len(done), fitted.concurrent, seconds, busy, list(trackers.notes))
+    notes = list(trackers.notes)
+    if found and found.number == 0 and len(every) > 1 and found.parameters == _first(config, space, target):
+        notes.append("the best, trial 0, has the values that training takes by itself: no other was better")
+    return Outcome(every, found, len(done), fitted.concurrent, seconds, busy, notes)
+
+
+def _first(config: SweepConfig, space: Space, target: Target) -> dict[str, Any] | None:
+    """The first trial's values where they are what training would take; None where they aren't."""
+    return None if target.usual is None or config.search == "grid" else space.allowed(target.usual)
 
 
 def _fit(

@@ -133,6 +133,8 @@ def publish(
     space: Space,
     metric: str,
     complete: Callable[[dict[str, Any]], dict[str, Any]],
+    usual: dict[str, Any],
+    about: dict[str, str],
 ) -> Tuned:
     """Write the parameters, the table and the page.
 
@@ -144,18 +146,23 @@ def publish(
         space: What was searched.
         metric: What is better.
         complete: Makes all hyper-parameters of a trial's values.
+        usual: All hyper-parameters' default values.
+        about: What else the page tells, by name.
     """
     found = complete(outcome.best.parameters) if outcome.best else None
     storage.publish(join(home, TABLE), storage.parquet_bytes(table(outcome.trials, list(space.searched))))
+    other = {name: value for name, value in complete({}).items() if value != usual[name] and name not in space.searched}
+    fixed = other | space.fixed
     statuses = [trial.status for trial in outcome.trials]
     facts = {
         "search": sweep.search + ("" if sweep.stop_early == "none" else f", {sweep.stop_early}"),
         "trials": ", ".join(f"{statuses.count(one)} {one}" for one in dict.fromkeys(statuses)),
         "best": f"trial {outcome.best.number}, {metric} {outcome.best.value:.4f}" if outcome.best else "none",
-        "fixed": ", ".join(f"{name} {value}" for name, value in space.fixed.items()) or "as by default",
+        "fixed": ", ".join(f"{name} {value}" for name, value in sorted(fixed.items())) or "as by default",
     }
     work = f"{duration(sum(trial.seconds for trial in outcome.trials))} of work in trials"
     facts["time"] = work + (f"; the last start: {outcome.pace}" if outcome.pace else "")
+    facts |= about | {"seed": str(sweep.seed)}
     title = f"Sweep over {key}: {os.path.basename(home)}"
     page = picture.page(title, outcome.trials, space, metric, outcome.best, facts)
     storage.publish(join(home, PAGE), page.encode())

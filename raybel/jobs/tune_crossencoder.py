@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, astuple, dataclass, field, replace
 from typing import Any
 
 from raybel import storage
@@ -167,7 +167,15 @@ def tune_crossencoder(config: TuneCrossEncoderConfig, watch: Watch | None = None
         def complete(values: dict[str, Any]) -> dict[str, Any]:
             return asdict(base.changed(values).of_type(config.crosstype))
 
-        return publish(sweep, home, key, outcome, space, metric, complete)
+        about = {
+            "train corpus": ", ".join(config.train_corpus),
+            "validation corpus": ", ".join(config.val_corpus),
+            "ontology": config.ontology,
+            "generator": ", ".join(path for path in astuple(config.generator) if path),
+            "base model": config.model_name,
+        }
+        usual = asdict(CrossEncoderParameters().of_type(config.crosstype))
+        return publish(sweep, home, key, outcome, space, metric, complete, usual, about)
 
 
 def _feature_sets(

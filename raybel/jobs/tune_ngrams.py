@@ -95,4 +95,9 @@ def tune_ngrams(config: TuneNgramsConfig, watch: Watch | None = None) -> Tuned:
         def complete(values: dict[str, Any]) -> dict[str, Any]:
             return asdict(NgramParameters.from_dict(fixed | space.fixed | values))
 
-        return publish(sweep, home, "ngrams", outcome, space, metric, complete)
+        about = {
+            "train corpus": ", ".join(config.train_corpus) or "none",
+            "validation corpus": ", ".join(config.val_corpus),
+            "ontology": config.ontology,
+        }
+        return publish(sweep, home, "ngrams", outcome, space, metric, complete, asdict(NgramParameters()), about)

@@ -81,9 +81,21 @@ def test_a_sweep_from_the_command_line(local_ray, model, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     put(tmp_path / "c.xml", collection(simple("1", "An anemia", "anemia")))
     (tmp_path / "space.json").write_text(json.dumps({"ngrams": {"min_df": [1, 500], "char_side": "none"}}))
+    (tmp_path / "p.json").write_text(json.dumps({"ngrams": {"analyzer": "char"}}))
     given = ("--train-corpus", "c.xml", "--val-corpus", "c.xml", "--ontology", model.ontology)
     done = run(
-        "tune", "ngrams", *given, "--space", "space.json", "--replace-space", "--search", "grid", "--output-dir", "o"
+        "tune",
+        "ngrams",
+        *given,
+        "--space",
+        "space.json",
+        "--replace-space",
+        "--search",
+        "grid",
+        "--output-dir",
+        "o",
+        "--params",
+        "p.json",
     )
     assert done.exit_code == 0, done.stderr
     for said in ("trial  recall@10", "1 failed, the first", "o/params.json, key `ngrams`", "2 trials in"):
@@ -91,6 +103,8 @@ def test_a_sweep_from_the_command_line(local_ray, model, tmp_path, monkeypatch):
     assert NgramParameters.from_dict(read_file("o/params.json")["ngrams"]).min_df == 1
     page = (tmp_path / "o" / "report.html").read_text()
     assert "<h1>Sweep over ngrams: o</h1>" in page
+    assert "<dt>fixed</dt><dd>analyzer char, char_side none</dd>" in page
+    assert "<dt>validation corpus</dt><dd>c.xml</dd>" in page
     told = r"<dd>\d+ s of work in trials; the last start: 2 trials in \d+ s \([\d,]+ an hour\), "
     assert re.search(told, page)
     assert len(list((tmp_path / "o" / "tensorboard").iterdir())) == 2
@@ -111,7 +125,7 @@ def test_the_table_shows_the_best_trials_first(capsys):
     assert told.index("0.8000") < told.index("0.9000") < told.index("1.0000")
     for said in (
         "3 trials in 1 min 30 s (120 an hour), 2 at a time; trials worked 88 %",
-        "1 trials are from earlier starts",
+        "1 of the trials from earlier starts",
         "1 stopped early",
         "1 failed, the first (trial 3): no luck",
         "key `treecrossencoder`",

@@ -271,6 +271,7 @@ def test_a_killed_sweep_goes_on_and_repeats_no_trial(local_ray, model, corpus, t
     assert done.outcome.earlier == len(before)
     assert len(done.outcome.trials) == 10
     assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in before} == before
+    assert any("trial 0" in note for note in done.outcome.notes) == (done.outcome.best.number == 0)
     usual = asdict(NgramParameters())
     drawn = [{name: usual[name] for name in NGRAMS.searched}, *(NGRAMS.sample(0, number) for number in range(1, 10))]
     assert [each.parameters for each in done.outcome.trials] == drawn  # those of an unbroken sweep
