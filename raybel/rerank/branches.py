@@ -9,14 +9,13 @@ matrices gain nothing from less.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import sdpa_mask
 
 from raybel.rerank.packing import Packed
@@ -91,14 +90,3 @@ def _sequence(
 
 AttentionInterface.register(NAME, _attend)
 AttentionMaskInterface.register(NAME, sdpa_mask)
-
-
-@contextlib.contextmanager
-def attention(model: PreTrainedModel) -> Iterator[None]:
-    """Have a model attend branch by branch while the context lasts; its call takes `branches`."""
-    before = model.config._attn_implementation
-    model.set_attn_implementation(NAME)
-    try:
-        yield
-    finally:
-        model.set_attn_implementation(before)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,17 @@ def window(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
     return min([*sizes, int(tokenizer.model_max_length)])
 
 
+@contextlib.contextmanager
+def attending(model: PreTrainedModel, name: str) -> Iterator[None]:
+    """Have a model attend by the registered function of a name while the context lasts."""
+    before = model.config._attn_implementation
+    model.set_attn_implementation(name)
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(before)
+
+
 class CrossEncoder:
     """Scores packed sequences.
 
@@ -133,13 +145,13 @@ class CrossEncoder:
     def by_branches(self, sequences: Sequence[Packed], batch: Batch) -> torch.Tensor:
         """Return what `logits` does for a batch of a tree's sequences, attending branch by branch."""
         cuts = [branches.Branches.of(each) for each in sequences]
-        with branches.attention(self.model):
+        with attending(self.model, branches.NAME):
             positions = batch.positions + self.shift
             return self._at_slots(batch, attention_mask=None, position_ids=positions, branches=cuts)
 
     def contexts(self, sequences: Sequence[Packed], device: str) -> reuse.Held:
         """Send the contexts of a tree's sequences through the model; keys and values are kept for `with_context`."""
-        with reuse.attention(self.model):
+        with attending(self.model, reuse.NAME):
             return reuse.Held.of(self.model, sequences, self.pad, torch.device(device), self.shift)
 
     def with_context(self, held: reuse.Held, sequences: Batch, of: torch.Tensor) -> torch.Tensor:
@@ -152,7 +164,7 @@ class CrossEncoder:
         """
         mask = torch.cat([held.visible(of, sequences), visible(sequences)], dim=3)
         held.rows, held.turn = of, 0
-        with reuse.attention(self.model):
+        with attending(self.model, reuse.NAME):
             positions = sequences.positions + self.shift
             return self._at_slots(sequences, attention_mask=mask, position_ids=positions, held=held)
 

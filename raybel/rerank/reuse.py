@@ -5,8 +5,7 @@ In a tree a context's tokens see nothing but each other, so what a layer makes o
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,14 +83,3 @@ def _attend(
 
 AttentionInterface.register(NAME, _attend)
 AttentionMaskInterface.register(NAME, sdpa_mask)
-
-
-@contextlib.contextmanager
-def attention(model: PreTrainedModel) -> Iterator[None]:
-    """Have a model keep or take keys and values while the context lasts."""
-    before = model.config._attn_implementation
-    model.set_attn_implementation(NAME)
-    try:
-        yield
-    finally:
-        model.set_attn_implementation(before)
