@@ -20,8 +20,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from raybel import storage
 from raybel.errors import ConfigError, InputError
+from raybel.files import storage
 from raybel.schemas import ONTOLOGY, check
 
 SUFFIXES = (".arrow", ".parquet", ".json", ".json.gz")

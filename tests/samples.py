@@ -10,9 +10,11 @@ from xml.sax.saxutils import escape, quoteattr
 
 import pyarrow as pa
 
-from raybel import corpus, linking
-from raybel.bioc import ReadOptions
 from raybel.candidates.base import Cached
+from raybel.corpus.chunks import read_chunks
+from raybel.corpus.documents import ReadOptions
+from raybel.linking.candidates import add_candidates
+from raybel.linking.render import Part, render
 from raybel.ontology import Concept, Ontology
 
 HEAD = "<source>hand-made</source><date>2026</date><key>k</key>"
@@ -62,7 +64,7 @@ def put(path: Path, content: str | bytes | Any) -> str:
 
 
 def chunks(path: str, **options: Any) -> list[pa.Table]:
-    return list(corpus.read_chunks(path, Path(path).name, ReadOptions(**options)))
+    return list(read_chunks(path, Path(path).name, ReadOptions(**options)))
 
 
 def rows(path: str, **options: Any) -> list[dict[str, Any]]:
@@ -102,13 +104,10 @@ def two_concepts() -> Ontology:
     return Ontology.from_concepts([Concept("D1", "Anemia"), Concept("a|b=c", "Asthma & co <x>")])
 
 
-def parts(path: str, threshold: float | None = None, **options: Any) -> list[linking.Part]:
+def parts(path: str, threshold: float | None = None, **options: Any) -> list[Part]:
     """A file linked by `Fixed`, a part for each chunk."""
     ontology, generator = two_concepts(), Cached(Fixed(), 10)
-    return [
-        linking.render(linking.add_candidates(chunk, generator, "fixed"), ontology, threshold)
-        for chunk in chunks(path, **options)
-    ]
+    return [render(add_candidates(chunk, generator, "fixed"), ontology, threshold) for chunk in chunks(path, **options)]
 
 
 def linked(path: str, threshold: float | None = None, **options: Any) -> bytes:

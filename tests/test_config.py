@@ -4,10 +4,11 @@ import pytest
 
 import raybel
 from raybel import config
-from raybel.config import LinkConfig
 from raybel.errors import ConfigError, InputError
-from raybel.jobs.evaluate import EvaluateConfig
-from raybel.jobs.train_ngrams import TrainNgramsConfig
+from raybel.evaluation.evaluate import EvaluateConfig
+from raybel.files.fingerprints import differences, fingerprint
+from raybel.jobs.link.config import LinkConfig
+from raybel.jobs.train.ngrams import TrainNgramsConfig
 
 BASE = {"in_corpus": ("a.xml",), "out_corpus": "run", "ontology": "o.arrow", "ngrams_model": "m"}
 
@@ -40,9 +41,9 @@ def test_results_are_what_decides_the_output():
 
 
 def test_fingerprints_and_differences():
-    assert config.fingerprint({"a": 1, "b": [2]}) == config.fingerprint({"b": [2], "a": 1})
-    assert config.fingerprint({"a": 1}) != config.fingerprint({"a": "1"})
-    assert config.differences({"a": 1, "b": 2}, {"a": 1, "b": 3, "c": 4}) == [
+    assert fingerprint({"a": 1, "b": [2]}) == fingerprint({"b": [2], "a": 1})
+    assert fingerprint({"a": 1}) != fingerprint({"a": "1"})
+    assert differences({"a": 1, "b": 2}, {"a": 1, "b": 3, "c": 4}) == [
         "b: 2 there, 3 now",
         "c: None there, 4 now",
     ]

@@ -17,11 +17,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raybel import artefacts, storage
 from raybel.candidates.base import CANDIDATE_DTYPE, Without
+from raybel.corpus.text import surface
 from raybel.errors import ConfigError
+from raybel.files import artefacts, storage
 from raybel.ontology import Ontology
-from raybel.text import surface
 
 #: Of a table in an artefact's directory.
 FILES = ("aliases.arrow", "first_pair.npy", "concept_frequency.npy")

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from raybel import artefacts, storage
 from raybel.candidates import faiss_index
 from raybel.candidates.aliases import AliasTable, Hits
 from raybel.candidates.base import NOTHING, Without
 from raybel.errors import MismatchError
+from raybel.files import artefacts, storage
 
 if TYPE_CHECKING:
-    from raybel.candidates.encoder import TextEncoder
+    from raybel.encoders.text_encoder import TextEncoder
 
 KIND, VERSION = "dense", 2
 INDEX, ENCODER = "index.faiss", "encoder"
@@ -100,7 +100,7 @@ class DenseGenerator:
         """The encoder that the index was made with."""
         import torch
 
-        from raybel.candidates.encoder import TextEncoder
+        from raybel.encoders.text_encoder import TextEncoder
 
         if self.device == "cpu":
             torch.set_num_threads(self.threads)

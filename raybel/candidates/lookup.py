@@ -15,9 +15,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pyarrow as pa
 
-from raybel import artefacts, storage
 from raybel.candidates.base import CANDIDATE_DTYPE, NOTHING, Without
 from raybel.errors import ConfigError, InputError, MismatchError
+from raybel.files import artefacts, storage
 from raybel.ontology import Ontology
 
 KIND, VERSION = "lookup", 2

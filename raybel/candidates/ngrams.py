@@ -15,11 +15,11 @@ import pyarrow as pa
 import scipy.sparse as sp
 from sparse_dot_topn import sp_matmul_topn, zip_sp_matmul_topn
 
-from raybel import artefacts, storage
 from raybel.candidates import pruning
 from raybel.candidates.aliases import AliasTable, Hits
 from raybel.candidates.base import Without
 from raybel.candidates.vectorizer import NgramParameters, NgramVectorizer
+from raybel.files import artefacts, storage
 from raybel.ontology import Ontology
 
 KIND, VERSION = "ngrams", 2

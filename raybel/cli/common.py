@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from raybel import report
+from raybel.cli import tables
 from raybel.config import read_file
 from raybel.errors import ConfigError, RaybelError
 
@@ -25,7 +25,7 @@ class Commands(click.Group):
         except RaybelError as error:
             if ctx.find_root().params.get("debug"):
                 raise
-            report.err.print(f"raybel: {error}", style="red", markup=False, soft_wrap=True)
+            tables.err.print(f"raybel: {error}", style="red", markup=False, soft_wrap=True)
             sys.exit(FAILED)
 
 

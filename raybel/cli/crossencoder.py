@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
-from raybel import report
+from raybel.cli import tables
 from raybel.cli.common import CONTEXT, parameters_of
 from raybel.config import GeneratorPaths, Resources
-from raybel.metrics import CUTS
+from raybel.display import duration, percent
+from raybel.evaluation.metrics import CUTS
 from raybel.rerank.parameters import CROSSTYPES, CrossEncoderParameters
-from raybel.text import duration
 
 _SCORES = ("Acc@1", "recall@5", "recall@10")
 #: Fewer mentions without a right candidate tell little of how likely that is.
@@ -79,8 +79,8 @@ def crossencoder(params: str | None, recipe: str, actors: int | None, **options:
     parameters = replace(parameters, **{name: value for name, value in over.items() if value is not None})
     generator = GeneratorPaths(**{name: options.pop(name) for name in GeneratorPaths.__dataclass_fields__})
     from raybel.cli.progress import cross_training, shown
-    from raybel.jobs.train_crossencoder import TrainCrossEncoderConfig, train_crossencoder
-    from raybel.jobs.training_run import Workers
+    from raybel.jobs.train.crossencoder import TrainCrossEncoderConfig, train_crossencoder
+    from raybel.jobs.train.run import Workers
 
     workers = Workers(**{name: options.pop(name) for name in Workers.__dataclass_fields__})
     config = TrainCrossEncoderConfig(
@@ -98,7 +98,7 @@ def show(done: Any, parameters: CrossEncoderParameters) -> None:
     for each in done.epochs:
         scores = each["scores"] or {}
         mark = "*" if each is done.best else ""
-        cells = [report.percent(scores.get(name)) for name in ("F1", *within, "first_share", "shuffled_Acc@1")]
+        cells = [percent(scores.get(name)) for name in ("F1", *within, "first_share", "shuffled_Acc@1")]
         loss = [f"{each['loss']:.4f}", "" if scores.get("loss") is None else f"{scores['loss']:.4f}"]
         rows.append([f"{each['epoch']}{mark}", *loss, *cells, duration(each["seconds"])])
     header = ["epoch", "loss", "val loss", "val F1", *within, "stays first", "Acc@1 shuffled", "time"]
@@ -116,13 +116,13 @@ def show(done: Any, parameters: CrossEncoderParameters) -> None:
     cut = sum(c["cut"] for c in counts.values())
     notes += [f"{cut:,} names or mentions are longer than their share of the window, and were cut"] if cut else []
     notes += [f"{done.resumed} epochs are from earlier starts"] if done.resumed else []
-    report.table(f"cross-encoder {done.output_dir}", header, rows, notes + done.notes)
+    tables.table(f"cross-encoder {done.output_dir}", header, rows, notes + done.notes)
     scores = done.best["scores"]
     if scores:
         stages = [("first stage", "first_stage_"), ("re-ranked", "")]
         if parameters.calibrate:
             stages.insert(1, ("cross-encoder alone", "alone_"))
-        table = [[name, *(report.percent(scores[prefix + score]) for score in within)] for name, prefix in stages]
+        table = [[name, *(percent(scores[prefix + score]) for score in within)] for name, prefix in stages]
         notes = [
             "the best epoch was chosen on this corpus"
             + (", and the weights of both stages were fitted on it" if parameters.calibrate else "")
@@ -133,4 +133,4 @@ def show(done: Any, parameters: CrossEncoderParameters) -> None:
                 f"only {counts['val']['without_gold']} of its mentions lack their concept among the candidates: the "
                 "probability that none is right (--threshold) rests on them"
             )
-        report.table(f"validation corpus, {parameters.top_k} candidates", ["", *within], table, notes)
+        tables.table(f"validation corpus, {parameters.top_k} candidates", ["", *within], table, notes)

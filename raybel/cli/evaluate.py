@@ -8,13 +8,13 @@ from typing import Any
 
 import click
 
-from raybel import report
+from raybel.cli import tables
 from raybel.cli.common import CONTEXT
 from raybel.errors import ConfigError
-from raybel.jobs.evaluate import EvaluateConfig, Evaluation
-from raybel.jobs.evaluate import evaluate as run
-from raybel.metrics import METRICS
-from raybel.policy import POLICIES
+from raybel.evaluation.evaluate import EvaluateConfig, Evaluation
+from raybel.evaluation.evaluate import evaluate as run
+from raybel.evaluation.metrics import METRICS
+from raybel.evaluation.policy import POLICIES
 
 
 @click.command(context_settings=CONTEXT)
@@ -79,13 +79,13 @@ def evaluate(metric_file: tuple[str, ...], summary_file: tuple[str, ...], **opti
     _check("--metric-file", metric_file, (".csv", ".parquet"))
     _check("--summary-file", summary_file, (".csv", ".parquet", ".json"))
     result = run(EvaluateConfig(**options))
-    report.table("Scores in %", ["", *METRICS], rows(result), result.sentences)
+    tables.table("Scores in %", ["", *METRICS], rows(result), result.sentences)
     for path in metric_file:
         result.write_mentions(path)
     for path in summary_file:
         result.write_summary(path)
     for path in (*metric_file, *summary_file):
-        report.out.print(f"written: {path}", markup=False, soft_wrap=True)
+        tables.out.print(f"written: {path}", markup=False, soft_wrap=True)
 
 
 def _check(option: str, paths: Iterable[str], suffixes: tuple[str, ...]) -> None:

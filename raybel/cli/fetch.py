@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import click
 
-from raybel import report
+from raybel.cli import tables
 from raybel.cli.common import CONTEXT
 from raybel.errors import InputError
 from raybel.prepare.sources import SOURCES, UMLS
@@ -37,12 +37,12 @@ def fetch(names: tuple[str, ...], out_dir: str) -> None:
                 raise each.problem
             if each.problem:
                 failed.append(each.name)
-                report.err.print(f"{each.name}: {each.problem}", style="red", markup=False, soft_wrap=True)
+                tables.err.print(f"{each.name}: {each.problem}", style="red", markup=False, soft_wrap=True)
             else:
                 _show(each.name, str(each.directory), each.files, out_dir)
     if "umls" in names or "all" in names:
-        report.out.print()
-        report.out.print(UMLS, markup=False, soft_wrap=True)
+        tables.out.print()
+        tables.out.print(UMLS, markup=False, soft_wrap=True)
     if failed:
         raise InputError(
             f"{', '.join(failed)} couldn't be fetched, for the reasons above; the same command tries again"
@@ -54,7 +54,7 @@ def _show(name: str, directory: str, files: Iterable[tuple[str, int]], out_dir: 
     rows = [(file, f"{size / 1e6:,.1f} MB") for file, size in files]
     notes = [f"licence: {source.licence}", f"cite: {source.citation}"]
     notes += [f"next: {source.then.format(dir=out_dir)}"] if source.then else []
-    report.table(f"{source.title}: {directory}", ["file", "size"], rows, notes)
+    tables.table(f"{source.title}: {directory}", ["file", "size"], rows, notes)
 
 
 def _line(name: str, done: int, total: int | None) -> str:
@@ -63,4 +63,4 @@ def _line(name: str, done: int, total: int | None) -> str:
 
 
 def _say(line: str) -> None:
-    report.err.print(line, style="dim", markup=False, soft_wrap=True)
+    tables.err.print(line, style="dim", markup=False, soft_wrap=True)

@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 
-from raybel import report
+from raybel.cli import tables
 from raybel.cli.common import CONTEXT
 from raybel.config import Resources
-from raybel.metrics import METRICS
-from raybel.text import duration
+from raybel.display import duration, percent
+from raybel.evaluation.metrics import METRICS
 
 
 @click.group(context_settings=CONTEXT)
@@ -66,8 +66,8 @@ def dense(actors: int | None, cpus_per_actor: float, gpus_per_actor: float | Non
           --val-corpus data/val.bioc.xml.gz --model-name models/sapbert --out-index models/dense
     """
     from raybel.cli.progress import embedding, shown
-    from raybel.jobs.index import index_dense
-    from raybel.jobs.index_config import IndexDenseConfig
+    from raybel.jobs.index.config import IndexDenseConfig
+    from raybel.jobs.index.job import index_dense
 
     resources = Resources(actors=actors, cpus_per_actor=cpus_per_actor, gpus_per_actor=gpus_per_actor)
     with shown(embedding) as watch:
@@ -84,13 +84,13 @@ def dense(actors: int | None, cpus_per_actor: float, gpus_per_actor: float | Non
         ("time to embed, with the start of Ray", duration(done.seconds["embedding"])),
         ("time to build the index", duration(done.seconds["building"])),
     ]
-    report.table(f"dense index {options['out_index']}", ["", ""], rows)
+    tables.table(f"dense index {options['out_index']}", ["", ""], rows)
     if done.scores:
         scores = [
-            [name, done.mentions[name], *(report.percent(done.scores[name][metric]) for metric in METRICS)]
+            [name, done.mentions[name], *(percent(done.scores[name][metric]) for metric in METRICS)]
             for name in done.scores
         ]
         notes = ["counted: mentions with a single id that the ontology knows; recall@all is within 50 candidates"]
         if done.training_aliases and "train" in done.scores:
             notes.append("train: its mentions are aliases of the index, so that its scores say little")
-        report.table("recall", ["corpus", "mentions", *METRICS], scores, notes)
+        tables.table("recall", ["corpus", "mentions", *METRICS], scores, notes)

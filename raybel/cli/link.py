@@ -8,11 +8,12 @@ from typing import Any
 
 import click
 
-from raybel import report
+from raybel.cli import tables
 from raybel.cli.common import CONTEXT, INCOMPLETE
-from raybel.config import LinkConfig, Resources, read_file
+from raybel.config import Resources, read_file
+from raybel.display import duration, rate
 from raybel.errors import ConfigError
-from raybel.text import duration
+from raybel.jobs.link.config import LinkConfig
 
 _TOP = {item.name for item in fields(LinkConfig)} - {"resources"}
 _RESOURCES = {item.name for item in fields(Resources)}
@@ -63,7 +64,7 @@ def link(config_file: str | None, more: tuple[str, ...], **flags: Any) -> None:
     flags["in_corpus"] = (*flags["in_corpus"], *more) or None
     config = _config(flags, read_file(config_file) if config_file else {})
     from raybel.cli.progress import line, shown
-    from raybel.jobs import link as job  # Ray takes a second to import
+    from raybel.jobs.link import job  # Ray takes a second to import
 
     with shown(line) as watch:
         done = job.link(config, watch)
@@ -92,7 +93,7 @@ def _config(flags: dict[str, Any], held: dict[str, Any]) -> LinkConfig:
 
 
 def _summary(done: Any, threshold: float | None) -> None:
-    from raybel.shards import COUNTS
+    from raybel.linking.run_directory import COUNTS
 
     metrics, progress = done.metrics, done.progress
     totals = {name: sum(metrics[name].to_pylist()) for name in COUNTS}
@@ -105,16 +106,16 @@ def _summary(done: Any, threshold: float | None) -> None:
     rows.append(("documents in quarantine", totals["quarantined"]))
     if progress.chunks:
         rows.append(("time, without Ray's start", duration(progress.seconds)))
-        rows.append(("documents/s", report.rate(progress.counts["documents"], progress.seconds)))
+        rows.append(("documents/s", rate(progress.counts["documents"], progress.seconds)))
     notes = [*done.notes, *(f"quarantine: {reason}" for reason in done.top_errors)]
     count, examples = done.repeated
     if count:
         notes.append(f"{count:,} documents share their id with another one, such as {', '.join(examples[:3])}")
-    report.table(f"run directory {done.run}", ["", "count"], rows, notes)
+    tables.table(f"run directory {done.run}", ["", "count"], rows, notes)
     for reason in done.failed.values():
-        report.err.print(f"not read: {reason}", style="red", markup=False, soft_wrap=True)
+        tables.err.print(f"not read: {reason}", style="red", markup=False, soft_wrap=True)
     if done.failed:
-        report.err.print(
+        tables.err.print(
             f"{len(done.failed)} input files couldn't be read and have no shard; mend them and run the same command",
             style="red",
         )
@@ -131,10 +132,11 @@ def status(run: str) -> None:
     """
     import time
 
-    from raybel import shards, storage
-    from raybel.locks import held
+    from raybel.files import storage
+    from raybel.files.locks import held
+    from raybel.linking import run_directory
 
-    manifest = shards.read_manifest(run)
+    manifest = run_directory.read_manifest(run)
     plan = storage.read_json(storage.join(run, "logs", "plan.json"))
     finished = {name.removesuffix(".json") for name in storage.names(storage.join(run, "state"))}
     done = sum(shard["name"] in finished for shard in plan)
@@ -144,10 +146,10 @@ def status(run: str) -> None:
     rows.append(("shards", f"{done:,} of {len(plan):,}"))
     if progress:
         rows.append(("documents (this start)", progress["counts"]["documents"]))
-        rows.append(("documents/s", report.rate(progress["counts"]["documents"], progress["seconds"])))
+        rows.append(("documents/s", rate(progress["counts"]["documents"], progress["seconds"])))
         rows.append(("documents in quarantine", progress["counts"]["quarantined"]))
         rows.append(("last news", f"{duration(time.time() - progress['time'])} ago"))
-    report.table(run, ["", ""], rows, [f"fingerprint {manifest['fingerprint']}"])
+    tables.table(run, ["", ""], rows, [f"fingerprint {manifest['fingerprint']}"])
 
 
 def _state(held: bool, done: int, total: int, progress: dict[str, Any] | None) -> str:

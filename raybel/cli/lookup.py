@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from raybel import report
+from raybel.cli import tables
 from raybel.cli.common import CONTEXT, INCOMPLETE
 from raybel.config import Resources
 
@@ -71,8 +71,8 @@ def lookup(
         ("  with candidates", done.found),
         ("documents that couldn't be read", done.bad_documents),
     ]
-    report.table(f"lookup {output}", ["", "count"], rows)
+    tables.table(f"lookup {output}", ["", "count"], rows)
     for reason in done.failed.values():
-        report.err.print(f"not read: {reason}", style="red", markup=False, soft_wrap=True)
+        tables.err.print(f"not read: {reason}", style="red", markup=False, soft_wrap=True)
     if done.failed:
         sys.exit(INCOMPLETE)

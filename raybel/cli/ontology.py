@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from raybel import report
+from raybel.cli import tables
 from raybel.cli.common import CONTEXT
 from raybel.errors import ConfigError
 from raybel.ontology import Ontology
@@ -25,7 +25,7 @@ def stats(path: str) -> None:
       raybel ontology stats medic.arrow
     """
     opened = Ontology.open(path)
-    report.table(path, ["", "count"], opened.stats().items(), [f"fingerprint {opened.fingerprint}"])
+    tables.table(path, ["", "count"], opened.stats().items(), [f"fingerprint {opened.fingerprint}"])
 
 
 @ontology.command()
@@ -43,7 +43,7 @@ def show(path: str, concept_id: str) -> None:
     if row is None:
         raise ConfigError(f"{path} has no concept {concept_id}")
     concept = opened.concept(row)
-    report.out.print(f"{concept.concept_id}  {concept.name}", style="bold", markup=False)
+    tables.out.print(f"{concept.concept_id}  {concept.name}", style="bold", markup=False)
     for title, values in (
         ("aliases", concept.aliases),
         ("types", concept.types),
@@ -51,7 +51,7 @@ def show(path: str, concept_id: str) -> None:
         ("definition", [concept.definition] if concept.definition else []),
     ):
         if values:
-            report.out.print(f"{title}: {'; '.join(values)}", markup=False)
+            tables.out.print(f"{title}: {'; '.join(values)}", markup=False)
 
 
 @ontology.command()
@@ -66,4 +66,4 @@ def convert(path: str, target: str) -> None:
     """
     opened = Ontology.open(path)
     opened.save(target)
-    report.out.print(f"{target}: {len(opened):,} concepts", markup=False)
+    tables.out.print(f"{target}: {len(opened):,} concepts", markup=False)

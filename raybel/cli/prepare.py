@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from raybel import report
+from raybel.cli import tables
 from raybel.cli.common import CONTEXT
 from raybel.prepare.bc5cdr import Bc5cdrConfig, prepare_bc5cdr
 from raybel.prepare.ids import LINKABLE
@@ -171,10 +171,10 @@ def umls(
     summary = prepare_umls(
         UmlsConfig(umls, out, _parts(languages), _parts(sources), _parts(*semantic_types), keep_suppressed), _say
     )
-    report.table("Ontology", ["", "count"], [(what, count) for what, count in summary.ontology.items() if count])
-    report.table("Names in MRCONSO", ["", "count"], summary.names.items())
+    tables.table("Ontology", ["", "count"], [(what, count) for what, count in summary.ontology.items() if count])
+    tables.table("Names in MRCONSO", ["", "count"], summary.names.items())
     if summary.concepts:
-        report.table("Concepts left out", ["", "count"], summary.concepts.items())
+        tables.table("Concepts left out", ["", "count"], summary.concepts.items())
     if summary.notes:
         _lines("Notes", summary.notes)
     _lines("Written", [f"{out}: {summary.ontology['concepts']:,} concepts"])
@@ -191,7 +191,7 @@ def _paths(out_dir: str | None, **paths: str | None) -> Outputs:
 
 
 def _say(line: str) -> None:
-    report.err.print(line, style="dim", markup=False, soft_wrap=True)
+    tables.err.print(line, style="dim", markup=False, soft_wrap=True)
 
 
 def show(summary: Summary) -> None:
@@ -202,10 +202,10 @@ def show(summary: Summary) -> None:
     dropped = any(split.dropped for split in present)
     always = {"documents", "mentions", f"  {LINKABLE}"}
     shown = [row for row in rows if (dropped if row[0] == "mentions kept" else any(row[1:]) or row[0] in always)]
-    report.table(summary.corpus, ["", *(split.name for split in present)], shown)
+    tables.table(summary.corpus, ["", *(split.name for split in present)], shown)
     ontology = [(what, count) for what, count in summary.ontology.items() if count]
     if ontology:
-        report.table("Ontology", ["", "count"], ontology)
+        tables.table("Ontology", ["", "count"], ontology)
     for split in present:
         if split.details:
             _lines(f"{split.path}", split.details)
@@ -216,9 +216,9 @@ def show(summary: Summary) -> None:
 
 
 def _lines(title: str, lines: list[str], limit: int = SHOWN) -> None:
-    report.out.print()
-    report.out.print(title, style="bold", markup=False, soft_wrap=True)
+    tables.out.print()
+    tables.out.print(title, style="bold", markup=False, soft_wrap=True)
     for line in lines[:limit]:
-        report.out.print(f"  {line}", markup=False, soft_wrap=True)
+        tables.out.print(f"  {line}", markup=False, soft_wrap=True)
     if len(lines) > limit:
-        report.out.print(f"  and {len(lines) - limit:,} more", style="dim")
+        tables.out.print(f"  and {len(lines) - limit:,} more", style="dim")

@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from raybel import report
-from raybel.jobs.index_config import Embedding
-from raybel.jobs.link import Progress
-from raybel.text import duration
+from raybel.cli import tables
+from raybel.display import duration, percent, rate
+from raybel.jobs.index.config import Embedding
+from raybel.jobs.link.job import Progress
 
 #: Seconds between two lines where there is no terminal.
 LINE_EVERY = 15.0
@@ -22,8 +22,8 @@ def line(progress: Progress) -> str:
     seconds, counts = progress.seconds, progress.counts
     parts = [
         f"shards {progress.shards_before + progress.shards_done}/{progress.shards_total}",
-        f"{counts['documents']:,} documents ({report.rate(counts['documents'], seconds)}/s)",
-        f"{counts['mentions']:,} mentions ({report.rate(counts['mentions'], seconds)}/s)",
+        f"{counts['documents']:,} documents ({rate(counts['documents'], seconds)}/s)",
+        f"{counts['mentions']:,} mentions ({rate(counts['mentions'], seconds)}/s)",
     ]
     if counts["quarantined"]:
         parts.append(f"{counts['quarantined']:,} in quarantine")
@@ -40,7 +40,7 @@ def embedding(state: Embedding) -> str:
     left = state.chunks_total - state.chunks_before - state.chunks
     parts = [
         f"chunks {state.chunks_before + state.chunks}/{state.chunks_total}",
-        f"{state.strings:,} strings ({report.rate(state.strings, seconds)}/s)",
+        f"{state.strings:,} strings ({rate(state.strings, seconds)}/s)",
         f"{duration(seconds / state.chunks * left)} left" if state.chunks else "time left unknown",
     ]
     return "embed: " + ", ".join(parts)
@@ -61,7 +61,7 @@ def cross_training(state: dict[str, Any]) -> str:
     line = f"train: epoch {state['epoch']}/{state['epochs']}, {100 * state['done']:.0f} %, loss {state['loss']:.4f}"
     if (reached := state["last"].get("Acc@1")) is None:
         return line
-    stages = f"{report.percent(state['last']['first_stage_Acc@1'])} -> {report.percent(reached)}"
+    stages = f"{percent(state['last']['first_stage_Acc@1'])} -> {percent(reached)}"
     return f"{line}; Acc@1 after epoch {state['epoch'] - 1}: {stages}"
 
 
@@ -87,7 +87,7 @@ def shown(render: Callable[[Any], str], goes_on: str = "from here") -> Iterator[
         yield line
     except KeyboardInterrupt:
         line.close()
-        report.err.print(f"stopped; the same command goes on {goes_on}", style="yellow")
+        tables.err.print(f"stopped; the same command goes on {goes_on}", style="yellow")
         sys.exit(130)
     finally:
         line.close()
@@ -110,12 +110,12 @@ class Line:
         self.shown = now
         text = self.render(progress)
         if self.terminal:
-            text = text[: report.err.width - 1]
+            text = text[: tables.err.width - 1]
             sys.stderr.write("\r" + text.ljust(self.width))
             sys.stderr.flush()
             self.width = len(text)
         else:
-            report.err.print(text, markup=False, soft_wrap=True)
+            tables.err.print(text, markup=False, soft_wrap=True)
 
     def close(self) -> None:
         """Clear the line."""

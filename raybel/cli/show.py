@@ -9,11 +9,12 @@ import click
 import pyarrow.parquet as pq
 from rich.text import Text
 
-from raybel import report, storage
-from raybel.bioc import ReadOptions, passage_text
+from raybel.cli import tables
 from raybel.cli.common import CONTEXT
-from raybel.corpus import SUFFIXES, read_documents
-from raybel.shards import read_manifest
+from raybel.corpus.chunks import SUFFIXES, read_documents
+from raybel.corpus.documents import ReadOptions, passage_text
+from raybel.files import storage
+from raybel.linking.run_directory import read_manifest
 
 
 @click.command(context_settings=CONTEXT)
@@ -43,15 +44,15 @@ def show(run: str, documents: int) -> None:
 
 
 def _show(document: Any, rows: list[dict[str, Any]]) -> None:
-    report.out.print()
-    report.out.print(f"document {document.id}", style="bold", markup=False)
+    tables.out.print()
+    tables.out.print(f"document {document.id}", style="bold", markup=False)
     for passage in document.passages:
         text = Text(passage_text(passage))
         for row in rows:
             start, end = row["start"] - passage.offset, row["end"] - passage.offset
             if 0 <= start < end <= len(text):
                 text.stylize("bold cyan underline", start, end)
-        report.out.print(text, soft_wrap=False)
+        tables.out.print(text, soft_wrap=False)
     links: dict[tuple[str, str], list[Any]] = {}
     for row in rows:
         best = row["ranking"][0] if row["ranking"] else None
@@ -62,4 +63,4 @@ def _show(document: Any, rows: list[dict[str, Any]]) -> None:
         [text, surface if surface != " ".join(text.lower().split()) else None, name, score, count]
         for (text, name), (surface, score, count) in links.items()
     ]
-    report.table("links", ["mention", "looked up as", "concept", "score", "times"], cells)
+    tables.table("links", ["mention", "looked up as", "concept", "score", "times"], cells)

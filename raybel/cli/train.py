@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
-from raybel import report
 from raybel.candidates.vectorizer import NgramParameters
+from raybel.cli import tables
 from raybel.cli.common import CONTEXT, parameters_of
 from raybel.cli.crossencoder import crossencoder
-from raybel.jobs.train_ngrams import TrainNgramsConfig, train_ngrams
-from raybel.metrics import METRICS
-from raybel.text import duration
+from raybel.display import duration, percent
+from raybel.evaluation.metrics import METRICS
+from raybel.jobs.train.ngrams import TrainNgramsConfig, train_ngrams
 
 #: Hyper-parameters of `sapbert`, named here since their module imports torch; a test compares.
 SAPBERT = (
@@ -77,7 +77,7 @@ def ngrams(
     )
     trained = train_ngrams(config)
     rows = [
-        [name, trained.mentions[name], *(report.percent(trained.scores[name][metric]) for metric in METRICS)]
+        [name, trained.mentions[name], *(percent(trained.scores[name][metric]) for metric in METRICS)]
         for name in trained.scores
     ]
     notes = [
@@ -85,14 +85,14 @@ def ngrams(
         f"trained in {duration(trained.seconds)}",
     ]
     if not rows:
-        report.out.print(f"n-gram generator {output_dir}: {notes[0]}", markup=False)
+        tables.out.print(f"n-gram generator {output_dir}: {notes[0]}", markup=False)
         return
     left_out = ", ".join(f"{count:,} of {name}" for name, count in trained.left_out.items())
     notes.append(f"recall@all is within {config.top_k} candidates")
     notes.append(f"counted: mentions with a single id that the ontology knows; left out: {left_out}")
     if trained.training_aliases and "train" in trained.scores:
         notes.append("train: its mentions are aliases of the model, so that its scores say little")
-    report.table(f"n-gram generator {output_dir}", ["corpus", "mentions", *METRICS], rows, notes)
+    tables.table(f"n-gram generator {output_dir}", ["corpus", "mentions", *METRICS], rows, notes)
 
 
 @train.command(context_settings=CONTEXT)
@@ -135,10 +135,10 @@ def sapbert(params: str | None, **options: Any) -> None:
       raybel train sapbert --ontology data/ontology.arrow --train-corpus data/train.bioc.xml.gz \\
           --val-corpus data/val.bioc.xml.gz --output-dir models/encoder
     """
-    from raybel.candidates.alignment import AlignmentParameters
+    from raybel.candidates.training.alignment import AlignmentParameters
     from raybel.cli.progress import shown, training
-    from raybel.jobs.train_sapbert import TrainSapbertConfig, train_sapbert
-    from raybel.jobs.training_run import Workers
+    from raybel.jobs.train.run import Workers
+    from raybel.jobs.train.sapbert import TrainSapbertConfig, train_sapbert
 
     parameters = AlignmentParameters.from_dict(parameters_of(params, "sapbert"))
     with shown(training, "with the epoch it was in") as watch:
@@ -154,16 +154,16 @@ def sapbert(params: str | None, **options: Any) -> None:
         for each in done.epochs
     ]
     notes = [f"{done.resumed} epochs are from earlier starts"] if done.resumed else []
-    report.table(f"encoder {done.output_dir}", ["", "groups", "loss", "time"], rows, notes)
+    tables.table(f"encoder {done.output_dir}", ["", "groups", "loss", "time"], rows, notes)
     if done.scores:
         first = done.epochs[0]["before"] or {}
         states = [("base model", first), ("result", done.scores)]
         scores = [
-            [f"{state}, {name.replace('_', ' ')}", *(report.percent(held[name][metric]) for metric in METRICS)]
+            [f"{state}, {name.replace('_', ' ')}", *(percent(held[name][metric]) for metric in METRICS)]
             for state, held in states
             for name in held
         ]
-        report.table("recall on the validation corpus", ["", *METRICS], scores)
+        tables.table("recall on the validation corpus", ["", *METRICS], scores)
 
 
 def _loss(value: float | None) -> str:

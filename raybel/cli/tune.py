@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from raybel import report
 from raybel.candidates.vectorizer import NgramParameters
+from raybel.cli import tables
 from raybel.cli.common import CONTEXT, parameters_of
 from raybel.config import GeneratorPaths, Resources, read_file
 from raybel.errors import ConfigError
@@ -103,7 +103,7 @@ def sweep_of(key: str, options: dict[str, Any]) -> SweepConfig:
 def tune() -> None:
     """Search hyper-parameters: trials side by side on Ray Tune.
 
-    A sweep's directory holds params.json, which `raybel train --params` takes as it is, trials.parquet, report.html,
+    A sweep's directory holds params.json, which `raybel train --params` takes as it is, trials.parquet, tables.html,
     and a file for each trial that ended. The same command goes on there and repeats none of these.
 
     \b
@@ -136,7 +136,7 @@ def ngrams(params: str | None, **options: Any) -> None:
     sweep = sweep_of("ngrams", options)
     parameters = NgramParameters.from_dict(parameters_of(params, "ngrams"))
     from raybel.cli.progress import shown, tuning
-    from raybel.jobs.tune_ngrams import TuneNgramsConfig, tune_ngrams
+    from raybel.jobs.tune.ngrams import TuneNgramsConfig, tune_ngrams
 
     config = TuneNgramsConfig(sweep=sweep, parameters=parameters, **options)
     with shown(tuning, "with the trials that are missing") as watch:
@@ -187,7 +187,7 @@ def crossencoder(params: str | None, recipe: str, max_epochs: int | None, actors
     parameters = parameters.changed(parameters_of(params, key) | over)
     generator = GeneratorPaths(**{name: options.pop(name) for name in GeneratorPaths.__dataclass_fields__})
     from raybel.cli.progress import shown, tuning
-    from raybel.jobs.tune_crossencoder import TuneCrossEncoderConfig, tune_crossencoder
+    from raybel.jobs.tune.crossencoder import TuneCrossEncoderConfig, tune_crossencoder
 
     config = TuneCrossEncoderConfig(
         sweep=sweep, parameters=parameters, generator=generator, resources=Resources(actors=actors), **options
@@ -219,7 +219,7 @@ def show(done: Any, key: str, maximise: bool) -> None:
     notes.append(f"all trials: {done.output_dir}/report.html and trials.parquet")
     if done.parameters is not None:
         notes.append(f"the best one's values: {done.output_dir}/params.json, key `{key}`; for `raybel train --params`")
-    report.table(f"sweep {done.output_dir}", ["trial", done.metric, "status", "epochs", *names], rows, notes)
+    tables.table(f"sweep {done.output_dir}", ["trial", done.metric, "status", "epochs", *names], rows, notes)
     if done.parameters is None:
         if not any(each.status != "cut" for each in outcome.trials):
             raise ConfigError(

@@ -13,10 +13,10 @@ import ray
 from ray.data import Dataset, Datasource, ReadTask
 from ray.data.block import BlockMetadata
 
-from raybel import storage
-from raybel.bioc import ReadOptions
-from raybel.corpus import SUFFIXES, read_chunks
+from raybel.corpus.chunks import SUFFIXES, read_chunks
+from raybel.corpus.documents import ReadOptions
 from raybel.errors import InputError
+from raybel.files import storage
 from raybel.jobs.runtime import data_context
 from raybel.schemas import CHUNK, MENTION
 

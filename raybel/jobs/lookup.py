@@ -21,17 +21,17 @@ import pyarrow.compute as pc
 import ray
 from ray.data import ActorPoolStrategy
 
-from raybel import artefacts, storage
-from raybel.bioc import ReadOptions
 from raybel.candidates.base import surfaces
-from raybel.candidates.loading import open_generator
 from raybel.candidates.lookup import ALIASES, KIND, VERSION, bucket_table, buckets, hashes, to_json
+from raybel.candidates.registry import open_generator
 from raybel.config import GeneratorPaths, Resources, one_or_more
-from raybel.corpus import SUFFIXES, read_chunks
+from raybel.corpus.chunks import SUFFIXES, read_chunks
+from raybel.corpus.documents import ReadOptions
 from raybel.errors import ConfigError
+from raybel.files import artefacts, storage
+from raybel.files.locks import lock
 from raybel.jobs.datasets import BiocDatasource, Source
 from raybel.jobs.runtime import Plan, data_context, plan, started, told
-from raybel.locks import lock
 from raybel.ontology import Ontology
 
 #: A task searches whole ranges and says nothing before its end: time that it may take.

@@ -7,8 +7,8 @@ from typing import Any
 
 import bioc as model
 
-from raybel import bioc_xml
-from raybel.bioc import TYPE, mentions_in, passage_text
+from raybel.corpus.documents import TYPE, mentions_in, passage_text
+from raybel.corpus.formats import bioc_xml
 from raybel.errors import InputError
 from raybel.prepare.common import SourceDocument, SourceMention, opened
 

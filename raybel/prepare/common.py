@@ -10,9 +10,9 @@ from typing import IO
 import bioc as model
 from isal.isal_zlib import IsalError
 
-from raybel import storage
-from raybel.bioc import Span, locate
+from raybel.corpus.documents import Span, locate
 from raybel.errors import DocumentError, InputError
+from raybel.files import storage
 from raybel.ontology import Concept, Ontology
 
 #: The splits in the order in which they are read and shown.
@@ -70,7 +70,7 @@ class SourceDocument:
 
 
 def place(mention: SourceMention, passages: Sequence[model.BioCPassage], doc_id: str) -> tuple[int, Span]:
-    """Return the passage (index) and the span of a mention, repaired where `raybel.bioc` knows how.
+    """Return the passage (index) and the span of a mention, repaired where `raybel.corpus.documents` knows how.
 
     The passage in which it starts is tried first, then the others: damaged offsets may point into a neighbour.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from raybel.bioc import NIL, format_gold
+from raybel.corpus.documents import NIL, format_gold
 from raybel.ontology import Ontology
 from raybel.prepare.common import plain_id
 

@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from raybel import storage
-from raybel.bioc import Span
+from raybel.corpus.documents import Span
 from raybel.errors import ConfigError, DocumentError, InputError
+from raybel.files import storage
 from raybel.ontology import Ontology
 from raybel.prepare import lists, pubtator, splits
 from raybel.prepare.common import SPLITS, SourceDocument, SourceMention, find, missing, place, plain_id

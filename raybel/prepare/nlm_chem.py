@@ -13,9 +13,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from raybel import storage
-from raybel.bioc import TYPE
+from raybel.corpus.documents import TYPE
 from raybel.errors import InputError
+from raybel.files import storage
 from raybel.prepare import bioc_source, lists, mesh, splits
 from raybel.prepare.common import SPLITS, SourceDocument
 from raybel.prepare.ids import IdMap

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from raybel import storage
 from raybel.errors import ConfigError
+from raybel.files import storage
 from raybel.ontology import SUFFIXES
 from raybel.prepare.common import SPLITS
 

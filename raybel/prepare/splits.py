@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import bioc as model
 
-from raybel import corpus
-from raybel.bioc import GOLD, TYPE
+from raybel.corpus.chunks import write_corpus
+from raybel.corpus.documents import GOLD, TYPE
 from raybel.errors import DocumentError, InputError
 from raybel.ontology import Ontology
 from raybel.prepare import lists
@@ -144,7 +144,7 @@ def assemble(
         target = getattr(outputs, split.name)
         if target and split.name in documents:
             say(f"writing {target}")
-            corpus.write(target, documents[split.name], source.name)
+            write_corpus(target, documents[split.name], source.name)
             written.append((target, f"{split.documents:,} documents, {split.kept:,} mentions"))
     if outputs.ontology and ontology:
         say(f"writing {outputs.ontology}")

@@ -13,8 +13,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from raybel import storage
 from raybel.errors import ConfigError, InputError
+from raybel.files import storage
 from raybel.ontology import SUFFIXES, Concept, Ontology
 from raybel.prepare import lists
 from raybel.prepare.common import find, lines, missing

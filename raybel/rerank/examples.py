@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from raybel.corpus.text import surface
 from raybel.ontology import Ontology
-from raybel.text import surface
 
 #: What stands between the passages of a document context.
 BETWEEN = "\n"

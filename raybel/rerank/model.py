@@ -22,7 +22,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from raybel.candidates.pretrained import check_files
+from raybel.encoders.pretrained import check_files
 from raybel.errors import ConfigError, DeviceError, InputError
 from raybel.rerank import branches, reuse, slots
 from raybel.rerank.batching import Batch, visible

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
-from raybel import artefacts, storage
-from raybel.candidates.encoder import PRECISIONS, best_precision
+from raybel.encoders.precision import PRECISIONS, best_precision
 from raybel.errors import ConfigError, InputError, MismatchError
+from raybel.files import artefacts, storage
 from raybel.ontology import Ontology
 from raybel.rerank import model as models
 from raybel.rerank.calibration import Calibration, settled

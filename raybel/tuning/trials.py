@@ -9,8 +9,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from raybel import storage
-from raybel.storage import join
+from raybel.files import storage
+from raybel.files.storage import join
 
 #: Directory of the files.
 TRIALS = "trials"

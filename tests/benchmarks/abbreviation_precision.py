@@ -18,7 +18,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from raybel.abbreviations import find_abbreviations
+from raybel.corpus.abbreviations import find_abbreviations
 
 SEED = 2003
 PER_CORPUS = 25

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from replicate import prepare_models
 
 from raybel.candidates.vectorizer import NgramParameters
-from raybel.jobs.train_ngrams import TrainNgramsConfig, train_ngrams
+from raybel.jobs.train.ngrams import TrainNgramsConfig, train_ngrams
 
 
 def main() -> None:

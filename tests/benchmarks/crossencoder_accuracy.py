@@ -26,18 +26,18 @@ sys.path.insert(0, str(Path(__file__).parent))
 import numpy as np
 import torch
 from crossencoder_data import corpora, prepared
+from raybel.encoders.precision import best_precision
 
-from raybel.candidates.encoder import best_precision
-from raybel.candidates.pretrained import resolve
-from raybel.metrics import bootstrap, recall_at
+from raybel.encoders.pretrained import resolve
+from raybel.evaluation.metrics import bootstrap, recall_at
 from raybel.rerank import model as models
 from raybel.rerank.calibration import fit
 from raybel.rerank.examples import Example
-from raybel.rerank.lessons import Lesson, steps
 from raybel.rerank.parameters import CROSSTYPES, CrossEncoderParameters
 from raybel.rerank.tokens import Tokenised, Tokens, score_edges
-from raybel.rerank.trainer import Trainer
-from raybel.rerank.validation import ranks, validate
+from raybel.rerank.training.steps import Lesson, steps
+from raybel.rerank.training.trainer import Trainer
+from raybel.rerank.training.validation import ranks, validate
 
 COLUMNS = (
     *("type", "recipe", "seed", "epoch", "loss", "first stage", "alone", "combined", "95 %", "shuffled"),

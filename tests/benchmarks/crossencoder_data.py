@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from raybel import corpus
-from raybel.bioc import ReadOptions
-from raybel.candidates.loading import open_generator
+from raybel.candidates.registry import open_generator
 from raybel.candidates.vectorizer import NgramParameters
 from raybel.config import GeneratorPaths
-from raybel.jobs.index import index_dense
-from raybel.jobs.index_config import IndexDenseConfig
-from raybel.jobs.train_ngrams import TrainNgramsConfig, train_ngrams
+from raybel.corpus.chunks import read_rows
+from raybel.corpus.documents import ReadOptions
+from raybel.jobs.index.config import IndexDenseConfig
+from raybel.jobs.index.job import index_dense
+from raybel.jobs.train.ngrams import TrainNgramsConfig, train_ngrams
 from raybel.ontology import Ontology
 from raybel.prepare.bc5cdr import Bc5cdrConfig, prepare_bc5cdr
 from raybel.prepare.ncbi_disease import NcbiDiseaseConfig, prepare_ncbi_disease
 from raybel.prepare.outputs import Outputs
-from raybel.rerank.crossfit import labelled
 from raybel.rerank.examples import Describer, Example
 from raybel.rerank.parameters import CrossEncoderParameters
+from raybel.rerank.training.crossfit import labelled
 
 
 def prepared(data: Path, home: Path, name: str, generator: str | None, aliases: bool = False) -> Path:
@@ -63,13 +63,13 @@ def corpora(
     ontology = Ontology.open(str(home / "ontology.arrow"))
     generator = open_generator(ontology, paths(home), threads=2)
     options = ReadOptions(sentences=True)
-    kept = {row.doc_id for row in corpus.iterate([str(home / "val.bioc.xml.gz")], options)} if also else set()
+    kept = {row.doc_id for row in read_rows([str(home / "val.bioc.xml.gz")], options)} if also else set()
     rows = [
-        *corpus.iterate([str(home / f"{split}.bioc.xml.gz")], options),
+        *read_rows([str(home / f"{split}.bioc.xml.gz")], options),
         *(
             row
             for other in also
-            for row in corpus.iterate([str(other / f"{split}.bioc.xml.gz")], options)
+            for row in read_rows([str(other / f"{split}.bioc.xml.gz")], options)
             if row.doc_id not in kept
         ),
     ]

@@ -25,9 +25,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import torch
 from crossencoder_data import corpora, prepared
+from raybel.encoders.precision import PRECISIONS, best_precision
 
-from raybel.candidates.encoder import PRECISIONS, best_precision
-from raybel.candidates.pretrained import resolve
+from raybel.encoders.pretrained import resolve
 from raybel.rerank import model as models
 from raybel.rerank.batching import collate
 from raybel.rerank.examples import Example

@@ -18,9 +18,9 @@ import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 
-from raybel.candidates.encoder import TextEncoder
-from raybel.candidates.pretrained import resolve
-from raybel.text import surface
+from raybel.corpus.text import surface
+from raybel.encoders.pretrained import resolve
+from raybel.encoders.text_encoder import TextEncoder
 
 
 def main() -> None:

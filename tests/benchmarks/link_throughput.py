@@ -19,16 +19,17 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from raybel.jobs.link.config import LinkConfig
+from raybel.linking.candidates import add_candidates
 from replicate import prepare_models, replicate
 
-from raybel import shards
-from raybel.attempts import SUFFIX, Attempts
 from raybel.candidates.base import Cached
-from raybel.candidates.loading import open_generator
-from raybel.config import LinkConfig
-from raybel.corpus import read_chunks
-from raybel.jobs.link import Progress, link
-from raybel.linking import add_candidates, render
+from raybel.candidates.registry import open_generator
+from raybel.corpus.chunks import read_chunks
+from raybel.jobs.link.job import Progress, link
+from raybel.linking import run_directory
+from raybel.linking.poison import SUFFIX, Attempts
+from raybel.linking.render import render
 from raybel.ontology import Ontology
 
 
@@ -38,13 +39,13 @@ def plain_loop(config: LinkConfig) -> tuple[int, float]:
     generator = open_generator(ontology, config.generator)
     cached = Cached(generator, config.top_k)
     documents, begun = 0, time.perf_counter()
-    for shard in shards.find_shards(config.in_corpus, "plain"):
+    for shard in run_directory.find_shards(config.in_corpus, "plain"):
         number = -1
         for number, chunk in enumerate(read_chunks(shard.path, shard.name, config.read_options)):
             attempts = Attempts(shard.part(config.out_corpus, number, SUFFIX), "plain")
             part = render(add_candidates(chunk, cached, generator.name, attempts), ontology)
-            documents += shards.write_part(config.out_corpus, shard, part)["documents"]
-        shards.assemble(config.out_corpus, shard, number + 1)
+            documents += run_directory.write_part(config.out_corpus, shard, part)["documents"]
+        run_directory.assemble(config.out_corpus, shard, number + 1)
     return documents, time.perf_counter() - begun
 
 

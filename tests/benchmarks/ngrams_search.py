@@ -39,11 +39,11 @@ def one(home: Path, aliases: int, surfaces: int, name: str) -> None:
     import numpy as np
     import psutil
 
-    from raybel import corpus
-    from raybel.bioc import ReadOptions
     from raybel.candidates import pruning
     from raybel.candidates.ngrams import NgramGenerator
     from raybel.candidates.vectorizer import NgramParameters
+    from raybel.corpus.chunks import read_rows
+    from raybel.corpus.documents import ReadOptions
     from raybel.ontology import Concept, Ontology
 
     names = Ontology.open(str(home / "ncbi/ontology.arrow")).names()[1]
@@ -58,7 +58,7 @@ def one(home: Path, aliases: int, surfaces: int, name: str) -> None:
     size = sum(path.stat().st_size for path in model.iterdir())
     generator = NgramGenerator.load(str(model))
     uris = [str(home / name / "val.bioc.xml.gz") for name in ("ncbi", "bc5cdr")]
-    wanted = sorted({m["surface"] for row in corpus.iterate(uris, ReadOptions()) for m in row.mentions})
+    wanted = sorted({m["surface"] for row in read_rows(uris, ReadOptions()) for m in row.mentions})
     wanted = random.Random(1).sample(wanted, min(surfaces, len(wanted)))
     generator.search(wanted[:20], 10)
     begun = time.perf_counter()

@@ -24,19 +24,21 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import torch
 from link_throughput import job
+from raybel.jobs.link.config import LinkConfig
+from raybel.linking.candidates import add_candidates
 from replicate import prepare_models, replicate
 
-from raybel import storage
 from raybel.candidates.base import Cached
-from raybel.candidates.loading import open_generator
-from raybel.candidates.pretrained import resolve
-from raybel.config import LinkConfig, Resources
-from raybel.corpus import read_chunks
-from raybel.linking import add_candidates, render
+from raybel.candidates.registry import open_generator
+from raybel.config import Resources
+from raybel.corpus.chunks import read_chunks
+from raybel.encoders.pretrained import resolve
+from raybel.files import storage
+from raybel.linking.render import render
+from raybel.linking.reranking import rerank
 from raybel.ontology import Ontology
 from raybel.rerank import model as models
 from raybel.rerank.batching import Batch
-from raybel.rerank.chunks import rerank
 from raybel.rerank.examples import Describer
 from raybel.rerank.model import CrossEncoder
 from raybel.rerank.parameters import CrossEncoderParameters

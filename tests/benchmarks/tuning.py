@@ -24,12 +24,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from crossencoder_data import paths, prepared
 from ray_fixture import command
 
-from raybel import corpus
-from raybel.bioc import ReadOptions
-from raybel.bioc_xml import collection_header
-from raybel.jobs.train_ngrams import TrainNgramsConfig, train_ngrams
-from raybel.jobs.tune_crossencoder import TuneCrossEncoderConfig, tune_crossencoder
-from raybel.jobs.tune_ngrams import TuneNgramsConfig, tune_ngrams
+from raybel.corpus.chunks import read_documents
+from raybel.corpus.documents import ReadOptions
+from raybel.corpus.formats.bioc_xml import collection_header
+from raybel.jobs.train.ngrams import TrainNgramsConfig, train_ngrams
+from raybel.jobs.tune.crossencoder import TuneCrossEncoderConfig, tune_crossencoder
+from raybel.jobs.tune.ngrams import TuneNgramsConfig, tune_ngrams
 from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.tuning.config import SweepConfig
 from raybel.tuning.tracking import TrackingConfig
@@ -69,7 +69,7 @@ def killed(arguments: list[object], out: Path, samples: int) -> dict[str, int]:
 def subset(source: Path, target: Path, documents: int) -> str:
     """Write the first documents of a corpus."""
     options = ReadOptions()
-    items = [item for item in corpus.read_documents(str(source), options) if not isinstance(item, bytes)]
+    items = [item for item in read_documents(str(source), options) if not isinstance(item, bytes)]
     target.write_bytes(
         b"".join([collection_header("subset"), *(item[1] for item in items[:documents]), b"</collection>"])
     )

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from raybel.candidates import dense, faiss_index
 from raybel.candidates.aliases import AliasTable
 from raybel.candidates.dense import DenseGenerator
+from raybel.corpus.text import surface
 from raybel.ontology import Concept, Ontology
-from raybel.text import surface
 
 NAMES = st.text("ab", min_size=1, max_size=3)
 #: Few directions, so that different strings often have the same vector.

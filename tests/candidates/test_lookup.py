@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raybel import artefacts
 from raybel.candidates import lookup
 from raybel.candidates.base import CANDIDATE_DTYPE, NOTHING
-from raybel.candidates.loading import open_generator
+from raybel.candidates.registry import open_generator
 from raybel.config import GeneratorPaths
 from raybel.errors import ConfigError, InputError, MismatchError
+from raybel.files import artefacts
 from raybel.ontology import Concept, Ontology
 
 ONTOLOGY = Ontology.from_concepts([Concept(str(i), f"n{i}") for i in range(5)])

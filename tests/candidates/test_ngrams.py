@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raybel.candidates import ngrams, pruning
-from raybel.candidates.loading import open_generator
 from raybel.candidates.ngrams import NgramGenerator
+from raybel.candidates.registry import open_generator
 from raybel.candidates.vectorizer import SIDES, NgramParameters
 from raybel.config import GeneratorPaths
+from raybel.corpus.text import surface
 from raybel.errors import ConfigError, InputError, MismatchError
 from raybel.ontology import Concept, Ontology
-from raybel.text import surface
 
 PARAMETERS = NgramParameters(ngram_range=(1, 2))
 NAMES = st.text("ab ", min_size=1, max_size=5)

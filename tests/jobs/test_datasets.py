@@ -2,7 +2,7 @@ import pytest
 from ray_fixture import documents, three_files
 from samples import annotation, collection, document, passage, put
 
-from raybel.bioc import ReadOptions
+from raybel.corpus.documents import ReadOptions
 from raybel.errors import ConfigError, InputError
 from raybel.jobs.datasets import read_bioc, read_mentions
 from raybel.jobs.runtime import told

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from raybel import storage
-from raybel.bioc_xml import read as read_xml
 from raybel.cli import main
+from raybel.corpus.formats.bioc_xml import read as read_xml
 from raybel.errors import ConfigError, InputError
+from raybel.files import storage
 from raybel.ontology import Concept, Ontology
 from raybel.prepare.medmentions import MedMentionsConfig, prepare_medmentions
 from raybel.prepare.outputs import Outputs

@@ -15,7 +15,7 @@ from transformers import (
     RobertaConfig,
 )
 
-from raybel.candidates.pretrained import resolve
+from raybel.encoders.pretrained import resolve
 from raybel.errors import ConfigError, InputError
 from raybel.rerank import model as models
 from raybel.rerank.batching import collate

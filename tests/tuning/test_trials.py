@@ -2,7 +2,7 @@ import json
 
 import pyarrow as pa
 
-from raybel.tuning.picture import _curve, page
+from raybel.tuning.page import _curve, page
 from raybel.tuning.space import Choice, Range, Space
 from raybel.tuning.trials import Trial, best, load, table
 

@@ -1,0 +1,1 @@
+"""Training a text encoder on an ontology's synonyms and on mentions."""

@@ -1,0 +1,1 @@
+"""BioC corpora as rows: documents, chunks of them, surfaces and abbreviations."""

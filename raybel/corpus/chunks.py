@@ -1,0 +1,131 @@
+"""Corpora as streams: chunks of documents out of a file, documents into a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import ModuleType
+
+import bioc as model
+import pyarrow as pa
+
+from raybel.corpus.documents import ReadOptions, Row, chunk_table, to_row
+from raybel.corpus.formats import bioc_json, bioc_xml
+from raybel.errors import InputError
+from raybel.files import storage
+
+#: Names of the files that a directory given as a corpus is searched for.
+SUFFIXES = (".xml", ".xml.gz", ".json", ".json.gz")
+#: A chunk ends early at this many bytes of serialisation, so that full texts don't make chunks of gigabytes.
+CHUNK_BYTES = 4 << 20
+
+
+def format_of(name: str) -> ModuleType:
+    """Return the module that reads and writes a file of this name (`.json`, `.json.gz`: JSON; else XML)."""
+    return bioc_json if storage.name_of(name).removesuffix(".gz").endswith(".json") else bioc_xml
+
+
+def read_documents(uri: str, options: ReadOptions) -> Iterator[bytes | tuple[model.BioCDocument, bytes]]:
+    """Yield a file's header (bytes), its documents with their serialisations, and its footer (bytes).
+
+    Raises:
+        InputError: The file can't be opened or read to its end; what was yielded before stands.
+    """
+    with storage.open_bytes(uri) as file:
+        try:
+            yield from format_of(uri).read(file, options.max_document_bytes)
+        except InputError as error:
+            raise InputError(error.message, path=uri) from error
+        except storage.DAMAGED as error:
+            raise InputError(f"is cut off or damaged: {error}", path=uri) from error
+
+
+def read_chunks(uri: str, shard: str, options: ReadOptions, done: frozenset[int] = frozenset()) -> Iterator[pa.Table]:
+    """Yield a file's chunks in order, each a table of one row of `schemas.CHUNK`; the last one says that it is.
+
+    A file that can't be read to its end yields what could be read and a last chunk with `error`; nothing is raised.
+    Every file yields at least one chunk. Memory: one chunk.
+
+    Args:
+        uri: The file.
+        shard: Name of its shard.
+        options: How documents become rows.
+        done: Numbers of chunks that are wanted without their documents, since they were linked before.
+    """
+    held: list[tuple[model.BioCDocument, bytes]] = []
+    size = number = 0
+    header: bytes | None = None
+
+    def chunk(**columns: object) -> pa.Table:
+        rows = [] if number in done else [to_row(document, source, options) for document, source in held]
+        marks = {
+            "last": False,
+            "done": number in done,
+            "header": header if number == 0 else None,
+            "footer": None,
+            "error": None,
+        }
+        return chunk_table(rows, path=uri, shard=shard, chunk=number, **{**marks, **columns})
+
+    try:
+        for item in read_documents(uri, options):
+            if isinstance(item, bytes):
+                if header is None:
+                    header = item
+                else:
+                    yield chunk(last=True, footer=item)
+                    return
+                continue
+            if len(held) >= options.chunk_documents or size > CHUNK_BYTES:
+                yield chunk()
+                held, size, number = [], 0, number + 1
+            held.append(item)
+            size += len(item[1])
+    except InputError as error:
+        yield chunk(last=True, error=str(error))
+
+
+def read_rows(uris: Iterable[str], options: ReadOptions) -> Iterator[Row]:
+    """Yield the documents of several files, for work on one machine.
+
+    Raises:
+        InputError: A file can't be read, or a document's mentions can't be located.
+    """
+    for uri in uris:
+        for item in read_documents(uri, options):
+            if not isinstance(item, bytes):
+                row = to_row(*item, options)
+                if row.error:
+                    raise InputError(row.error, path=uri)
+                yield row
+
+
+def digests(corpora: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Return hashes of the files of corpora, for those that have any.
+
+    Args:
+        corpora: Name -> files, directories, globs.
+    """
+    return {
+        name: [storage.size_and_digest(path)[1] for path, _ in storage.expand(paths, SUFFIXES)]
+        for name, paths in corpora.items()
+        if paths
+    }
+
+
+def write_corpus(uri: str, documents: Iterable[model.BioCDocument], source: str) -> None:
+    """Write documents as BioC XML, gzipped where the name ends in `.gz`.
+
+    Args:
+        uri: Where to.
+        documents: Documents with passages and annotations; none makes an empty collection.
+        source: The collection's `<source>`.
+    """
+
+    def pieces() -> Iterator[bytes]:
+        yield bioc_xml.collection_header(source)
+        for document in documents:
+            yield bioc_xml.to_source(document)
+        yield b"</collection>\n"
+
+    packed = b"".join(pieces())
+    storage.publish(uri, storage.compress(packed) if uri.endswith(".gz") else packed)

@@ -1,0 +1,288 @@
+"""BioC documents as rows: spans checked and repaired, surfaces made, chunks of documents built.
+
+The reader of a format (`bioc_xml`, `bioc_json`) yields a `bioc.BioCDocument` with the document's own serialisation;
+here it becomes a row of `schemas.DOCUMENT`. What can't be linked gets an `error` and stays in the row, unlinked.
+
+Span repairs, in the order in which they are tried (each is counted in `repairs`): text that differs in white space or
+case only; no text at all; offsets in UTF-16 units, in UTF-8 bytes, or from the passage's start in place of the
+document's; the text found within 5 code points of its offset.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, unquote
+
+import bioc as model
+import pyarrow as pa
+
+from raybel.corpus import text as texts
+from raybel.corpus.abbreviations import document_abbreviations, expand
+from raybel.errors import DocumentError
+from raybel.schemas import CHUNK, DOCUMENT, MENTION, PASSAGE, SENTENCE
+
+#: Infons that hold a mention's gold concept and its type in a prepared corpus.
+GOLD, TYPE = "concept_id", "type"
+#: Gold values that stand for "no concept of the ontology".
+NIL = ("-1", "-", "NIL", "none")
+SEARCH_AROUND = 5
+#: Offsets are int32 in the schema.
+LAST_OFFSET = 2**31 - 1
+#: Most blanks between two sentences that are laid out by their offsets.
+MAX_GAP = 1 << 16
+_RESERVED = "|+=%"
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How documents become rows.
+
+    Args:
+        expand_abbreviations: Put the long form in the place of a short form that the document defines.
+        sentences: Split passages into sentences (costs more than all else in reading; for re-rankers).
+        chunk_documents: Documents in a chunk.
+        max_document_bytes: A document with a larger serialisation ends the reading of its file with an error.
+    """
+
+    expand_abbreviations: bool = True
+    sentences: bool = False
+    chunk_documents: int = 500
+    max_document_bytes: int = 256 << 20
+
+
+def quote_id(concept_id: str) -> str:
+    """Return an id as it stands inside a composite or a list: `|`, `+`, `=` and `%` percent-encoded."""
+    if not any(mark in concept_id for mark in _RESERVED):
+        return concept_id
+    return "".join(quote(c, safe="") if c in _RESERVED else c for c in concept_id)
+
+
+def parse_gold(value: str | None) -> list[str] | None:
+    """Return a `concept_id` infon's concepts: None for no infon, [] for NIL, several for a composite (`|` or `+`)."""
+    if value is None:
+        return None
+    ids = [unquote(part.strip()) for part in value.replace("+", "|").split("|")]
+    return [one for one in ids if one and one not in NIL]
+
+
+def format_gold(concept_ids: Iterable[str]) -> str:
+    """Return the `concept_id` infon for concepts, `-1` for none; `parse_gold` reads it back."""
+    return "|".join(quote_id(one) for one in concept_ids) or NIL[0]
+
+
+def mentions_in(document: model.BioCDocument) -> Iterator[tuple[int, Any]]:
+    """Yield (passage index, annotation) in document order: each passage's, then its sentences', then the document's.
+
+    This order numbers a document's mentions, and both formats' writers follow it.
+    """
+    for index, passage in enumerate(document.passages):
+        for annotation in passage.annotations:
+            yield index, annotation
+        for sentence in passage.sentences:
+            for annotation in sentence.annotations:
+                yield index, annotation
+    for annotation in document.annotations:
+        start = annotation.locations[0].offset if annotation.locations else -1
+        holds = (
+            index
+            for index, passage in enumerate(document.passages)
+            if passage.offset <= start <= passage.offset + len(passage.text)
+        )
+        yield next(holds, -1), annotation
+
+
+def passage_text(passage: Any) -> str:
+    """Return a passage's text; where only its sentences have text, they are laid out by their offsets.
+
+    Raises:
+        DocumentError: A sentence's offset would make the text mostly blanks.
+    """
+    if passage.text or not passage.sentences:
+        return passage.text or ""
+    laid = ""
+    for sentence in sorted(passage.sentences, key=lambda each: each.offset):
+        start = sentence.offset - passage.offset
+        if start > len(laid) + MAX_GAP:
+            raise DocumentError(f"a sentence at {sentence.offset} lies far behind the text before it")
+        laid = laid.ljust(start) + (sentence.text or "")
+    return laid
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A mention's place in its document (code points) and its text; `repaired` if the annotation said otherwise."""
+
+    start: int
+    end: int
+    text: str
+    repaired: bool = False
+
+
+def locate(annotation: Any, passage: Any, doc_id: str) -> Span:
+    """Return the span of an annotation, repaired where a documented repair applies.
+
+    A discontinuous annotation spans from its first to its last location, with its pieces joined by a space as text.
+    A zero-length one comes back as it is, with the empty text: it is kept and never linked.
+
+    Raises:
+        DocumentError: No location, offsets outside the passage, or a text that isn't there.
+    """
+    name = f"annotation {annotation.id or '(no id)'}"
+    if not annotation.locations:
+        raise DocumentError(f"{name} has no location", document=doc_id)
+    base, body = passage.offset, passage.text
+    pieces = [(place.offset - base, place.offset - base + place.length) for place in annotation.locations]
+    start, end = min(a for a, _ in pieces), max(b for _, b in pieces)
+    stated = annotation.text or ""
+    inside = all(0 <= a <= b <= len(body) for a, b in pieces)
+    if len(pieces) > 1:
+        there = " ".join(body[a:b] for a, b in sorted(pieces)) if inside else ""
+        if not inside:
+            raise DocumentError(f"{name} is outside its passage", document=doc_id, offset=start + base)
+        return Span(start + base, end + base, stated or there, not stated)
+    if inside:
+        there = body[start:end]
+        if there == stated:
+            return Span(start + base, end + base, there)
+        if not stated or texts.surface(there) == texts.surface(stated):
+            return Span(start + base, end + base, there, True)
+    for a, b in _repairs(body, base, start, end, stated):
+        if a >= 0 and stated and body[a:b] == stated:
+            return Span(a + base, b + base, stated, True)
+    if not inside:
+        raise DocumentError(
+            f"{name} at {start + base}..{end + base} is outside its passage at {base}..{base + len(body)}",
+            document=doc_id,
+            offset=start + base,
+        )
+    raise DocumentError(f"{name} says {stated!r}, the text there is {there!r}", document=doc_id, offset=start + base)
+
+
+def _repairs(body: str, base: int, start: int, end: int, stated: str) -> Iterator[tuple[int, int]]:
+    """Yield the places where a mention may be when it isn't where its offsets say."""
+    if not body.isascii():
+        for encoding, unit in (("utf-16-le", 2), ("utf-8", 1)):
+            encoded = body.encode(encoding, "surrogatepass")
+            # The passage's own offset was counted in the same unit; from the passage's start the two agree.
+            with contextlib.suppress(UnicodeDecodeError):
+                before = len(encoded[: max(start, 0) * unit].decode(encoding, "surrogatepass"))
+                yield before, before + len(stated)
+    yield start + base, end + base  # offsets counted from the passage's start
+    near = range(-SEARCH_AROUND, SEARCH_AROUND + 1)
+    for shift in sorted(near, key=abs):
+        yield start + shift, start + shift + len(stated)
+
+
+@dataclass
+class Row:
+    """A row of `schemas.DOCUMENT`, as Python values (mentions and passages as dicts of their fields)."""
+
+    doc_id: str
+    source: bytes
+    passages: list[dict[str, Any]] = field(default_factory=list)
+    mentions: list[dict[str, Any]] = field(default_factory=list)
+    repairs: int = 0
+    error: str | None = None
+
+
+def to_row(document: model.BioCDocument, source: bytes, options: ReadOptions) -> Row:
+    """Return a document as a row; a document that can't be linked comes back with `error` and without mentions."""
+    row = Row(document.id or "", source)
+    try:
+        for passage in document.passages:
+            passage.text = passage_text(passage)
+            if not 0 <= passage.offset <= LAST_OFFSET - len(passage.text):
+                raise DocumentError(f"a passage has the offset {passage.offset}", document=row.doc_id)
+        known = document_abbreviations(p.text for p in document.passages) if options.expand_abbreviations else {}
+        row.passages = [_passage(passage, options) for passage in document.passages]
+        for ordinal, (index, annotation) in enumerate(mentions_in(document)):
+            if index < 0:
+                raise DocumentError(f"annotation {annotation.id} lies in no passage", document=row.doc_id)
+            span = locate(annotation, document.passages[index], row.doc_id)
+            row.repairs += span.repaired
+            row.mentions.append(
+                {
+                    "mention_id": annotation.id or f"#{ordinal}",
+                    "passage": index,
+                    "sentence": _sentence(row.passages[index], span.start),
+                    "start": span.start,
+                    "end": span.end,
+                    "text": span.text,
+                    "surface": texts.surface(expand(span.text, known) if known else span.text),
+                    "type": annotation.infons.get(TYPE) or "",
+                    "gold": parse_gold(annotation.infons.get(GOLD)),
+                }
+            )
+    except DocumentError as error:
+        row.mentions, row.repairs, row.error = [], 0, str(error)
+    except Exception as error:  # one document's surprise must not end the reading of its file
+        row.mentions, row.repairs = [], 0
+        row.error = f"document {row.doc_id}: can't be read: {type(error).__name__}: {error}"
+    return row
+
+
+def _passage(passage: Any, options: ReadOptions) -> dict[str, Any]:
+    spans = texts.sentences(passage.text) if options.sentences else []
+    base = passage.offset
+    return {
+        "offset": base,
+        "text": passage.text,
+        "sentences": [{"start": base + a, "end": base + b} for a, b in spans],
+    }
+
+
+def _sentence(passage: dict[str, Any], start: int) -> int:
+    """Index of the sentence in which a mention starts; -1 where the passage wasn't split."""
+    index = -1
+    for number, sentence in enumerate(passage["sentences"]):
+        if sentence["start"] > start:
+            break
+        index = number
+    return max(index, 0) if passage["sentences"] else -1
+
+
+def chunk_table(rows: list[Row], **columns: Any) -> pa.Table:
+    """Return a chunk as a table of one row of `schemas.CHUNK` (built leaf by leaf: 5x faster than from dicts)."""
+    passages = [passage for row in rows for passage in row.passages]
+    spans = [span for passage in passages for span in passage["sentences"]]
+    sentences = _lists(_structs(spans, SENTENCE), [len(passage["sentences"]) for passage in passages])
+    passage_array = pa.StructArray.from_arrays(
+        [
+            pa.array([passage["offset"] for passage in passages], pa.int32()),
+            pa.array([passage["text"] for passage in passages], pa.string()),
+            sentences,
+        ],
+        fields=list(PASSAGE),
+    )
+    mention_array = _structs([mention for row in rows for mention in row.mentions], MENTION)
+    documents = pa.StructArray.from_arrays(
+        [
+            pa.array([row.doc_id for row in rows], pa.string()),
+            _lists(passage_array, [len(row.passages) for row in rows]),
+            _lists(mention_array, [len(row.mentions) for row in rows]),
+            pa.array([row.source for row in rows], pa.binary()),
+            pa.array([row.repairs for row in rows], pa.int32()),
+            pa.array([row.error for row in rows], pa.string()),
+        ],
+        fields=list(DOCUMENT),
+    )
+    arrays = [
+        _lists(documents, [len(rows)]) if name == "docs" else pa.array([columns.get(name)], CHUNK.field(name).type)
+        for name in CHUNK.names
+    ]
+    return pa.Table.from_arrays(arrays, schema=CHUNK)
+
+
+def _structs(values: list[dict[str, Any]], kind: pa.StructType) -> pa.StructArray:
+    columns = [pa.array([value[item.name] for value in values], item.type) for item in kind]
+    return pa.StructArray.from_arrays(columns, fields=list(kind))
+
+
+def _lists(values: pa.Array, lengths: list[int]) -> pa.ListArray:
+    offsets = [0]
+    for length in lengths:
+        offsets.append(offsets[-1] + length)
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values)

@@ -1,0 +1,24 @@
+"""Numbers as people read them: durations, rates, percentages."""
+
+from __future__ import annotations
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as `12 s`, `3 min 05 s` or `2 h 10 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def rate(count: int, seconds: float) -> str:
+    """Return how many a second, with a decimal below ten."""
+    per_second = count / seconds if seconds else 0.0
+    return f"{per_second:,.0f}" if per_second >= 10 else f"{per_second:.1f}"
+
+
+def percent(value: float | None) -> str | None:
+    """Return a share as a percentage with one decimal, None for None."""
+    return None if value is None else f"{100 * value:.1f}"

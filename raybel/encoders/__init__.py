@@ -1,0 +1,1 @@
+"""Pretrained models and their precision: what both stages load."""

@@ -1,0 +1,180 @@
+"""A text encoder: strings -> unit vectors, as SapBERT (Liu et al., NAACL 2021) uses one.
+
+Strings of equal length in tokens go through the model together, without padding: nothing is computed for nothing, and
+a string's vector is the same to the bit whatever else is encoded with it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from raybel.encoders.precision import PRECISIONS, best_precision
+
+# oneDNN and PyTorch's layer above it keep what they prepared for each shape of input, 4 MB a shape: an encoder sees
+# thousands. They read these when they are first used.
+os.environ.setdefault("LRU_CACHE_CAPACITY", "64")
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
+
+import numpy as np
+import torch
+from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging as transformers_logging
+
+from raybel.encoders.pretrained import check_files, pooling_of
+from raybel.errors import ConfigError, DeviceError, InputError
+
+#: Tokens in a batch. More gain nothing on a CPU, and cost cache.
+CPU_TOKENS, GPU_TOKENS = 4_096, 32_768
+#: Fewer rows take other kernels, with other roundings: a batch is filled up with copies of its last row.
+LEAST_ROWS = 16
+#: Longer strings are cut (and counted): names of that length are chemical formulas.
+MAX_TOKENS = 128
+#: Strings tokenised at once.
+TOKENISED = 16_384
+
+
+class TextEncoder:
+    """Encodes strings; made by `load`.
+
+    Args:
+        model: Any Hugging Face encoder.
+        tokenizer: Its tokenizer.
+        pooling: What stands for a string: its first token's last hidden state (`cls`) or the mean over all (`mean`).
+        precision: Of the weights and of what is computed but the pooling, which is in fp32.
+        device: `cpu` or a CUDA device.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        pooling: str = "cls",
+        precision: str = "fp32",
+        device: str = "cpu",
+    ) -> None:
+        if pooling not in ("cls", "mean"):
+            raise ConfigError(f"pooling must be cls or mean, not {pooling!r}")
+        if precision not in PRECISIONS:
+            raise ConfigError(f"precision must be one of {', '.join(PRECISIONS)}, not {precision!r}")
+        if device == "cpu" and precision == "fp16":
+            precision = "bf16"  # CPUs have no fp16 matrix instructions to speak of; an index may come from a GPU
+        self.model = model.to(device=device, dtype=PRECISIONS[precision]).eval()  # type: ignore[call-arg]
+        self.tokenizer, self.pooling, self.precision, self.device = tokenizer, pooling, precision, device
+        self.batch_tokens = CPU_TOKENS if device == "cpu" else GPU_TOKENS
+        positions = getattr(model.config, "max_position_embeddings", None) or MAX_TOKENS
+        self.max_tokens = min(MAX_TOKENS, int(positions))
+
+    @classmethod
+    def load(
+        cls, directory: str | Path, pooling: str | None = None, precision: str | None = None, device: str = "cpu"
+    ) -> TextEncoder:
+        """Load a Hugging Face directory (safetensors only; no code of the model's own is run).
+
+        Args:
+            directory: Local.
+            pooling: None for what the directory says (sentence-transformers' `1_Pooling`), else `cls`.
+            precision: None for `best_precision`.
+            device: Where to.
+
+        Raises:
+            InputError: Files are missing or damaged.
+        """
+        check_files(str(directory))
+        transformers_logging.disable_progress_bar()
+        verbosity = transformers_logging.get_verbosity()
+        transformers_logging.set_verbosity_error()
+        try:
+            safe: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
+            tokenizer = AutoTokenizer.from_pretrained(directory, use_fast=True, **safe)
+            model, told = AutoModel.from_pretrained(
+                directory, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **safe
+            )
+        except Exception as error:  # what transformers raises for a damaged file is of many kinds
+            raise InputError(
+                f"isn't a usable Hugging Face model: {type(error).__name__}: {error}", path=str(directory)
+            ) from error
+        finally:
+            transformers_logging.set_verbosity(verbosity)
+        # transformers fills in at random what the file doesn't hold; a pooler is often left out, and not used here.
+        missing = sorted(name for name in told["missing_keys"] if "pooler" not in name)
+        if missing:
+            raise InputError(
+                f"its weights aren't those of the model that config.json describes: {len(missing)} are missing, such "
+                f"as {missing[0]}",
+                path=str(directory),
+            )
+        return cls(model, tokenizer, pooling or pooling_of(str(directory)), precision or best_precision(device), device)
+
+    @property
+    def width(self) -> int:
+        """Components of a vector."""
+        return int(self.model.config.hidden_size)
+
+    def tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the token ids of each string, special ones included, at most `max_tokens`."""
+        found: list[list[int]] = []
+        for start in range(0, len(texts), TOKENISED):
+            some = list(texts[start : start + TOKENISED])
+            found += self.tokenizer(some, truncation=True, max_length=self.max_tokens)["input_ids"]
+        return found
+
+    def cut(self, texts: Sequence[str]) -> int:
+        """Return how many strings are longer than `max_tokens` tokens, so that their ends don't count."""
+        full = [text for text, ids in zip(texts, self.tokens(texts), strict=True) if len(ids) == self.max_tokens]
+        return sum(len(ids) > self.max_tokens for ids in self.tokenizer(full)["input_ids"]) if full else 0
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Return one vector of unit length per string, float32 of shape (strings, width).
+
+        Strings with the same tokens have the same vector, to the bit. No string: shape (0, width). What the tokenizer
+        finds nothing in (the empty string) has the vector of its special tokens.
+
+        Raises:
+            InputError: The model gives something else than numbers: its weights are damaged or overflow the precision.
+        """
+        result = np.empty((len(texts), self.width), np.float32)
+        if not texts:
+            return result
+        places: dict[tuple[int, ...], int] = {}
+        owner = np.array([places.setdefault(tuple(ids), len(places)) for ids in self.tokens(texts)])
+        vectors = np.empty((len(places), self.width), np.float32)
+        for rows, batch in self._batches(list(places)):
+            vectors[rows] = self._forward(batch)[: len(rows)]
+        if not np.isfinite(vectors).all():
+            raise InputError(
+                f"the encoder gives NaN or infinite vectors in {self.precision}: are its weights damaged? "
+                "Try --precision fp32",
+                path=str(self.model.config._name_or_path),
+            )
+        return vectors[owner]
+
+    def _batches(self, sequences: list[tuple[int, ...]]) -> Iterator[tuple[list[int], torch.Tensor]]:
+        """Yield rows of one length each, and their token ids."""
+        by_length: dict[int, list[int]] = {}
+        for row, ids in enumerate(sequences):
+            by_length.setdefault(len(ids), []).append(row)
+        for length in sorted(by_length):
+            rows = by_length[length]
+            size = max(LEAST_ROWS, self.batch_tokens // max(length, 1))
+            for start in range(0, len(rows), size):
+                some = rows[start : start + size]
+                # A GPU takes another kernel for every number of rows.
+                least = LEAST_ROWS if self.device == "cpu" else size
+                filled = some + some[-1:] * (least - len(some))
+                yield some, torch.tensor([sequences[row] for row in filled], device=self.device)
+
+    @torch.inference_mode()
+    def _forward(self, ids: torch.Tensor) -> np.ndarray:
+        try:
+            return self._pooled(ids)
+        except (torch.OutOfMemoryError, torch.AcceleratorError) as error:
+            raise DeviceError(f"{self.device}: {str(error).splitlines()[0]}") from error
+
+    def _pooled(self, ids: torch.Tensor) -> np.ndarray:
+        hidden = self.model(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state.float()
+        pooled = hidden[:, 0] if self.pooling == "cls" else hidden.mean(1)
+        unit: np.ndarray = torch.nn.functional.normalize(pooled, dim=1).cpu().numpy()
+        return unit

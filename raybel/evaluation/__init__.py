@@ -1,0 +1,1 @@
+"""Scores: predictions against a gold corpus, under a stated policy."""

@@ -1,0 +1,290 @@
+"""Scoring: predictions against a gold corpus, with the policy that says which mentions count. Needs no Ray."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from raybel.config import one_or_more
+from raybel.corpus.chunks import SUFFIXES, read_rows
+from raybel.corpus.documents import GOLD, ReadOptions, Row
+from raybel.errors import ConfigError, MismatchError
+from raybel.evaluation import metrics, predictions
+from raybel.evaluation.policy import POLICIES, Codes, category, counting, sentences
+from raybel.files import storage
+from raybel.ontology import Ontology
+
+GROUPS = pa.schema(
+    [
+        ("group_kind", pa.string()),
+        ("group", pa.string()),
+        ("mentions", pa.int64()),
+        ("metric", pa.string()),
+        ("value", pa.float64()),
+        ("low", pa.float64()),
+        ("high", pa.float64()),
+        ("policy", pa.string()),
+    ]
+)
+#: Columns that say whether the gold is among a mention's first 1, 5, 10 or all concepts; named as published.
+CUTS = ("at_1", "at_5", "at_10", "at_all")
+#: `rank` is 0-based and null where the gold isn't in the ranking; the scores are null where the mention doesn't count.
+SCORED = pa.schema(
+    [
+        ("doc_id", pa.string()),
+        ("mention_id", pa.string()),
+        ("start", pa.int32()),
+        ("end", pa.int32()),
+        ("type", pa.string()),
+        ("surface", pa.string()),
+        ("gold", pa.list_(pa.string())),
+        ("predicted", pa.string()),
+        ("category", pa.string()),
+        ("counts", pa.bool_()),
+        ("rank", pa.int32()),
+        *((name, pa.bool_()) for name in CUTS),
+        ("reciprocal_rank", pa.float64()),
+        ("surface_seen", pa.bool_()),
+        ("concept_seen", pa.bool_()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """What to score, and how.
+
+    Args:
+        gold_corpus: BioC files, directories or globs whose mentions carry the gold in `concept_id`.
+        pred_corpus: BioC files, directories or globs with links, or run directories.
+        ontology: Decides which ids are known and which are alternatives; by default the run directories' own.
+        train_corpus: Splits the scores by what was seen in training; () for no split.
+        policy: Which mentions count; `linkable`: those with one id, which the ontology knows (every id, where there
+            is no ontology); `all`: every annotated one. NIL is right if nothing was linked; see `metrics.gold_rank`
+            for composites; an unknown id is right only if the very same id was predicted.
+        bootstrap: Resamples for the intervals, 0 for none.
+        seed: Of the resamples.
+        expand_abbreviations: Whether a surface counts as seen by its long form where its document defines one.
+    """
+
+    gold_corpus: tuple[str, ...]
+    pred_corpus: tuple[str, ...]
+    ontology: str | None = None
+    train_corpus: tuple[str, ...] = ()
+    policy: str = "linkable"
+    bootstrap: int = 1000
+    seed: int = 0
+    expand_abbreviations: bool = True
+
+    def __post_init__(self) -> None:
+        one_or_more(self, "gold_corpus", "pred_corpus", "train_corpus")
+        if not self.gold_corpus or not self.pred_corpus:
+            raise ConfigError("give at least one --gold-corpus and one --pred-corpus")
+        if self.policy not in POLICIES:
+            raise ConfigError(f"there is no policy {self.policy!r}; there are {' and '.join(POLICIES)}")
+        if self.bootstrap < 0 or self.seed < 0:
+            raise ConfigError("--bootstrap and --seed must not be negative")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The result of `evaluate`.
+
+    Args:
+        groups: Of `GROUPS`, a row for each group and score, as shares of 1. A group without mentions has null scores;
+            `low` and `high` are null where there are fewer than two documents to resample.
+        mentions: Of `SCORED`, a row for each gold mention in the order of the corpus, those that don't count too.
+        sentences: The policy, with counts, in words.
+    """
+
+    groups: pa.Table
+    mentions: pa.Table
+    sentences: tuple[str, ...]
+
+    def write_mentions(self, uri: str) -> None:
+        """Write the mentions: `.parquet` all of `mentions`; `.csv` as the published system, those that count only.
+
+        The CSV's columns are `id,at_1,at_5,at_10,at_all`: `<doc_id>_<start>_<end>`, then 1 (right) or 0.
+        """
+        if uri.endswith(".parquet"):
+            storage.publish(uri, storage.parquet_bytes(self.mentions))
+            return
+        rows = (row for row in self.mentions.to_pylist() if row["counts"])
+        lines = ([f"{r['doc_id']}_{r['start']}_{r['end']}", *(int(r[cut]) for cut in CUTS)] for r in rows)
+        storage.publish(uri, _csv(["id", *CUTS], lines))
+
+    def write_summary(self, uri: str) -> None:
+        """Write `groups` as `.csv`, `.parquet` or `.json` (a list of objects)."""
+        if uri.endswith(".parquet"):
+            storage.publish(uri, storage.parquet_bytes(self.groups))
+        elif uri.endswith(".json"):
+            storage.publish_json(uri, self.groups.to_pylist())
+        else:
+            storage.publish(uri, _csv(GROUPS.names, (row.values() for row in self.groups.to_pylist())))
+
+
+def evaluate(config: EvaluateConfig) -> Evaluation:
+    """Score predictions against a gold corpus.
+
+    Raises:
+        ConfigError: An input isn't there, no gold mention is annotated, or none counts under the policy.
+        InputError: A file can't be read, or a gold document's mentions can't be located.
+        MismatchError: The predictions hold none of the gold's documents.
+    """
+    files, recorded = predictions.sources(config.pred_corpus)
+    uri = config.ontology or _recorded(recorded)
+    ontology = Ontology.open(uri) if uri else None
+    gold, predicted = ", ".join(config.gold_corpus), ", ".join(config.pred_corpus)
+    documents = [(row.doc_id, row.mentions) for row in _rows(config.gold_corpus, config)]
+    golds = [mention["gold"] for _, mentions in documents for mention in mentions]
+    if all(ids is None for ids in golds):
+        held = f"{len(documents):,} documents with {len(golds):,} mentions"
+        raise ConfigError(f"{gold}: no mention has a gold annotation (infon {GOLD}); there are {held}")
+    try:
+        joined = predictions.join(documents, files)
+    except MismatchError as error:
+        raise MismatchError(f"{gold} and {predicted}: {error}") from error
+    train_surfaces, train_ids = _training(config)
+    codes = Codes(ontology, (one for ids in (*golds, *joined.rankings, train_ids) for one in ids or ()))
+    categories = [category(ids, codes) for ids in golds]
+    counts = counting(categories, config.policy)
+    said = sentences(config.policy, codes, golds, joined.rankings) + joined.notes
+    if not counts.any():
+        raise ConfigError(f"{gold}: there is nothing to score. {' '.join(said[:2])}")
+    ranks = metrics.gold_ranks(
+        (codes.all(ranking or ()) for ranking in joined.rankings), (codes.all(ids or ()) for ids in golds)
+    )
+    columns: dict[str, list[Any]] = {"type": [mention["type"] for mention in joined.mentions]}
+    if config.train_corpus:
+        concepts = set(codes.all(train_ids))
+        columns["surface_seen"] = [mention["surface"] in train_surfaces for mention in joined.mentions]
+        columns["concept_seen"] = [concepts.issuperset(codes.all(ids)) if ids else None for ids in golds]
+        said.append(_seen_sentence(config))
+    said.append(_interval_sentence(config, len(np.unique(joined.documents[counts]))))
+    policy = config.policy if ontology else f"{config.policy} without ontology"
+    groups = [
+        row
+        for kind, name, members in _groups(columns, counts)
+        for row in _scores(kind, name, ranks[members], joined.documents[members], policy, config)
+    ]
+    table = _mentions(joined, categories, counts, ranks, columns)
+    return Evaluation(pa.Table.from_pylist(groups, schema=GROUPS), table, tuple(said))
+
+
+def _rows(uris: Sequence[str], config: EvaluateConfig) -> Iterator[Row]:
+    files = [file for file, _ in storage.expand(uris, SUFFIXES)] if uris else []
+    return read_rows(files, ReadOptions(expand_abbreviations=config.expand_abbreviations))
+
+
+def _recorded(ontologies: Sequence[str]) -> str | None:
+    """Return the ontology that the run directories name, None if none does."""
+    if len(ontologies) > 1:
+        raise ConfigError(f"the runs used several ontologies ({', '.join(ontologies)}): choose one with --ontology")
+    if ontologies and storage.identity(ontologies[0]) is None:
+        raise ConfigError(f"the run's ontology {ontologies[0]} isn't there: say where it is with --ontology")
+    return ontologies[0] if ontologies else None
+
+
+def _training(config: EvaluateConfig) -> tuple[set[str], set[str]]:
+    """Return the surfaces and the concept ids of the training mentions that have a concept."""
+    surfaces: set[str] = set()
+    ids: set[str] = set()
+    for row in _rows(config.train_corpus, config):
+        for mention in row.mentions:
+            if mention["gold"]:
+                surfaces.add(mention["surface"])
+                ids.update(mention["gold"])
+    return surfaces, ids
+
+
+def _seen_sentence(config: EvaluateConfig) -> str:
+    expanded = "expanded by their own document" if config.expand_abbreviations else "as they stand"
+    return (
+        f"Seen: a mention of {', '.join(config.train_corpus)} has the same surface (lower-cased, white space folded, "
+        f"abbreviations {expanded}), or the same concept."
+    )
+
+
+def _interval_sentence(config: EvaluateConfig, documents: int) -> str:
+    if not config.bootstrap or documents < 2:
+        return f"No intervals: {'--bootstrap is 0' if not config.bootstrap else 'all mentions stand in one document'}."
+    return (
+        f"In brackets: 95 % intervals, percentile bootstrap over documents ({documents:,} with a mention that counts; "
+        f"{config.bootstrap:,} resamples, seed {config.seed}), since a document's mentions depend on each other."
+    )
+
+
+def _groups(columns: dict[str, list[Any]], counts: np.ndarray) -> Iterator[tuple[str, str, np.ndarray]]:
+    """Yield (kind, name, which of the mentions that count: bool (mentions,)) for each group."""
+    yield "all", "all", counts
+    types = np.array(columns["type"], dtype=object)
+    frequency = Counter(types[counts].tolist())
+    if set(frequency) != {""}:
+        for name in sorted(frequency, key=lambda one: (-frequency[one], one)):
+            yield "type", name or "no type", counts & (types == name)
+    for column in ("surface_seen", "concept_seen"):
+        if column in columns:
+            seen = np.array(columns[column], dtype=object)
+            for name, value in (("seen", True), ("unseen", False)):
+                yield column.removesuffix("_seen"), name, counts & (seen == value)
+
+
+def _scores(
+    kind: str, name: str, ranks: np.ndarray, documents: np.ndarray, policy: str, config: EvaluateConfig
+) -> Iterator[dict[str, Any]]:
+    intervals = metrics.bootstrap(ranks, documents, config.bootstrap, config.seed) or {}
+    for metric, value in metrics.summarise(ranks).items():
+        low, high = intervals.get(metric, (None, None))
+        yield {
+            "group_kind": kind,
+            "group": name,
+            "mentions": len(ranks),
+            "metric": metric,
+            "value": value,
+            "low": low,
+            "high": high,
+            "policy": policy,
+        }
+
+
+def _mentions(
+    joined: predictions.Joined,
+    categories: Sequence[str],
+    counts: np.ndarray,
+    ranks: np.ndarray,
+    columns: dict[str, list[Any]],
+) -> pa.Table:
+    """Return the table of `SCORED`; the scores of mentions that don't count are null."""
+    table: dict[str, Any] = {
+        name: [mention[name] for mention in joined.mentions]
+        for name in ("mention_id", "start", "end", "surface", "gold")
+    }
+    scores = metrics.per_mention(ranks)
+    for place, name in enumerate(CUTS):
+        table[name] = pa.array(scores[:, place] > 0, mask=~counts)
+    table |= {
+        **columns,
+        "doc_id": joined.doc_ids,
+        "predicted": [ranking[0] if ranking else None for ranking in joined.rankings],
+        "category": categories,
+        "counts": counts,
+        "rank": pa.array(ranks, mask=~counts | (ranks < 0)),
+        "reciprocal_rank": pa.array(scores[:, -1], mask=~counts),
+    }
+    absent = [None] * len(counts)
+    return pa.table({name: table.get(name, absent) for name in SCORED.names}, schema=SCORED)
+
+
+def _csv(header: Sequence[str], rows: Iterable[Iterable[object]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue().encode()

@@ -1,0 +1,208 @@
+"""Links read back out of BioC files, and joined to the mentions of a gold corpus.
+
+Two spellings are read: raybel's (infons `link_id`, `all_links`) and the published system's (`concept_id` with
+`concept_score`, `all_links`). A `concept_id` without a `concept_score` is a gold annotation, never a prediction.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote
+
+import bioc as model
+import numpy as np
+
+from raybel.corpus import text
+from raybel.corpus.chunks import SUFFIXES, read_documents
+from raybel.corpus.documents import GOLD, NIL, ReadOptions, mentions_in, to_row
+from raybel.errors import ConfigError, MismatchError
+from raybel.files import storage
+
+
+@dataclass(slots=True)
+class Prediction:
+    """A mention of a prediction corpus; `ranking` holds concept ids, best first, empty where nothing was linked."""
+
+    mention_id: str
+    start: int
+    end: int
+    text: str
+    ranking: list[str]
+
+
+def ranking_of(infons: Mapping[str, str]) -> list[str]:
+    """Return an annotation's ranking as concept ids, best first.
+
+    `all_links` is the ranking where it is there, in its own order (it is written by falling score); else `link_id`,
+    or `concept_id` beside a `concept_score`, is a ranking of one. A NIL id (`-1`) is no link.
+    """
+    if listed := infons.get("all_links", "").strip():
+        # Our ids hold no bare `=` or `|` (`quote_id`), other systems' may: the score is behind the last `=`.
+        items = (item.rpartition("=") for item in listed.split("|"))
+        ids = [unquote(left if mark else right).strip() for left, mark, right in items]
+    else:
+        linked = infons.get("link_id") or (infons.get(GOLD) if "concept_score" in infons else None)
+        ids = [linked.strip()] if linked else []
+    return [one for one in ids if one and one not in NIL]
+
+
+def sources(uris: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Return (prediction files, ontologies of the runs among them) for files, directories, globs and run directories.
+
+    Raises:
+        ConfigError: Something isn't there, or a run has no finished shard.
+    """
+    files: list[str] = []
+    ontologies: dict[str, None] = {}
+    for uri in uris:
+        manifest, shards = storage.join(uri, "manifest.json"), storage.join(uri, "shards")
+        is_run = storage.identity(uri) is None and (storage.exists(manifest) or storage.exists(shards))
+        if is_run and not any(name.endswith(SUFFIXES) for name in storage.names(shards)):
+            raise ConfigError(f"{uri}: the run has no finished shard yet; see `raybel status`, or run it again")
+        files += [file for file, _ in storage.expand([shards if is_run else uri], SUFFIXES)]
+        if is_run and storage.exists(manifest):
+            value = storage.read_json(manifest)
+            config = value.get("config") if isinstance(value, dict) else None
+            ontology = config.get("ontology") if isinstance(config, dict) else None
+            if isinstance(ontology, str) and ontology:
+                ontologies[ontology] = None
+    return list(dict.fromkeys(files)), list(ontologies)
+
+
+def predictions(document: model.BioCDocument, source: bytes, options: ReadOptions) -> list[Prediction]:
+    """Return a document's mentions with their rankings, in the order of `mentions_in`.
+
+    Spans are repaired as in the gold corpus, so that both sides of the join agree; where that isn't possible they are
+    taken as they stand, and an annotation without a location is at -1.
+    """
+    annotations = [annotation for _, annotation in mentions_in(document)]
+    row = to_row(document, source, options)
+    if row.error:
+        return [_as_it_stands(ordinal, annotation) for ordinal, annotation in enumerate(annotations)]
+    return [
+        Prediction(
+            mention["mention_id"],
+            mention["start"],
+            mention["end"],
+            text.surface(mention["text"]),
+            ranking_of(annotation.infons),
+        )
+        for mention, annotation in zip(row.mentions, annotations, strict=True)
+    ]
+
+
+def _as_it_stands(ordinal: int, annotation: Any) -> Prediction:
+    places = annotation.locations
+    start = min((place.offset for place in places), default=-1)
+    end = max((place.offset + place.length for place in places), default=-1)
+    name = annotation.id or f"#{ordinal}"
+    return Prediction(name, start, end, text.surface(annotation.text or ""), ranking_of(annotation.infons))
+
+
+def match(gold: Sequence[Mapping[str, Any]], predicted: Sequence[Prediction]) -> list[int]:
+    """Return, for each gold mention of a document, the index of its prediction, -1 for none.
+
+    Tried in this order, each prediction used once, several with the same key in order: the same annotation id and
+    span; the same span (ids absent, or numbered anew); the same id and text (offsets counted otherwise). An id alone
+    joins nothing: systems that number annotations anew give old ids to other mentions.
+
+    Args:
+        gold: Mentions as `documents.Row` has them.
+        predicted: The same document's mentions.
+    """
+    gold_keys: list[Callable[[Mapping[str, Any]], tuple[object, ...]]] = [
+        lambda one: (one["mention_id"], one["start"], one["end"]),
+        lambda one: (one["start"], one["end"]),
+        lambda one: (one["mention_id"], text.surface(one["text"])),
+    ]
+    predicted_keys: list[Callable[[Prediction], tuple[object, ...]]] = [
+        lambda one: (one.mention_id, one.start, one.end),
+        lambda one: (one.start, one.end),
+        lambda one: (one.mention_id, one.text),
+    ]
+    found = [-1] * len(gold)
+    free = set(range(len(predicted)))
+    for gold_key, predicted_key in zip(gold_keys, predicted_keys, strict=True):
+        waiting: dict[tuple[object, ...], deque[int]] = {}
+        for index in sorted(free):
+            waiting.setdefault(predicted_key(predicted[index]), deque()).append(index)
+        for place, mention in enumerate(gold):
+            if found[place] < 0 and (queue := waiting.get(gold_key(mention))):
+                found[place] = queue.popleft()
+                free.discard(found[place])
+    return found
+
+
+@dataclass
+class Joined:
+    """Gold mentions in the corpus's order, with what was predicted for them.
+
+    Args:
+        mentions: As `documents.Row` has them.
+        doc_ids: Each mention's document.
+        documents: int (mentions,), the document's number in the corpus; ids may repeat.
+        rankings: Each mention's concept ids, best first; None for one that the predictions don't hold.
+        notes: Sentences on what has no counterpart.
+    """
+
+    mentions: list[dict[str, Any]]
+    doc_ids: list[str]
+    documents: np.ndarray
+    rankings: list[list[str] | None]
+    notes: list[str] = field(default_factory=list)
+
+
+def join(gold: Sequence[tuple[str, list[dict[str, Any]]]], files: Iterable[str]) -> Joined:
+    """Stream the predictions past the gold; a document id that repeats is taken in order.
+
+    Memory: the gold's rankings and one document, whatever the size of the predictions.
+
+    Args:
+        gold: (document id, mentions as `documents.Row` has them) of each document.
+        files: BioC files with predictions.
+
+    Raises:
+        InputError: A file can't be read.
+        MismatchError: No document of the predictions is in the gold; the message lacks the corpora's names.
+    """
+    sizes = [len(mentions) for _, mentions in gold]
+    starts = np.cumsum([0, *sizes]).tolist()
+    waiting: dict[str, deque[int]] = {}
+    for number, (doc_id, _) in enumerate(gold):
+        waiting.setdefault(doc_id, deque()).append(number)
+    rankings: list[list[str] | None] = [None] * starts[-1]
+    matched = documents = elsewhere = extra = 0
+    options = ReadOptions(expand_abbreviations=False)  # by the long form no mention is joined
+    for item in (item for file in files for item in read_documents(file, options)):
+        if isinstance(item, bytes):
+            continue
+        document, source = item
+        documents += 1
+        queue = waiting.get(document.id or "")
+        if not queue:
+            elsewhere += len(list(mentions_in(document)))
+            continue
+        matched += 1
+        number = queue.popleft()
+        found = predictions(document, source, options)
+        partners = match(gold[number][1], found)
+        extra += len(found) - sum(partner >= 0 for partner in partners)
+        for place, partner in enumerate(partners, starts[number]):
+            if partner >= 0:
+                rankings[place] = found[partner].ranking
+    if not matched:
+        raise MismatchError(f"no document id stands in both (gold: {len(gold):,}, predicted: {documents:,} documents)")
+    notes = []
+    if matched < len(gold):
+        notes.append(f"{len(gold) - matched:,} of {len(gold):,} gold documents aren't among the predicted ones.")
+    if extra or documents > matched:
+        notes.append(
+            f"Ignored: {extra:,} predicted mentions without gold in the gold's documents, and {elsewhere:,} in "
+            f"{documents - matched:,} other documents."
+        )
+    mentions = [mention for _, each in gold for mention in each]
+    doc_ids = [doc_id for doc_id, each in gold for _ in each]
+    return Joined(mentions, doc_ids, np.repeat(np.arange(len(gold)), sizes), rankings, notes)

@@ -1,0 +1,241 @@
+"""The index job: an ontology's names and aliases embedded by actors, into sharded vectors and a FAISS index.
+
+Distinct strings are embedded once, in chunks; each chunk's vectors are a file, written whole. The same call again goes
+on where a killed one stopped. Memory: an actor holds one chunk; the alias table is made on the driver.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import ray
+from ray.data import ActorPoolStrategy
+
+from raybel.candidates import faiss_index
+from raybel.candidates.aliases import AliasTable
+from raybel.candidates.dense import ENCODER, KIND, VERSION, DenseGenerator, shard_name
+from raybel.candidates.recall import read_splits, recall
+from raybel.encoders import pretrained
+from raybel.errors import ConfigError
+from raybel.files import artefacts, storage
+from raybel.files.fingerprints import differences, fingerprint
+from raybel.files.locks import lock
+from raybel.files.storage import join
+from raybel.jobs.index.config import Embedding, IndexDenseConfig, Indexed
+from raybel.jobs.index.stage import (
+    GIVEN_ROWS,
+    PLAN,
+    EmbedStage,
+    build_index,
+    given_vectors,
+    precision_of,
+    write_vectors,
+)
+from raybel.jobs.runtime import Plan, data_context, largest_node, plan, started, told
+from raybel.ontology import Ontology
+
+#: Threads for the building of the FAISS index, at most.
+BUILD_THREADS = 16
+_OWN = re.compile(r"(vectors-\d{5}|first_pair|concept_frequency|given_rows)\.npy|aliases\.arrow|index\.faiss|"
+                  r"(plan|config)\.json|\.lock|encoder/.*|.*\.tmp")  # fmt: skip
+
+
+def index_dense(config: IndexDenseConfig, watch: Callable[[Embedding], None] | None = None) -> Indexed:
+    """Embed an ontology; the same call again goes on where a killed one stopped, and embeds nothing twice.
+
+    Args:
+        config: What to do.
+        watch: Called after each chunk.
+
+    Raises:
+        ConfigError: No such model, no names, or the directory holds something else.
+        InputError: A file can't be read, or the encoder gives something else than numbers.
+        LockedError: Another job works on the directory.
+    """
+    config = _absolute(config)
+    model = pretrained.resolve(config.model_name)
+    pretrained.refuse_inside(model, config.out_index)
+    ontology = Ontology.open(config.ontology)
+    corpora = {"train": config.train_corpus, "val": config.val_corpus}
+    splits = read_splits(corpora, ontology, config.expand_abbreviations)
+    aliases = AliasTable.build(ontology, splits["train"][0] if "train" in splits else ())
+    given = given_vectors(config.vectors, ontology) if config.vectors else None
+    home = config.out_index
+    foreign = [name for name in storage.names(home) if not _OWN.fullmatch(name)]
+    if foreign:
+        raise ConfigError(f"{home} holds other files than an index's ({foreign[0]}): choose a new or empty directory")
+    artefacts.refuse_other(home, KIND)
+    with lock(home):
+        job = _Job(config, ontology, aliases, model, watch or (lambda state: None))
+        job.prepare()
+        indexed = job.go(given)
+    generator = DenseGenerator.load(home)
+    for name, (mentions, _) in splits.items():
+        indexed.scores[name] = recall(generator, mentions, config.top_k)
+        indexed.mentions[name] = len(mentions)
+    if config.out_vectors:
+        write_vectors(generator, ontology, config.out_vectors)
+    if config.metric_file:
+        value = {"scores": indexed.scores, "mentions": indexed.mentions, "seconds": indexed.seconds}
+        counts = {"strings": indexed.strings, "embedded": indexed.embedding.strings}
+        storage.publish_json(config.metric_file, {**value, **counts, "parameters": indexed.parameters})
+    return indexed
+
+
+def _absolute(config: IndexDenseConfig) -> IndexDenseConfig:
+    one = {name: getattr(config, name) for name in ("ontology", "out_index", "vectors", "out_vectors", "metric_file")}
+    fixed: dict[str, Any] = {name: storage.absolute(path) for name, path in one.items() if path}
+    return replace(config, **fixed)
+
+
+class _Job:
+    """One start of the job, while it holds the directory."""
+
+    def __init__(
+        self,
+        config: IndexDenseConfig,
+        ontology: Ontology,
+        aliases: AliasTable,
+        model: Path,
+        watch: Callable[[Embedding], None],
+    ) -> None:
+        self.config, self.ontology, self.aliases, self.model, self.watch = config, ontology, aliases, model, watch
+        self.home = config.out_index
+        self.chunks = -(-len(aliases) // config.chunk_strings)
+        self.state = Embedding(self.chunks)
+        self.plan: dict[str, Any] = {}
+        self.fresh = True
+        self.alias_files: dict[str, bytes] = {}
+
+    def prepare(self) -> None:
+        """Look at what the directory holds; refuse another configuration's. Changes nothing."""
+        self.alias_files = self.aliases.files()
+        weights = {name: storage.size_and_digest(str(path))[1] for name, path in pretrained.files(self.model).items()}
+        identity = {
+            "ontology": self.ontology.fingerprint,
+            "aliases": hashlib.sha256(self.alias_files["aliases.arrow"]).hexdigest()[:32],
+            "encoder": fingerprint(weights),
+            "pooling": self.config.pooling or pretrained.pooling_of(str(self.model)),
+            "chunk_strings": self.config.chunk_strings,
+            "vectors": storage.size_and_digest(self.config.vectors)[1] if self.config.vectors else None,
+        }
+        held = storage.read_json(join(self.home, PLAN)) if storage.exists(join(self.home, PLAN)) else None
+        if held is not None:
+            wanted = {**identity, "precision": self.config.precision or held.get("precision")}
+            if different := differences({key: held.get(key) for key in wanted}, wanted):
+                if not self.config.overwrite:
+                    raise ConfigError(
+                        f"{self.home} holds an index of another configuration ({'; '.join(different)}): choose "
+                        "another --out-index, or --overwrite"
+                    )
+                held = None
+        self.fresh = held is None
+        self.plan = held or {**identity, "precision": self.config.precision}
+
+    def finished(self, kind: str) -> Indexed | None:
+        """Return what an earlier start finished, None if something is left to do."""
+        where = join(self.home, artefacts.CONFIG)
+        if self.fresh or not storage.exists(where):
+            return None
+        config = storage.read_json(where)
+        sizes = {name: getattr(storage.identity(join(self.home, name)), "size", None) for name in config["files"]}
+        damaged = [name for name, size in config["files"].items() if sizes[name] != size]
+        if damaged or config["version"] != VERSION:
+            artefacts.unseal(self.home)
+            for name in damaged:  # made anew
+                storage.delete(join(self.home, name))
+            return None
+        if config["parameters"]["index_type"] != kind:
+            return None
+        self.state.chunks_before = self.chunks
+        return self._told(config["fingerprint"], config["parameters"], {"embedding": 0.0, "building": 0.0})
+
+    def _begin(self, given: np.ndarray | None) -> None:
+        """Delete another configuration's files, write what the actors read, and last the plan, which vouches for it."""
+        artefacts.unseal(self.home)
+        storage.delete_temporary(self.home)
+        if self.fresh:
+            for name in storage.names(self.home):
+                if name not in (".lock", PLAN):
+                    storage.delete(join(self.home, name))
+            storage.delete(join(self.home, PLAN))
+        for name, path in pretrained.files(self.model).items():
+            if not storage.exists(join(self.home, ENCODER, name)):
+                storage.publish(join(self.home, ENCODER, name), storage.copy_bytes(str(path)))
+        for name, data in self.alias_files.items():
+            if not storage.exists(join(self.home, name)):
+                storage.publish(join(self.home, name), data)
+        if given is not None:
+            rows = self.aliases.rows_of_names(self.ontology)[::-1]
+            first = np.full(len(self.aliases), -1, np.int64)
+            first[rows[rows >= 0]] = np.arange(len(rows) - 1, -1, -1)[rows >= 0]  # of equal strings the first stays
+            storage.publish(join(self.home, GIVEN_ROWS), artefacts.array_bytes(first))
+        storage.publish_json(join(self.home, PLAN), self.plan)
+
+    def go(self, given: np.ndarray | None) -> Indexed:
+        """Embed the chunks that aren't there, build the index, seal the directory."""
+        kind = faiss_index.choose_type(self.config.index_type, len(self.aliases))
+        if (held := self.finished(kind)) is not None:
+            return held
+        begun = time.perf_counter()
+        with told(), started(), data_context():
+            fitted = plan(self.config.resources, ray.cluster_resources(), encodes=True)
+            if self.plan["precision"] is None:
+                ask = ray.remote(num_cpus=fitted.cpus_per_task, num_gpus=fitted.gpus_per_actor)(precision_of)
+                self.plan["precision"] = ray.get(ask.remote(fitted.device))
+            self._begin(given)
+            present = set(storage.names(self.home))
+            to_do = [number for number in range(self.chunks) if shard_name(number) not in present]
+            self.state.chunks_before, self.state.started = self.chunks - len(to_do), time.time()
+            if to_do:
+                self._embed(to_do, fitted)
+            embedded = time.perf_counter()
+            # It takes the CPUs that the actors had, but reserves few: to wait for all could be to wait for ever.
+            build = ray.remote(num_cpus=fitted.cpus_per_task)(build_index)
+            width = ray.get(build.remote(self.home, self.chunks, kind, min(BUILD_THREADS, largest_node())))
+        parameters = {
+            "ontology_fingerprint": self.ontology.fingerprint,
+            "model": self.config.model_name,
+            "encoder_fingerprint": self.plan["encoder"],
+            "pooling": self.plan["pooling"],
+            "precision": self.plan["precision"],
+            "expand_abbreviations": self.config.expand_abbreviations,
+            "training_aliases": self.aliases.training_pairs,
+            "index_type": kind,
+            "width": width,
+        }
+        names = [name for name in storage.names(self.home) if name not in (PLAN, GIVEN_ROWS, ".lock")]
+        written = {name: storage.size_and_digest(join(self.home, name)) for name in names}
+        seconds = {"embedding": embedded - begun, "building": time.perf_counter() - embedded}
+        return self._told(artefacts.seal(self.home, KIND, VERSION, parameters, written), parameters, seconds)
+
+    def _embed(self, to_do: list[int], fitted: Plan) -> None:
+        rows = ray.data.from_items([{"number": number} for number in to_do], override_num_blocks=len(to_do))
+        counted = rows.map_batches(
+            EmbedStage,
+            fn_constructor_args=(self.home, self.config.chunk_strings, self.config.vectors, self.plan, fitted),
+            batch_size=1,
+            batch_format="pyarrow",
+            compute=ActorPoolStrategy(size=min(fitted.actors, len(to_do))),
+            num_cpus=fitted.cpus_per_actor,
+            num_gpus=fitted.gpus_per_actor,
+            max_restarts=self.config.resources.max_restarts,
+            max_task_retries=self.config.resources.max_restarts,
+        )
+        for batch in counted.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+            for row in batch.to_pylist():
+                self.state.chunks += 1
+                self.state.strings += row["strings"]
+                self.state.cut += row["cut"]
+            self.watch(self.state)
+
+    def _told(self, fingerprint: str, parameters: dict[str, Any], seconds: dict[str, float]) -> Indexed:
+        pairs = self.aliases.training_pairs
+        return Indexed(fingerprint, parameters, len(self.aliases), self.state, seconds, {}, {}, pairs)

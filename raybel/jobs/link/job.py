@@ -1,0 +1,279 @@
+"""The link job: read -> candidates -> write, as one stream of chunks over Ray Data; exactly once, resumable."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import pyarrow as pa
+import ray
+
+from raybel.candidates.lookup import LookupGenerator
+from raybel.candidates.registry import open_generator
+from raybel.config import OUTPUT_FORMAT, git_hash, results, versions
+from raybel.errors import BadFractionError, ConfigError, RaybelError
+from raybel.files import storage
+from raybel.files.fingerprints import fingerprint
+from raybel.files.locks import lock
+from raybel.files.storage import join
+from raybel.jobs.link.config import LinkConfig
+from raybel.jobs.link.stage import stream
+from raybel.jobs.runtime import data_context, plan, started, told
+from raybel.linking import run_directory
+from raybel.linking.run_directory import COUNTS, Shard
+from raybel.ontology import Ontology
+
+#: The share of bad documents is looked at once so many documents are done (and at the end).
+BAD_FRACTION_AFTER = 10_000
+PROGRESS_SECONDS = 1.0
+
+
+@dataclass
+class Progress:
+    """How far a job is: counts of this start and of what was done before it."""
+
+    shards_total: int
+    shards_done: int = 0
+    shards_before: int = 0
+    shards_failed: int = 0
+    chunks: int = 0
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTS, 0))
+    bytes_total: int = 0
+    bytes_done: float = 0
+    started: float = field(default_factory=time.time)
+    first_chunk: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Since Ray was there; actors start and load the model in it."""
+        return max(time.time() - self.started, 1e-9)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """By the share of input bytes in finished shards; None before there is one."""
+        done = min(self.bytes_done, self.bytes_total)
+        return self.seconds * (self.bytes_total - done) / done if done else None
+
+
+@dataclass
+class LinkResult:
+    """What a link job did.
+
+    Args:
+        run: The run directory.
+        metrics: Of `schemas.METRICS`: all finished shards of the input, those of earlier starts too.
+        progress: Counts and time of this start.
+        failed: Input files that can't be read, with the reason.
+        repeated: Documents whose id another one has, and examples of such ids.
+        top_errors: Reasons of quarantined documents, a few.
+        notes: What else a person should know.
+    """
+
+    run: str
+    metrics: pa.Table
+    progress: Progress
+    failed: dict[str, str]
+    repeated: tuple[int, list[str]]
+    top_errors: list[str]
+    notes: list[str] = field(default_factory=list)
+
+
+def link(config: LinkConfig, watch: Callable[[Progress], None] | None = None) -> LinkResult:
+    """Link a corpus; the same call again goes on where a killed one stopped, and ends in the same bytes.
+
+    Args:
+        config: What to do.
+        watch: Called after each chunk.
+
+    Raises:
+        ConfigError: The configuration can't be carried out, or the run directory holds something else.
+        MismatchError: Model and ontology don't belong together.
+        LockedError: Another job works on the run directory.
+        BadFractionError: Too many documents went to the quarantine; what is finished stays.
+        RaybelError: A worker died again and again, or the cluster made no progress.
+    """
+    config = _checked(config)
+    ontology = Ontology.open(config.ontology)
+    generator = open_generator(ontology, config.generator)
+    if isinstance(generator, LookupGenerator):
+        generator.check(config.top_k, config.expand_abbreviations)
+    reranker = None
+    if config.reranker_model is not None:
+        from raybel.rerank import reranker as second  # imports torch
+
+        reranker = second.describe(config.reranker_model, None if config.any_ontology else ontology, config.crosstype)
+    identity = {
+        "format": OUTPUT_FORMAT,
+        "ontology": ontology.fingerprint,
+        "generator": f"{generator.name} {generator.fingerprint}",
+        **({"reranker": reranker["fingerprint"]} if reranker else {}),
+        **results(config),
+    }
+    run_fingerprint = fingerprint(identity)
+    every = run_directory.find_shards(config.in_corpus, run_fingerprint)
+    with lock(config.out_corpus):
+        storage.delete_temporary(config.out_corpus)
+        manifest = {"config": asdict(config), "versions": versions(), "git": git_hash()}
+        run_directory.prepare_run(config.out_corpus, identity, manifest, config.overwrite)
+        states = {shard.name: run_directory.state(config.out_corpus, shard) for shard in every}
+        finished = {name: state for name, state in states.items() if state is not None}
+        to_do = [shard for shard in every if shard.name not in finished]
+        job = _Job(config, to_do, finished, watch or (lambda progress: None))
+        job.progress.shards_total, job.progress.shards_before = len(every), len(finished)
+        names = [{"name": shard.name, "path": shard.path, "size": shard.size} for shard in every]
+        storage.publish_json(join(config.out_corpus, "logs", "plan.json"), names)
+        if to_do:
+            job.go(_shared_ontology(config, ontology))
+        result = job.finish()
+    if reranker and reranker["generator"] != generator.name and "lookup" not in (reranker["generator"], generator.name):
+        result.notes.append(
+            f"the re-ranker was trained on {reranker['generator']} candidates, these are {generator.name} ones: its "
+            "probabilities were fitted to the others' scores"
+        )
+    return result
+
+
+def _checked(config: LinkConfig) -> LinkConfig:
+    """Make local paths absolute, since workers have other working directories; refuse output among the input."""
+    names = (
+        "out_corpus",
+        "ontology",
+        "ngrams_model",
+        "dense_index",
+        "candidates_lookup",
+        "reranker_model",
+        "metric_file",
+    )
+    paths: dict[str, Any] = {name: storage.absolute(path) for name in names if (path := getattr(config, name))}
+    fixed = replace(config, in_corpus=tuple(map(storage.absolute, config.in_corpus)), **paths)
+    for pattern in fixed.in_corpus:
+        if fixed.out_corpus.startswith(pattern.rstrip("/") + "/") or fixed.out_corpus == pattern.rstrip("/"):
+            raise ConfigError(
+                f"the run directory {fixed.out_corpus} lies inside the input {pattern}: the next start would take its "
+                "shards for input; choose another --out-corpus"
+            )
+    return fixed
+
+
+def _shared_ontology(config: LinkConfig, ontology: Ontology) -> str:
+    """Path of the ontology in a form that workers memory-map: itself, or a copy in the run directory."""
+    if config.ontology.endswith(".arrow"):
+        return config.ontology
+    copy = join(config.out_corpus, "parts", "ontology.arrow")
+    ontology.save(copy)
+    return copy
+
+
+class _Job:
+    """One start of the job."""
+
+    def __init__(
+        self,
+        config: LinkConfig,
+        to_do: list[Shard],
+        finished: dict[str, dict[str, Any]],
+        watch: Callable[[Progress], None],
+    ) -> None:
+        self.config, self.run, self.watch = config, config.out_corpus, watch
+        self.to_do = {shard.name: shard for shard in to_do}
+        self.finished, self.failed = finished, dict[str, str]()
+        self.before = list(finished.values())
+        self.progress = Progress(0, bytes_total=sum(shard.size for shard in to_do))
+        self.chunks: dict[str, set[int]] = {name: set() for name in self.to_do}
+        self.last: dict[str, int] = {}
+        self.errors: dict[str, str] = {}
+        self.assembling: dict[Any, str] = {}
+        self.written = 0.0
+
+    def go(self, ontology: str) -> None:
+        """Run the stream until every shard to do is published or set aside."""
+        with told(), started(), data_context():
+            encodes = self.config.dense_index is not None or self.config.reranker_model is not None
+            fitted = plan(self.config.resources, ray.cluster_resources(), encodes)
+            self.progress.started = time.time()
+            dataset = stream(self.config, list(self.to_do.values()), fitted, ontology)
+            assemble = ray.remote(num_cpus=fitted.cpus_per_task, max_retries=3)(run_directory.assemble)
+            for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+                for row in batch.to_pylist():
+                    self._count(row, assemble)
+                self._collect(timeout=0)
+                self._tell()
+                self._check_fraction([self.progress.counts, *self.before], BAD_FRACTION_AFTER)
+            while self.assembling:
+                self._collect(timeout=5)
+                self._tell()
+            missing = [
+                name for name, shard in self.to_do.items() if not (name in self.finished or shard.path in self.failed)
+            ]
+            if missing:
+                raise RaybelError(
+                    f"{len(missing)} shards came to no end, such as {missing[0]}: run the same command again"
+                )
+
+    def _count(self, row: dict[str, Any], assemble: Any) -> None:
+        shard = self.to_do[row["shard"]]
+        if row["chunk"] in self.chunks[shard.name]:
+            return  # a retried task's second row for the same part
+        self.chunks[shard.name].add(row["chunk"])
+        self.progress.chunks += 1
+        self.progress.first_chunk = self.progress.first_chunk or self.progress.seconds
+        for name in COUNTS:
+            self.progress.counts[name] += row[name]
+        if row["error"]:
+            self.errors[shard.name] = row["error"]
+        if row["last"]:
+            self.last[shard.name] = row["chunk"]
+        if len(self.chunks[shard.name]) == self.last.get(shard.name, -2) + 1:
+            if shard.name in self.errors:
+                self.failed[shard.path] = self.errors[shard.name]
+                self.progress.shards_failed += 1
+                self.progress.bytes_done += shard.size
+                run_directory.set_aside(self.run, shard, self.errors[shard.name])
+            else:
+                self.assembling[assemble.remote(self.run, shard, self.last[shard.name] + 1)] = shard.name
+
+    def _collect(self, timeout: float) -> None:
+        """Take in the shards that were published."""
+        ready, _ = ray.wait(list(self.assembling), num_returns=1, timeout=timeout) if self.assembling else ([], [])
+        while ready:
+            name = self.assembling.pop(ready[0])
+            self.finished[name] = ray.get(ready[0])
+            self.progress.shards_done += 1
+            self.progress.bytes_done += self.to_do[name].size
+            ready, _ = ray.wait(list(self.assembling), num_returns=1, timeout=0) if self.assembling else ([], [])
+
+    def _tell(self) -> None:
+        self.watch(self.progress)
+        if time.time() - self.written > PROGRESS_SECONDS:
+            self.written = time.time()
+            self._log(finished=False)
+
+    def _log(self, finished: bool) -> None:
+        value = {**asdict(self.progress), "seconds": self.progress.seconds, "time": time.time(), "finished": finished}
+        storage.publish_json(join(self.run, "logs", "progress.json"), value)
+
+    def _check_fraction(self, counted: list[dict[str, Any]], least: int) -> None:
+        bad, of = (sum(each[name] for each in counted) for name in ("quarantined", "documents"))
+        if of >= least and bad > of * self.config.max_bad_fraction:
+            raise BadFractionError(
+                f"{bad:,} of {of:,} documents couldn't be linked, more than --max-bad-fraction "
+                f"{self.config.max_bad_fraction:g} allows; reasons are in {join(self.run, 'quarantine')}, "
+                "finished shards stay"
+            )
+
+    def finish(self) -> LinkResult:
+        """Write the metrics, and say what was done."""
+        metrics = run_directory.metrics_table(self.finished.values())
+        storage.publish(join(self.run, "metrics.parquet"), storage.parquet_bytes(metrics))
+        if self.config.metric_file:
+            storage.publish(self.config.metric_file, storage.parquet_bytes(metrics))
+        storage.delete(join(self.run, "parts"))
+        storage.delete_temporary(self.run)  # of workers that outlived a killed driver
+        self._log(finished=True)
+        repeated = run_directory.repeated_ids(self.run, self.finished)
+        top = run_directory.quarantine_reasons(self.run, self.finished) if self.progress.counts["quarantined"] else []
+        result = LinkResult(self.run, metrics, self.progress, self.failed, repeated, top)
+        self._check_fraction(list(self.finished.values()), 1)  # of earlier starts too
+        return result

@@ -1,0 +1,115 @@
+"""What the link job maps over chunks: candidates, then the chunk's part."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from ray.data import ActorPoolStrategy, Dataset
+
+from raybel.candidates.base import Cached
+from raybel.candidates.registry import open_generator
+from raybel.errors import RaybelError
+from raybel.jobs.datasets import Source, read_sources
+from raybel.jobs.link.config import LinkConfig
+from raybel.jobs.runtime import Plan
+from raybel.linking import run_directory
+from raybel.linking.candidates import add_candidates
+from raybel.linking.poison import SUFFIX, Attempts
+from raybel.linking.render import render
+from raybel.linking.run_directory import COUNTS, Shard
+from raybel.ontology import Ontology
+from raybel.rerank.examples import Describer
+
+if TYPE_CHECKING:
+    from raybel.rerank.reranker import Reranker
+
+
+def stream(config: LinkConfig, to_do: list[Shard], fitted: Plan, ontology: str) -> Dataset:
+    """Return the job's Dataset: consuming it writes the parts, and yields a row of counts for each chunk."""
+    run, session = config.out_corpus, uuid.uuid4().hex
+    by_name = {shard.name: shard for shard in to_do}
+    options = replace(config.read_options, sentences=config.reranker_model is not None)
+    sources = [Source(shard.path, shard.name, partial(run_directory.finished_parts, run, shard)) for shard in to_do]
+    chunks = read_sources(sources, options, fitted.cpus_per_task)
+    return chunks.map_batches(
+        LinkStage,
+        fn_constructor_args=(config, ontology, by_name, session, fitted),
+        batch_size=1,
+        batch_format="pyarrow",
+        zero_copy_batch=True,
+        compute=ActorPoolStrategy(size=fitted.actors),
+        num_cpus=fitted.cpus_per_actor,
+        num_gpus=fitted.gpus_per_actor,
+        max_restarts=config.resources.max_restarts,
+        max_task_retries=config.resources.max_restarts,
+    )
+
+
+_COUNTS_SCHEMA = pa.schema(
+    [
+        ("shard", pa.string()),
+        ("chunk", pa.int32()),
+        ("last", pa.bool_()),
+        ("error", pa.string()),
+        *((name, pa.int64()) for name in COUNTS),
+    ]
+)
+
+
+class LinkStage:
+    """Candidates, then the chunk's part; one per actor, with the model memory-mapped and found surfaces kept.
+
+    Both in one actor: a chunk with its candidates needn't travel once more, and no worker starts for writing alone.
+    """
+
+    def __init__(
+        self, config: LinkConfig, ontology: str, by_name: dict[str, Shard], session: str, fitted: Plan
+    ) -> None:
+        self.ontology = Ontology.open(ontology)
+        generator = open_generator(self.ontology, config.generator, fitted.device, fitted.threads)
+        self.name, self.generator = generator.name, Cached(generator, config.top_k)
+        self.run, self.by_name, self.session = config.out_corpus, by_name, session
+        self.describer = Describer(self.ontology, generator.alias_table)
+        self.config, self.fitted = config, fitted
+        self._reranker: Reranker | None = None
+
+    def __call__(self, chunk: pa.Table) -> pa.Table:
+        """Write a chunk's part, if it isn't there from an earlier start, and return its counts."""
+        shard, number = self.by_name[chunk["shard"][0].as_py()], chunk["chunk"][0].as_py()
+        if chunk["error"][0].as_py():
+            return _counts({"error": chunk["error"][0].as_py(), "chunk": number, "last": True}, shard)
+        summary = run_directory.read_summary(self.run, shard, number)
+        if summary is None:
+            if chunk["done"][0].as_py():
+                raise RaybelError(
+                    f"{shard.part(self.run, number, '')} was there and is gone: run the same command again"
+                )
+            attempts = Attempts(shard.part(self.run, number, SUFFIX), self.session)
+            linked = add_candidates(chunk, self.generator, self.name, attempts)
+            if self.config.reranker_model is not None:
+                linked = self._rerank(linked, self.config.reranker_model, attempts)
+            summary = run_directory.write_part(self.run, shard, render(linked, self.ontology, self.config.threshold))
+        return _counts(summary, shard)
+
+    def _rerank(self, linked: pa.Table, model: str, attempts: Attempts) -> pa.Table:
+        """The second stage, loaded with the first chunk: an error in a constructor would look like a worker's death."""
+        import torch
+
+        from raybel.linking.reranking import rerank
+        from raybel.rerank.reranker import Reranker
+
+        if self._reranker is None:
+            if self.fitted.device == "cpu":
+                torch.set_num_threads(self.fitted.threads)
+            self._reranker = Reranker.load(model, self.fitted.device, self.config.precision)
+        return rerank(linked, self._reranker, self.describer, attempts)
+
+
+def _counts(summary: dict[str, Any], shard: Shard) -> pa.Table:
+    """A chunk's row of counts; one that couldn't be read counts nothing, whatever could be read of it."""
+    row = {**dict.fromkeys(COUNTS, 0), **summary, "shard": shard.name}
+    return pa.Table.from_pylist([{name: row[name] for name in _COUNTS_SCHEMA.names}], schema=_COUNTS_SCHEMA)

@@ -1,0 +1,1 @@
+"""The training jobs on Ray Train."""

@@ -1,0 +1,185 @@
+"""What cross-encoders are trained on, made once with Ray Data: candidates and token ids of every linkable mention.
+
+Kept as Arrow files, one per chunk of documents, which the training workers memory-map and read in the order that each
+epoch draws. (Ray Data's own streaming to several workers drops rows, to give each as many.)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import ray
+from ray.data import ActorPoolStrategy
+
+from raybel.candidates.base import Generator
+from raybel.candidates.registry import open_generator
+from raybel.config import GeneratorPaths, Resources
+from raybel.corpus.chunks import SUFFIXES
+from raybel.corpus.documents import ReadOptions
+from raybel.errors import InputError
+from raybel.files import artefacts, storage
+from raybel.files.storage import join
+from raybel.jobs.datasets import Source, read_sources
+from raybel.jobs.runtime import Plan, data_context, plan
+from raybel.ontology import Ontology
+from raybel.rerank.examples import Describer
+from raybel.rerank.parameters import CrossEncoderParameters
+from raybel.rerank.tokens import Tokens
+from raybel.rerank.training.crossfit import labelled
+from raybel.rerank.training.features import SCHEMA
+
+#: Documents in a chunk.
+CHUNK = 64
+_COUNTS = ("documents", "mentions", "left_out", "cut", "without_gold")
+_ROW = pa.schema([("error", pa.string()), *((name, pa.int64()) for name in _COUNTS)])
+
+
+@dataclass(frozen=True)
+class FeatureConfig:
+    """How features are made.
+
+    Args:
+        folder: Files go below it, into a directory for each split.
+        ontology: What candidates refer to.
+        generator: Finds them.
+        base: Directory of the model whose tokenizer is used.
+        positions: The model's window.
+        parameters: Hyper-parameters.
+        expand_abbreviations: Put the long form in the place of a short form that the document defines.
+        resources: What the job takes of the cluster.
+    """
+
+    folder: str
+    ontology: str
+    generator: GeneratorPaths
+    base: str
+    positions: int
+    parameters: CrossEncoderParameters
+    expand_abbreviations: bool
+    resources: Resources
+
+
+def make(config: FeatureConfig, split: str, paths: tuple[str, ...], regimes: tuple[str, ...]) -> dict[str, int]:
+    """Make the features of a split on the Ray that runs, unless they are there; return what was counted.
+
+    Args:
+        config: How.
+        split: Name of the corpus.
+        paths: BioC files.
+        regimes: Which candidates; see `rerank.crossfit`.
+
+    Raises:
+        InputError: A file or document can't be read.
+    """
+    where = join(config.folder, split)
+    done = join(where, "counts.json")
+    if storage.exists(done):
+        return dict(storage.read_json(done))
+    options = ReadOptions(config.expand_abbreviations, sentences=True, chunk_documents=CHUNK)
+    files = storage.expand(paths, SUFFIXES)
+    with data_context():
+        encodes = config.generator.dense_index is not None
+        fitted = plan(config.resources, ray.cluster_resources(), encodes)
+        sources = [Source(path, f"{number:05d}") for number, (path, _) in enumerate(files)]
+        rows = read_sources(sources, options, fitted.cpus_per_task).map_batches(
+            FeatureStage,
+            fn_constructor_args=(config, where, regimes, fitted),
+            batch_size=1,
+            batch_format="pyarrow",
+            compute=ActorPoolStrategy(size=min(fitted.actors, 8 * len(files))),
+            num_cpus=fitted.cpus_per_actor,
+            num_gpus=fitted.gpus_per_actor,
+            max_restarts=config.resources.max_restarts,
+            max_task_retries=config.resources.max_restarts,
+        )
+        counts = dict.fromkeys(_COUNTS, 0)
+        for batch in rows.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+            for row in batch.to_pylist():
+                if row["error"]:
+                    raise InputError(row["error"])
+                for name in _COUNTS:
+                    counts[name] += row[name]
+    storage.publish_json(done, counts)
+    return counts
+
+
+class FeatureStage:
+    """Makes a chunk's features; one per actor."""
+
+    def __init__(self, config: FeatureConfig, where: str, regimes: tuple[str, ...], fitted: Plan) -> None:
+        self.config, self.where, self.regimes, self.fitted = config, where, regimes, fitted
+
+    @cached_property
+    def ontology(self) -> Ontology:
+        """Memory-mapped."""
+        return Ontology.open(self.config.ontology)
+
+    @cached_property
+    def generator(self) -> Generator:
+        """Loaded with the first chunk: an error in a constructor would look like a worker's death."""
+        return open_generator(self.ontology, self.config.generator, self.fitted.device, self.fitted.threads)
+
+    @cached_property
+    def describer(self) -> Describer:
+        """Names of candidates."""
+        return Describer(self.ontology, self.generator.alias_table)
+
+    @cached_property
+    def tokens(self) -> Tokens:
+        """The base model's tokenizer."""
+        from transformers import AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(storage.localise(self.config.base), use_fast=True)
+        return Tokens(tokenizer, self.config.positions, self.config.parameters)
+
+    def __call__(self, chunk: pa.Table) -> pa.Table:
+        """Write a chunk's features and return its counts."""
+        counts: dict[str, Any] = {"error": chunk["error"][0].as_py(), **dict.fromkeys(_COUNTS, 0)}
+        documents = pc.list_flatten(chunk["docs"].combine_chunks())
+        rows = [
+            dict(zip(("passages", "mentions", "error", "doc_id"), each, strict=True))
+            for each in zip(
+                *(pc.struct_field(documents, name).to_pylist() for name in ("passages", "mentions", "error", "doc_id")),
+                strict=True,
+            )
+        ]
+        path = chunk["path"][0].as_py()
+        for row in rows:
+            counts["error"] = counts["error"] or (row["error"] and f"{path}: {row['error']}")
+        if not counts["error"]:
+            table = self._features(rows, counts)
+            name = f"{chunk['shard'][0].as_py()}-{chunk['chunk'][0].as_py():05d}.arrow"
+            storage.publish(join(self.where, name), artefacts.arrow_bytes(table))
+        return pa.Table.from_pylist([counts], schema=_ROW)
+
+    def _features(self, documents: list[dict[str, Any]], counts: dict[str, Any]) -> pa.Table:
+        parameters = self.config.parameters
+        found = [
+            labelled(
+                documents, self.generator, self.ontology, self.describer, parameters.context, parameters.top_k, regime
+            )
+            for regime in self.regimes
+        ]
+        rows = []
+        for number, document in enumerate(documents):
+            tokenised = [self.tokens(each[number]) for each in found]
+            contexts: dict[tuple[int, ...], int] = {}
+            row: dict[str, list[Any]] = {"contexts": [], "lessons": []}
+            for one in zip(*tokenised, strict=True):
+                first = one[0]
+                if first.group not in contexts:
+                    contexts[first.group] = len(contexts)
+                    row["contexts"].append({"group": list(first.group), "tokens": first.context})
+                regimes = [{"tokens": t.candidates, "scores": t.scores.tolist(), "gold": t.gold} for t in one]
+                row["lessons"].append({"context": contexts[first.group], "mention": first.mention, "regimes": regimes})
+                counts["cut"] += first.cut
+                counts["without_gold"] += first.gold < 0
+            counts["mentions"] += len(row["lessons"])
+            counts["left_out"] += len(document["mentions"]) - len(row["lessons"])
+            rows.append(row)
+        counts["documents"] = len(rows)
+        return pa.Table.from_pylist(rows, schema=SCHEMA)

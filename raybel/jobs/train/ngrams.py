@@ -1,0 +1,88 @@
+"""Training jobs: the n-gram generator."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, field
+
+from raybel.candidates.ngrams import NgramGenerator
+from raybel.candidates.recall import read_splits, recall
+from raybel.candidates.vectorizer import NgramParameters
+from raybel.config import one_or_more
+from raybel.files import storage
+from raybel.ontology import Ontology
+
+
+@dataclass(frozen=True)
+class TrainNgramsConfig:
+    """Training of the n-gram generator.
+
+    Args:
+        ontology: What to link to.
+        output_dir: The model directory.
+        train_corpus: BioC files whose mentions become aliases, if the parameters say so.
+        val_corpus: BioC files to measure recall on.
+        parameters: Hyper-parameters.
+        expand_abbreviations: Put long forms in the place of short forms, in the training aliases too.
+        top_k: Candidates for "recall@all".
+        metric_file: Where to write the scores and times (JSON).
+    """
+
+    ontology: str
+    output_dir: str
+    train_corpus: tuple[str, ...] = ()
+    val_corpus: tuple[str, ...] = ()
+    parameters: NgramParameters = field(default_factory=NgramParameters)
+    expand_abbreviations: bool = True
+    top_k: int = 50
+    metric_file: str | None = None
+
+    def __post_init__(self) -> None:
+        one_or_more(self, "train_corpus", "val_corpus")
+
+
+@dataclass
+class Trained:
+    """What training gave: recall per split (None: no linkable mention there), counts and times."""
+
+    fingerprint: str
+    scores: dict[str, dict[str, float | None]]
+    mentions: dict[str, int]
+    left_out: dict[str, int]
+    alias_rows: int
+    training_aliases: int
+    seconds: float
+
+
+def train_ngrams(config: TrainNgramsConfig) -> Trained:
+    """Train the n-gram generator, measure its recall on both corpora, write the model directory.
+
+    Mentions count as the default scoring policy says: those with a single id that the ontology knows. With training
+    aliases the score on the training corpus says little: its own mentions are in the model.
+
+    Raises:
+        InputError: A corpus or the ontology can't be read.
+        ConfigError: Nothing to train on.
+    """
+    ontology = Ontology.open(config.ontology)
+    begun = time.perf_counter()
+    read = read_splits({"train": config.train_corpus, "val": config.val_corpus}, ontology, config.expand_abbreviations)
+    training = read["train"][0] if "train" in read else []
+    model = NgramGenerator.build(ontology, config.parameters, training)
+    seconds = time.perf_counter() - begun
+    scores = {name: recall(model, mentions, config.top_k) for name, (mentions, _) in read.items()}
+    extra = {"expand_abbreviations": config.expand_abbreviations, "scores": scores}
+    fingerprint = model.save(config.output_dir, extra)
+    trained = Trained(
+        fingerprint,
+        scores,
+        {name: len(mentions) for name, (mentions, _) in read.items()},
+        {name: left_out for name, (_, left_out) in read.items()},
+        model.aliases.table.num_rows,
+        model.aliases.training_pairs,
+        seconds,
+    )
+    if config.metric_file:
+        value = {"scores": scores, "mentions": trained.mentions, "training_seconds": seconds}
+        storage.publish_json(config.metric_file, {**value, "parameters": asdict(config.parameters)})
+    return trained

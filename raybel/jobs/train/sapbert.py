@@ -1,0 +1,192 @@
+"""The training job of the dense generator's encoder, on Ray Train: synonyms of an ontology, then training mentions."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from raybel.candidates.aliases import AliasTable
+from raybel.candidates.recall import read_splits
+from raybel.candidates.training.alignment import AlignmentParameters
+from raybel.config import one_or_more, versions
+from raybel.corpus.chunks import digests
+from raybel.encoders import pretrained
+from raybel.errors import ConfigError
+from raybel.files import storage
+from raybel.files.locks import lock
+from raybel.files.storage import join
+from raybel.jobs.runtime import started, told
+from raybel.jobs.train.run import STATE, Watch, Workers, base_fingerprint, fit, keep_base, open_home, publish_rest, tidy
+from raybel.jobs.train.sapbert_worker import train_worker
+from raybel.ontology import Ontology
+
+KIND = "sapbert"
+
+
+@dataclass(frozen=True)
+class TrainSapbertConfig:
+    """Training of the encoder.
+
+    Args:
+        ontology: Its synonyms are learned.
+        output_dir: The model: a Hugging Face directory that `index dense` takes.
+        base_model: What to start from: `minilm`, a directory, or a name on the Hugging Face hub.
+        train_corpus: BioC files whose mentions are learned after the synonyms.
+        val_corpus: BioC files to measure recall on, before every epoch and at the end.
+        pooling: `cls` or `mean`; None for what the base model says.
+        parameters: Hyper-parameters.
+        expand_abbreviations: Put long forms in the place of short forms in the corpora.
+        seed: Of everything random.
+        workers: Of Ray Train.
+        overwrite: Delete what another configuration left in the directory.
+        metric_file: Where to write losses, scores and times (JSON).
+    """
+
+    ontology: str
+    output_dir: str
+    base_model: str = "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract-fulltext"
+    train_corpus: tuple[str, ...] = ()
+    val_corpus: tuple[str, ...] = ()
+    pooling: str | None = None
+    parameters: AlignmentParameters = field(default_factory=AlignmentParameters)
+    expand_abbreviations: bool = True
+    seed: int = 0
+    workers: Workers = field(default_factory=Workers)
+    overwrite: bool = False
+    metric_file: str | None = None
+
+    def __post_init__(self) -> None:
+        one_or_more(self, "train_corpus", "val_corpus")
+        if self.pooling not in (None, "cls", "mean"):
+            raise ConfigError(f"pooling must be cls or mean, not {self.pooling!r}")
+        if not self.train_corpus and not self.parameters.synonym_epochs:
+            raise ConfigError("nothing to train: no --train-corpus, and synonym_epochs is 0")
+
+
+@dataclass
+class TrainedSapbert:
+    """What training gave.
+
+    Args:
+        output_dir: The model.
+        epochs: A record for each: stage, number, loss, seconds, and the validation recall before it.
+        scores: Recall of the result with and without training aliases; None without a validation corpus.
+        seconds: Of this start.
+        resumed: Epochs that an earlier start had done.
+    """
+
+    output_dir: str
+    epochs: list[dict[str, Any]]
+    scores: dict[str, dict[str, float | None]] | None
+    seconds: float
+    resumed: int
+
+
+def train_sapbert(config: TrainSapbertConfig, watch: Watch | None = None) -> TrainedSapbert:
+    """Train an encoder; the same call again goes on with the epoch in which a killed one stopped.
+
+    Args:
+        config: What to do.
+        watch: Called about once a second with the workers' progress: stage, epoch, step, steps, loss.
+
+    Raises:
+        ConfigError: No such model, nothing to learn, or the directory holds something else.
+        InputError: A file can't be read.
+        LockedError: Another job works on the directory.
+        RaybelError: The loss is no number, or workers died too often.
+    """
+    begun = time.perf_counter()
+    model = pretrained.resolve(config.base_model)
+    pretrained.refuse_inside(model, config.output_dir)
+    ontology = Ontology.open(config.ontology)
+    AliasTable.build(ontology)  # refuses an ontology without names before Ray starts
+    read_splits({"train": config.train_corpus, "val": config.val_corpus}, ontology, config.expand_abbreviations)
+    home = storage.absolute(config.output_dir)
+    with lock(home):
+        identity: dict[str, Any] = {
+            "ontology": ontology.fingerprint,
+            "base_model": base_fingerprint(model),
+            "pooling": config.pooling or pretrained.pooling_of(str(model)),
+            "parameters": asdict(config.parameters),
+            "corpora": digests({"train": config.train_corpus, "val": config.val_corpus}),
+            "expand_abbreviations": config.expand_abbreviations,
+            "seed": config.seed,
+        }
+        held = open_home(home, KIND, identity, config.overwrite)
+        if held.get("finished"):
+            done = TrainedSapbert(config.output_dir, held["epochs"], held["scores"], 0.0, len(held["epochs"]))
+            _write_metrics(config, done)
+            return done
+        keep_base(home, model)
+        outcome = _fit(config, home, identity["pooling"], watch or (lambda state: None))
+        _publish(config, home, identity, outcome)
+    seconds = time.perf_counter() - begun
+    done = TrainedSapbert(config.output_dir, outcome["epochs"], outcome["scores"], seconds, outcome["resumed"])
+    _write_metrics(config, done)
+    return done
+
+
+def _write_metrics(config: TrainSapbertConfig, done: TrainedSapbert) -> None:
+    if config.metric_file:
+        value = {"epochs": done.epochs, "scores": done.scores, "seconds": done.seconds}
+        storage.publish_json(config.metric_file, {**value, "parameters": asdict(config.parameters)})
+
+
+def _fit(config: TrainSapbertConfig, home: str, pooling: str, watch: Watch) -> dict[str, Any]:
+    """Run the workers; return what they left in the last checkpoint's state."""
+    settings = {
+        "ontology": storage.absolute(config.ontology),
+        "train_corpus": [storage.absolute(path) for path in config.train_corpus],
+        "val_corpus": [storage.absolute(path) for path in config.val_corpus],
+        "expand_abbreviations": config.expand_abbreviations,
+        "pooling": pooling,
+        "parameters": asdict(config.parameters),
+        "seed": config.seed,
+    }
+    with told(), started():
+        outcome = fit(train_worker, home, settings, config.workers, watch)
+    if outcome is None:
+        raise ConfigError(
+            "nothing to learn: no concept has two unambiguous names, and no training mention is unambiguous"
+        )
+    return outcome
+
+
+def _publish(config: TrainSapbertConfig, home: str, identity: dict[str, Any], outcome: dict[str, Any]) -> None:
+    """Complete the Hugging Face directory, then leave out what only training needed."""
+    publish_rest(home)
+    pooling = {f"pooling_mode_{mode}": mode.startswith(identity["pooling"]) for mode in ("cls_token", "mean_tokens")}
+    storage.publish_json(join(home, "1_Pooling", "config.json"), pooling)
+    storage.publish(join(home, "README.md"), _card(config, identity, outcome).encode())
+    state = {"kind": KIND, "identity": identity, "finished": True, "versions": versions()}
+    storage.publish_json(join(home, STATE), {**state, "epochs": outcome["epochs"], "scores": outcome["scores"]})
+    tidy(home)
+
+
+def _card(config: TrainSapbertConfig, identity: dict[str, Any], outcome: dict[str, Any]) -> str:
+    """A model card: data, parameters, scores."""
+    rows = [f"| {name} | {value} |" for name, value in identity["parameters"].items()]
+    lines = [
+        "---",
+        "library_name: transformers",
+        "pipeline_tag: feature-extraction",
+        "---",
+        "",
+        "# Names of concepts and mentions as vectors",
+        "",
+        f"Made by raybel from `{config.base_model}` with the synonyms of an ontology "
+        f"(fingerprint {identity['ontology']})" + (" and training mentions." if config.train_corpus else "."),
+        f"Pooling: {identity['pooling']}; input in lower case. Compare by cosine.",
+        "",
+        "| parameter | value |",
+        "| --- | --- |",
+        *rows,
+        f"| seed | {identity['seed']} |",
+    ]
+    if outcome["scores"]:
+        lines += ["", "Recall on the validation corpus, as `raybel index dense` counts it:", ""]
+        for name, scores in outcome["scores"].items():
+            told_scores = ", ".join(f"{key} {100 * value:.1f}" for key, value in scores.items() if value is not None)
+            lines.append(f"- {name.replace('_', ' ')}: {told_scores}")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,245 @@
+"""What each worker of the encoder's training does."""
+
+from __future__ import annotations
+
+import copy
+import math
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import ray.train
+import torch
+import torch.distributed as dist
+
+from raybel.candidates.aliases import AliasTable, Hits
+from raybel.candidates.recall import read_splits
+from raybel.candidates.training.alignment import AlignmentParameters, TrainingStrings
+from raybel.candidates.training.losses import Group, MentionLoss, SynonymLoss, batches
+from raybel.encoders.precision import best_precision
+from raybel.encoders.text_encoder import TextEncoder
+from raybel.errors import RaybelError
+from raybel.evaluation.metrics import gold_ranks, summarise
+from raybel.files import storage
+from raybel.files.storage import join
+from raybel.jobs.train.run import PROGRESS, guarded, load_checkpoint, save_checkpoint
+from raybel.ontology import Ontology
+
+WARM_UP = 30
+WEIGHTS = "model.safetensors"
+
+
+def train_worker(settings: dict[str, Any]) -> None:
+    """Train; one call per worker. Goes on from the last epoch's checkpoint where there is one."""
+    guarded(lambda: Worker(settings).run(), settings["home"])
+
+
+class Worker:
+    """One worker: the model, the optimiser, and the epochs that are left."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self.settings, self.home = settings, settings["home"]
+        self.parameters = AlignmentParameters.from_dict(settings["parameters"])
+        context = ray.train.get_context()
+        self.rank, self.workers = context.get_world_rank(), context.get_world_size()
+        self.device = ray.train.torch.get_device()
+        if self.device.type == "cpu":
+            torch.set_num_threads(settings["threads"])
+        self.precision = best_precision(self.device.type)
+        ontology = Ontology.open(settings["ontology"])
+        corpora = {name: tuple(settings[f"{name}_corpus"]) for name in ("train", "val")}
+        read = read_splits(corpora, ontology, settings["expand_abbreviations"])
+        training = read["train"][0] if "train" in read else []
+        self.validation = read["val"][0] if "val" in read else []
+        self.tables = {"without_training_aliases": AliasTable.build(ontology)}
+        if training:
+            self.tables["with_training_aliases"] = AliasTable.build(ontology, training)
+        dictionary, aliases = self.tables["without_training_aliases"], list(self.tables.values())[-1]
+        self.data = TrainingStrings(dictionary, training, aliases, self.parameters)
+        torch.manual_seed(settings["seed"])
+        base = storage.localise(join(self.home, "base"))
+        self.encoder = TextEncoder.load(base, settings["pooling"], "fp32", str(self.device))
+        self.model = self.encoder.model
+        self.base = {name: value.clone() for name, value in self.model.state_dict().items()}
+        self.epochs: list[dict[str, Any]] = []
+        self.resumed = 0
+
+    def run(self) -> None:
+        """Train the epochs that are left, save a checkpoint after each, and the result at the end."""
+        plan = [("synonyms", n) for n in range(self.parameters.synonym_epochs)] if self.data.synonyms else []
+        if self.data.mentions:
+            plan += [("mentions", n) for n in range(self.parameters.mention_epochs)]
+        optimiser = self._optimiser()
+        if (checkpoint := ray.train.get_checkpoint()) is not None:
+            with checkpoint.as_directory() as folder:
+                self._load(Path(folder), optimiser)
+        self.resumed = len(self.epochs)
+        for number in range(len(self.epochs), len(plan)):
+            stage, within = plan[number]
+            if within == 0:
+                optimiser = self._optimiser()
+            begun = time.perf_counter()
+            pool = self.data.pool(self._rng(number, "pool"))
+            vectors = self._encode([self.data.strings[row] for row in pool.tolist()], self.model)
+            scores = self._validate(pool, vectors, self.model)
+            make = self.data.synonym_groups if stage == "synonyms" else self.data.mention_groups
+            groups = make(pool, vectors, self._rng(number, "groups"))
+            del vectors
+            of_stage = sum(each == stage for each, _ in plan)
+            loss = self._epoch(stage, within, of_stage, groups, optimiser, number)
+            seconds = time.perf_counter() - begun
+            record = {"stage": stage, "epoch": within + 1, "loss": loss, "seconds": seconds, "before": scores}
+            self.epochs.append({**record, "groups": len(groups)})
+            final = number + 1 == len(plan)
+            self._report(optimiser, self._finish() if final else None)
+
+    def _rng(self, number: int, purpose: str) -> np.random.Generator:
+        """The same on every worker."""
+        return np.random.default_rng([self.settings["seed"], number, sum(map(ord, purpose))])
+
+    def _optimiser(self) -> torch.optim.AdamW:
+        return torch.optim.AdamW(self.model.parameters(), weight_decay=0.01)  # the rate is set in every step
+
+    def _epoch(
+        self, stage: str, within: int, of: int, groups: list[Group], optimiser: torch.optim.AdamW, number: int
+    ) -> float | None:
+        """Train on groups; return the mean loss, None without any."""
+        torch.manual_seed(self.settings["seed"] * 1_000_003 + number * self.workers + self.rank)
+        synonyms = stage == "synonyms"
+        size = self.parameters.batch_size if synonyms else max(1, self.parameters.batch_size // 2)
+        rate = self.parameters.synonym_learning_rate if synonyms else self.parameters.mention_learning_rate
+        every = list(batches(groups, size, self.rank, self.workers))
+        loss_of = SynonymLoss() if synonyms else MentionLoss(self.parameters.temperature)
+        losses: list[float] = []
+        shown = 0.0
+        self.model.train()
+        for step, batch in enumerate(every):
+            done = (within * len(every) + step) / (of * len(every))
+            warm = min(1.0, (within * len(every) + step + 1) / WARM_UP)
+            for group in optimiser.param_groups:
+                group["lr"] = rate * warm * (1 - done)
+            loss = loss_of(self._forward([string for string, _ in loss_of.strings(batch)]), batch)
+            if not math.isfinite(loss.item()):
+                raise RaybelError(
+                    f"the loss is {loss.item()} in step {step + 1} of {stage}, epoch {within + 1}: lower the "
+                    "learning rate, and look whether the base model's weights are whole"
+                )
+            optimiser.zero_grad()
+            loss.backward()
+            self._average_gradients()
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+            optimiser.step()
+            losses.append(loss.item())
+            if self.rank == 0 and time.time() - shown > 2:
+                shown = time.time()
+                value = {"stage": stage, "epoch": within + 1, "epochs": of, "step": step + 1, "steps": len(every)}
+                storage.publish_json(join(self.home, PROGRESS), {**value, "loss": float(np.mean(losses[-20:]))})
+        self.model.eval()
+        return float(np.mean(losses)) if losses else None
+
+    def _forward(self, strings: list[str]) -> torch.Tensor:
+        """Unit vectors with gradients. Strings of about one length go through the model together."""
+        distinct = list(dict.fromkeys(strings))
+        ids = self.encoder.tokens(distinct)
+        order = sorted(range(len(distinct)), key=lambda row: len(ids[row]))
+        found = []
+        half = torch.bfloat16 if self.precision == "bf16" else torch.float16
+        for start in range(0, len(order), 64):
+            batch = self.encoder.tokenizer.pad({"input_ids": [ids[row] for row in order[start : start + 64]]})
+            tokens = torch.tensor(batch["input_ids"], device=self.device)
+            mask = torch.tensor(batch["attention_mask"], device=self.device)
+            with torch.autocast(self.device.type, half, enabled=self.precision == "bf16"):
+                hidden = self.model(input_ids=tokens, attention_mask=mask).last_hidden_state.float()
+            weight = mask.unsqueeze(-1).float()
+            cls = self.encoder.pooling == "cls"
+            found.append(hidden[:, 0] if cls else (hidden * weight).sum(1) / weight.sum(1))
+        place = {distinct[row]: index for index, row in enumerate(order)}
+        vectors = torch.nn.functional.normalize(torch.cat(found), dim=1)
+        return vectors[[place[string] for string in strings]]
+
+    def _average_gradients(self) -> None:
+        """By hand, not by DDP: a batch is several forward passes, and which weights it uses may differ."""
+        if self.workers > 1:
+            for weight in self.model.parameters():
+                if weight.requires_grad:
+                    weight.grad = torch.zeros_like(weight) if weight.grad is None else weight.grad
+                    dist.all_reduce(weight.grad)
+                    weight.grad /= self.workers
+
+    def _encode(self, strings: list[str], model: Any) -> np.ndarray:
+        """Unit vectors of strings, float32; each worker encodes its share."""
+        frozen = TextEncoder(
+            copy.deepcopy(model), self.encoder.tokenizer, self.encoder.pooling, self.precision, str(self.device)
+        )
+        own = frozen.encode(strings[self.rank :: self.workers])
+        if self.workers == 1:
+            return own
+        width = -(-len(strings) // self.workers)
+        padded = torch.zeros((width, own.shape[1]), device=self.device)
+        padded[: len(own)] = torch.from_numpy(own)
+        parts = [torch.empty_like(padded) for _ in range(self.workers)]
+        dist.all_gather(parts, padded)
+        whole = torch.stack(parts, 1).reshape(-1, own.shape[1])  # row i of worker r is string i * workers + r
+        found: np.ndarray = whole[: len(strings)].cpu().numpy()
+        return found
+
+    def _validate(self, pool: np.ndarray, vectors: np.ndarray, model: Any) -> dict[str, Any] | None:
+        """Recall on the validation corpus, without and with training aliases; None where strings are sampled."""
+        if not self.validation or len(pool) < len(self.data.strings):
+            return None
+        surfaces = sorted({surface for surface, _ in self.validation})
+        queries = self._encode(surfaces, model)
+        scores = {}
+        for name, table in self.tables.items():
+            rows = [self.data.row[string] for string in table.strings()]
+            found = exact(table, vectors[rows], queries, 50)
+            by_surface = {surface: each["concept"].tolist() for surface, each in zip(surfaces, found, strict=True)}
+            scores[name] = summarise(
+                gold_ranks([by_surface[s] for s, _ in self.validation], [[c] for _, c in self.validation])
+            )
+        return scores
+
+    def _finish(self) -> dict[str, Any] | None:
+        """Average with the base model's weights, write the result's, and return its scores."""
+        share = self.parameters.average
+        trained = self.model.state_dict()
+        mixed = {
+            name: torch.lerp(value, trained[name], share) if value.is_floating_point() else value
+            for name, value in self.base.items()
+        }
+        model = copy.deepcopy(self.model)
+        model.load_state_dict(mixed)
+        if self.rank == 0:
+            with tempfile.TemporaryDirectory() as folder:
+                model.save_pretrained(folder)
+                storage.publish(join(self.home, WEIGHTS), storage.copy_bytes(f"{folder}/{WEIGHTS}"))
+        scores = None
+        if self.validation:
+            pool = np.arange(len(self.data.strings))
+            if len(pool) <= self.parameters.pool_strings:
+                scores = self._validate(pool, self._encode(self.data.strings, model), model)
+        return scores
+
+    def _report(self, optimiser: torch.optim.AdamW, scores: dict[str, Any] | None) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            state = {"epochs": self.epochs, "scores": scores, "resumed": self.resumed}
+            checkpoint = save_checkpoint(folder, self.model, optimiser, state) if self.rank == 0 else None
+            ray.train.report({"epochs": len(self.epochs)}, checkpoint=checkpoint)
+
+    def _load(self, folder: Path, optimiser: torch.optim.AdamW) -> None:
+        self.epochs = load_checkpoint(folder, self.model, optimiser)["epochs"]
+
+
+def exact(table: AliasTable, vectors: np.ndarray, queries: np.ndarray, top_k: int) -> list[np.ndarray]:
+    """Return the best concepts of queries among a table's strings, as the dense generator would, at fixed depth."""
+    depth = min(len(vectors), 40 * top_k)
+    found: list[np.ndarray] = []
+    for start in range(0, len(queries), 256):
+        scores = torch.from_numpy(queries[start : start + 256]) @ torch.from_numpy(vectors).T
+        score, row = scores.topk(depth, 1)
+        asked = np.repeat(np.arange(len(score)), depth)
+        rounded = np.round(score.numpy().ravel(), 5).astype(np.float32)
+        found += table.concepts(Hits(asked, row.numpy().ravel(), rounded), len(score), top_k, depth)[0]
+    return found

@@ -1,0 +1,154 @@
+"""What a trial of a sweep over a cross-encoder does, in its own process or processes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import Any
+
+import ray
+import torch.distributed as dist
+from ray.exceptions import RayActorError
+from ray.util import get_current_placement_group
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+from raybel.errors import RaybelError
+from raybel.jobs.tune.sweep import Places, report
+from raybel.rerank.parameters import CrossEncoderParameters
+from raybel.rerank.training.epochs import Epochs
+
+#: How long workers wait for each other: the first one validates alone.
+PATIENCE = timedelta(minutes=30)
+
+
+@dataclass(frozen=True)
+class CrossEncoderNeeds:
+    """What trials of a cross-encoder share.
+
+    Args:
+        crosstype: One of `CROSSTYPES`.
+        parameters: Hyper-parameters, those that are searched too.
+        base: Directory of the base model.
+        features: Directory below which features are, one for each `feature_key`.
+        by_top_k: Whether candidates depend on how many are wanted.
+        regimes: That features were made in.
+        wanted: Regimes of training mentions by `dictionary_share`: of 0, between, of 1.
+        positions: The base model's window.
+        precision: That is computed in; None for the fastest.
+        seed: Of everything random.
+        places: A trial's workers.
+    """
+
+    crosstype: str
+    parameters: CrossEncoderParameters
+    base: str
+    features: str
+    by_top_k: bool
+    regimes: tuple[str, ...]
+    wanted: tuple[tuple[str, ...], ...]
+    positions: int
+    precision: str | None
+    seed: int
+    places: Places
+
+    def settings(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Return a trial's settings, as `Epochs` takes them."""
+        parameters = self.parameters.changed(values).of_type(self.crosstype)
+        share = parameters.dictionary_share
+        wanted = self.wanted[0 if share <= 0 else 2 if share >= 1 else 1]
+        return {
+            "base": self.base,
+            "features": f"{self.features}/{feature_key(parameters, self.by_top_k)}",
+            "crosstype": self.crosstype,
+            "parameters": asdict(parameters),
+            "positions": self.positions,
+            "precision": self.precision,
+            "seed": self.seed,
+            "threads": self.places.threads,
+            "top_k": parameters.top_k,
+            "regimes": [self.regimes.index(each) for each in wanted],
+        }
+
+
+def feature_key(parameters: CrossEncoderParameters, by_top_k: bool) -> str:
+    """Return the name of the features that hyper-parameters need: all of them that tokens and candidates depend on."""
+    parts = [parameters.context, str(parameters.max_length), "aliases" if parameters.alias else "names"]
+    return "-".join([*parts, *([f"top{parameters.top_k}"] if by_top_k else [])])
+
+
+def crossencoder_trial(values: dict[str, Any], needs: CrossEncoderNeeds) -> None:
+    """Train a cross-encoder and report each epoch's scores; with several workers, this one is the first."""
+    settings, workers = needs.settings(values), needs.places.workers
+    device = "cuda" if needs.places.gpus else "cpu"
+    with _helpers(settings, device, needs.places):
+        epochs = Epochs(settings, device, 0, workers)
+        while not epochs.ended:
+            record = epochs.next()
+            report(record["value"], record["scores"] | {"train_loss": record["loss"]}, record["epoch"], epochs.ended)
+
+
+@contextlib.contextmanager
+def _helpers(settings: dict[str, Any], device: str, places: Places) -> Iterator[None]:
+    """Start a trial's other workers in its own placement group, with which Ray ends them."""
+    if places.workers == 1:
+        yield
+        return
+    with socket.socket() as free:
+        free.bind(("", 0))
+        address = f"tcp://{ray.util.get_node_ip_address()}:{free.getsockname()[1]}"
+    group = get_current_placement_group()
+    actors = [
+        ray.remote(_Helper)
+        .options(
+            num_cpus=places.cpus,
+            num_gpus=places.gpus,
+            scheduling_strategy=PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=number),
+        )
+        .remote()
+        for number in range(1, places.workers)
+    ]
+    running = [
+        actor.run.remote(settings, device, number, places.workers, address) for number, actor in enumerate(actors, 1)
+    ]
+    try:
+        _join(device, 0, places.workers, address)
+        yield
+        ray.get(running)
+    except RaybelError:
+        raise  # each worker has it
+    except Exception:
+        gone, _ = ray.wait(running, num_returns=len(running), timeout=5)
+        for one in gone:
+            try:
+                ray.get(one)
+            except RayActorError:
+                os._exit(1)  # a worker died: Ray Tune starts the trial again
+        raise
+    finally:
+        for actor in actors:
+            ray.kill(actor)
+
+
+def _join(device: str, worker: int, workers: int, address: str) -> None:
+    backend = "nccl" if device == "cuda" else "gloo"
+    dist.init_process_group(backend, init_method=address, rank=worker, world_size=workers, timeout=PATIENCE)
+
+
+class _Helper:
+    """A worker of a trial, other than the first."""
+
+    def run(self, settings: dict[str, Any], device: str, worker: int, workers: int, address: str) -> None:
+        """Train along; where this worker alone fails its process ends, so that the others don't wait for it."""
+        try:
+            _join(device, worker, workers, address)
+            epochs = Epochs(settings, device, worker, workers)
+            while not epochs.ended:
+                epochs.next()
+        except RaybelError:
+            raise
+        except BaseException:
+            os._exit(1)

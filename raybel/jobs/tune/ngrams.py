@@ -1,0 +1,112 @@
+"""The tuning job of the n-gram generator."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from raybel.candidates.recall import read_splits
+from raybel.candidates.vectorizer import NgramParameters
+from raybel.config import one_or_more
+from raybel.corpus.chunks import digests
+from raybel.errors import ConfigError
+from raybel.evaluation.metrics import METRICS
+from raybel.files import storage
+from raybel.files.locks import lock
+from raybel.jobs.runtime import started, told
+from raybel.jobs.tune.ngrams_trial import NgramNeeds, ngrams_trial
+from raybel.jobs.tune.results import (
+    Tuned,
+    Watch,
+    check_metric,
+    check_sweep,
+    nothing_to_compare,
+    open_sweep,
+    publish,
+    space_of,
+)
+from raybel.jobs.tune.sweep import Target, places, run
+from raybel.ontology import Ontology
+from raybel.tuning.config import SweepConfig
+from raybel.tuning.space import NGRAMS
+
+
+@dataclass(frozen=True)
+class TuneNgramsConfig:
+    """A sweep over the n-gram generator.
+
+    Args:
+        ontology: What to link to.
+        train_corpus: BioC files whose mentions become aliases, where the values say so.
+        val_corpus: BioC files to measure recall on.
+        sweep: Of the sweep; its metric is one of `METRICS`, `recall@10` by default.
+        parameters: Hyper-parameters that aren't searched.
+        expand_abbreviations: Put long forms in the place of short forms.
+        top_k: Candidates for "recall@all".
+    """
+
+    ontology: str
+    train_corpus: tuple[str, ...]
+    val_corpus: tuple[str, ...]
+    sweep: SweepConfig
+    parameters: NgramParameters = field(default_factory=NgramParameters)
+    expand_abbreviations: bool = True
+    top_k: int = 50
+
+    def __post_init__(self) -> None:
+        one_or_more(self, "train_corpus", "val_corpus")
+        check_metric(self.sweep, METRICS)
+        if self.sweep.stop_early != "none":
+            raise ConfigError("trials of the n-gram generator have no epochs after which they could stop early")
+        if self.sweep.workers_per_trial > 1:
+            raise ConfigError("a trial of the n-gram generator is one worker")
+
+
+def tune_ngrams(config: TuneNgramsConfig, watch: Watch | None = None) -> Tuned:
+    """Search the n-gram generator's hyper-parameters; the same call again goes on and repeats no trial that ended.
+
+    Raises:
+        ConfigError: A space, metric or trial that can't be, or the directory holds something else.
+        InputError: A file can't be read, or the validation corpus has no mention to count.
+        LockedError: Another job works on the directory.
+    """
+    watch = watch or (lambda state: None)
+    sweep, fixed = config.sweep, asdict(config.parameters)
+    metric = sweep.metric or "recall@10"
+    space, samples = space_of(sweep, "ngrams", NGRAMS, lambda values: NgramParameters.from_dict(fixed | values))
+    ontology = Ontology.open(config.ontology)
+    corpora = {"train": config.train_corpus, "val": config.val_corpus}
+    identity = {
+        "target": "ngrams",
+        "ontology": ontology.fingerprint,
+        "corpora": digests(corpora),
+        "parameters": fixed,
+        "expand_abbreviations": config.expand_abbreviations,
+        "top_k": config.top_k,
+    }
+    home = storage.absolute(sweep.output_dir)
+    with lock(home):
+        whole = check_sweep(home, sweep, identity, space, metric)
+        with told(), started():
+            fitted = places(sweep, computes=False)
+            watch({"stage": "reading"})
+            read = read_splits(corpora, ontology, config.expand_abbreviations)
+            training = read["train"][0] if "train" in read else []
+            validation = read["val"][0] if "val" in read else []
+            if not validation:
+                raise nothing_to_compare(ontology, config.val_corpus)
+            trackers = open_sweep(home, sweep, whole)
+            absolute = storage.absolute(config.ontology)
+            needs = NgramNeeds(absolute, fixed | space.fixed, training, validation, metric, config.top_k)
+            target = Target(ngrams_trial, needs, metric, True, 1, fixed)
+            outcome = run(sweep, space, target, fitted, samples, home, trackers, watch)
+
+        def complete(values: dict[str, Any]) -> dict[str, Any]:
+            return asdict(NgramParameters.from_dict(fixed | space.fixed | values))
+
+        about = {
+            "train corpus": ", ".join(config.train_corpus) or "none",
+            "validation corpus": ", ".join(config.val_corpus),
+            "ontology": config.ontology,
+        }
+        return publish(sweep, home, "ngrams", outcome, space, metric, complete, asdict(NgramParameters()), about)

@@ -1,0 +1,1 @@
+"""Training a cross-encoder: cross-fitted candidates, steps, epochs, validation."""

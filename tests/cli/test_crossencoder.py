@@ -1,0 +1,81 @@
+import json
+
+import pytest
+import ray
+from click.testing import CliRunner
+
+from raybel.cli import main
+from raybel.cli.crossencoder import show
+from raybel.cli.progress import cross_training
+from raybel.jobs.train.crossencoder import TrainedCrossEncoder
+from raybel.rerank.parameters import CROSSTYPES, CrossEncoderParameters
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, [str(each) for each in arguments])
+
+
+@pytest.fixture
+def no_ray(monkeypatch):
+    def started(*_args, **_more):
+        raise AssertionError("Ray was started")
+
+    monkeypatch.setattr(ray, "init", started)
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "told"),
+    [
+        (("--model-name", "./none"), 1, "no such model directory"),
+        (("--crosstype", "best"), 2, "best"),
+        (("--params", "p.json"), 1, "unknown cross-encoder parameters: lr"),
+        (("--params", "p.json", "--crosstype", "base"), 1, "has no key `basecrossencoder`"),
+        (("--top-k", "0"), 2, "top-k"),
+    ],
+)
+def test_wrong_usage_is_told_before_ray_starts(model, tmp_path, monkeypatch, no_ray, options, status, told):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "p.json").write_text(json.dumps({"treecrossencoder": {"lr": 1}}))
+    (tmp_path / "c.xml").write_text("<collection/>")
+    given = ("--train_corpus", "c.xml", "--ontology", model.ontology, "--ngrams-model", model.ngrams)
+    done = run("train", "crossencoder", *given, "--output-dir", "o", *options)
+    assert done.exit_code == status
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_help_names_the_types_and_parameters():
+    told = run("train", "crossencoder", "--help").output
+    for name in (*CROSSTYPES, "dictionary_share", "--recipe", "Examples"):
+        assert name in told
+
+
+def record(epoch, best, **scores):
+    names = [
+        f"{prefix}{name}" for prefix in ("", "alone_", "first_stage_") for name in ("Acc@1", "recall@5", "recall@10")
+    ]
+    held = {**dict.fromkeys(names, 0.5), "first_share": 0.9, "shuffled_Acc@1": 0.4, "loss": 0.3, **scores}
+    return {"epoch": epoch, "loss": 0.7, "seconds": 65, "scores": held, "best": best}
+
+
+def test_the_tables(capsys):
+    counts = {"documents": 1, "mentions": 10, "left_out": 2, "cut": 3, "without_gold": 1}
+    epochs = [record(1, True), record(2, True, **{"Acc@1": 0.875}), record(3, False)]
+    done = TrainedCrossEncoder("out", epochs, {"train": counts, "val": counts}, 1.0, 1, ["a note"])
+    show(done, CrossEncoderParameters(top_k=5))
+    told = " ".join(capsys.readouterr().out.split())
+    for said in ("2*", "87.5", "1 epochs are from earlier starts", "6 names or mentions", "a note", "stays first"):
+        assert said in told
+    assert "recall@10" not in told
+    assert "only 1 of its mentions lack their concept" in told
+    bare = TrainedCrossEncoder("out", [{**record(1, True), "scores": None}], {"train": counts}, 1.0, 0, [])
+    show(bare, CrossEncoderParameters())
+    assert "validation corpus" not in capsys.readouterr().out
+
+
+def test_the_progress_line():
+    assert cross_training({"stage": "candidates of the train corpus"}) == "train: candidates of the train corpus"
+    state = {"stage": "training", "epoch": 1, "epochs": 3, "done": 0.25, "loss": 0.5, "last": {}}
+    assert cross_training(state) == "train: epoch 1/3, 25 %, loss 0.5000"
+    state |= {"epoch": 2, "last": {"Acc@1": 0.9, "first_stage_Acc@1": 0.875}}
+    assert cross_training(state) == "train: epoch 2/3, 25 %, loss 0.5000; Acc@1 after epoch 1: 87.5 -> 90.0"

@@ -1,0 +1,170 @@
+import json
+import subprocess
+import sys
+import time
+
+import click
+import pytest
+from click.testing import CliRunner
+from ray_fixture import documents, one
+from samples import annotation, collection, document, passage, put
+
+from raybel.cli import main
+from raybel.cli.progress import Line, line
+from raybel.errors import ConfigError
+from raybel.jobs.link.job import Progress
+
+WRONG = document("wrong", passage("Anemia", annotation("Asthma", (0, 6))))
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, [str(each) for each in arguments])
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    put(tmp_path / "corpus" / "a.xml", collection(*documents("a", 12)))
+    put(tmp_path / "corpus" / "b.xml.gz", collection(*documents("b", 6)))
+    return tmp_path / "corpus"
+
+
+def base(model, run_dir):
+    return ["--out-corpus", run_dir, "--ontology", model.ontology, "--ngrams-model", model.ngrams]
+
+
+def test_link_and_status(local_ray, model, corpus, tmp_path):
+    done = run("link", "--in_corpus", corpus, *base(model, tmp_path / "run"), "--metric_file", tmp_path / "m.parquet")
+    assert done.exit_code == 0, done.output
+    words = " ".join(done.stdout.split())
+    for said in ("shards 2", "documents 18", "mentions 18", "linked 15", "without candidates 3", "documents/s"):
+        assert said in words
+    assert (tmp_path / "m.parquet").exists()
+    told = run("status", tmp_path / "run")
+    assert told.exit_code == 0
+    assert "finished" in told.stdout
+    assert "2 of 2" in told.stdout
+
+    again = run("link", corpus, *base(model, tmp_path / "run"))
+    assert "of them from earlier starts 2" in " ".join(again.stdout.split())
+
+    (tmp_path / "run" / "state" / "a.xml.gz.json").unlink()
+    assert "stopped; run the same command to go on" not in run("status", tmp_path / "run").stdout
+    progress = tmp_path / "run" / "logs" / "progress.json"
+    progress.write_text(progress.read_text().replace('"finished": true', '"finished": false'))
+    told = run("status", tmp_path / "run")
+    assert "stopped; run the same command to go on" in told.stdout
+    assert "1 of 2" in told.stdout
+
+
+def test_a_file_of_options_and_flags_over_it(local_ray, model, corpus, tmp_path):
+    options = tmp_path / "link.yaml"
+    options.write_text(
+        f"in-corpus: {corpus}\nout_corpus: {tmp_path / 'run'}\nontology: {model.ontology}\n"
+        f"ngrams_model: {model.ngrams}\ntop-k: 3\nactors: 1\nchunk_documents: 4\n"
+    )
+    assert run("link", "--config", options, "--top_k", 2).exit_code == 0
+    manifest = (tmp_path / "run" / "manifest.json").read_text()
+    for said in ('"top_k": 2', '"actors": 1', '"chunk_documents": 4'):
+        assert said in manifest
+    options.write_text("in_corpus: x\ntop_q: 3\n")
+    done = run("link", "--config", options)
+    assert done.exit_code == 1
+    assert "--config has unknown options: top_q" in done.stderr
+
+
+def test_unreadable_files_bad_documents_and_repeated_ids(local_ray, model, corpus, tmp_path):
+    put(corpus / "c.xml", "<html/>")
+    put(corpus / "d.xml", collection(WRONG, one("a1", "Anemia")))
+    arguments = ["link", corpus, *base(model, tmp_path / "run")]
+    done = run(*arguments, "--max-bad-fraction", 1)
+    assert done.exit_code == 3, done.output
+    assert f"not read: {corpus / 'c.xml'}" in done.stderr
+    assert "1 input files couldn't be read and have no shard" in done.stderr
+    assert "quarantine: " in done.stdout
+    assert "2 documents share their id with another one, such as a1" in done.stdout
+    assert "finished, but 1 input files couldn't be read" in run("status", tmp_path / "run").stdout
+    done = run(*arguments)
+    assert done.exit_code == 1
+    assert "--max-bad-fraction" in done.stderr
+
+
+def test_lookup(local_ray, model, corpus, tmp_path):
+    put(corpus / "c.xml", "<html/>")
+    common = ["--ontology", model.ontology, "--ngrams_model", model.ngrams, "--ranges", 2]
+    metrics = tmp_path / "metrics.json"
+    done = run("lookup", "--in-corpus", corpus, "--output", tmp_path / "l", "--metric-file", metrics, *common)
+    assert done.exit_code == 3, done.output
+    assert {"mentions": 18, "surfaces": 6, "found": 5}.items() <= json.loads(metrics.read_text()).items()
+    words = " ".join(done.stdout.split())
+    assert "mentions 18 distinct surfaces 6 with candidates 5" in words
+    assert "not read:" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "reason"),
+    [
+        (["link"], 2, "missing --in-corpus, --out-corpus, --ontology"),
+        (["link", "x", "--top-k", "many"], 2, "not a valid integer"),
+        (["link", "--nonsense"], 2, "No such option"),
+        (["link", "x", "--out-corpus", "r", "--ontology", "o"], 1, "give a generator"),
+        (["link", "x", "--out-corpus", "r", "--ontology", "/none.arrow", "--ngrams-model", "m"], 1, "no such ontology"),
+        (["link", "--config", "/none.yaml"], 1, "/none.yaml: no such file"),
+        (["status", "/none"], 1, "isn't a run directory"),
+        (["lookup", "--in-corpus", "x"], 2, "Missing option"),
+    ],
+)
+def test_errors_are_sentences(arguments, status, reason):
+    done = run(*arguments)
+    assert done.exit_code == status
+    assert reason in done.stderr
+    assert "Traceback" not in done.output
+
+
+def test_debug_shows_where_an_error_is_from():
+    done = run("--debug", "link", "x", "--out-corpus", "r", "--ontology", "o")
+    assert isinstance(done.exception, ConfigError)
+
+
+def progress(**changes):
+    counts = {"documents": 1200, "mentions": 2400, "quarantined": 0}
+    made = {"shards_done": 2, "shards_before": 1, "bytes_total": 100, "bytes_done": 25, "started": time.time() - 10}
+    return Progress(8, **{"counts": counts, **made, **changes})
+
+
+def test_progress_is_a_line():
+    said = line(progress())
+    assert said == "link: shards 3/8, 1,200 documents (120/s), 2,400 mentions (240/s), 30 s left"
+    counts = {"documents": 10, "mentions": 0, "quarantined": 4}
+    said = line(progress(counts=counts, shards_failed=2, bytes_done=0))
+    assert said.endswith("4 in quarantine, 2 unreadable, time left unknown")
+
+
+def test_lines_come_now_and_then(capsys):
+    shown = Line()
+    for _ in range(3):
+        shown(progress())
+    shown.close()
+    assert capsys.readouterr().err.count("link: shards") == 1
+
+
+def leaves(command, path=()):
+    if not isinstance(command, click.Group):
+        return [path]
+    context = click.Context(command)
+    names = command.list_commands(context)
+    return [leaf for name in names for leaf in leaves(command.get_command(context, name), (*path, name))]
+
+
+def test_every_help_has_an_example_and_needs_no_ray():
+    paths = leaves(main)
+    assert ("link",) in paths
+    script = (
+        "import sys; from raybel.cli import main\n"
+        f"for path in {paths!r}: main([*path, '--help'], standalone_mode=False); print('=====')\n"
+        "assert 'ray' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for path, said in zip(paths, done.stdout.split("====="), strict=False):
+        assert "Example" in said, path
+        assert f"raybel {' '.join(path)} " in said.split("Example")[1]

@@ -1,0 +1,235 @@
+import gzip
+import io
+
+import pytest
+from lxml import etree
+from samples import HEAD, annotation, chunks, collection, document, failure, linked, passage, put, rows, simple
+
+from raybel.corpus.chunks import read_chunks
+from raybel.corpus.documents import ReadOptions
+from raybel.corpus.formats import bioc_xml
+from raybel.errors import InputError
+from raybel.linking.render import LINK_INFONS
+
+GOOD = simple("good")
+SECRET = "the-secret-content"
+
+
+def bad(text: str, subset: str) -> str:
+    body = f"<document><id>bad</id><passage><offset>0</offset><text>{text}</text></passage></document>"
+    return f"<!DOCTYPE collection [{subset}]><collection>{GOOD}{body}</collection>"
+
+
+def laughs() -> str:
+    levels = [f'<!ENTITY {b} "{f"&{a};" * 10}">' for a, b in zip("abcdefghi", "bcdefghij", strict=True)]
+    return bad("&j;", '<!ENTITY a "haha">' + "".join(levels))
+
+
+def many() -> bytes:
+    return gzip.compress(collection(*(simple(str(i)) for i in range(3000))).encode())
+
+
+def flipped() -> bytes:
+    data = bytearray(many())
+    data[len(data) // 2] ^= 0xFF
+    return bytes(data)
+
+
+LATIN = collection(GOOD, document("é")).encode("latin-1")
+#: Name, content of the file, a part of the error, and whether the document before the damage comes through.
+BAD = [
+    ("bomb.xml", laughs(), "amplification", True),
+    ("undefined.xml", bad("&nbsp;", ""), "nbsp", None),
+    ("unclosed.xml", collection(GOOD).removesuffix("</collection>"), "isn't well-formed XML", True),
+    ("cut.xml", collection(GOOD, GOOD)[:-60], "isn't well-formed XML", True),
+    ("cut.xml.gz", many()[:-3000], "cut off or damaged", None),
+    ("short.xml.gz", many()[:8], "cut off or damaged", False),
+    ("flipped.xml.gz", flipped(), "", None),
+    ("notgz.xml.gz", b"\x1f\x8bnonsense", "cut off or damaged", False),
+    ("latin.xml", LATIN, "encoding", True),
+    ("encoding.xml", collection(GOOD).replace("UTF-8", "foo-9"), "encoding", False),
+    ("pubmed.xml", "<PubmedArticleSet><PubmedArticle/></PubmedArticleSet>", "<PubmedArticleSet>", False),
+    ("bare.xml", GOOD, "isn't a BioC collection", False),
+    ("empty.xml", b"", "isn't well-formed XML", False),
+    ("empty.xml.gz", b"", "isn't well-formed XML", False),
+    ("text.xml", "not xml at all", "isn't well-formed XML", False),
+    ("huge.xml", collection(GOOD, document("bad", passage("a" * (11 << 20)))), "too long", True),
+    ("deep.xml", collection(GOOD, document("bad", "<x>" * 300 + "</x>" * 300)), "depth", True),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "reason", "good"), BAD, ids=[each[0] for each in BAD])
+def test_a_bad_file_ends_with_an_error_and_keeps_what_came_before(tmp_path, name, content, reason, good):
+    path = put(tmp_path / name, content)
+    error, ids = failure(path, chunk_documents=1)
+    assert error is not None
+    assert error.startswith(path)
+    assert reason in error
+    if good is not None:
+        assert ids == (["good"] if good else [])
+
+
+@pytest.mark.parametrize(
+    ("text", "subset"),
+    [
+        ("&x;", '<!ENTITY x SYSTEM "file://{}">'),
+        ("&x;", '<!ENTITY % p SYSTEM "file://{}"> %p;'),
+        ("&x;", "<!ENTITY % p \"<!ENTITY x SYSTEM 'file://{}'>\"> %p;"),
+        ("text", '<!ENTITY % p SYSTEM "file://{}"> %p;'),
+    ],
+)
+def test_an_external_entity_is_never_opened(tmp_path, text, subset):
+    secret = put(tmp_path / "secret", SECRET)
+    path = put(tmp_path / "a.xml", bad(text, subset.format(secret)))
+    for chunk in read_chunks(path, "a.xml", ReadOptions()):
+        assert SECRET not in str(chunk.to_pylist())
+
+
+def test_the_dtd_is_not_opened_and_the_doctype_survives(tmp_path):
+    doctype = '<!DOCTYPE collection SYSTEM "file:///etc/passwd">'
+    path = put(tmp_path / "a.xml", doctype + collection(GOOD).split("?>")[1])
+    assert failure(path) == (None, ["good"])
+    assert doctype.encode() in linked(path)
+
+
+def test_an_entity_of_the_file_is_expanded(tmp_path):
+    path = put(tmp_path / "a.xml", bad("TNF-&alpha;", '<!ENTITY alpha "α">'))
+    assert rows(path)[1]["passages"][0]["text"] == "TNF-α"
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_utf_16_is_read(tmp_path, declared):
+    text = collection(simple("é😀", "Anemia 😀 é")).replace("UTF-8", "UTF-16")
+    path = put(tmp_path / "a.xml", (text if declared else text.split("?>")[1]).encode("utf-16"))
+    (row,) = rows(path)
+    assert (row["doc_id"], row["passages"][0]["text"]) == ("é😀", "Anemia 😀 é")
+
+
+def test_control_characters_behind_the_end_are_blanks(tmp_path):
+    assert failure(put(tmp_path / "a.xml", collection(GOOD) + "\0\x1a")) == (None, ["good"])
+
+
+def test_a_document_above_the_limit_ends_its_file(tmp_path):
+    path = put(tmp_path / "a.xml", collection(*[GOOD] * 5, document("bad", passage("long " * 60_000))))
+    error, ids = failure(path, max_document_bytes=200_000)
+    assert "--max-document-mb" in str(error)
+    assert set(ids) <= {"good"}
+
+
+def test_many_small_documents_are_not_taken_for_a_large_one(tmp_path):
+    path = put(tmp_path / "a.xml", collection(*[GOOD] * 3000))
+    assert failure(path, max_document_bytes=200_000) == (None, ["good"] * 3000)
+
+
+DIRTY = b"<d>a\x1ab&#x1;c&#x01F;&#31;&amp;&#10;&#x9;&#233;&lt;&unknown &#x41;&#0;\x00z</d>"
+
+
+@pytest.mark.parametrize("size", [*range(1, 41), 1000])
+def test_control_characters_are_replaced_however_the_reads_fall(size):
+    guard = bioc_xml.Guard(io.BytesIO(DIRTY), 1000)
+    got = b"".join(iter(lambda: guard.read(size), b""))
+    whole = bioc_xml.Guard(io.BytesIO(DIRTY), 1000).read()
+    assert got == whole
+    assert b"\x1a" not in got
+    assert b"&#x1;" not in got
+    assert b"&#233;" in got
+    assert got.count(b"&#xFFFD;") == 4
+
+
+@pytest.mark.parametrize("size", [1, 7, 40])
+def test_a_reference_that_never_ends_is_not_held_for_ever(size):
+    data = b"<a>&#" + b"0" * 200 + b"</a>&"
+    guard = bioc_xml.Guard(io.BytesIO(data), 1000)
+    assert b"".join(iter(lambda: guard.read(size), b"")) == data
+
+
+def test_control_characters_keep_offsets_true(tmp_path):
+    text = "a\x1ab anemia"
+    body = f"<passage><offset>0</offset><text>{text}&#x1;.</text>{annotation('anemia', (4, 6))}</passage>"
+    (row,) = rows(put(tmp_path / "a.xml", collection(document("1", body))))
+    assert row["error"] is None
+    assert row["repairs"] == 0
+    assert row["passages"][0]["text"] == "a b anemia\ufffd."
+    assert row["mentions"][0]["text"] == "anemia"
+
+
+RICH = document(
+    "1",
+    "<infon key='a'>1</infon><!-- a comment --><?target data?>",
+    passage(
+        "Anemia and asthma.",
+        "<annotation id='1'><infon key='k'>x</infon><infon key='k'>y</infon><infon key='link_id'>old</infon>"
+        "<infon key='concept_id'>D1</infon><location offset='0' length='6'/><text>Anemia</text><note>n</note>"
+        "<infon key='all_links'>old=1</infon></annotation>",
+        "<relation id='R'><infon key='type'>t</infon><node refid='1' role='r'/></relation>",
+        "<unknown attribute='x'>tail <b>bold</b> text</unknown>",
+        "<sentence><offset>11</offset><text>asthma.</text><annotation><location offset='11' length='6'/>"
+        "<text>asthma</text></annotation></sentence>",
+    ),
+    "<annotation id='D'><location offset='11' length='6'/><text>asthma</text></annotation>",
+    "<relation id='R2'/>",
+)
+
+
+def canonical(data: bytes) -> bytes:
+    """A collection as canonical XML without link infons and without white space between documents."""
+    root = etree.fromstring(data)
+    for infon in root.findall(".//infon"):
+        if infon.get("key") in LINK_INFONS:
+            infon.getparent().remove(infon)
+    root.text = None
+    for child in root:
+        child.tail = None
+    return etree.tostring(root, method="c14n")
+
+
+def test_all_but_the_links_survives_linking(tmp_path):
+    source = collection(RICH, GOOD, head=HEAD + "<infon key='i'>of the collection</infon>")
+    path = put(tmp_path / "a.xml", source)
+    out = linked(path)
+    assert canonical(out) == canonical(source.encode())
+    annotations = etree.fromstring(out).findall(".//annotation")
+    first = [(infon.get("key"), infon.text) for infon in annotations[0].findall("infon")]
+    assert first[:3] == [("k", "x"), ("k", "y"), ("concept_id", "D1")]
+    assert first[3:] == [
+        ("link_id", "a|b=c"),
+        ("link_name", "Asthma & co <x>"),
+        ("link_score", "0.7500"),
+        ("all_links", "a%7Cb%3Dc=0.7500|D1=0.5000"),
+    ]
+    assert all(each.find("infon[@key='link_id']") is not None for each in annotations)
+
+
+def test_links_of_an_earlier_run_are_replaced(tmp_path):
+    first = linked(put(tmp_path / "a.xml", collection(RICH)))
+    assert linked(put(tmp_path / "b.xml", first)) == first
+    without = etree.fromstring(linked(put(tmp_path / "b.xml", first), threshold=0.9))
+    assert without.find(".//infon[@key='link_id']") is None
+
+
+def test_an_annotation_without_infons_gets_links_first(tmp_path):
+    place = "<location offset='0' length='6'/><text>Anemia</text>"
+    body = f"<passage><offset>0</offset><text>Anemia</text><annotation>{place}</annotation></passage>"
+    found = etree.fromstring(linked(put(tmp_path / "a.xml", collection(document("1", body))))).find(".//annotation")
+    assert [child.tag for child in found] == ["infon"] * 4 + ["location", "text"]
+    assert found.get("id") is None
+
+
+def test_forbidden_characters_in_a_link_become_spaces():
+    source = document("1", passage("a", annotation("a", (0, 1)))).encode()
+    out = bioc_xml.link(source, {0: {"link_name": "a\x01b\ufffe"}})
+    assert etree.fromstring(out).find(".//infon").text == "a b "
+
+
+def test_a_collection_in_a_namespace_or_without_documents(tmp_path):
+    path = put(tmp_path / "a.xml", "<collection xmlns:x='urn:x' x:a='1'><source>s</source></collection>")
+    (chunk,) = chunks(path)
+    assert chunk["docs"][0].as_py() == []
+    out = etree.fromstring(linked(path))
+    assert out.get("{urn:x}a") == "1"
+    assert out.findtext("source") == "s"
+
+
+def test_read_raises_input_errors_only():
+    with pytest.raises(InputError, match="isn't a BioC collection"):
+        list(bioc_xml.read(io.BytesIO(b"<html/>"), 1000))

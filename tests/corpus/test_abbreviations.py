@@ -1,0 +1,337 @@
+import re
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from raybel.corpus.abbreviations import Abbreviation, document_abbreviations, expand, find_abbreviations
+
+
+def pairs(text: str) -> list[tuple[str, str]]:
+    return [(found.short, found.long) for found in find_abbreviations(text)]
+
+
+def folded(text: str) -> str:
+    return " ".join(text.split())
+
+
+# --- find_abbreviations: definitions that are found -------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Mice with ataxia telangiectasia (AT) were bred.", [("AT", "ataxia telangiectasia")]),
+        ("Mice with ataxia-telangiectasia [A-T] were bred.", [("A-T", "ataxia-telangiectasia")]),
+        ("Low glucose-6-phosphate dehydrogenase (G6PD) activity", [("G6PD", "glucose-6-phosphate dehydrogenase")]),
+        ("sera of phenylketonuria (PKU) families", [("PKU", "phenylketonuria")]),
+        ("Parkinson's disease (PD) was excluded", [("PD", "Parkinson's disease")]),
+        ("doses of target-of-rapamycin kinase (TORK)", [("TORK", "target-of-rapamycin kinase")]),
+        ("non-insulin-dependent diabetes mellitus (NIDDM)", [("NIDDM", "non-insulin-dependent diabetes mellitus")]),
+        ("given isoproterenol i.p. or intravenous (i.v.) saline", [("i.v.", "intravenous")]),
+        ("hexosaminidase A (Hex A) was low", [("Hex A", "hexosaminidase A")]),
+        ("transforming growth factor beta (TGFβ)", [("TGFβ", "transforming growth factor beta")]),
+        ("lesions by 6-hydroxydopamine (6-OHDA)", [("6-OHDA", "6-hydroxydopamine")]),
+        # More in the bracket, or the bracket in a bracket.
+        ("either myelodysplastic syndrome (MDS; n = 17) or not", [("MDS", "myelodysplastic syndrome")]),
+        ("Huntington disease (HD, 12 families)", [("HD", "Huntington disease")]),
+        ("Huntington disease (HD or chorea)", [("HD", "Huntington disease")]),
+        ("Huntington disease (also known as HD)", [("HD", "Huntington disease")]),
+        ("colorectal cancer (hereditary nonpolyposis colorectal cancer (HNPCC) only) was",
+         [("HNPCC", "hereditary nonpolyposis colorectal cancer")]),
+        ("hereditary nonpolyposis colorectal cancer (HNPCC) (ten kindreds)",
+         [("HNPCC", "hereditary nonpolyposis colorectal cancer")]),
+        ("cases (relative risk [RR] 2.1)", [("RR", "relative risk")]),
+        # The other way round, and both in the bracket.
+        ("Tumours in FAP (familial adenomatous polyposis) are", [("FAP", "familial adenomatous polyposis")]),
+        ("All WAGR (Wilms tumor, aniridia, genitourinary anomalies, retardation) loci",
+         [("WAGR", "Wilms tumor, aniridia, genitourinary anomalies, retardation")]),
+        ("a muscle kinase (myotonic dystrophy protein kinase; DMPK)", [("DMPK", "myotonic dystrophy protein kinase")]),
+        # Corrections of the paper's algorithm.
+        ("of the attenuated adenomatous polyposis coli (AAPC)", [("AAPC", "attenuated adenomatous polyposis coli")]),
+        ("Congenital myotonic dystrophy (DM) is severe", [("DM", "myotonic dystrophy")]),
+        ("members with familial APC (FAP)", [("FAP", "familial APC")]),
+        ("serum phosphatidylserine (PS) rose", [("PS", "phosphatidylserine")]),
+        ("the adenomatous polyposis coli gene (APC)", [("APC", "adenomatous polyposis coli")]),
+        ("the Wiskott-Aldrich syndrome protein (WASP)", [("WASP", "Wiskott-Aldrich syndrome protein")]),
+        ("divalent metal transporter (DMT1)", [("DMT1", "divalent metal transporter")]),
+        ("the passive avoidance test (PA)", [("PA", "passive avoidance test")]),
+        ("electromyographic activity (EMG)", [("EMG", "electromyographic activity")]),
+        ("anti-nuclear factor (NF)", [("NF", "nuclear factor")]),
+        ("Duchenne or Becker muscular dystrophy (DMD, BMD)", [("BMD", "Becker muscular dystrophy")]),
+        ("sodium nitroprusside (5 mg) (SNP)", [("SNP", "sodium nitroprusside")]),
+        ("highly active antiretroviral (ARV) therapy (HAART)",
+         [("ARV", "antiretroviral"), ("HAART", "highly active antiretroviral (ARV) therapy")]),
+    ],
+)  # fmt: skip
+def test_found(text, expected):
+    assert pairs(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "no bracket at all, AT",
+        "ataxia telangiectasia (AT",
+        "ataxia telangiectasia AT)",
+        "ataxia telangiectasia (AT]",
+        "patients differed (p < 0.05)",
+        "patients with neuropathy (n = 12)",
+        "the figure in genes (Fig. 1)",
+        "sera examined every evening (see below)",
+        "they (i) improved in infancy, and (ii) in isolation (iii) did not",
+        "in the year two thousand (2000)",
+        "a third (33%) of two thirds (66.7%)",
+        "change of cysteine at two eight two to tyrosine (C282Y)",
+        "a region of two kilobases (kb)",
+        "thyroid enlargement (goiter)",
+        "it was noradrenaline (norepinephrine)",
+        "lesions of the cortex (core and rim)",
+        "Ataxia was seen. Telangiectasia (AT) too",  # another sentence
+        "Ataxia: telangiectasia (A-T-X)",
+        "given dihydro-2(5H)-furanone",
+        "lowering normal [Na]o",
+        "incorporation of three hundred [3H]thymidine",
+        "increased levels of duodenal DMT1 (IRE)",
+        "A (A) and B (B)",
+        "the AT syndrome, ataxia with AT (AT)",  # the long form has the short form in it
+        "()[]([)]",
+    ],
+)
+def test_not_found(text):
+    assert pairs(text) == []
+
+
+def test_offsets_are_code_points_and_order_is_that_of_the_text():
+    text = "🧬 Huntington\n  disease ( HD ) and familial adenomatous polyposis (FAP) or MCR (mutation cluster region)"
+    found = find_abbreviations(text)
+    assert found[0] == Abbreviation("HD", "Huntington disease", 25, 27)
+    assert [item.short for item in found] == ["HD", "FAP", "MCR"]
+    assert [text[item.start : item.end] for item in found] == ["HD", "FAP", "MCR"]
+
+
+def test_definition_is_reported_each_time():
+    assert pairs("Huntington disease (HD). In Huntington's disease (HD)") == [
+        ("HD", "Huntington disease"),
+        ("HD", "Huntington's disease"),
+    ]
+
+
+# --- document_abbreviations ----------------------------------------------------------------------------------
+
+
+def test_first_definition_of_a_document_wins():
+    passages = [
+        "Angelman syndrome (AS)",
+        "",
+        "ankylosing spondylitis (AS), Hex  A deficiency, hexosaminidase A (Hex\nA)",
+    ]
+    assert document_abbreviations(passages) == {"AS": "Angelman syndrome", "Hex A": "hexosaminidase A"}
+    assert document_abbreviations([]) == {}
+
+
+def test_plural_gives_singular_too_unless_defined():
+    assert document_abbreviations(["electroretinograms (ERGs)"]) == {
+        "ERGs": "electroretinograms",
+        "ERG": "electroretinogram",
+    }
+    assert document_abbreviations(["cardiomyopathies (CMs)"])["CM"] == "cardiomyopathy"
+    both = document_abbreviations(["odds ratios (ORs)", "operating room (OR)"])
+    assert both == {"ORs": "odds ratios", "OR": "operating room"}
+
+
+# --- expand -----------------------------------------------------------------------------------------------------
+
+DOCUMENT = {
+    "G6PD": "glucose-6-phosphate dehydrogenase",
+    "AT": "ataxia telangiectasia",
+    "DMD": "Duchenne muscular dystrophy",
+    "HD": "Huntington disease",
+    "FAP": "familial adenomatous polyposis",
+    "AFAP": "attenuated FAP",
+    "Hex A": "hexosaminidase A",
+    "mAb": "monoclonal antibody",
+}
+
+
+@pytest.mark.parametrize(
+    ("mention", "expected"),
+    [
+        ("G6PD deficiency", "glucose-6-phosphate dehydrogenase deficiency"),
+        ("AT", "ataxia telangiectasia"),
+        ("ATs", "ataxia telangiectasia"),
+        ("DMDs and mAbs", "Duchenne muscular dystrophy and monoclonal antibody"),
+        ("non-HD", "non-Huntington disease"),
+        ("HD-like", "Huntington disease-like"),
+        ("HD's", "Huntington disease's"),
+        ("HD/DMD", "Huntington disease/Duchenne muscular dystrophy"),
+        ("(HD)", "(Huntington disease)"),
+        ("Hex  A", "hexosaminidase A"),
+        # one pass
+        ("AFAP", "attenuated FAP"),
+        ("AFAP or FAP", "attenuated FAP or familial adenomatous polyposis"),
+        # not doubled
+        ("ataxia telangiectasia (AT)", "ataxia telangiectasia"),
+        ("Ataxia-Telangiectasia [ AT ] carriers", "Ataxia-Telangiectasia carriers"),
+        ("ataxia telangiectasia (AT", "ataxia telangiectasia"),
+        ("Duchenne muscular dystrophy, DMD", "Duchenne muscular dystrophy"),
+        ("Duchenne muscular dystrophy or DMD", "Duchenne muscular dystrophy"),
+        ("AT (ataxia telangiectasia) cells", "ataxia telangiectasia cells"),
+        ("HD, Huntington disease", "Huntington disease"),
+        ("HD disease", "Huntington disease"),
+        ("HD diseased", "Huntington disease diseased"),
+        # unchanged
+        ("", ""),
+        ("CAT", "CAT"),
+        ("AT2", "AT2"),
+        ("AT_", "AT_"),
+        ("at", "at"),
+        ("ataxia telangiectasia", "ataxia telangiectasia"),
+        ("βHD", "βHD"),
+    ],
+)
+def test_expand(mention, expected):
+    assert expand(mention, DOCUMENT) == expected
+
+
+def test_longest_short_form_first_and_single_letters_alone():
+    assert expand("A-T", {"A": "adenine", "T": "thymine"}) == "A-T"
+    assert expand("A and T", {"A": "adenine", "T": "thymine"}) == "adenine and thymine"
+    assert expand("As", {"A": "adenine"}) == "As"
+    assert expand("A-T", {"A": "adenine", "A-T": "ataxia telangiectasia"}) == "ataxia telangiectasia"
+    assert expand("HD-L", {"HD": "Huntington disease", "HD-L": "HD-like"}) == "HD-like"
+
+
+def test_plural_defined_itself_wins():
+    assert expand("ERGs", {"ERG": "electroretinogram", "ERGs": "electroretinograms"}) == "electroretinograms"
+
+
+def test_useless_pairs_are_passed_over():
+    abbreviations = {"": "nothing", " ": "blank", "HD": "", "AT": "  ", "PD": "-", "(x": "bracketed"}
+    assert expand("HD AT PD", abbreviations) == "HD AT PD"
+    assert expand("a (x", abbreviations) == "a bracketed"
+
+
+def test_long_forms_are_put_in_literally():
+    assert expand("HD", {"HD": r"\1 \g<0> a+b"}) == r"\1 \g<0> a+b"
+
+
+# --- properties -------------------------------------------------------------------------------------------------
+
+PIECES = ["ataxia", "telangiectasia", "Duchenne", "muscular", "dystrophy", "AT", "A-T", "DMD", "ERGs", "electro-",
+          "retinograms", "β", "İstanbul", "(", ")", "[", "]", " ", "  ", "\n", "; ", ", ", ". ", " or ", "also called ",
+          "the ", "gene ", "6-", "hydroxydopamine", "6-OHDA", "anti-", "i.e. ", "'", "ß", "ﬁ"]  # fmt: skip
+texts = st.one_of(st.text(max_size=200), st.lists(st.sampled_from(PIECES), max_size=40).map("".join))
+long_texts = st.lists(st.sampled_from(["ataxia", "telangiectasia", "Duchenne", "muscular", "dystrophy", "of", "gene"]),
+                      min_size=1, max_size=6).map(" ".join)  # fmt: skip
+defining = st.builds(
+    "{}{} ({}){}".format, texts, long_texts, st.sampled_from(["AT", "DMD", "MD", "D.M.", "ATs"]), texts
+)
+
+
+@given(st.one_of(texts, defining))
+def test_found_pairs_are_in_the_text(text):
+    found = find_abbreviations(text)
+    assert [item.start for item in found] == sorted(item.start for item in found)
+    for item in found:
+        assert text[item.start : item.end] == item.short
+        assert item.long in folded(text)
+        assert 2 <= len(item.short) <= 10
+        assert len(item.short) < len(item.long)
+        assert any(map(str.isalpha, item.short))
+        assert not re.search(rf"(?<!\w){re.escape(item.short)}(?!\w)", item.long)
+
+
+@given(
+    st.lists(st.sampled_from(["ataxia", "telangiectasia", "Duchenne", "muscular"]), min_size=2, unique=True).map(
+        " ".join
+    )
+)
+def test_initialism_of_plain_words_is_found(long):
+    short = "".join(word[0] for word in long.split()).upper()
+    assert pairs(f"We met {long} ({short}).") == [(short, long)]
+
+
+@given(st.lists(st.one_of(texts, defining), max_size=4), st.one_of(texts, st.sampled_from(["AT", "DMDs", "AT and MD"])))
+def test_expand_with_what_documents_define(passages, mention):
+    abbreviations = document_abbreviations(passages)
+    assert all(abbreviations.values())
+    expanded = expand(mention, abbreviations)
+    assert bool(expanded.strip()) == bool(mention.strip())
+    if not any(short.split()[0] in mention for short in abbreviations):
+        assert expanded == mention
+
+
+@given(st.text(max_size=60), st.dictionaries(st.text(max_size=6), st.text(max_size=20), max_size=5))
+def test_expand_never_raises_and_never_empties(mention, abbreviations):
+    expanded = expand(mention, abbreviations)
+    assert bool(expanded) == bool(mention)
+    if expanded == mention:
+        assert expand(expanded, abbreviations) == mention
+
+
+@given(st.text(alphabet="abcdefgh -,()", max_size=60))
+def test_mention_without_short_form_is_unchanged(mention):
+    assert expand(mention, DOCUMENT) is mention
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(" * 1_000_000,
+        ")" * 1_000_000,
+        "(" * 50_000 + ")" * 50_000,
+        "[(" * 20_000 + ")]" * 20_000,
+        "(AB" + " " * 1_000_000 + ")",
+        " " * 1_000_000 + "(AB)",
+        "a" * 1_000_000 + " (AB)",
+        "(AB" + "b" * 1_000_000 + ")",
+        "(" + "a, " * 300_000 + "AB)",
+        "(AB, " * 20_000 + ")" * 20_000,
+        "amino beta (" * 20_000,
+        "x. " * 300_000 + "(XX)",
+        "a" + "-" * 500_000 + "b (AB)",
+    ],
+    ids=lambda text: repr(text[:12]),
+)
+def test_hostile_text_ends(text):
+    # Seconds at most: work per bracket is bounded by a window. A quadratic search would run into the test's time limit.
+    for found in find_abbreviations(text):
+        assert text[found.start : found.end] == found.short
+
+
+def test_hostile_mention_ends():
+    assert expand("AT" + " " * 200_000 + "x", DOCUMENT).endswith("x")
+    assert expand("ataxia " * 50_000 + "AT", DOCUMENT).endswith("ataxia telangiectasia")
+
+
+# --- verdicts by eye ---------------------------------------------------------------------------------------------
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_verdict_rows_are_well_formed():
+    rows = (ROOT / "tests/fixtures/abbreviation_verdicts.tsv").read_text(encoding="utf-8").splitlines()
+    for row in rows[1:]:
+        corpus, pmid, short, verdict, *digest = row.split("\t")
+        assert corpus in ("ncbi", "bc5cdr")
+        assert pmid.isdigit()
+        assert len(short) <= 10
+        assert (verdict == "missed" and not digest) or (verdict in ("right", "wrong") and len(digest[0]) == 8)
+
+
+def test_every_found_pair_of_the_judged_abstracts_has_a_verdict(monkeypatch, capsys):
+    data = ROOT.parent / "shared/data"
+    if not (data / "ncbi-disease").is_dir():
+        pytest.skip("needs the corpora beside the repository")
+    script = ROOT / "tests/benchmarks/abbreviation_precision.py"
+    monkeypatch.setattr(sys, "argv", [str(script), str(data)])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(script), run_name="__main__")
+    output = capsys.readouterr().out
+    assert ended.value.code == 0, output
+    assert "both" in output

@@ -1,0 +1,35 @@
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from raybel.corpus import text
+
+
+@pytest.mark.parametrize(
+    ("given_text", "surface"), [("", ""), (" \n\t", ""), ("  Β-Thal \u00a0 x\n", "β-thal x"), ("😀 A", "😀 a")]
+)
+def test_surface(given_text, surface):
+    assert text.surface(given_text) == surface
+
+
+@given(st.text())
+def test_a_surface_of_a_surface_has_single_spaces(value):
+    found = text.surface(value)
+    assert found == " ".join(found.split())
+
+
+@given(st.text(st.sampled_from("ab .?!\n()A1😀é\u00a0"), max_size=60))
+def test_sentences_are_in_order_and_cover_all_but_white_space(value):
+    spans = text.sentences(value)
+    assert all(0 <= start < end <= len(value) for start, end in spans)
+    assert all(one[1] <= two[0] for one, two in pairwise(spans))
+    inside = set().union(*(range(start, end) for start, end in spans))
+    assert all(value[i].isspace() for i in range(len(value)) if i not in inside)
+
+
+def test_two_sentences():
+    value = "  Anemia is common.  Asthma, e.g. atopic, is too. "
+    assert [value[a:b] for a, b in text.sentences(value)] == ["Anemia is common.", "Asthma, e.g. atopic, is too."]
+    assert text.sentences(" \n") == []

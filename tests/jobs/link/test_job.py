@@ -1,0 +1,368 @@
+import gzip
+import os
+import random
+import shutil
+import signal
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pyarrow.parquet as pq
+import pytest
+import ray
+from ray_fixture import (
+    CONCEPTS,
+    LINKS,
+    SURFACES,
+    command,
+    corpus_of,
+    documents,
+    json_infons,
+    make_model,
+    one,
+    outputs,
+    stages,
+    three_files,
+    xml_infons,
+)
+from samples import annotation, collection, document, passage, put
+
+from raybel.candidates.base import Cached
+from raybel.config import Resources
+from raybel.corpus.chunks import read_chunks
+from raybel.errors import BadFractionError, ConfigError, InputError, LockedError, MismatchError, RaybelError
+from raybel.files import locks, storage
+from raybel.jobs.link import stage
+from raybel.jobs.link.job import link
+from raybel.jobs.runtime import Plan
+from raybel.linking import run_directory
+from raybel.schemas import DOCUMENTS, MENTIONS, METRICS
+
+WRONG = document("wrong", passage("Anemia", annotation("Asthma", (0, 6))))
+BOMB = (
+    '<?xml version="1.0"?><!DOCTYPE c [<!ENTITY a0 "aaaaaaaaaa">'
+    + "".join(f'<!ENTITY a{i} "{f"&a{i - 1};" * 10}">' for i in range(1, 10))
+    + "]><collection><source>&a9;</source></collection>"
+)
+
+
+@pytest.fixture(scope="module")
+def base(local_ray, model, tmp_path_factory):
+    """An unbroken run over three files: its configuration and result. Not to be changed."""
+    home = tmp_path_factory.mktemp("base")
+    config = model.config(three_files(home / "corpus"), home / "run", chunk_documents=5)
+    return config, link(config)
+
+
+def test_end_to_end(base):
+    config, result = base
+    run = Path(config.out_corpus)
+    names = ["a.xml.gz", "b.xml.gz", "c.json.gz"]
+    assert sorted(path.name for path in (run / "shards").iterdir()) == names
+    for name in names:
+        infons = (json_infons if "json" in name else xml_infons)(run / "shards" / name)
+        assert list(infons) == [f"{name[0]}{i}" for i in range(12)]
+        assert [each.get("link_id") for each in infons.values()] == [LINKS[s] for s in SURFACES] * 2
+        assert {each["concept_id"] for each in infons.values()} == {"D1"}
+    assert infons["c1"]["link_name"] == "Asthma"
+    assert infons["c1"]["all_links"].startswith("D2=1.0000")
+    mentions = pq.read_table(run / "mentions" / "b.xml.gz.parquet")
+    assert mentions.schema.equals(MENTIONS)
+    assert (mentions.num_rows, mentions["document"].to_pylist()) == (12, list(range(12)))
+    rows = pq.read_table(run / "documents" / "b.xml.gz.parquet")
+    assert rows.schema.equals(DOCUMENTS)
+    assert rows["doc_id"].to_pylist() == [f"b{i}" for i in range(12)]
+    metrics = pq.read_table(run / "metrics.parquet")
+    assert metrics.schema.equals(METRICS)
+    assert metrics.equals(result.metrics)
+    assert metrics.to_pylist() == [
+        {"shard": name, "documents": 12, "mentions": 12, "linked": 10, "without_candidates": 2, "repairs": 0,
+         "quarantined": 0} for name in names
+    ]  # fmt: skip
+    manifest = storage.read_json(str(run / "manifest.json"))
+    assert manifest["identity"]["top_k"] == 10
+    assert manifest["versions"]["ray"] == ray.__version__
+    assert not (run / "parts").exists()
+    assert not list(run.glob("quarantine/*"))
+    assert (result.failed, result.repeated, result.top_errors) == ({}, (0, []), [])
+    assert (result.progress.shards_done, result.progress.chunks) == (3, 9)
+    assert result.progress.seconds_left == 0
+
+
+def test_a_second_start_does_only_what_is_to_do(base, tmp_path):
+    config, first = base
+    shutil.copytree(config.in_corpus[0], tmp_path / "corpus")
+    config = replace(config, in_corpus=(str(tmp_path / "corpus"),), out_corpus=str(tmp_path / "run"))
+    link(config)
+    shards = tmp_path / "run" / "shards"
+
+    def times():
+        return {path.name: path.stat().st_mtime_ns for path in run_directory.iterdir()}
+
+    before, held = times(), outputs(tmp_path / "run")
+    again = link(replace(config, metric_file=str(tmp_path / "m" / "metrics.parquet")))
+    assert times() == before
+    assert outputs(tmp_path / "run") == held
+    assert again.metrics.equals(first.metrics)
+    assert (again.progress.shards_before, again.progress.shards_done) == (3, 0)
+    assert pq.read_table(tmp_path / "m" / "metrics.parquet").equals(first.metrics)
+
+    put(tmp_path / "corpus" / "b.xml", collection(*documents("new", 3)))
+    result = link(config)
+    assert {name for name, when in times().items() if when != before[name]} == {"b.xml.gz"}
+    assert list(xml_infons(shards / "b.xml.gz")) == ["new0", "new1", "new2"]
+    assert result.metrics["documents"].to_pylist() == [12, 3, 12]
+
+    put(tmp_path / "corpus" / "b.xml", "<nothing/>")  # a good file becomes a bad one: no shard of the old one is left
+    result = link(config)
+    assert len(result.failed) == 1
+    for folder in ("shards", "mentions", "documents", "state"):
+        assert not list((tmp_path / "run" / folder).glob("b.xml*")), folder
+
+
+@pytest.mark.parametrize(
+    "resources", [Resources(actors=1), Resources(actors=2, cpus_per_actor=0.25, cpus_per_task=1)], ids=["one", "two"]
+)
+def test_the_bytes_do_not_depend_on_resources(base, tmp_path, resources):
+    config, _ = base
+    link(replace(config, out_corpus=str(tmp_path / "run"), resources=resources))
+    assert outputs(tmp_path / "run") == outputs(Path(config.out_corpus))
+
+
+def test_bad_files_beside_good_ones(local_ray, model, tmp_path):
+    corpus, run = tmp_path / "corpus", tmp_path / "run"
+    good = [put(corpus / f"good{i}.xml", collection(*documents(f"g{i}-", 7))) for i in range(2)]
+    whole = gzip.compress(collection(*documents("cut", 500)).encode())
+    bad = {
+        "cut.xml.gz": whole[: len(whole) // 2],
+        "other.xml": "<html/>",
+        "empty.xml": b"",
+        "bomb.xml": BOMB,
+        "text.json": "not JSON",
+    }
+    for name, content in bad.items():
+        put(corpus / name, content)
+    put(corpus / "mixed.xml", collection(one("1", "Anemia"), WRONG, one("3", "cystic fibrosis")))
+    config = model.config(corpus, run, chunk_documents=2, max_bad_fraction=1)
+    result = link(config)
+    assert {Path(path).name for path in result.failed} == set(bad)
+    assert all(path in reason for path, reason in result.failed.items())
+    assert "cut off" in result.failed[str(corpus / "cut.xml.gz")]
+    assert sorted(path.name for path in (run / "shards").iterdir()) == ["good0.xml.gz", "good1.xml.gz", "mixed.xml.gz"]
+    assert not (run / "parts").exists()
+    for name in bad:
+        lines = (run / "quarantine" / ((name if name.endswith(".gz") else name + ".gz") + ".jsonl")).read_text()
+        assert lines.count("\n") == 1
+        assert '"stage": "read"' in lines
+    mixed = xml_infons(run / "shards" / "mixed.xml.gz")
+    assert [each.get("link_id") for each in mixed.values()] == ["D1", None, "D5"]
+    record = storage.read_json(str(run / "quarantine" / "mixed.xml.gz.jsonl"))
+    assert (record["doc_id"], record["document"], record["path"]) == ("wrong", 1, str(corpus / "mixed.xml"))
+    assert "Asthma" in record["reason"]
+    assert any("document wrong" in reason for reason in result.top_errors)
+
+    for name in bad:  # mended
+        records = {"source": "", "date": "", "key": "", "infons": {}, "documents": []}
+        put(corpus / name, records if "json" in name else collection(*documents(name, 3)))
+    result = link(config)
+    assert (result.failed, result.metrics.num_rows, result.progress.shards_before) == ({}, 8, 3)
+    assert [path.name for path in (run / "quarantine").iterdir()] == ["mixed.xml.gz.jsonl"]
+    assert good
+
+
+def test_too_many_bad_documents(local_ray, model, tmp_path):
+    path = put(tmp_path / "a.xml", collection(*documents("a", 3), WRONG))
+    config = model.config(path, tmp_path / "run", max_bad_fraction=0.2)
+    for _ in range(2):  # a start that has nothing to do fails too
+        with pytest.raises(
+            BadFractionError, match=r"1 of 4 documents .*--max-bad-fraction 0\.2 .*finished shards stay"
+        ):
+            link(config)
+        assert (tmp_path / "run" / "shards" / "a.xml.gz").exists()
+    assert link(replace(config, max_bad_fraction=0.25)).metrics["quarantined"].to_pylist() == [1]
+
+
+class Poisoned(Cached):
+    """Fails on one surface, and takes the process with it on another."""
+
+    def search(self, surfaces):
+        if "poison" in surfaces:
+            os._exit(1)
+        if "bitter" in surfaces:
+            raise ValueError("too bitter")
+        return super().search(surfaces)
+
+
+class PoisonedStage(stage.LinkStage):
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.generator = Poisoned(self.generator.generator, self.generator.top_k)
+
+
+def test_documents_that_fail_or_kill(local_ray, model, tmp_path, monkeypatch):
+    good = documents("g", 20)
+    corpus = [*good[:7], one("killer", "poison"), *good[7:14], one("failing", "bitter"), *good[14:]]
+    put(tmp_path / "corpus" / "a.xml", collection(*corpus))
+    put(tmp_path / "corpus" / "b.xml", collection(*documents("b", 9)))
+    monkeypatch.setattr(stage, "LinkStage", PoisonedStage)
+    module = sys.modules[__name__]
+    ray.cloudpickle.register_pickle_by_value(module)
+    try:
+        run = tmp_path / "run"
+        result = link(model.config(tmp_path / "corpus", run, chunk_documents=5, max_bad_fraction=1))
+    finally:
+        ray.cloudpickle.unregister_pickle_by_value(module)
+    lines = (run / "quarantine" / "a.xml.gz.jsonl").read_text()
+    assert lines.count("\n") == 2
+    assert "the worker died each time it came to this document" in lines
+    assert "ValueError: too bitter" in lines
+    infons = xml_infons(run / "shards" / "a.xml.gz")
+    assert len(infons) == 22
+    assert [each.get("link_id") for name, each in infons.items() if name[0] == "g"] == [
+        LINKS[SURFACES[i % 6]] for i in range(20)
+    ]
+    assert "link_id" not in infons["killer"]
+    assert result.metrics["quarantined"].to_pylist() == [2, 0]
+    assert result.progress.counts["documents"] == 31
+
+
+def test_a_run_directory_is_one_jobs(base):
+    config, _ = base
+    with locks.lock(config.out_corpus), pytest.raises(LockedError, match=f"another job works on it.*{os.getpid()}"):
+        link(config)
+
+
+def test_another_configuration(base, tmp_path):
+    config, _ = base
+    shutil.copytree(config.out_corpus, tmp_path / "run")
+    other = replace(config, out_corpus=str(tmp_path / "run"), top_k=2)
+    with pytest.raises(ConfigError, match="top_k: 10 there, 2 now"):
+        link(other)
+    assert outputs(tmp_path / "run") == outputs(Path(config.out_corpus))
+    result = link(replace(other, overwrite=True))
+    assert result.progress.shards_done == 3
+    rankings = pq.read_table(tmp_path / "run" / "mentions" / "a.xml.gz.parquet")["ranking"].to_pylist()
+    assert max(len(each) for each in rankings) <= 2
+
+
+def test_what_cannot_be_is_said_before_anything_is_written(base, model, tmp_path):
+    config, _ = base
+    config = replace(config, out_corpus=str(tmp_path / "run"))
+    (tmp_path / "m").mkdir()
+    other = make_model(tmp_path / "m", CONCEPTS[:3])
+    with pytest.raises(MismatchError, match=r"another ontology .*make it again"):
+        link(replace(config, ngrams_model=other.ngrams))
+    with pytest.raises(InputError, match=str(tmp_path / "none")):
+        link(replace(config, ngrams_model=str(tmp_path / "none")))
+    with pytest.raises(InputError, match="no such ontology"):
+        link(replace(config, ontology=str(tmp_path / "none.arrow")))
+    with pytest.raises(ConfigError, match="give a generator"):
+        replace(config, ngrams_model=None)
+    with pytest.raises(ConfigError, match="no such file"):
+        link(replace(config, in_corpus=(str(tmp_path / "none"),)))
+    with pytest.raises(ConfigError, match=r"would both be written to a\.xml\.gz"):
+        link(replace(config, in_corpus=(f"{config.in_corpus[0]}/a.xml.gz", put(tmp_path / "a.xml", collection()))))
+    assert not (tmp_path / "run").exists()
+    put(tmp_path / "file", "x")
+    with pytest.raises(ConfigError, match="can't be written"):
+        link(replace(config, out_corpus=str(tmp_path / "file" / "run")))
+    with pytest.raises(ConfigError, match="give fewer --actors"):
+        link(replace(config, resources=Resources(actors=5)))
+
+
+def test_repeated_ids_an_empty_file_and_an_ontology_that_is_not_mapped(local_ray, model, tmp_path):
+    from raybel.ontology import Ontology
+
+    Ontology.open(model.ontology).save(str(tmp_path / "o.json"))
+    put(tmp_path / "c" / "a.xml", collection(one("1", "Anemia"), one("2", "Anemia")))
+    put(tmp_path / "c" / "b.xml", collection(one("2", "cystic fibrosis")))
+    put(tmp_path / "c" / "c.xml", collection())
+    result = link(replace(model.config(tmp_path / "c", tmp_path / "run"), ontology=str(tmp_path / "o.json")))
+    assert result.repeated == (2, ["2"])
+    assert result.metrics["documents"].to_pylist() == [2, 1, 0]
+    assert b"</collection>" in gzip.decompress((tmp_path / "run" / "shards" / "c.xml.gz").read_bytes())
+    assert xml_infons(tmp_path / "run" / "shards" / "b.xml.gz")["2"]["link_id"] == "D5"
+
+
+@pytest.fixture(scope="module")
+def sixty(local_ray, model, tmp_path_factory):
+    """An unbroken run over six files of sixty documents."""
+    home = tmp_path_factory.mktemp("sixty")
+    config = model.config(corpus_of(home / "corpus", 6, 60), home / "run", chunk_documents=10)
+    link(config)
+    return config
+
+
+def test_a_killed_worker_changes_nothing(sixty, tmp_path):
+    killed = []
+
+    def kill(progress):
+        if not killed and progress.chunks > 3:
+            killed.append(stages()[0])
+            killed[0].kill()
+
+    result = link(replace(sixty, out_corpus=str(tmp_path / "run")), kill)
+    assert killed
+    assert result.progress.chunks == 36
+    assert outputs(tmp_path / "run") == outputs(Path(sixty.out_corpus))
+
+
+@pytest.mark.bench  # two processes that start Ray each: two minutes
+def test_a_killed_driver_goes_on(sixty, tmp_path):
+    run = tmp_path / "run"
+    arguments = ["link", "--in-corpus", sixty.in_corpus[0], "--out-corpus", run, "--ontology", sixty.ontology]
+    arguments += ["--ngrams-model", sixty.ngrams_model, "--chunk-documents", 10]
+    with command(*arguments) as process:
+        end = time.monotonic() + 200
+        while not list(run.glob("parts/*/*/*.json")) and process.poll() is None and time.monotonic() < end:
+            time.sleep(0.005)
+        time.sleep(random.Random(7).uniform(0, 0.1))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    assert process.returncode == -signal.SIGKILL
+    assert not (run / "metrics.parquet").exists()
+    done = len(list(run.glob("parts/*/*/*.json"))) + 6 * len(list(run.glob("state/*")))
+    assert 0 < done < 36
+    with command(*arguments) as process:
+        output, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, output
+    assert outputs(run) == outputs(Path(sixty.out_corpus))
+    assert not [p for p in run.rglob("*.tmp") if "logs" not in p.parts]
+    assert not psutil.pid_exists(process.pid)
+
+
+def test_a_read_error_loses_nothing_on_the_next_start(base, model, tmp_path):
+    """A file that broke off while it was read, and is whole at the next start, gives all its documents."""
+    whole = collection(*(document(str(n), passage("Anemia here.")) for n in range(10))).encode()
+    source = tmp_path / "in.xml"
+    config = model.config([source], tmp_path / "run", chunk_documents=2)
+    source.write_bytes(whole[: len(whole) // 2].ljust(len(whole)))
+    before = source.stat()
+    assert list(link(config).failed) == [str(source)]
+    source.write_bytes(whole)
+    os.utime(source, ns=(before.st_atime_ns, before.st_mtime_ns))
+    done = link(config)
+    assert done.failed == {}
+    assert done.metrics["documents"].to_pylist() == [10]
+
+
+def test_a_chunk_of_a_broken_file_is_never_a_part(base, model, tmp_path):
+    source = put(tmp_path / "in.xml", collection(document("1", passage("Anemia.")))[:-20])
+    config = model.config([source], tmp_path / "run")
+    (shard,) = run_directory.find_shards([source], "x")
+    linker = stage.LinkStage(config, config.ontology, {shard.name: shard}, "session", Plan(1, 0.5, 0.5))
+    (chunk,) = read_chunks(source, shard.name, config.read_options)
+    assert linker(chunk)["error"][0].as_py()
+    assert run_directory.finished_parts(config.out_corpus, shard) == frozenset()
+    (skipped,) = read_chunks(source, shard.name, config.read_options, frozenset([0]))
+    skipped = skipped.set_column(skipped.schema.get_field_index("error"), "error", [[None]])
+    with pytest.raises(RaybelError, match="was there and is gone"):
+        stage(skipped)
+
+
+def test_output_among_the_input_is_refused(model, tmp_path):
+    put(tmp_path / "in" / "a.xml", collection())
+    with pytest.raises(ConfigError, match="lies inside the input"):
+        link(model.config([tmp_path / "in"], tmp_path / "in" / "run"))

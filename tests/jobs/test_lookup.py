@@ -1,0 +1,110 @@
+import gzip
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from ray_fixture import LINKS, SURFACES, documents, one, outputs, three_files
+from samples import collection, put
+
+from raybel.config import Resources
+from raybel.errors import ConfigError, MismatchError
+from raybel.jobs.link.job import link
+from raybel.jobs.lookup import LookupConfig, make_lookup
+
+pytestmark = pytest.mark.usefixtures("local_ray")
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    return three_files(tmp_path_factory.mktemp("lookup_corpus"))
+
+
+@pytest.fixture(scope="module")
+def made(local_ray, model, corpus, tmp_path_factory):
+    config = LookupConfig(
+        (str(corpus),), str(tmp_path_factory.mktemp("lookup") / "l"), model.ontology, model.ngrams, ranges=4
+    )
+    return config, make_lookup(config)
+
+
+def files(lookup):
+    return {path.name: path.read_bytes() for path in Path(lookup).iterdir() if path.name != ".lock"}
+
+
+def test_counts(made):
+    _, done = made
+    assert (done.surfaces, done.mentions, done.found) == (len(SURFACES), 36, len(SURFACES) - 1)
+    assert (done.bad_documents, done.failed) == (0, {})
+
+
+def test_the_bytes_do_not_depend_on_actors_or_files(made, tmp_path):
+    config, _ = made
+    everything = [one(str(i), surface) for i, surface in enumerate(SURFACES * 6)]
+    path = put(tmp_path / "all.xml", collection(*everything))
+    other = replace(
+        config, in_corpus=(path,), output=str(tmp_path / "l"), resources=Resources(actors=1, cpus_per_task=1)
+    )
+    make_lookup(other)
+    assert files(config.output) == files(other.output)
+    assert len(files(other.output)) == config.ranges + 2  # the description and the aliases
+
+
+def test_linking_with_it_is_linking_with_the_model(made, model, corpus, tmp_path):
+    config, _ = made
+    link(model.config(corpus, tmp_path / "model"))
+    link(model.config(corpus, tmp_path / "lookup", candidates_lookup=config.output))
+    names = ("state/",)  # states hold the identity of the generator
+    assert outputs(tmp_path / "model", names) == outputs(tmp_path / "lookup", names)
+
+
+def test_published_form_and_absent_surfaces(made, model, tmp_path):
+    config, _ = made
+    path = put(tmp_path / "c" / "a.xml", collection(*documents("a", 6), one("x", "anaemia")))
+    bad = put(tmp_path / "c" / "bad.xml", "<nothing/>")
+    put(tmp_path / "d" / "a.xml", collection(*documents("a", 6)))
+    output = str(tmp_path / "l.json.gz")
+    done = make_lookup(replace(config, in_corpus=(str(tmp_path / "d"), bad), output=output))
+    assert list(done.failed) == [bad]
+    assert "isn't a BioC collection" in done.failed[bad]
+    assert not (tmp_path / "l.json.gz.parts" / "config.json").exists()
+    held = json.loads(gzip.decompress(Path(output).read_bytes()))
+    assert list(held) == sorted(held)
+    assert len(held) == len(SURFACES)
+    result = link(model.config(path, tmp_path / "run", candidates_lookup=output))
+    (row,) = result.metrics.to_pylist()
+    assert (row["mentions"], row["linked"], row["without_candidates"]) == (7, 5, 2)
+    assert sum(each is None for each in LINKS.values()) == 1
+
+
+def test_what_cannot_be(made, model, tmp_path):
+    config, _ = made
+    put(tmp_path / "other" / "thesis.doc", "mine")
+    with pytest.raises(ConfigError, match="holds other files"):
+        make_lookup(replace(config, output=str(tmp_path / "other")))
+    from ray_fixture import CONCEPTS, make_model
+
+    (tmp_path / "m").mkdir()
+    other = make_model(tmp_path / "m", CONCEPTS[:3])
+    with pytest.raises(MismatchError, match="another ontology"):
+        make_lookup(replace(config, output=str(tmp_path / "l"), ontology=other.ontology))
+    with pytest.raises(ConfigError, match="no input"):
+        replace(config, in_corpus=())
+    with pytest.raises(ConfigError, match="at least 1"):
+        replace(config, ranges=0)
+
+
+def test_what_does_not_fit_is_refused(made, model, tmp_path):
+    config, _ = made
+    run = {"candidates_lookup": config.output}
+    with pytest.raises(ConfigError, match="candidates of a surface"):
+        link(model.config(config.in_corpus[0], tmp_path / "a", top_k=config.top_k + 1, **run))
+    with pytest.raises(ConfigError, match="with expanding abbreviations"):
+        link(model.config(config.in_corpus[0], tmp_path / "b", top_k=config.top_k, expand_abbreviations=False, **run))
+    put(tmp_path / "onto" / "ontology.arrow", "mine")
+    with pytest.raises(ConfigError, match="holds other files"):
+        make_lookup(replace(config, output=str(tmp_path / "onto")))
+    put(tmp_path / "hub" / "config.json", '{"model_type": "bert"}')
+    with pytest.raises(ConfigError, match="another kind"):
+        make_lookup(replace(config, output=str(tmp_path / "hub")))
+    assert (tmp_path / "hub" / "config.json").exists()

@@ -1,0 +1,449 @@
+import contextlib
+import json
+import shutil
+import signal
+import threading
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import psutil
+import pyarrow.parquet as pq
+import pytest
+import ray
+import torch
+from ray_fixture import command, outputs, three_files
+from safetensors.torch import load_file, save_file
+from samples import collection, put, simple
+from transformers import AutoModelForTokenClassification, AutoTokenizer
+
+from raybel.candidates.ngrams import NgramGenerator
+from raybel.candidates.vectorizer import NgramParameters
+from raybel.config import GeneratorPaths
+from raybel.errors import ConfigError, InputError, MismatchError
+from raybel.files import storage
+from raybel.jobs import lookup
+from raybel.jobs.link import job as link_job
+from raybel.jobs.train.crossencoder import TrainCrossEncoderConfig, train_crossencoder
+from raybel.jobs.train.run import Workers, load_checkpoint, save_checkpoint
+from raybel.ontology import Concept, Ontology
+from raybel.rerank.calibration import Calibration
+from raybel.rerank.parameters import CrossEncoderParameters
+from raybel.rerank.reranker import Reranker, describe
+from raybel.rerank.training.epochs import Epochs
+from raybel.rerank.training.features import Features
+from raybel.rerank.training.regimes import check_generator
+from raybel.rerank.training.validation import Validated
+
+PARAMETERS = CrossEncoderParameters(top_k=3, learning_rate=1e-3, max_epochs=2, batch_tokens=128)
+
+
+@pytest.fixture(scope="module")
+def made(local_ray, model, encoder, tmp_path_factory):
+    """A tree, trained on candidates of a generator that has the training mentions as aliases."""
+    corpus = three_files(tmp_path_factory.mktemp("cross_corpus"))
+    ontology = Ontology.open(model.ontology)
+    pairs = [("anemia", 0), ("bronchial asthma", 0), ("xqzwk", 0)]
+    ngrams = str(tmp_path_factory.mktemp("cross_ngrams") / "m")
+    NgramGenerator.build(ontology, NgramParameters(), pairs).save(ngrams)
+    config = TrainCrossEncoderConfig(
+        "tree",
+        model.ontology,
+        str(tmp_path_factory.mktemp("cross") / "out"),
+        (str(corpus / "c.json"),),
+        (str(corpus / "c.json"),),
+        GeneratorPaths(ngrams_model=ngrams),
+        str(encoder),
+        PARAMETERS,
+        metric_file=str(tmp_path_factory.mktemp("cross_metrics") / "m.json"),
+    )
+    seen = []
+    return config, train_crossencoder(config, seen.append), seen
+
+
+def test_what_training_leaves(made):
+    config, done, seen = made
+    assert [each["epoch"] for each in done.epochs] == [1, 2]
+    assert all(np.isfinite(each["loss"]) for each in done.epochs)
+    assert done.counts["train"] == done.counts["val"] | {"without_gold": done.counts["train"]["without_gold"]}
+    assert done.counts["train"]["mentions"] == 12
+    assert {"Acc@1", "first_stage_Acc@1", "alone_Acc@1", "F1", "loss", "first_share"} <= set(done.best["scores"])
+    assert seen[0] == {"stage": "candidates of the train corpus"}
+    home = Path(config.output_dir)
+    held = sorted(str(path.relative_to(home)) for path in home.rglob("*") if path.is_file() and path.name != ".lock")
+    assert {"config.json", "model.safetensors", "tokenizer.json", "README.md", "raybel.json"} <= set(held)
+    assert not [name for name in held if name.startswith(("base/", "checkpoints/", "features/")) or "best" in name]
+    card = (home / "README.md").read_text()
+    for said in (
+        "type tree",
+        "| learning_rate | 0.001 |",
+        "Weights of the evidence",
+        "| Acc@1 |",
+        "| train | 12 | 12 |",
+    ):
+        assert said in card
+    assert json.loads(Path(config.metric_file).read_text())["epochs"] == done.epochs
+
+
+def test_the_directory_loads_with_plain_transformers(made):
+    config, _, _ = made
+    model, told = AutoModelForTokenClassification.from_pretrained(config.output_dir, output_loading_info=True)
+    assert not told["missing_keys"]
+    tokenizer = AutoTokenizer.from_pretrained(config.output_dir)
+    with torch.no_grad():
+        assert model(**tokenizer("a [MASK] b", return_tensors="pt")).logits.shape[-1] == 2
+
+
+def test_again_does_nothing(made):
+    config, done, _ = made
+    again = train_crossencoder(config)
+    assert (again.resumed, again.epochs) == (2, done.epochs)
+
+
+@pytest.mark.bench
+def test_a_killed_driver_goes_on_and_ends_in_the_same_bytes(made, tmp_path):
+    config, done, _ = made
+    (tmp_path / "p.json").write_text(json.dumps({"treecrossencoder": asdict(PARAMETERS)}))
+    out = tmp_path / "out"
+    arguments = [
+        *("train", "crossencoder", "--ontology", config.ontology, "--output_dir", out),
+        *("--train-corpus", config.train_corpus[0], "--val-corpus", config.val_corpus[0]),
+        *("--ngrams-model", config.generator.ngrams_model, "--model-name", config.model_name),
+        *("--params", tmp_path / "p.json"),
+    ]
+    with command(*arguments) as process:
+        deadline = time.monotonic() + 200
+        known = out / "checkpoints" / "checkpoint_manager_snapshot.json"
+        while not (known.exists() and "checkpoint_" in known.read_text()) and process.poll() is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+    assert json.loads((out / "raybel.json").read_text())["finished"] is False
+    with pytest.raises(InputError, match="training isn't finished"):
+        Reranker.load(str(out))
+    again = train_crossencoder(replace(config, output_dir=str(out)))
+    assert again.resumed >= 1
+    assert [each["loss"] for each in again.epochs] == [each["loss"] for each in done.epochs]
+    assert (out / "model.safetensors").read_bytes() == (Path(config.output_dir) / "model.safetensors").read_bytes()
+    assert describe(str(out))["fingerprint"] == describe(config.output_dir)["fingerprint"]
+
+
+@pytest.mark.bench
+def test_a_killed_worker_goes_on_with_the_epoch_it_was_in(made, tmp_path):
+    config, _, _ = made
+    many = replace(PARAMETERS, max_epochs=12, patience=12)
+    whole = train_crossencoder(replace(config, output_dir=str(tmp_path / "whole"), parameters=many, metric_file=None))
+    out = tmp_path / "killed"
+    killed = []
+
+    def kill():
+        """Kill the worker once the first epoch's checkpoint is known."""
+        known = out / "checkpoints" / "checkpoint_manager_snapshot.json"
+        deadline = time.monotonic() + 200
+        while time.monotonic() < deadline and not (known.exists() and "checkpoint_" in known.read_text()):
+            time.sleep(0.02)
+        for process in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                if "RayTrainWorker" in " ".join(process.cmdline()):
+                    process.kill()
+                    killed.append(process.pid)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    again = train_crossencoder(replace(config, output_dir=str(out), parameters=many, metric_file=None))
+    killer.join()
+    assert len(killed) == 1
+    assert 1 <= again.resumed < 12
+    assert [each["loss"] for each in again.epochs] == [each["loss"] for each in whole.epochs]
+    assert again.best["value"] == whole.best["value"]
+    assert (out / "model.safetensors").read_bytes() == (tmp_path / "whole" / "model.safetensors").read_bytes()
+
+
+@pytest.mark.bench
+def test_two_workers_give_the_losses_of_one_with_the_doubled_batch(made, tmp_path):
+    config, done, _ = made
+    halved = replace(PARAMETERS, batch_tokens=64)
+    two = train_crossencoder(
+        replace(config, output_dir=str(tmp_path / "two"), workers=Workers(2), parameters=halved, metric_file=None)
+    )
+    np.testing.assert_allclose([e["loss"] for e in two.epochs], [e["loss"] for e in done.epochs], rtol=0.02)
+    assert two.best["epoch"] == done.best["epoch"]
+
+
+@pytest.fixture(scope="module")
+def linked(made, model, tmp_path_factory):
+    config, _, _ = made
+    corpus = three_files(tmp_path_factory.mktemp("cross_in"))
+    run = tmp_path_factory.mktemp("cross_run")
+    job = model.config(
+        corpus,
+        run / "a",
+        ngrams_model=config.generator.ngrams_model,
+        reranker_model=config.output_dir,
+        crosstype="tree",
+        top_k=3,
+        chunk_documents=5,
+    )
+    link_job.link(job)
+    return job, run
+
+
+def test_link_with_a_reranker(linked, made, model):
+    job, run = linked
+    first = model.config(job.in_corpus, run / "first", ngrams_model=job.ngrams_model, top_k=3)
+    link_job.link(replace(first, in_corpus=job.in_corpus))
+    rows, before = (pq.read_table(where / "mentions").to_pylist() for where in (run / "a", run / "first"))
+    for row, other in zip(rows, before, strict=True):
+        ranking = row["ranking"]
+        assert {each["concept_id"] for each in ranking} == {each["concept_id"] for each in other["ranking"]}
+        places = {each["concept_id"]: each["first_rank"] for each in other["ranking"]}
+        assert [each["first_rank"] for each in ranking] == [places[each["concept_id"]] for each in ranking]
+        scores = [each["score"] for each in ranking]
+        assert scores == sorted(scores, reverse=True)
+        assert 0 <= sum(scores) <= 1.0001
+        assert [each["rank"] for each in ranking] == list(range(len(ranking)))
+    assert any(each["first_rank"] != each["rank"] for row in rows for each in row["ranking"])
+
+
+def test_the_number_of_actors_changes_nothing(linked):
+    job, run = linked
+    link_job.link(replace(job, out_corpus=str(run / "b"), resources=replace(job.resources, actors=1)))
+    assert outputs(run / "a", ("state/",)) == outputs(run / "b", ("state/",))
+
+
+def test_a_stored_lookup_gives_the_same_ranking(linked, model):
+    """It keeps the aliases that matched, which the cross-encoder sees."""
+    job, run = linked
+    where = str(run / "lookup")
+    lookup.make_lookup(lookup.LookupConfig(job.in_corpus, where, job.ontology, job.ngrams_model, top_k=3))
+    looked = replace(job, out_corpus=str(run / "looked"), ngrams_model=None, candidates_lookup=where)
+    link_job.link(looked)
+    for name in ("a.xml.gz", "b.xml.gz"):
+        assert (run / "looked" / "shards" / name).read_bytes() == (run / "a" / "shards" / name).read_bytes()
+
+
+def test_an_error_of_the_model_stops_the_job(linked, made, tmp_path):
+    config, _, _ = made
+
+    shutil.copytree(config.output_dir, tmp_path / "broken")
+    weights = load_file(tmp_path / "broken" / "model.safetensors")
+    save_file(
+        {k: v * torch.nan for k, v in weights.items()}, tmp_path / "broken" / "model.safetensors", {"format": "pt"}
+    )
+    job, _ = linked
+    job = replace(job, out_corpus=str(tmp_path / "run"), reranker_model=str(tmp_path / "broken"))
+    with pytest.raises(InputError, match="isn't what training wrote"):
+        link_job.link(job)
+    state = json.loads((tmp_path / "broken" / "raybel.json").read_text())
+    state["weights"] = storage.size_and_digest(str(tmp_path / "broken" / "model.safetensors"))[1]
+    (tmp_path / "broken" / "raybel.json").write_text(json.dumps(state))
+    with pytest.raises(InputError, match="scores that are no numbers"):
+        link_job.link(job)
+    assert not list((tmp_path / "run").rglob("quarantine/*"))
+
+
+@pytest.fixture
+def no_ray(monkeypatch):
+    def started(*_args, **_more):
+        raise AssertionError("Ray was asked for")
+
+    monkeypatch.setattr(ray, "init", started)
+    monkeypatch.setattr(ray, "is_initialized", started)
+
+
+def test_a_reranker_that_does_not_fit(made, linked, tmp_path, no_ray):
+    job, _ = linked
+    fresh = replace(job, out_corpus=str(tmp_path / "run"))
+    with pytest.raises(MismatchError, match="of the type tree, not base"):
+        link_job.link(replace(fresh, crosstype="base"))
+    with pytest.raises(InputError, match="holds no cross-encoder of `raybel train crossencoder`, but a 'ngrams' model"):
+        link_job.link(replace(fresh, reranker_model=job.ngrams_model))
+    with pytest.raises(InputError, match="no such directory"):
+        link_job.link(replace(fresh, reranker_model=str(tmp_path / "none")))
+    other = Ontology.from_concepts([Concept("D1", "Anaemia")])
+    with pytest.raises(MismatchError, match="another ontology"):
+        describe(made[0].output_dir, other)
+    with pytest.raises(ConfigError, match="precision must be"):
+        replace(job, precision="int8")
+    with pytest.raises(ConfigError, match="give --reranker-model"):
+        replace(job, reranker_model=None)
+    with pytest.raises(ConfigError, match="give --reranker-model"):
+        replace(job, reranker_model=None, crosstype=None, any_ontology=True)
+
+
+@pytest.fixture
+def damaged(made, tmp_path):
+    """A copy of the trained directory, to be damaged; and the configuration that it is of."""
+    config, _, _ = made
+    shutil.copytree(config.output_dir, tmp_path / "damaged")
+    return tmp_path / "damaged", replace(config, output_dir=str(tmp_path / "damaged"))
+
+
+def test_damaged_weights(damaged, no_ray):
+    home, config = damaged
+    weights = (home / "model.safetensors").read_bytes()
+    (home / "model.safetensors").write_bytes(weights[:-100])
+    for opened in (lambda: Reranker.load(str(home)), lambda: train_crossencoder(config)):
+        with pytest.raises(InputError, match=r"model.safetensors has \d+ bytes in place of \d+: train the model again"):
+            opened()
+    (home / "model.safetensors").write_bytes(weights[:-100] + bytes(100))
+    with pytest.raises(InputError, match="isn't what training wrote"):
+        Reranker.load(str(home))
+    (home / "tokenizer.json").unlink()
+    with pytest.raises(InputError, match=r"tokenizer.json is missing: train the model again"):
+        train_crossencoder(config)
+
+
+@pytest.mark.parametrize(
+    ("state", "linking", "training"),
+    [
+        ("[1]", "holds no cross-encoder", "isn't what training writes: delete"),
+        ({"kind": "crossencoder", "finished": True}, "has the format None", "has the format None"),
+        ({"kind": "crossencoder", "finished": True, "version": 3}, "lacks crosstype, parameters", "lacks crosstype"),
+        ("{", "isn't readable JSON", "isn't readable JSON"),
+        ({"parameters": {"new": 1}}, "unknown cross-encoder parameters: new.*train the model again", "new"),
+        ({"crosstype": "best"}, "crosstype must be one of .*train the model again", "crosstype must be"),
+        ({"calibration": {"x": 1}}, "train the model again", "train the model again"),
+        ({"edges": "a"}, "train the model again", "train the model again"),
+    ],
+)
+def test_a_damaged_description(damaged, state, linking, training, no_ray):
+    home, config = damaged
+    held = json.loads((home / "raybel.json").read_text())
+    if isinstance(state, dict):
+        kept = {"identity": held["identity"]} if "kind" in state else held
+        state = json.dumps(kept | state)
+    (home / "raybel.json").write_text(state)
+    with pytest.raises((InputError, MismatchError), match=linking):
+        describe(str(home))
+    with pytest.raises((InputError, MismatchError), match=training):
+        train_crossencoder(config)
+
+
+def test_a_damaged_checkpoint(tmp_path):
+    model = torch.nn.Linear(2, 2)
+    optimiser = torch.optim.AdamW(model.parameters())
+    model(torch.ones(1, 2)).sum().backward()
+    optimiser.step()
+    save_checkpoint(str(tmp_path), model, optimiser, {"epochs": [1]})
+    assert load_checkpoint(tmp_path, model, optimiser) == {"epochs": [1]}
+    for name in ("weights.safetensors", "optimiser.safetensors", "state.json"):
+        whole = (tmp_path / name).read_bytes()
+        for cut in (whole[:-5], b"", None):
+            (tmp_path / name).unlink() if cut is None else (tmp_path / name).write_bytes(cut)
+            with pytest.raises(InputError, match=r"the checkpoint is damaged .*: delete the directory `checkpoints`"):
+                load_checkpoint(tmp_path, model, optimiser)
+            (tmp_path / name).write_bytes(whole)
+
+
+def test_features_that_are_missing_or_damaged(tmp_path):
+    assert len(Features("mock:///none", "val")) == len(Features(str(tmp_path), "val")) == 0
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "a.arrow").write_bytes(b"ARROW1")
+    with pytest.raises(InputError, match=r"a.arrow: is damaged .*: delete the directory `features`"):
+        Features(str(tmp_path), "train")
+
+
+def test_equal_scores_are_decided_by_the_loss():
+    epochs = SimpleNamespace(parameters=PARAMETERS, done=[])
+    for value, loss, best in [
+        (0.5, 2.0, True),
+        (0.5, 1.0, True),
+        (0.5, 1.5, False),
+        (0.4, 0.1, False),
+        (0.6, 3.0, True),
+    ]:
+        checked = Validated({"Acc@1": value, "loss": loss}, Calibration(2.0))
+        record = Epochs._judged(epochs, checked, True)
+        assert record["best"] == best
+        assert record["calibration"]["logit"] == 2.0
+        epochs.done.append(record)
+    nothing = Validated({"Acc@1": None, "loss": None}, None)
+    assert Epochs._judged(epochs, nothing, False)["calibration"] == Calibration().to_dict()
+    binary = SimpleNamespace(parameters=replace(PARAMETERS, loss="binary"), done=[])
+    assert Epochs._judged(binary, nothing, False)["calibration"] is None
+
+
+def test_a_generator_made_with_other_surfaces(made, model, tmp_path, no_ray):
+    """Unexpanded, an expanded training mention wouldn't be known as itself."""
+    config, _, _ = made
+    ontology = Ontology.open(model.ontology)
+    where = str(tmp_path / "m")
+    NgramGenerator.build(ontology, NgramParameters(), [("anemia", 0)]).save(where, {"expand_abbreviations": True})
+    paths = GeneratorPaths(ngrams_model=where)
+    fresh = replace(config, output_dir=str(tmp_path / "new"), generator=paths, expand_abbreviations=False)
+    with pytest.raises(ConfigError, match="added with expanding abbreviations: train in the same way"):
+        train_crossencoder(fresh)
+    NgramGenerator.build(ontology, NgramParameters()).save(str(tmp_path / "n"), {"expand_abbreviations": True})
+    check_generator(NgramGenerator.load(str(tmp_path / "n")), 3, expand_abbreviations=False)
+
+
+def test_bad_settings(made, encoder, tmp_path, no_ray):
+    config, _, _ = made
+    fresh = replace(config, output_dir=str(tmp_path / "new"), metric_file=None)
+    with pytest.raises(ConfigError, match="another configuration"):
+        train_crossencoder(replace(config, seed=1))
+    with pytest.raises(ConfigError, match="crosstype must be one of"):
+        replace(config, crosstype="best")
+    with pytest.raises(ConfigError, match="give --train-corpus"):
+        replace(config, train_corpus=())
+    with pytest.raises(ConfigError, match="give a generator"):
+        replace(config, generator=GeneratorPaths())
+    with pytest.raises(ConfigError, match="no such model"):
+        train_crossencoder(replace(fresh, model_name="./none"))
+    with pytest.raises(ConfigError, match="too short"):
+        train_crossencoder(replace(fresh, parameters=replace(PARAMETERS, max_length=20)))
+    with pytest.raises(ConfigError, match="unknown cross-encoder parameters: lr"):
+        PARAMETERS.changed({"lr": 1})
+    for wrong in ({"learning_rate": 0}, {"learning_rate": float("nan")}, {"weight_decay": float("inf")}):
+        with pytest.raises(ConfigError, match="learning_rate must be above 0"):
+            PARAMETERS.changed(wrong)
+    with pytest.raises(ConfigError, match="top_k must be a whole number, not True"):
+        PARAMETERS.changed({"top_k": True})
+    with pytest.raises(ConfigError, match=r"another configuration .*workers"):
+        train_crossencoder(replace(config, workers=Workers(2)))
+
+
+def test_a_corpus_without_anything_to_learn(made, local_ray, tmp_path):
+    config, _, _ = made
+    fresh = replace(config, output_dir=str(tmp_path / "new"), metric_file=None, val_corpus=())
+    far = put(tmp_path / "far.xml", collection(simple("1", "A case of gout here.", "gout")))  # D1 is no candidate
+    with pytest.raises(InputError, match="all labels would be negative"):
+        train_crossencoder(replace(fresh, train_corpus=(far,)))
+    none = put(tmp_path / "none.xml", collection(simple("1", "A case of gout here.", "gout").replace("D1", "X")))
+    with pytest.raises(InputError, match=r"none\.xml: no mention has a single id"):  # the directory was left free
+        train_crossencoder(replace(fresh, val_corpus=(none,)))
+
+
+def test_workers_that_do_not_fit(made, local_ray, tmp_path):
+    config, _, _ = made
+    fresh = replace(config, output_dir=str(tmp_path / "new"))
+    for workers, told in (
+        (Workers(1, None, 99), "1 workers of 99 CPUs each don't fit"),
+        (Workers(99), "99 workers need a CPU each"),
+        (Workers(None, True), "1 workers need a CPU and a GPU each"),
+    ):
+        with pytest.raises(ConfigError, match=told):
+            train_crossencoder(replace(fresh, workers=workers))
+        assert not (tmp_path / "new" / "raybel.json").exists()
+    shutil.copytree(config.output_dir, tmp_path / "old")
+    with pytest.raises(ConfigError, match="99 workers need a CPU each"):
+        train_crossencoder(
+            replace(config, output_dir=str(tmp_path / "old"), seed=9, workers=Workers(99), overwrite=True)
+        )
+    assert json.loads((tmp_path / "old" / "raybel.json").read_text())["finished"]
+    with pytest.raises(ConfigError, match="cpus_per_worker must be at least 1"):
+        Workers(1, None, 0)
+
+
+def test_a_lookup_of_training_mentions_is_refused(made, linked, tmp_path):
+    config, _, _ = made
+    job, _ = linked
+    where = str(tmp_path / "lookup")
+    lookup.make_lookup(lookup.LookupConfig(job.in_corpus, where, job.ontology, job.ngrams_model, top_k=3))
+    with pytest.raises(ConfigError, match="hand them their own answers"):
+        train_crossencoder(
+            replace(config, output_dir=str(tmp_path / "new"), generator=GeneratorPaths(candidates_lookup=where))
+        )

@@ -1,0 +1,117 @@
+"""The second stage over a chunk: order and scores, and what a failing document costs."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from samples import Fixed, chunks, collection, document, put, simple, two_concepts
+from tiny_crossencoder import example
+
+from raybel.candidates.base import Cached
+from raybel.errors import InputError
+from raybel.linking.candidates import add_candidates
+from raybel.linking.poison import Attempts
+from raybel.linking.render import render
+from raybel.linking.reranking import rerank
+from raybel.rerank.calibration import Calibration
+from raybel.rerank.examples import Describer
+from raybel.rerank.parameters import CrossEncoderParameters
+from raybel.rerank.reranker import Ranking, Reranker
+
+
+class Reversed:
+    """Likes the first stage's last candidate best; fails on a mention of a name."""
+
+    parameters = CrossEncoderParameters()
+
+    def __init__(self, fails=None, error=RuntimeError):
+        self.fails, self.error, self.calls = fails, error, 0
+
+    def ranked(self, examples):
+        self.calls += 1
+        if any(each.mention == self.fails for each in examples):
+            raise self.error("this one")
+        sizes = [len(each.names) for each in examples]
+        return [Ranking(np.arange(size)[::-1], np.linspace(0.9, 0.1, size, dtype=np.float32)) for size in sizes]
+
+
+def one(name, mention):
+    return simple(name, f"A {mention} here.", mention)
+
+
+def run(tmp_path, *documents, reranker=None, attempts=None):
+    (chunk,) = chunks(put(tmp_path / "a.xml", collection(*documents)), sentences=True)
+    ontology = two_concepts()
+    found = add_candidates(chunk, Cached(Fixed(), 10), "fixed", attempts)
+    done = rerank(found, reranker or Reversed(), Describer(ontology, None), attempts)
+    return render(done, ontology), render(found, ontology)
+
+
+def rankings(part):
+    return [[(each["concept_id"], each["first_rank"]) for each in row["ranking"]] for row in part.mentions.to_pylist()]
+
+
+def test_candidates_are_reordered_and_keep_their_first_rank(tmp_path):
+    part, before = run(tmp_path, one("1", "Anemia"), one("2", "unknown"), document("3"), one("4", "Asthma"))
+    assert rankings(part) == [each[::-1] for each in rankings(before)]
+    assert any(len(each) > 1 for each in rankings(part))
+    for row in part.mentions.to_pylist():
+        assert [each["rank"] for each in row["ranking"]] == list(range(len(row["ranking"])))
+        scores = [each["score"] for each in row["ranking"]]
+        assert scores == sorted(scores, reverse=True)
+
+
+def test_a_document_that_fails_costs_only_itself(tmp_path):
+    part, before = run(tmp_path, one("1", "Anemia"), one("2", "Asthma"), reranker=Reversed("Asthma"))
+    assert [each["doc_id"] for each in part.quarantine] == ["2"]
+    assert "this one" in part.quarantine[0]["traceback"]
+    assert rankings(part) == [rankings(before)[0][::-1], []]
+    assert part.documents["linked"] == [1, 0]
+
+
+def test_an_error_of_the_model_is_raised(tmp_path):
+    with pytest.raises(InputError):
+        run(tmp_path, one("1", "Anemia"), reranker=Reversed("Anemia", InputError))
+
+
+def test_a_document_that_kills_the_worker_is_skipped(tmp_path):
+    attempts = Attempts(str(tmp_path / "x"), "s")
+    attempts.whole, attempts.deaths = 2, {0: 2}
+    reranker = Reversed()
+    part, _ = run(tmp_path, one("1", "Anemia"), one("2", "Anemia"), reranker=reranker, attempts=attempts)
+    assert [each["doc_id"] for each in part.quarantine] == ["1"]
+    assert reranker.calls == 1
+    assert part.documents["linked"] == [0, 1]
+
+
+class Told:
+    """A scorer that gives the logits it was told."""
+
+    def __init__(self, *logits):
+        self.found = [np.array(each, np.float32) for each in logits]
+
+    def tokens(self, examples):
+        return [SimpleNamespace(scores=each.found["score"]) for each in examples]
+
+    def logits(self, tokenised):
+        return self.found
+
+
+@pytest.mark.parametrize("calibration", [None, Calibration(), Calibration(none=30.0)])
+def test_the_order_is_that_of_the_logits_where_probabilities_are_equal(calibration):
+    """Rounded, several of these are 1 or 0."""
+    names = ["a", "b", "c", "d", "e"]
+    told = Told([13, 16, -16, -13, -14], [0, 0, 0, 1e-6, 1], [])
+    reranker = Reranker(told, calibration, CrossEncoderParameters())
+    first, second, third = reranker.ranked([example("x", names), example("x", names), example("x", [])])
+    assert first.order.tolist() == [1, 0, 3, 4, 2]
+    assert second.order.tolist() == [4, 0, 1, 2, 3]
+    assert len(third.order) == len(third.scores) == 0
+    for each in (first, second):
+        assert (np.diff(each.scores) <= 0).all()
+        assert each.scores.dtype == np.float32
+
+
+def test_nothing_to_rank(tmp_path):
+    part, _ = run(tmp_path, document("1"))
+    assert part.mentions.num_rows == 0

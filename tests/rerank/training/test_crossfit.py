@@ -1,0 +1,111 @@
+"""No training mention is handed its own label by its own document."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from raybel.candidates import pruning
+from raybel.candidates.base import Without
+from raybel.candidates.ngrams import NgramGenerator
+from raybel.candidates.vectorizer import NgramParameters
+from raybel.ontology import Concept, Ontology
+from raybel.rerank.examples import Describer
+from raybel.rerank.training.crossfit import gold_rows, labelled
+
+ONTOLOGY = Ontology.from_concepts(
+    [
+        Concept("D1", "anemia", alt_ids=["OMIM:1"]),
+        Concept("D2", "asthma", ["bronchial asthma"]),
+        Concept("D3", "gout"),
+    ]
+)
+
+
+def mention(surface, *gold):
+    held = {"mention_id": "1", "passage": 0, "sentence": -1, "start": 0, "end": len(surface), "text": surface}
+    return {**held, "surface": surface, "type": "", "gold": list(gold)}
+
+
+def document(*mentions):
+    return {"passages": [{"offset": 0, "text": "a text", "sentences": []}], "mentions": list(mentions)}
+
+
+# "zzq" and "rare word" stand in the training corpus alone. Document 0 alone has "zzq"; both have "rare word".
+DOCUMENTS = [
+    document(mention("zzq", "D1"), mention("rare word", "D2"), mention("gout", "D3"), mention("gout", "D1")),
+    document(mention("rare word", "D2"), mention("asthma", "D3"), mention("nothing")),
+]
+
+
+def made(documents=DOCUMENTS):
+    pairs = [
+        (each["surface"], row)
+        for held in documents
+        for each, row in zip(held["mentions"], gold_rows(held["mentions"], ONTOLOGY), strict=True)
+        if row >= 0
+    ]
+    return NgramGenerator.build(ONTOLOGY, NgramParameters(), pairs)
+
+
+def by_mention(regime, documents=DOCUMENTS):
+    generator = made(documents)
+    describer = Describer(ONTOLOGY, generator.alias_table)
+    found = labelled(documents, generator, ONTOLOGY, describer, "sentence", 3, regime)
+    return {(number, each.mention): each for number, some in enumerate(found) for each in some}
+
+
+def test_a_string_of_one_document_is_unknown_there():
+    all_, fitted = by_mention("all"), by_mention("fitted")
+    assert all_[0, "zzq"].found["score"].tolist() == pytest.approx([1.0])
+    assert (all_[0, "zzq"].gold, len(fitted[0, "zzq"].found)) == (0, 0)
+
+
+def test_a_string_of_two_documents_is_known_from_the_other():
+    for number in (0, 1):
+        assert by_mention("fitted")[number, "rare word"].gold == 0
+        assert by_mention("fitted")[number, "rare word"].aliases[0] == "rare word"
+        assert len(by_mention("dictionary")[number, "rare word"].found) == 0
+
+
+def test_the_ontologys_own_names_stay_and_lose_what_the_document_counted():
+    """Document 0 says that gout is D1: in itself that counts for nothing, so that the name's own concept is first."""
+    documents = [document(mention("gout", "D1"), mention("gout", "D1")), document(mention("asthma", "D2"))]
+    assert by_mention("all", documents)[0, "gout"].found["concept"].tolist() == [0, 2]
+    assert by_mention("fitted", documents)[0, "gout"].found["concept"].tolist() == [2]
+    assert by_mention("dictionary", documents)[0, "gout"].found["concept"].tolist() == [2]
+
+
+def test_what_is_linkable():
+    mentions = [mention("a", "D2"), mention("a", "OMIM:1"), mention("a", "X"), mention("a"), mention("a", "D1", "D2")]
+    assert gold_rows([*mentions, {**mention("a"), "gold": None}], ONTOLOGY) == [1, 0, -1, -1, -1, -1]
+    assert [each.mention for each in labelled(DOCUMENTS, made(), ONTOLOGY, Describer(ONTOLOGY, None), "sentence", 2)[1]]
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 2)), max_size=12), st.integers(0, 12), st.booleans())
+def test_without_is_as_if_they_had_never_been(pairs, cut, prune):
+    """Leaving mentions out of a search gives what a generator without them gives (their strings' scores too)."""
+    names = {"a": "anemia", "b": "bronchial", "c": "gouty"}
+    training = [(names[letter], concept) for letter, concept in pairs]
+    out, kept = training[:cut], training[cut:]
+    surfaces = ["anemia", "bronchial asthma", "gouty"]
+    counts = {pair: out.count(pair) for pair in out}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pruning, "FROM", 1 if prune else 1000)
+        generator = NgramGenerator.build(ONTOLOGY, NgramParameters(min_df=1), training)
+        fresh = NgramGenerator.build(ONTOLOGY, NgramParameters(min_df=1), kept)
+    one = generator.search(surfaces, 3, Without([counts] * 3))
+    other = fresh.search(surfaces, 3)
+    generator.pruned = None
+    every = generator.search(surfaces, 3, Without([counts] * 3))
+    assert [each.tolist() for each in one] == [each.tolist() for each in every]
+    for a, b in zip(one, other, strict=True):
+        exact = [each["concept"][each["score"] >= 1 - 1e-6].tolist() for each in (a, b)]
+        assert exact[0] == exact[1]
+
+
+@pytest.mark.parametrize("without", [None, Without()])
+def test_without_any_is_the_ontology(without):
+    found = made().search(["rare word", "gout"], 3, without)
+    assert [len(each) for each in found] == ([1, 2] if without is None else [0, 1])
+    assert np.all(found[1]["score"][:1] == 1)
