@@ -8,7 +8,7 @@ from raybel.errors import ConfigError, InputError
 from raybel.evaluation.evaluate import EvaluateConfig
 from raybel.files.fingerprints import differences, fingerprint
 from raybel.jobs.link.config import LinkConfig
-from raybel.jobs.train.ngrams import TrainNgramsConfig
+from raybel.jobs.train.config import TrainNgramsConfig
 
 BASE = {"in_corpus": ("a.xml",), "out_corpus": "run", "ontology": "o.arrow", "ngrams_model": "m"}
 

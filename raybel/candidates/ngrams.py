@@ -18,7 +18,8 @@ from sparse_dot_topn import sp_matmul_topn, zip_sp_matmul_topn
 from raybel.candidates import pruning
 from raybel.candidates.aliases import AliasTable, Hits
 from raybel.candidates.base import Without
-from raybel.candidates.vectorizer import NgramParameters, NgramVectorizer
+from raybel.candidates.parameters import NgramParameters
+from raybel.candidates.vectorizer import NgramVectorizer
 from raybel.files import artefacts, storage
 from raybel.ontology import Ontology
 

@@ -79,8 +79,8 @@ def crossencoder(params: str | None, recipe: str, actors: int | None, **options:
     parameters = replace(parameters, **{name: value for name, value in over.items() if value is not None})
     generator = GeneratorPaths(**{name: options.pop(name) for name in GeneratorPaths.__dataclass_fields__})
     from raybel.cli.progress import cross_training, shown
-    from raybel.jobs.train.crossencoder import TrainCrossEncoderConfig, train_crossencoder
-    from raybel.jobs.train.run import Workers
+    from raybel.jobs.train.config import TrainCrossEncoderConfig, Workers
+    from raybel.jobs.train.crossencoder import train_crossencoder
 
     workers = Workers(**{name: options.pop(name) for name in Workers.__dataclass_fields__})
     config = TrainCrossEncoderConfig(

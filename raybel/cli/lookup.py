@@ -56,7 +56,8 @@ def lookup(
       raybel lookup --in-corpus 'pubmed/*.xml.gz' --ontology data/ontology.arrow \\
           --ngrams-model models/ngrams --output lookups/pubmed
     """
-    from raybel.jobs.lookup import LookupConfig, make_lookup
+    from raybel.jobs.lookup.config import LookupConfig
+    from raybel.jobs.lookup.job import make_lookup
 
     resources = Resources(actors=actors, gpus_per_actor=gpus_per_actor)
     done = make_lookup(

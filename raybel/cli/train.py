@@ -7,13 +7,14 @@ from typing import Any
 
 import click
 
-from raybel.candidates.vectorizer import NgramParameters
+from raybel.candidates.parameters import NgramParameters
 from raybel.cli import tables
 from raybel.cli.common import CONTEXT, parameters_of
 from raybel.cli.crossencoder import crossencoder
 from raybel.display import duration, percent
 from raybel.evaluation.metrics import METRICS
-from raybel.jobs.train.ngrams import TrainNgramsConfig, train_ngrams
+from raybel.jobs.train.config import TrainNgramsConfig
+from raybel.jobs.train.ngrams import train_ngrams
 
 #: Hyper-parameters of `sapbert`, named here since their module imports torch; a test compares.
 SAPBERT = (
@@ -135,10 +136,10 @@ def sapbert(params: str | None, **options: Any) -> None:
       raybel train sapbert --ontology data/ontology.arrow --train-corpus data/train.bioc.xml.gz \\
           --val-corpus data/val.bioc.xml.gz --output-dir models/encoder
     """
-    from raybel.candidates.training.alignment import AlignmentParameters
+    from raybel.candidates.training.parameters import AlignmentParameters
     from raybel.cli.progress import shown, training
-    from raybel.jobs.train.run import Workers
-    from raybel.jobs.train.sapbert import TrainSapbertConfig, train_sapbert
+    from raybel.jobs.train.config import TrainSapbertConfig, Workers
+    from raybel.jobs.train.sapbert import train_sapbert
 
     parameters = AlignmentParameters.from_dict(parameters_of(params, "sapbert"))
     with shown(training, "with the epoch it was in") as watch:

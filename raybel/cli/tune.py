@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from raybel.candidates.vectorizer import NgramParameters
+from raybel.candidates.parameters import NgramParameters
 from raybel.cli import tables
 from raybel.cli.common import CONTEXT, parameters_of
 from raybel.config import GeneratorPaths, Resources, read_file
@@ -136,7 +136,8 @@ def ngrams(params: str | None, **options: Any) -> None:
     sweep = sweep_of("ngrams", options)
     parameters = NgramParameters.from_dict(parameters_of(params, "ngrams"))
     from raybel.cli.progress import shown, tuning
-    from raybel.jobs.tune.ngrams import TuneNgramsConfig, tune_ngrams
+    from raybel.jobs.tune.config import TuneNgramsConfig
+    from raybel.jobs.tune.ngrams import tune_ngrams
 
     config = TuneNgramsConfig(sweep=sweep, parameters=parameters, **options)
     with shown(tuning, "with the trials that are missing") as watch:
@@ -187,7 +188,8 @@ def crossencoder(params: str | None, recipe: str, max_epochs: int | None, actors
     parameters = parameters.changed(parameters_of(params, key) | over)
     generator = GeneratorPaths(**{name: options.pop(name) for name in GeneratorPaths.__dataclass_fields__})
     from raybel.cli.progress import shown, tuning
-    from raybel.jobs.tune.crossencoder import TuneCrossEncoderConfig, tune_crossencoder
+    from raybel.jobs.tune.config import TuneCrossEncoderConfig
+    from raybel.jobs.tune.crossencoder import tune_crossencoder
 
     config = TuneCrossEncoderConfig(
         sweep=sweep, parameters=parameters, generator=generator, resources=Resources(actors=actors), **options

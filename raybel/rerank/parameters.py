@@ -14,7 +14,7 @@ from raybel.errors import ConfigError
 CROSSTYPES = ("base", "parallel", "multi", "passage", "document", "tree")
 CONTEXTS = ("sentence", "passage", "document")
 LOSSES = ("listwise", "binary")
-METRICS = ("Acc@1", "F1", "loss")
+EPOCH_METRICS = ("Acc@1", "F1", "loss")
 #: Types in which candidates see each other, so that their order can be learned in the place of their meaning.
 JOINT = ("parallel", "multi", "passage", "document")
 
@@ -82,7 +82,7 @@ class CrossEncoderParameters:
                 raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
         if self.batch_size is not None and self.batch_size < 1:
             raise ConfigError(f"batch_size must be at least 1, not {self.batch_size}")
-        for name, known in (("context", CONTEXTS), ("loss", LOSSES), ("metric", METRICS)):
+        for name, known in (("context", CONTEXTS), ("loss", LOSSES), ("metric", EPOCH_METRICS)):
             if getattr(self, name) not in known:
                 raise ConfigError(f"{name} must be one of {', '.join(known)}, not {getattr(self, name)!r}")
         for name in ("alias", "score_token", "shuffle", "calibrate", "context_last"):

@@ -14,8 +14,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from replicate import prepare_models
 
-from raybel.candidates.vectorizer import NgramParameters
-from raybel.jobs.train.ngrams import TrainNgramsConfig, train_ngrams
+from raybel.candidates.parameters import NgramParameters
+from raybel.jobs.train.config import TrainNgramsConfig
+from raybel.jobs.train.ngrams import train_ngrams
 
 
 def main() -> None:

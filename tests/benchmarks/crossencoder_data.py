@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from raybel.candidates.parameters import NgramParameters
 from raybel.candidates.registry import open_generator
-from raybel.candidates.vectorizer import NgramParameters
 from raybel.config import GeneratorPaths
 from raybel.corpus.chunks import read_rows
 from raybel.corpus.documents import ReadOptions
 from raybel.jobs.index.config import IndexDenseConfig
 from raybel.jobs.index.job import index_dense
-from raybel.jobs.train.ngrams import TrainNgramsConfig, train_ngrams
+from raybel.jobs.train.config import TrainNgramsConfig
+from raybel.jobs.train.ngrams import train_ngrams
 from raybel.ontology import Ontology
 from raybel.prepare.bc5cdr import Bc5cdrConfig, prepare_bc5cdr
 from raybel.prepare.ncbi_disease import NcbiDiseaseConfig, prepare_ncbi_disease

@@ -12,15 +12,16 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from raybel.candidates.recall import read_splits, recall
 from replicate import prepare_models
 
+from raybel.candidates.parameters import NgramParameters
+from raybel.candidates.recall import read_splits, recall
 from raybel.candidates.registry import open_generator
-from raybel.candidates.vectorizer import NgramParameters
 from raybel.config import GeneratorPaths
 from raybel.jobs.index.config import IndexDenseConfig
 from raybel.jobs.index.job import index_dense
-from raybel.jobs.train.ngrams import TrainNgramsConfig, train_ngrams
+from raybel.jobs.train.config import TrainNgramsConfig
+from raybel.jobs.train.ngrams import train_ngrams
 from raybel.ontology import Ontology
 
 COLUMNS = ("Acc@1", "recall@5", "recall@10", "recall@all", "MRR")

@@ -14,9 +14,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from replicate import prepare_models
 
-from raybel.candidates.training.alignment import AlignmentParameters
+from raybel.candidates.training.parameters import AlignmentParameters
 from raybel.config import read_file
-from raybel.jobs.train.sapbert import TrainSapbertConfig, train_sapbert
+from raybel.jobs.train.config import TrainSapbertConfig
+from raybel.jobs.train.sapbert import train_sapbert
 
 COLUMNS = ("Acc@1", "recall@5", "recall@10", "recall@all")
 

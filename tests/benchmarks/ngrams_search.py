@@ -41,7 +41,7 @@ def one(home: Path, aliases: int, surfaces: int, name: str) -> None:
 
     from raybel.candidates import pruning
     from raybel.candidates.ngrams import NgramGenerator
-    from raybel.candidates.vectorizer import NgramParameters
+    from raybel.candidates.parameters import NgramParameters
     from raybel.corpus.chunks import read_rows
     from raybel.corpus.documents import ReadOptions
     from raybel.ontology import Concept, Ontology

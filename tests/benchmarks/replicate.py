@@ -7,7 +7,8 @@ from pathlib import Path
 
 from raybel.corpus.formats.bioc_xml import collection_header
 from raybel.files import storage
-from raybel.jobs.train.ngrams import TrainNgramsConfig, train_ngrams
+from raybel.jobs.train.config import TrainNgramsConfig
+from raybel.jobs.train.ngrams import train_ngrams
 from raybel.prepare.bc5cdr import Bc5cdrConfig, prepare_bc5cdr
 from raybel.prepare.ncbi_disease import NcbiDiseaseConfig, prepare_ncbi_disease
 from raybel.prepare.outputs import Outputs

@@ -27,9 +27,11 @@ from ray_fixture import command
 from raybel.corpus.chunks import read_documents
 from raybel.corpus.documents import ReadOptions
 from raybel.corpus.formats.bioc_xml import collection_header
-from raybel.jobs.train.ngrams import TrainNgramsConfig, train_ngrams
-from raybel.jobs.tune.crossencoder import TuneCrossEncoderConfig, tune_crossencoder
-from raybel.jobs.tune.ngrams import TuneNgramsConfig, tune_ngrams
+from raybel.jobs.train.config import TrainNgramsConfig
+from raybel.jobs.train.ngrams import train_ngrams
+from raybel.jobs.tune.config import TuneCrossEncoderConfig, TuneNgramsConfig
+from raybel.jobs.tune.crossencoder import tune_crossencoder
+from raybel.jobs.tune.ngrams import tune_ngrams
 from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.tuning.config import SweepConfig
 from raybel.tuning.tracking import TrackingConfig

@@ -59,7 +59,7 @@ def train(home: Path, plain: bool = False) -> None:
     """Make the n-gram model; a plain one has no bounds and the blocks of a small ontology."""
     from raybel.candidates import pruning
     from raybel.candidates.ngrams import NgramGenerator
-    from raybel.candidates.vectorizer import NgramParameters
+    from raybel.candidates.parameters import NgramParameters
     from raybel.ontology import Ontology
 
     pruning.FROM = 1 << 40 if plain else 0

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from raybel.candidates import ngrams, pruning
 from raybel.candidates.ngrams import NgramGenerator
+from raybel.candidates.parameters import SIDES, NgramParameters
 from raybel.candidates.registry import open_generator
-from raybel.candidates.vectorizer import SIDES, NgramParameters
 from raybel.config import GeneratorPaths
 from raybel.corpus.text import surface
 from raybel.errors import ConfigError, InputError, MismatchError

@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raybel.candidates.vectorizer import SIDES, NgramParameters, NgramVectorizer
+from raybel.candidates.parameters import SIDES, NgramParameters
+from raybel.candidates.vectorizer import NgramVectorizer
 from raybel.errors import ConfigError
 
 TEXTS = ["anemia", "sickle cell anemia", "a", "", "β-thalassemia", "asthma 😀"]

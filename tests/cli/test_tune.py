@@ -6,7 +6,7 @@ import ray
 from click.testing import CliRunner
 from samples import collection, put, simple
 
-from raybel.candidates.vectorizer import NgramParameters
+from raybel.candidates.parameters import NgramParameters
 from raybel.cli import main
 from raybel.cli.progress import tuning
 from raybel.cli.tune import Duration, show

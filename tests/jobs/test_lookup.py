@@ -10,7 +10,8 @@ from samples import collection, put
 from raybel.config import Resources
 from raybel.errors import ConfigError, MismatchError
 from raybel.jobs.link.job import link
-from raybel.jobs.lookup import LookupConfig, make_lookup
+from raybel.jobs.lookup.config import LookupConfig
+from raybel.jobs.lookup.job import make_lookup
 
 pytestmark = pytest.mark.usefixtures("local_ray")
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raybel.candidates.vectorizer import NgramParameters
+from raybel.candidates.parameters import NgramParameters
 from raybel.errors import ConfigError
 from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.tuning.space import CROSSENCODER, NGRAMS, Choice, Range, Space

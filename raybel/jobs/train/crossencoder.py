@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from raybel.candidates.registry import open_generator
-from raybel.config import GeneratorPaths, Resources, one_or_more, versions
+from raybel.config import versions
 from raybel.corpus.chunks import digests
 from raybel.encoders import pretrained
 from raybel.errors import ConfigError, InputError
@@ -18,13 +18,13 @@ from raybel.files.locks import lock
 from raybel.files.storage import join
 from raybel.jobs.runtime import started, told
 from raybel.jobs.train import crossencoder_features
+from raybel.jobs.train.config import TrainCrossEncoderConfig
 from raybel.jobs.train.crossencoder_worker import FEATURES, train_worker
 from raybel.jobs.train.run import (
     BASE,
     LEFT,
     STATE,
     Watch,
-    Workers,
     base_fingerprint,
     fit,
     forget,
@@ -32,6 +32,7 @@ from raybel.jobs.train.run import (
     keep_base,
     open_home,
     tidy,
+    workers_on_cluster,
 )
 from raybel.ontology import Ontology
 from raybel.rerank import model as models
@@ -41,52 +42,6 @@ from raybel.rerank.reranker import KIND, VERSION, WEIGHTS, describe
 from raybel.rerank.tokens import Tokens
 from raybel.rerank.training.model_card import card
 from raybel.rerank.training.regimes import check_generator, notes_on, regimes
-
-
-@dataclass(frozen=True)
-class TrainCrossEncoderConfig:
-    """Training of a cross-encoder.
-
-    Args:
-        crosstype: One of `CROSSTYPES`.
-        ontology: What to link to.
-        output_dir: The model: a Hugging Face directory that `link` takes.
-        train_corpus: BioC files to learn from.
-        val_corpus: BioC files to choose the best epoch on, and to fit the probabilities on.
-        generator: Finds candidates; with training mentions as aliases, they are those of `train_corpus`.
-        model_name: What to start from: `minilm`, a directory, or a name on the Hugging Face hub.
-        parameters: Hyper-parameters.
-        expand_abbreviations: Put long forms in the place of short forms.
-        precision: That is computed in; None for the fastest that the hardware has.
-        seed: Of everything random.
-        workers: Of Ray Train.
-        resources: What making candidates takes of the cluster.
-        overwrite: Delete what another configuration left in the directory.
-        metric_file: Where to write losses, scores and times (JSON).
-    """
-
-    crosstype: str
-    ontology: str
-    output_dir: str
-    train_corpus: tuple[str, ...]
-    val_corpus: tuple[str, ...] = ()
-    generator: GeneratorPaths = field(default_factory=GeneratorPaths)
-    model_name: str = "answerdotai/ModernBERT-base"
-    parameters: CrossEncoderParameters = field(default_factory=CrossEncoderParameters)
-    expand_abbreviations: bool = True
-    precision: str | None = None
-    seed: int = 0
-    workers: Workers = field(default_factory=Workers)
-    resources: Resources = field(default_factory=Resources)
-    overwrite: bool = False
-    metric_file: str | None = None
-
-    def __post_init__(self) -> None:
-        one_or_more(self, "train_corpus", "val_corpus")
-        object.__setattr__(self, "parameters", self.parameters.of_type(self.crosstype))
-        self.generator.check()
-        if not self.train_corpus:
-            raise ConfigError("nothing to learn from: give --train-corpus")
 
 
 @dataclass
@@ -172,7 +127,7 @@ def train_crossencoder(config: TrainCrossEncoderConfig, watch: Watch | None = No
             config.resources,
         )
         with told(), started():
-            config.workers.fitted()  # a plan that can't run is refused before anything is deleted or made
+            workers_on_cluster(config.workers)  # a plan that can't run is refused before anything is deleted or made
             open_home(home, KIND, identity, config.overwrite)
             keep_base(home, model)
             counts = {}

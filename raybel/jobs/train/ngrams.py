@@ -3,42 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 
 from raybel.candidates.ngrams import NgramGenerator
 from raybel.candidates.recall import read_splits, recall
-from raybel.candidates.vectorizer import NgramParameters
-from raybel.config import one_or_more
 from raybel.files import storage
+from raybel.jobs.train.config import TrainNgramsConfig
 from raybel.ontology import Ontology
-
-
-@dataclass(frozen=True)
-class TrainNgramsConfig:
-    """Training of the n-gram generator.
-
-    Args:
-        ontology: What to link to.
-        output_dir: The model directory.
-        train_corpus: BioC files whose mentions become aliases, if the parameters say so.
-        val_corpus: BioC files to measure recall on.
-        parameters: Hyper-parameters.
-        expand_abbreviations: Put long forms in the place of short forms, in the training aliases too.
-        top_k: Candidates for "recall@all".
-        metric_file: Where to write the scores and times (JSON).
-    """
-
-    ontology: str
-    output_dir: str
-    train_corpus: tuple[str, ...] = ()
-    val_corpus: tuple[str, ...] = ()
-    parameters: NgramParameters = field(default_factory=NgramParameters)
-    expand_abbreviations: bool = True
-    top_k: int = 50
-    metric_file: str | None = None
-
-    def __post_init__(self) -> None:
-        one_or_more(self, "train_corpus", "val_corpus")
 
 
 @dataclass

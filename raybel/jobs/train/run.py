@@ -10,7 +10,6 @@ import json
 import signal
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ from raybel.files import storage
 from raybel.files.fingerprints import differences, fingerprint
 from raybel.files.storage import join
 from raybel.jobs.runtime import cpus_per_worker
+from raybel.jobs.train.config import Workers
 
 #: Says what a directory of ours holds, beside Hugging Face's own config.json.
 STATE = "raybel.json"
@@ -42,44 +42,22 @@ _ANEW = "delete the directory `checkpoints` to train anew"
 Watch = Callable[[dict[str, Any]], None]
 
 
-@dataclass(frozen=True)
-class Workers:
-    """Workers of Ray Train.
+def workers_on_cluster(wanted: Workers) -> tuple[int, int, bool]:
+    """Return how many workers, CPUs of each, and whether each has a GPU, on the cluster that runs.
 
-    Args:
-        num_workers: None for one per GPU, or one.
-        use_gpu: Whether each takes a GPU; None for where there are any.
-        cpus_per_worker: CPUs, and threads, of each; None for as many as the nodes have for it.
-        max_failures: Deaths of workers before the job fails; each goes on from the last epoch.
+    Raises:
+        ConfigError: They don't fit.
     """
-
-    num_workers: int | None = None
-    use_gpu: bool | None = None
-    cpus_per_worker: int | None = None
-    max_failures: int = 3
-
-    def __post_init__(self) -> None:
-        for name in ("num_workers", "cpus_per_worker"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ConfigError(f"{name} must be at least 1, not {value}")
-
-    def fitted(self) -> tuple[int, int, bool]:
-        """Return how many workers, CPUs of each, and whether each has a GPU, on the cluster that runs.
-
-        Raises:
-            ConfigError: They don't fit.
-        """
-        gpus = int(ray.cluster_resources().get("GPU", 0))
-        use_gpu = gpus > 0 if self.use_gpu is None else self.use_gpu
-        workers = self.num_workers or (max(1, gpus) if use_gpu else 1)
-        most = cpus_per_worker(workers, use_gpu)
-        if self.cpus_per_worker is not None and self.cpus_per_worker > most:
-            raise ConfigError(
-                f"{workers} workers of {self.cpus_per_worker} CPUs each don't fit onto the cluster's nodes: at most "
-                f"{most} CPUs each do (--cpus-per-worker)"
-            )
-        return workers, self.cpus_per_worker or most, use_gpu
+    gpus = int(ray.cluster_resources().get("GPU", 0))
+    use_gpu = gpus > 0 if wanted.use_gpu is None else wanted.use_gpu
+    workers = wanted.num_workers or (max(1, gpus) if use_gpu else 1)
+    most = cpus_per_worker(workers, use_gpu)
+    if wanted.cpus_per_worker is not None and wanted.cpus_per_worker > most:
+        raise ConfigError(
+            f"{workers} workers of {wanted.cpus_per_worker} CPUs each don't fit onto the cluster's nodes: at most "
+            f"{most} CPUs each do (--cpus-per-worker)"
+        )
+    return workers, wanted.cpus_per_worker or most, use_gpu
 
 
 def base_fingerprint(model: Path) -> str:
@@ -183,7 +161,7 @@ def fit(
         RaybelError: Training failed.
         ConfigError: The workers don't fit onto the cluster.
     """
-    count, cpus, use_gpu = workers.fitted()
+    count, cpus, use_gpu = workers_on_cluster(workers)
     trainer = TorchTrainer(
         worker,
         train_loop_config={**settings, "home": home, "threads": cpus},

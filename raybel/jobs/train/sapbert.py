@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from raybel.candidates.aliases import AliasTable
 from raybel.candidates.recall import read_splits
-from raybel.candidates.training.alignment import AlignmentParameters
-from raybel.config import one_or_more, versions
+from raybel.config import versions
 from raybel.corpus.chunks import digests
 from raybel.encoders import pretrained
 from raybel.errors import ConfigError
@@ -17,51 +16,12 @@ from raybel.files import storage
 from raybel.files.locks import lock
 from raybel.files.storage import join
 from raybel.jobs.runtime import started, told
-from raybel.jobs.train.run import STATE, Watch, Workers, base_fingerprint, fit, keep_base, open_home, publish_rest, tidy
+from raybel.jobs.train.config import TrainSapbertConfig
+from raybel.jobs.train.run import STATE, Watch, base_fingerprint, fit, keep_base, open_home, publish_rest, tidy
 from raybel.jobs.train.sapbert_worker import train_worker
 from raybel.ontology import Ontology
 
 KIND = "sapbert"
-
-
-@dataclass(frozen=True)
-class TrainSapbertConfig:
-    """Training of the encoder.
-
-    Args:
-        ontology: Its synonyms are learned.
-        output_dir: The model: a Hugging Face directory that `index dense` takes.
-        base_model: What to start from: `minilm`, a directory, or a name on the Hugging Face hub.
-        train_corpus: BioC files whose mentions are learned after the synonyms.
-        val_corpus: BioC files to measure recall on, before every epoch and at the end.
-        pooling: `cls` or `mean`; None for what the base model says.
-        parameters: Hyper-parameters.
-        expand_abbreviations: Put long forms in the place of short forms in the corpora.
-        seed: Of everything random.
-        workers: Of Ray Train.
-        overwrite: Delete what another configuration left in the directory.
-        metric_file: Where to write losses, scores and times (JSON).
-    """
-
-    ontology: str
-    output_dir: str
-    base_model: str = "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract-fulltext"
-    train_corpus: tuple[str, ...] = ()
-    val_corpus: tuple[str, ...] = ()
-    pooling: str | None = None
-    parameters: AlignmentParameters = field(default_factory=AlignmentParameters)
-    expand_abbreviations: bool = True
-    seed: int = 0
-    workers: Workers = field(default_factory=Workers)
-    overwrite: bool = False
-    metric_file: str | None = None
-
-    def __post_init__(self) -> None:
-        one_or_more(self, "train_corpus", "val_corpus")
-        if self.pooling not in (None, "cls", "mean"):
-            raise ConfigError(f"pooling must be cls or mean, not {self.pooling!r}")
-        if not self.train_corpus and not self.parameters.synonym_epochs:
-            raise ConfigError("nothing to train: no --train-corpus, and synonym_epochs is 0")
 
 
 @dataclass

@@ -16,8 +16,9 @@ import torch.distributed as dist
 
 from raybel.candidates.aliases import AliasTable, Hits
 from raybel.candidates.recall import read_splits
-from raybel.candidates.training.alignment import AlignmentParameters, TrainingStrings
+from raybel.candidates.training.alignment import TrainingStrings
 from raybel.candidates.training.losses import Group, MentionLoss, SynonymLoss, batches
+from raybel.candidates.training.parameters import AlignmentParameters
 from raybel.encoders.precision import best_precision
 from raybel.encoders.text_encoder import TextEncoder
 from raybel.errors import RaybelError

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, astuple, dataclass, field, replace
+from dataclasses import asdict, astuple
 from typing import Any
 
 from raybel.candidates.registry import open_generator
-from raybel.config import GeneratorPaths, Resources, one_or_more
 from raybel.corpus.chunks import digests
 from raybel.encoders import pretrained
 from raybel.errors import ConfigError, InputError
@@ -18,12 +17,12 @@ from raybel.jobs.train import crossencoder_features
 from raybel.jobs.train.crossencoder import check_counts, window
 from raybel.jobs.train.crossencoder_worker import FEATURES
 from raybel.jobs.train.run import BASE, base_fingerprint, forget, keep_base
+from raybel.jobs.tune.config import TuneCrossEncoderConfig
 from raybel.jobs.tune.crossencoder_trial import CrossEncoderNeeds, crossencoder_trial, feature_key
 from raybel.jobs.tune.results import (
     KIND,
     Tuned,
     Watch,
-    check_metric,
     check_sweep,
     nothing_to_compare,
     open_sweep,
@@ -32,56 +31,13 @@ from raybel.jobs.tune.results import (
 )
 from raybel.jobs.tune.sweep import Target, places, run
 from raybel.ontology import Ontology
-from raybel.rerank.parameters import METRICS, CrossEncoderParameters
+from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.rerank.training.regimes import check_generator, notes_on, regimes
-from raybel.tuning.config import SweepConfig
 from raybel.tuning.space import CROSSENCODER, Space
 from raybel.tuning.trials import TRIALS
 
 #: Feature sets that a sweep makes at most.
 MOST_FEATURES = 24
-
-
-@dataclass(frozen=True)
-class TuneCrossEncoderConfig:
-    """A sweep over a cross-encoder.
-
-    Args:
-        crosstype: One of `CROSSTYPES`.
-        ontology: What to link to.
-        train_corpus: BioC files to learn from.
-        val_corpus: BioC files to judge epochs on.
-        sweep: Of the sweep; its metric is one of `rerank.parameters.METRICS`, that of `parameters` by default.
-        generator: Finds candidates, as for `train_crossencoder`.
-        model_name: What to start from.
-        parameters: Hyper-parameters that aren't searched.
-        expand_abbreviations: Put long forms in the place of short forms.
-        precision: That is computed in; None for the fastest that the hardware has.
-        resources: What making candidates takes of the cluster.
-    """
-
-    crosstype: str
-    ontology: str
-    train_corpus: tuple[str, ...]
-    val_corpus: tuple[str, ...]
-    sweep: SweepConfig
-    generator: GeneratorPaths = field(default_factory=GeneratorPaths)
-    model_name: str = "answerdotai/ModernBERT-base"
-    parameters: CrossEncoderParameters = field(default_factory=CrossEncoderParameters)
-    expand_abbreviations: bool = True
-    precision: str | None = None
-    resources: Resources = field(default_factory=Resources)
-
-    def __post_init__(self) -> None:
-        one_or_more(self, "train_corpus", "val_corpus")
-        self.generator.check()
-        check_metric(self.sweep, METRICS)
-        metric = self.sweep.metric or self.parameters.metric
-        object.__setattr__(self, "parameters", replace(self.parameters, metric=metric).of_type(self.crosstype))
-        if not self.train_corpus or not self.val_corpus:
-            raise ConfigError(
-                "a sweep needs a corpus to learn from and one to compare on: --train-corpus, --val-corpus"
-            )
 
 
 def tune_crossencoder(config: TuneCrossEncoderConfig, watch: Watch | None = None) -> Tuned:

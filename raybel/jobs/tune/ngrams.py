@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any
 
+from raybel.candidates.parameters import NgramParameters
 from raybel.candidates.recall import read_splits
-from raybel.candidates.vectorizer import NgramParameters
-from raybel.config import one_or_more
 from raybel.corpus.chunks import digests
-from raybel.errors import ConfigError
-from raybel.evaluation.metrics import METRICS
 from raybel.files import storage
 from raybel.files.locks import lock
 from raybel.jobs.runtime import started, told
+from raybel.jobs.tune.config import TuneNgramsConfig
 from raybel.jobs.tune.ngrams_trial import NgramNeeds, ngrams_trial
 from raybel.jobs.tune.results import (
     Tuned,
     Watch,
-    check_metric,
     check_sweep,
     nothing_to_compare,
     open_sweep,
@@ -27,39 +24,7 @@ from raybel.jobs.tune.results import (
 )
 from raybel.jobs.tune.sweep import Target, places, run
 from raybel.ontology import Ontology
-from raybel.tuning.config import SweepConfig
 from raybel.tuning.space import NGRAMS
-
-
-@dataclass(frozen=True)
-class TuneNgramsConfig:
-    """A sweep over the n-gram generator.
-
-    Args:
-        ontology: What to link to.
-        train_corpus: BioC files whose mentions become aliases, where the values say so.
-        val_corpus: BioC files to measure recall on.
-        sweep: Of the sweep; its metric is one of `METRICS`, `recall@10` by default.
-        parameters: Hyper-parameters that aren't searched.
-        expand_abbreviations: Put long forms in the place of short forms.
-        top_k: Candidates for "recall@all".
-    """
-
-    ontology: str
-    train_corpus: tuple[str, ...]
-    val_corpus: tuple[str, ...]
-    sweep: SweepConfig
-    parameters: NgramParameters = field(default_factory=NgramParameters)
-    expand_abbreviations: bool = True
-    top_k: int = 50
-
-    def __post_init__(self) -> None:
-        one_or_more(self, "train_corpus", "val_corpus")
-        check_metric(self.sweep, METRICS)
-        if self.sweep.stop_early != "none":
-            raise ConfigError("trials of the n-gram generator have no epochs after which they could stop early")
-        if self.sweep.workers_per_trial > 1:
-            raise ConfigError("a trial of the n-gram generator is one worker")
 
 
 def tune_ngrams(config: TuneNgramsConfig, watch: Watch | None = None) -> Tuned:

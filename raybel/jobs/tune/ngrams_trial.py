@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from raybel.candidates.ngrams import NgramGenerator
+from raybel.candidates.parameters import NgramParameters
 from raybel.candidates.recall import recall
-from raybel.candidates.vectorizer import NgramParameters
 from raybel.jobs.tune.sweep import report
 from raybel.ontology import Ontology
 

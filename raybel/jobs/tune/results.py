@@ -48,16 +48,6 @@ class Tuned:
     parameters: dict[str, Any] | None
 
 
-def check_metric(sweep: SweepConfig, metrics: tuple[str, ...]) -> None:
-    """Refuse a metric that there isn't.
-
-    Raises:
-        ConfigError: So it is.
-    """
-    if sweep.metric is not None and sweep.metric not in metrics:
-        raise ConfigError(f"metric must be one of {', '.join(metrics)}, not {sweep.metric!r}")
-
-
 def space_of(
     sweep: SweepConfig, key: str, default: Space, apply: Callable[[dict[str, Any]], object]
 ) -> tuple[Space, int | None]:

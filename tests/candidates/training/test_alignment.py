@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from raybel.candidates.aliases import AliasTable
 from raybel.candidates.faiss_index import unit
-from raybel.candidates.training.alignment import AlignmentParameters, TrainingStrings
+from raybel.candidates.training.alignment import TrainingStrings
 from raybel.candidates.training.losses import Group, MentionLoss, SynonymLoss, batches
+from raybel.candidates.training.parameters import AlignmentParameters
 from raybel.cli.train import SAPBERT
 from raybel.errors import ConfigError
 from raybel.ontology import Concept, Ontology

@@ -15,10 +15,10 @@ from raybel.config import GeneratorPaths, Resources
 from raybel.corpus.text import surface
 from raybel.errors import ConfigError, InputError, LockedError, MismatchError
 from raybel.files.locks import lock
-from raybel.jobs import lookup
 from raybel.jobs.index.config import IndexDenseConfig
 from raybel.jobs.index.job import index_dense
 from raybel.jobs.link import job as link_job
+from raybel.jobs.lookup import job as lookup
 from raybel.ontology import Concept, Ontology
 
 pytestmark = pytest.mark.usefixtures("local_ray")

@@ -20,14 +20,15 @@ from samples import collection, put, simple
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
 from raybel.candidates.ngrams import NgramGenerator
-from raybel.candidates.vectorizer import NgramParameters
+from raybel.candidates.parameters import NgramParameters
 from raybel.config import GeneratorPaths
 from raybel.errors import ConfigError, InputError, MismatchError
 from raybel.files import storage
-from raybel.jobs import lookup
 from raybel.jobs.link import job as link_job
-from raybel.jobs.train.crossencoder import TrainCrossEncoderConfig, train_crossencoder
-from raybel.jobs.train.run import Workers, load_checkpoint, save_checkpoint
+from raybel.jobs.lookup import job as lookup
+from raybel.jobs.train.config import TrainCrossEncoderConfig, Workers
+from raybel.jobs.train.crossencoder import train_crossencoder
+from raybel.jobs.train.run import load_checkpoint, save_checkpoint
 from raybel.ontology import Concept, Ontology
 from raybel.rerank.calibration import Calibration
 from raybel.rerank.parameters import CrossEncoderParameters

@@ -10,13 +10,13 @@ from ray_fixture import command, three_files
 from safetensors.torch import load_file, save_file
 from tiny_model import make_encoder
 
-from raybel.candidates.training.alignment import AlignmentParameters
+from raybel.candidates.training.parameters import AlignmentParameters
 from raybel.encoders.pretrained import pooling_of
 from raybel.encoders.text_encoder import TextEncoder
 from raybel.errors import ConfigError, LockedError, RaybelError
 from raybel.files.locks import lock
-from raybel.jobs.train.run import Workers
-from raybel.jobs.train.sapbert import TrainSapbertConfig, train_sapbert
+from raybel.jobs.train.config import TrainSapbertConfig, Workers
+from raybel.jobs.train.sapbert import train_sapbert
 
 PARAMETERS = AlignmentParameters(
     synonym_learning_rate=1e-2, mention_learning_rate=1e-2, pairs=12, batch_size=4, average=1.0, mention_epochs=2

@@ -12,13 +12,15 @@ from ray_fixture import command, three_files
 from samples import collection, put, simple
 
 from raybel.candidates.ngrams import NgramGenerator
-from raybel.candidates.vectorizer import NgramParameters
+from raybel.candidates.parameters import NgramParameters
 from raybel.config import GeneratorPaths, read_file
 from raybel.errors import ConfigError, InputError
-from raybel.jobs.train.ngrams import TrainNgramsConfig, train_ngrams
+from raybel.jobs.train.config import TrainNgramsConfig
+from raybel.jobs.train.ngrams import train_ngrams
 from raybel.jobs.tune import sweep
-from raybel.jobs.tune.crossencoder import TuneCrossEncoderConfig, tune_crossencoder
-from raybel.jobs.tune.ngrams import TuneNgramsConfig, tune_ngrams
+from raybel.jobs.tune.config import TuneCrossEncoderConfig, TuneNgramsConfig
+from raybel.jobs.tune.crossencoder import tune_crossencoder
+from raybel.jobs.tune.ngrams import tune_ngrams
 from raybel.jobs.tune.sweep import Places, Target, places, report
 from raybel.ontology import Ontology
 from raybel.rerank.parameters import CrossEncoderParameters

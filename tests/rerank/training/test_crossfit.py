@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from raybel.candidates import pruning
 from raybel.candidates.base import Without
 from raybel.candidates.ngrams import NgramGenerator
-from raybel.candidates.vectorizer import NgramParameters
+from raybel.candidates.parameters import NgramParameters
 from raybel.ontology import Concept, Ontology
 from raybel.rerank.examples import Describer
 from raybel.rerank.training.crossfit import gold_rows, labelled

@@ -11,7 +11,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -24,13 +24,13 @@ from ray.data import ActorPoolStrategy
 from raybel.candidates.base import surfaces
 from raybel.candidates.lookup import ALIASES, KIND, VERSION, bucket_table, buckets, hashes, to_json
 from raybel.candidates.registry import open_generator
-from raybel.config import GeneratorPaths, Resources, one_or_more
 from raybel.corpus.chunks import SUFFIXES, read_chunks
 from raybel.corpus.documents import ReadOptions
 from raybel.errors import ConfigError
 from raybel.files import artefacts, storage
 from raybel.files.locks import lock
 from raybel.jobs.datasets import BiocDatasource, Source
+from raybel.jobs.lookup.config import LookupConfig
 from raybel.jobs.runtime import Plan, data_context, plan, started, told
 from raybel.ontology import Ontology
 
@@ -62,48 +62,6 @@ _WRITTEN = pa.schema(
         ("error", pa.string()),
     ]
 )
-
-
-@dataclass(frozen=True)
-class LookupConfig:
-    """The lookup job.
-
-    Args:
-        in_corpus: Files, directories, globs of BioC.
-        output: A directory, or a `.json.gz` in the published form (which holds no scores).
-        ontology: The ontology that the generator was made from.
-        ngrams_model: Model directory of the n-gram generator.
-        dense_index: Index directory of the dense generator; with an n-gram model, both are fused.
-        top_k: Candidates to store for a surface.
-        expand_abbreviations: As the link job that will use the lookup.
-        ranges: Files of the lookup; each is held in memory whole while it is made (1 KB a surface).
-        resources: What the job takes of the cluster.
-        metric_file: Where to write counts and seconds (JSON).
-    """
-
-    in_corpus: tuple[str, ...]
-    output: str
-    ontology: str
-    ngrams_model: str | None = None
-    dense_index: str | None = None
-    top_k: int = 10
-    expand_abbreviations: bool = True
-    ranges: int = 32
-    resources: Resources = field(default_factory=Resources)
-    metric_file: str | None = None
-
-    def __post_init__(self) -> None:
-        one_or_more(self, "in_corpus")
-        if not self.in_corpus:
-            raise ConfigError("no input: give at least one --in-corpus")
-        self.generator.check()
-        if self.top_k < 1 or self.ranges < 1:
-            raise ConfigError("top_k and ranges must be at least 1")
-
-    @property
-    def generator(self) -> GeneratorPaths:
-        """Where the candidates come from."""
-        return GeneratorPaths(self.ngrams_model, self.dense_index)
 
 
 @dataclass

@@ -1,0 +1,1 @@
+"""The job that finds candidates for a corpus's distinct surfaces."""
