@@ -1,24 +1,32 @@
-"""Configurations: frozen dataclasses, read from flags over a file over defaults; what of them decides the output."""
+"""Configurations: a job's options, their types, defaults and help, in one place.
+
+A configuration is a frozen pydantic dataclass. Each field that a person may set carries an `Option`; the command line
+is made of these (`raybel.cli.options`), and so are `--config FILE` and the identity of what a job writes.
+"""
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import re
 import subprocess
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast, dataclass_transform
 
+import pydantic
 import yaml
+from annotated_types import Ge, Gt
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, ValidationError
 
 from raybel.errors import ConfigError, InputError
-from raybel.files import storage
+from raybel.files import storage, tables
 
 #: Raised when a change of raybel's code changes the bytes of a run.
 OUTPUT_FORMAT = 1
-RESULT = {"result": True}
 _PACKAGES = (
     *("raybel", "ray", "pyarrow", "numpy", "scikit-learn", "sparse-dot-topn", "lxml", "isal", "bioc"),
     *("faiss-cpu", "torch", "transformers"),
@@ -38,68 +46,245 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
+class Option:
+    """How a field is offered on the command line.
+
+    Args:
+        help: What it is, in a line.
+        metavar: What stands for its value in `--help`; None for the type's name.
+        default: What a default of None means, in words ("the fastest").
+        names: Its spellings, the first one preferred; none for the field's name with dashes.
+        made_by: The command that makes what the path names, which must be there already.
+        result: Whether it decides the bytes that the job writes, and so belongs to their identity.
+    """
+
+    help: str
+    metavar: str | None = None
+    default: str | None = None
+    names: tuple[str, ...] = ()
+    made_by: str | None = None
+    result: bool = False
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+def configuration(cls: type[T]) -> type[T]:
+    """Make a class a frozen dataclass whose values are checked as its fields' types say, without conversions.
+
+    Paths become absolute, since workers have other working directories. `__post_init__` checks what a single type
+    can't. A value that doesn't fit raises a `ConfigError` that names the field.
+    """
+    settings = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+    made = cast("type[T]", pydantic.dataclasses.dataclass(frozen=True, config=settings)(cls))
+    checked = made.__init__
+
+    @functools.wraps(checked)
+    def __init__(self: Any, *values: Any, **named: Any) -> None:  # noqa: N807
+        try:
+            checked(self, *values, **named)
+        except ValidationError as error:
+            names = [item.name for item in fields(self)]
+            raise ConfigError(_in_words(error, names)) from None
+
+    made.__init__ = __init__  # type: ignore[method-assign]
+    return made
+
+
+#: The library's words -> ours.
+_WORDS = (
+    ("Value error, ", ""),
+    ("Input should be ", "must be "),
+    ("Field required", "must be given"),
+    ("Missing required argument", "must be given"),
+    ("Unexpected keyword argument", "isn't an option"),
+    ("greater than or equal to", "at least"),
+    ("less than or equal to", "at most"),
+    ("a valid integer", "a whole number"),
+    ("a valid boolean", "true or false"),
+    ("a valid string", "text"),
+)
+
+
+def _in_words(error: ValidationError, names: Sequence[str]) -> str:
+    """Say which fields don't fit, and why: `top_k must be at least 1, not 0`."""
+    reasons: dict[str, list[str]] = {}
+    values: dict[str, Any] = {}
+    for problem in error.errors(include_url=False):
+        place = problem["loc"][0] if problem["loc"] else "a value"
+        name = names[place] if isinstance(place, int) else place
+        reason = functools.reduce(lambda text, words: text.replace(*words), _WORDS, problem["msg"])
+        reasons.setdefault(name, []).append(reason)
+        values[name] = problem["input"]
+    sentences = []
+    for name, several in reasons.items():
+        musts = dict.fromkeys(reason.removeprefix("must ") for reason in several if reason.startswith("must "))
+        if not musts:
+            sentences.append(f"{name}: {several[0]}" if name not in several[0] else several[0])
+        elif "be given" in musts:
+            sentences.append(f"{name} must be given")
+        else:
+            sentences.append(f"{name} must {' or '.join(musts)}, not {values[name]!r}")
+    return "; ".join(sentences)
+
+
+def _absolute(path: str) -> str:
+    return storage.absolute(path) if path else path
+
+
+def _several(value: Any) -> Any:
+    """A single path counts as a sequence of one."""
+    return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
+
+
+def _words(value: Any) -> Any:
+    """Texts may be given with commas between."""
+    texts = (value,) if isinstance(value, str) else value
+    return tuple(word.strip() for text in texts for word in text.split(",") if word.strip())
+
+
+def _table(path: str) -> str:
+    if not path.endswith(tables.SUFFIXES):
+        raise ValueError(f"{path}: a table's name must end in {', '.join(tables.SUFFIXES)}")
+    return path
+
+
+#: A path or URI; becomes absolute.
+FilePath = Annotated[str, AfterValidator(_absolute)]
+#: One or more of them, or a directory, or a glob; a single one may be given as a string.
+FilePaths = Annotated[tuple[FilePath, ...], BeforeValidator(_several)]
+#: One or more words, also with commas between.
+Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
+#: Where a table goes, in the format that its suffix says.
+TablePath = Annotated[FilePath, AfterValidator(_table)]
+Count = Annotated[int, Ge(1)]
+Seed = Annotated[int, Ge(0)]
+Share = Annotated[float, Ge(0), pydantic.Field(le=1)]
+Positive = Annotated[float, Gt(0)]
+Precision = Literal["fp32", "bf16", "fp16"]
+
+#: Options that mean the same in every job that has them.
+Ontology = Annotated[
+    FilePath, Option("The ontology to link to (.arrow, .parquet, .json.gz).", "FILE", made_by="raybel prepare")
+]
+ExpandAbbreviations = Annotated[
+    bool, Option("Put the long form in the place of a short form that the document defines.", result=True)
+]
+MetricFile = Annotated[
+    TablePath | None, Option("Write counts, times and scores here (.csv, .parquet or .json).", "FILE")
+]
+Overwrite = Annotated[bool, Option("Delete what another configuration left in the directory first.")]
+
+
+@configuration
 class Resources:
     """What a job takes of the cluster.
 
     By default an actor and a task each take half a CPU, so that there are as many of either as there are CPUs:
     whichever stage is behind gets the cores.
-
-    Args:
-        actors: Actors that hold the generator; None for one per CPU of the cluster.
-        cpus_per_actor: Logical CPUs of each.
-        cpus_per_task: Logical CPUs of each reading and each writing task.
-        gpus_per_actor: GPUs (or the share of one) of each actor that runs an encoder; None for a whole one where the
-            cluster has any, 0 for the CPU.
-        max_restarts: Restarts of each actor that dies, over the whole job, before the job fails.
     """
 
-    actors: int | None = None
-    cpus_per_actor: float = 0.5
-    cpus_per_task: float = 0.5
-    gpus_per_actor: float | None = None
-    max_restarts: int = 10
+    actors: Annotated[int | None, Option("Actors that hold the models.", default="one per CPU, or per GPU")] = None
+    cpus_per_actor: Annotated[Positive, Option("Logical CPUs of an actor.")] = 0.5
+    cpus_per_task: Annotated[Positive, Option("Logical CPUs of a reading or writing task.")] = 0.5
+    gpus_per_actor: Annotated[
+        float | None,
+        Ge(0),
+        Option("GPUs (or the share of one) of an actor that runs an encoder.", default="1 where there are any"),
+    ] = None
+    max_restarts: Annotated[int, Ge(0), Option("Restarts of an actor that dies before the job fails.")] = 10
 
 
-@dataclass(frozen=True)
-class GeneratorPaths:
-    """Which generator a job uses: n-grams, dense, both fused, or a stored lookup of what one of them found."""
+@configuration
+class ModelPaths:
+    """Which generator a job searches with: n-grams, dense, or both fused."""
 
-    ngrams_model: str | None = None
-    dense_index: str | None = None
-    candidates_lookup: str | None = None
+    ngrams_model: Annotated[
+        FilePath | None, Option("Candidates from an n-gram generator.", "DIR", made_by="raybel train ngrams")
+    ] = None
+    dense_index: Annotated[
+        FilePath | None,
+        Option("Candidates from a dense index; with --ngrams-model, both fused.", "DIR", made_by="raybel index dense"),
+    ] = None
 
-    def check(self) -> None:
-        """Refuse none, and a lookup together with something else.
+    def __post_init__(self) -> None:
+        if not any(getattr(self, item.name) for item in fields(self)):
+            names = [item.name for item in fields(self)]
+            raise ConfigError(f"give a generator: {' or '.join('--' + name.replace('_', '-') for name in names)}")
+
+
+@configuration
+class GeneratorPaths(ModelPaths):
+    """Which generator a job uses: one that is searched, or a stored lookup of what such a one found."""
+
+    candidates_lookup: Annotated[
+        FilePath | None,
+        Option("Candidates from a stored lookup (directory or .json.gz).", "PATH", made_by="raybel lookup"),
+    ] = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.candidates_lookup and (self.ngrams_model or self.dense_index):
+            raise ConfigError("a stored lookup has its candidates already: give --candidates-lookup alone")
+
+
+class HyperParameters:
+    """What a model is trained with; a `params.json` holds its values under the model's key."""
+
+    #: Whose they are, for errors ("n-gram").
+    model: ClassVar[str]
+
+    def changed(self: T, values: Mapping[str, Any]) -> T:
+        """Return these with some values of a `params.json` in their place.
 
         Raises:
-            ConfigError: So it is.
+            ConfigError: A name that isn't a hyper-parameter, or a value that doesn't fit.
         """
-        computed = self.ngrams_model is not None or self.dense_index is not None
-        if computed == (self.candidates_lookup is not None):
-            raise ConfigError("give a generator: --ngrams-model, --dense-index, both, or --candidates-lookup alone")
+        this = cast(Any, self)
+        known = [item.name for item in fields(this)]
+        unknown = sorted(set(values) - set(known))
+        if unknown:
+            raise ConfigError(f"unknown {this.model} parameters: {', '.join(unknown)}; there are {', '.join(known)}")
+        return cast(T, replace(this, **values))
 
-    def absolute(self) -> GeneratorPaths:
-        """Return them as a worker in another directory needs them."""
-        return GeneratorPaths(**{name: path and storage.absolute(path) for name, path in asdict(self).items()})
+
+def option_of(kind: type, name: str) -> Option | None:
+    """Return how a configuration's field is offered on the command line; None where it isn't."""
+    info = cast(Any, kind).__pydantic_fields__[name]
+    return next((mark for mark in info.metadata if isinstance(mark, Option)), None)
 
 
-def one_or_more(config: Any, *names: str) -> None:
-    """Make a tuple of each of these fields of a frozen configuration where a single path was given.
+def group_of(kind: type, name: str) -> type | None:
+    """Return the configuration that a field holds, whose options count as the whole's own; None for a plain value."""
+    annotation = cast(Any, kind).__pydantic_fields__[name].annotation
+    return annotation if is_dataclass(annotation) and isinstance(annotation, type) else None
+
+
+def configured(kind: Callable[..., T], values: Mapping[str, Any], **given: Any) -> T:
+    """Build a configuration from options by name, whichever of its groups they belong to.
+
+    Args:
+        kind: The configuration's class.
+        values: Option -> value; those that aren't named have their defaults. Other names are ignored.
+        given: Fields, or whole groups, as they are.
 
     Raises:
-        ConfigError: A field is something else than a path or paths.
+        ConfigError: A value doesn't fit, or a required one is missing.
     """
-    for name in names:
-        value = getattr(config, name)
-        value = (value,) if isinstance(value, str) else tuple(value)
-        if not all(isinstance(path, str) for path in value):
-            raise ConfigError(f"{name} must be a path or a sequence of paths, not {value!r}")
-        object.__setattr__(config, name, value)
+    chosen = dict(given)
+    for item in fields(cast(Any, kind)):
+        if item.name in chosen:
+            continue
+        group = group_of(cast(type, kind), item.name)
+        if group is not None:
+            chosen[item.name] = configured(group, values)
+        elif item.name in values:
+            chosen[item.name] = values[item.name]
+    return kind(**chosen)
 
 
 def results(config: Any) -> dict[str, Any]:
     """Return the fields of a configuration that decide what it writes."""
-    return {item.name: getattr(config, item.name) for item in fields(config) if item.metadata.get("result")}
+    marks = {item.name: option_of(type(config), item.name) for item in fields(config)}
+    return {name: getattr(config, name) for name, option in marks.items() if option is not None and option.result}
 
 
 def read_file(path: str) -> dict[str, Any]:

@@ -1,6 +1,8 @@
-"""Numbers as people read them: durations, rates, percentages."""
+"""Numbers and paths as people read them."""
 
 from __future__ import annotations
+
+import os
 
 
 def duration(seconds: float) -> str:
@@ -22,3 +24,9 @@ def rate(count: int, seconds: float) -> str:
 def percent(value: float | None) -> str | None:
     """Return a share as a percentage with one decimal, None for None."""
     return None if value is None else f"{100 * value:.1f}"
+
+
+def relative(path: str) -> str:
+    """Return a local path below the working directory relative to it, any other path or URI as it is."""
+    here = os.getcwd().rstrip("/") + "/"
+    return path.removeprefix(here) if path != here else path

@@ -20,6 +20,7 @@ from samples import collection, json_annotation, json_document, put, simple
 
 from raybel.candidates.ngrams import NgramGenerator
 from raybel.candidates.parameters import NgramParameters
+from raybel.config import configured
 from raybel.jobs.link.config import LinkConfig
 from raybel.ontology import Concept, Ontology
 
@@ -54,7 +55,10 @@ class Model:
         paths = tuple(str(each) for each in (corpus if isinstance(corpus, list) else [corpus]))
         if "candidates_lookup" not in options:
             options.setdefault("ngrams_model", self.ngrams)
-        return LinkConfig(paths, str(run), self.ontology, **options)
+        own = {"in_corpus": paths, "out_corpus": str(run), "ontology": self.ontology}
+        groups = {name: options.pop(name) for name in ("generator", "resources") if name in options}
+        options = {name: value for name, value in options.items() if value is not None}
+        return configured(LinkConfig, own | options, **groups)
 
 
 def make_model(home: Path, concepts: tuple[Concept, ...] = CONCEPTS) -> Model:

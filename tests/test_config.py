@@ -4,21 +4,20 @@ import pytest
 
 import raybel
 from raybel import config
+from raybel.config import GeneratorPaths, ModelPaths, Resources
 from raybel.errors import ConfigError, InputError
 from raybel.evaluation.evaluate import EvaluateConfig
 from raybel.files.fingerprints import differences, fingerprint
 from raybel.jobs.link.config import LinkConfig
 from raybel.jobs.train.config import TrainNgramsConfig
 
-BASE = {"in_corpus": ("a.xml",), "out_corpus": "run", "ontology": "o.arrow", "ngrams_model": "m"}
+BASE = {"in_corpus": ("a.xml",), "out_corpus": "run", "ontology": "o.arrow", "generator": GeneratorPaths("m")}
 
 
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
         ({"in_corpus": ()}, "no input"),
-        ({"ngrams_model": None}, "give a generator"),
-        ({"candidates_lookup": "l"}, "give a generator"),
         ({"top_k": 0}, "top_k must be at least 1, not 0"),
         ({"chunk_documents": 0}, "chunk_documents"),
         ({"max_document_mb": 0}, "max_document_mb"),
@@ -93,13 +92,52 @@ def test_versions_are_known():
 
 def test_a_single_path_is_a_tuple_of_one():
     assert EvaluateConfig(gold_corpus="/a", pred_corpus=["/b", "/c"]).pred_corpus == ("/b", "/c")
-    assert LinkConfig(in_corpus="/a", out_corpus="r", ontology="o", ngrams_model="m").in_corpus == ("/a",)
+    assert LinkConfig(in_corpus="/a", out_corpus="r", ontology="o", generator=GeneratorPaths("m")).in_corpus == ("/a",)
     assert TrainNgramsConfig("o", "m", "/a").train_corpus == ("/a",)
-    with pytest.raises(ConfigError, match="a path or a sequence of paths"):
-        LinkConfig(in_corpus=(1,), out_corpus="r", ontology="o", ngrams_model="m")
+    with pytest.raises(ConfigError, match="in_corpus must be text"):
+        LinkConfig(in_corpus=(1,), out_corpus="r", ontology="o", generator=GeneratorPaths("m"))
 
 
 def test_the_public_names_are_there():
     assert set(dir(raybel)) == set(raybel.__all__)
     assert callable(raybel.link)
     assert callable(raybel.evaluate)
+
+
+def test_a_generator_is_needed_and_a_lookup_stands_alone():
+    with pytest.raises(ConfigError, match="give a generator: --ngrams-model or --dense-index"):
+        ModelPaths()
+    with pytest.raises(ConfigError, match=r"give a generator: .*--candidates-lookup"):
+        GeneratorPaths()
+    with pytest.raises(ConfigError, match="give --candidates-lookup alone"):
+        GeneratorPaths("m", candidates_lookup="l")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"top_k": "10"}, "top_k must be a whole number, not '10'"),
+        ({"top_k": True}, "top_k must be a whole number, not True"),
+        ({"precision": "fp8"}, "precision must be 'fp32', 'bf16' or 'fp16', not 'fp8'"),
+        ({"threshold": float("nan")}, "threshold must be a finite number"),
+        ({"metric_file": "counts.txt"}, r"a table.s name must end in \.csv, \.parquet, \.json"),
+        ({"reranker": "x"}, "reranker"),
+    ],
+)
+def test_values_of_the_wrong_type_are_named(change, reason):
+    with pytest.raises(ConfigError, match=reason):
+        LinkConfig(**{**BASE, **change})
+
+
+def test_paths_are_absolute_because_their_fields_say_so(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = LinkConfig(("a.xml", "s3://bucket/b.xml"), "run", "o.arrow", GeneratorPaths("m"))
+    assert made.in_corpus == (str(tmp_path / "a.xml"), "s3://bucket/b.xml")
+    assert (made.ontology, made.generator.ngrams_model) == (str(tmp_path / "o.arrow"), str(tmp_path / "m"))
+
+
+def test_options_find_their_groups():
+    given = {"in_corpus": "/a", "out_corpus": "/r", "ontology": "/o", "dense_index": "/d", "actors": 3, "top_k": 2}
+    made = config.configured(LinkConfig, given)
+    assert (made.generator.dense_index, made.resources.actors, made.top_k) == ("/d", 3, 2)
+    assert made == LinkConfig(("/a",), "/r", "/o", GeneratorPaths(dense_index="/d"), top_k=2, resources=Resources(3))

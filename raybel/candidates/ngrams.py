@@ -137,7 +137,7 @@ class NgramGenerator:
         """
         config = artefacts.describe(directory, KIND, VERSION)
         home = storage.localise(directory)
-        parameters = NgramParameters.from_dict(config["parameters"]["ngrams"])
+        parameters = NgramParameters().changed(config["parameters"]["ngrams"])
         vectorizer = NgramVectorizer.from_table(parameters, artefacts.load_arrow(home / "vocabulary.arrow"))
         weights = artefacts.load_array(home / "weights.npy")
         indices = artefacts.load_array(home / "indices.npy")

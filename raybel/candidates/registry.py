@@ -7,7 +7,7 @@ from raybel.candidates.dense import DenseGenerator
 from raybel.candidates.hybrid import HybridGenerator
 from raybel.candidates.lookup import LookupGenerator
 from raybel.candidates.ngrams import NgramGenerator
-from raybel.config import GeneratorPaths
+from raybel.config import GeneratorPaths, ModelPaths
 from raybel.errors import MismatchError
 from raybel.ontology import Ontology
 
@@ -15,7 +15,7 @@ from raybel.ontology import Ontology
 HYBRID_WEIGHTS = (1.0, 2.0)
 
 
-def open_generator(ontology: Ontology, paths: GeneratorPaths, device: str = "cpu", threads: int = 1) -> Generator:
+def open_generator(ontology: Ontology, paths: ModelPaths, device: str = "cpu", threads: int = 1) -> Generator:
     """Open a generator and check that it was made from this ontology; two are fused.
 
     Args:
@@ -27,15 +27,13 @@ def open_generator(ontology: Ontology, paths: GeneratorPaths, device: str = "cpu
     Raises:
         MismatchError: Its candidates refer to another ontology's rows.
         InputError: It can't be read.
-        ConfigError: None is named.
     """
-    paths.check()
     found: dict[str, Generator] = {}
     if paths.ngrams_model is not None:
         found[paths.ngrams_model] = NgramGenerator.load(paths.ngrams_model, threads)
     if paths.dense_index is not None:
         found[paths.dense_index] = DenseGenerator.load(paths.dense_index, device, threads)
-    if paths.candidates_lookup is not None:
+    if isinstance(paths, GeneratorPaths) and paths.candidates_lookup is not None:
         found[paths.candidates_lookup] = LookupGenerator.load(paths.candidates_lookup, ontology)
     for where, generator in found.items():
         if generator.ontology_fingerprint != ontology.fingerprint:

@@ -12,39 +12,54 @@ import click
 
 from raybel.cli.common import CONTEXT, Commands
 
-#: Command -> the module in this package that defines it, imported when it's used: `--help` stays fast.
+#: Command -> the module in this package that defines it, and its line in `raybel --help`, in the pipeline's order.
+#: The module is imported when the command is used: `--help` stays fast.
 COMMANDS = {
-    "fetch": "fetch",
-    "prepare": "prepare",
-    "ontology": "ontology",
-    "train": "train",
-    "tune": "tune",
-    "index": "index",
-    "link": "link",
-    "status": "link",
-    "show": "show",
-    "lookup": "lookup",
-    "evaluate": "evaluate",
+    "fetch": ("fetch", "Fetch corpora and vocabularies from where they are distributed."),
+    "prepare": ("prepare", "Make BioC files and an ontology from a corpus as it is distributed."),
+    "ontology": ("ontology", "Show what is in an ontology, or convert it."),
+    "train": ("train", "Train a candidate generator, the encoder of one, or a cross-encoder."),
+    "tune": ("tune", "Search hyper-parameters: trials side by side on Ray Tune."),
+    "index": ("index", "Embed an ontology, and index the vectors."),
+    "lookup": ("lookup", "Find candidates for the distinct surfaces of a corpus, once for all."),
+    "link": ("link", "Link every mention of a corpus to an ontology."),
+    "status": ("link", "Say how far a run is, from any shell that sees its directory."),
+    "show": ("show", "Show linked documents of a run, with what each mention was linked to."),
+    "evaluate": ("evaluate", "Score links against gold annotations."),
 }
 
 
-class Lazy(Commands):
-    """The top-level group, which imports a command's module only to run it or to list its help."""
+class Pipeline(Commands):
+    """The top-level group, which imports a command's module only to run it."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands in the order of the pipeline."""
         return list(COMMANDS)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command; a mistyped one gets a suggestion, though no command is loaded yet."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.exceptions.NoSuchCommand as error:
+            raise click.exceptions.NoSuchCommand(error.command_name, possibilities=COMMANDS, ctx=ctx) from None
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command, None if there is none of that name."""
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"raybel.cli.{COMMANDS[cmd_name]}")
+        module = importlib.import_module(f"raybel.cli.{COMMANDS[cmd_name][0]}")
         command: click.Command = getattr(module, cmd_name)
         return command
 
 
-@click.group(cls=Lazy, context_settings=CONTEXT)
+@click.group(cls=Pipeline, context_settings=CONTEXT)
 @click.version_option(package_name="raybel")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 def main(debug: bool) -> None:

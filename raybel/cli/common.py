@@ -7,9 +7,7 @@ from typing import Any
 
 import click
 
-from raybel.cli import tables
-from raybel.config import read_file
-from raybel.errors import ConfigError, RaybelError
+from raybel.errors import RaybelError
 
 #: Exit statuses: 1 an error that stopped the command, 2 wrong usage, 3 finished but some input couldn't be used.
 FAILED, USAGE, INCOMPLETE = 1, 2, 3
@@ -25,6 +23,8 @@ class Commands(click.Group):
         except RaybelError as error:
             if ctx.find_root().params.get("debug"):
                 raise
+            from raybel.cli import tables  # rich takes a tenth of a second
+
             tables.err.print(f"raybel: {error}", style="red", markup=False, soft_wrap=True)
             sys.exit(FAILED)
 
@@ -40,17 +40,3 @@ CONTEXT: dict[str, Any] = {
     "max_content_width": 100,
     "show_default": True,
 }
-
-
-def parameters_of(path: str | None, key: str) -> dict[str, Any]:
-    """Return the hyper-parameters under a key of a `params.json`, none without a file.
-
-    Raises:
-        ConfigError: The file has no such key.
-    """
-    if path is None:
-        return {}
-    value = read_file(path).get(key)
-    if not isinstance(value, dict):
-        raise ConfigError(f"{path} has no key `{key}` with the hyper-parameters")
-    return value

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import click
 
 from raybel.cli import tables
-from raybel.cli.common import CONTEXT, parameters_of
-from raybel.config import GeneratorPaths, Resources
-from raybel.display import duration, percent
+from raybel.cli.common import CONTEXT
+from raybel.cli.options import options, recipe_of, recipe_options
+from raybel.config import configured
+from raybel.display import duration, percent, relative
 from raybel.evaluation.metrics import CUTS
-from raybel.rerank.parameters import CROSSTYPES, CrossEncoderParameters
+from raybel.jobs.train.config import TrainCrossEncoderConfig
+from raybel.rerank.parameters import CrossEncoderParameters
 
 _SCORES = ("Acc@1", "recall@5", "recall@10")
 #: Fewer mentions without a right candidate tell little of how likely that is.
@@ -20,45 +21,9 @@ FEW = 20
 
 
 @click.command(context_settings=CONTEXT)
-@click.option("--crosstype", type=click.Choice(CROSSTYPES), default="tree", help="What shares a sequence: see above.")
-@click.option("--train-corpus", multiple=True, required=True, metavar="PATH", help="BioC files to learn from.")
-@click.option("--val-corpus", multiple=True, metavar="PATH", help="BioC files to choose the best epoch on.")
-@click.option("--ontology", required=True, metavar="FILE", help="The ontology that the generator was made from.")
-@click.option("--ngrams-model", metavar="DIR", help="Candidates from an n-gram generator.")
-@click.option("--dense-index", metavar="DIR", help="Candidates from a dense index; with --ngrams-model, both fused.")
-@click.option("--candidates-lookup", metavar="PATH", help="Candidates from a stored lookup (directory or .json.gz).")
-@click.option("--output-dir", required=True, metavar="DIR", help="The model; the same command again resumes.")
-@click.option(
-    "--model-name",
-    default="answerdotai/ModernBERT-base",
-    metavar="NAME",
-    help="What to start from: `minilm` (comes as a package), a Hugging Face directory, or a name on its hub.",
-)
-@click.option("--recipe", type=click.Choice(["raybel", "published"]), default="raybel", help="Where defaults are from.")
-@click.option(
-    "--params",
-    metavar="FILE",
-    help="Hyper-parameters under the key `treecrossencoder`, `basecrossencoder` ... (JSON or YAML): "
-    + ", ".join(CrossEncoderParameters.__dataclass_fields__),
-)
-@click.option("--top-k", type=click.IntRange(1), help="Over --params: candidates of a mention.")
-@click.option("--max-epochs", type=click.IntRange(1), help="Over --params: most passes over the training mentions.")
-@click.option("--patience", type=click.IntRange(1), help="Over --params: epochs that needn't be better than the best.")
-@click.option(
-    "--expand-abbreviations/--no-expand-abbreviations",
-    default=True,
-    help="Put the long form in the place of a short form that the document defines.",
-)
-@click.option("--precision", type=click.Choice(["fp32", "bf16"]), help="Of computations.  [default: the fastest]")
-@click.option("--seed", type=int, default=0, help="Of everything random.")
-@click.option("--num-workers", type=click.IntRange(1), help="Workers of Ray Train.  [default: one per GPU, or one]")
-@click.option("--use-gpu/--no-use-gpu", default=None, help="A GPU for each worker.  [default: where there are any]")
-@click.option("--cpus-per-worker", type=click.IntRange(1), help="CPUs and threads of each.  [default: all there are]")
-@click.option("--max-failures", type=click.IntRange(0), default=3, help="Deaths of workers before the job fails.")
-@click.option("--actors", type=int, help="Actors that make the candidates.  [default: one per CPU]")
-@click.option("--overwrite", is_flag=True, help="Delete a model of another configuration first.")
-@click.option("--metric-file", metavar="FILE", help="Write losses, scores and times here (JSON).")
-def crossencoder(params: str | None, recipe: str, actors: int | None, **options: Any) -> None:
+@options(TrainCrossEncoderConfig)
+@recipe_options
+def crossencoder(values: dict[str, Any], recipe: str, params: str | None) -> None:
     """Train a cross-encoder, which ranks a mention's candidates in its context.
 
     Types: base scores a pair in a sequence of its own; parallel a mention's candidates together; multi, passage and
@@ -73,19 +38,11 @@ def crossencoder(params: str | None, recipe: str, actors: int | None, **options:
           --train-corpus data/train.bioc.xml.gz --val-corpus data/val.bioc.xml.gz \\
           --ontology data/ontology.arrow --ngrams-model models/ngrams --output-dir models/base
     """
-    parameters = CrossEncoderParameters.published() if recipe == "published" else CrossEncoderParameters()
-    over = {name: options.pop(name) for name in ("top_k", "max_epochs", "patience")}
-    parameters = parameters.changed(parameters_of(params, f"{options['crosstype']}crossencoder"))
-    parameters = replace(parameters, **{name: value for name, value in over.items() if value is not None})
-    generator = GeneratorPaths(**{name: options.pop(name) for name in GeneratorPaths.__dataclass_fields__})
+    parameters = recipe_of(values, recipe, params)
+    config = configured(TrainCrossEncoderConfig, values, parameters=parameters)
     from raybel.cli.progress import cross_training, shown
-    from raybel.jobs.train.config import TrainCrossEncoderConfig, Workers
-    from raybel.jobs.train.crossencoder import train_crossencoder
+    from raybel.jobs.train.crossencoder import train_crossencoder  # Ray takes a second to import
 
-    workers = Workers(**{name: options.pop(name) for name in Workers.__dataclass_fields__})
-    config = TrainCrossEncoderConfig(
-        **options, generator=generator, parameters=parameters, workers=workers, resources=Resources(actors=actors)
-    )
     with shown(cross_training, "with the epoch it was in") as watch:
         done = train_crossencoder(config, watch)
     show(done, config.parameters)
@@ -116,7 +73,7 @@ def show(done: Any, parameters: CrossEncoderParameters) -> None:
     cut = sum(c["cut"] for c in counts.values())
     notes += [f"{cut:,} names or mentions are longer than their share of the window, and were cut"] if cut else []
     notes += [f"{done.resumed} epochs are from earlier starts"] if done.resumed else []
-    tables.table(f"cross-encoder {done.output_dir}", header, rows, notes + done.notes)
+    tables.table(f"cross-encoder {relative(done.output_dir)}", header, rows, notes + done.notes)
     scores = done.best["scores"]
     if scores:
         stages = [("first stage", "first_stage_"), ("re-ranked", "")]

@@ -10,50 +10,22 @@ import click
 
 from raybel.cli import tables
 from raybel.cli.common import CONTEXT
+from raybel.cli.options import options
+from raybel.config import configured
 from raybel.errors import ConfigError
 from raybel.evaluation.evaluate import EvaluateConfig, Evaluation
 from raybel.evaluation.evaluate import evaluate as run
 from raybel.evaluation.metrics import METRICS
-from raybel.evaluation.policy import POLICIES
+from raybel.files.tables import SUFFIXES
 
 
 @click.command(context_settings=CONTEXT)
-@click.option(
-    "--gold-corpus",
-    required=True,
-    multiple=True,
-    metavar="PATH",
-    help="BioC files, a directory or a glob; gold ids in the infon concept_id. Repeatable.",
-)
-@click.option(
-    "--pred-corpus",
-    required=True,
-    multiple=True,
-    metavar="PATH",
-    help="A run directory of `raybel link`, or BioC files with links. Repeatable.",
-)
-@click.option(
-    "--ontology", metavar="FILE", help="Says which ids are known, and which are alternatives.  [default: the run's]"
-)
-@click.option(
-    "--train-corpus",
-    multiple=True,
-    metavar="PATH",
-    help="Split the scores by what was seen in training. Repeatable.",
-)
-@click.option(
-    "--policy",
-    type=click.Choice(POLICIES),
-    default="linkable",
-    help="Which mentions count: linkable, those with one id that the ontology knows; all, every annotated one.",
-)
-@click.option("--bootstrap", type=click.IntRange(0), default=1000, help="Resamples for the 95 % intervals; 0 for none.")
-@click.option("--seed", type=click.IntRange(0), default=0, help="Of the resamples.")
+@options(EvaluateConfig)
 @click.option(
     "--metric-file",
     multiple=True,
     metavar="FILE",
-    help="Write a row per mention: .csv (id,at_1,at_5,at_10,at_all) or .parquet (all there is). Repeatable.",
+    help="Write a row per mention: .csv (id,at_1,at_5,at_10,at_all), .parquet or .json (all there is). Repeatable.",
 )
 @click.option(
     "--summary-file",
@@ -61,12 +33,7 @@ from raybel.evaluation.policy import POLICIES
     metavar="FILE",
     help="Write the scores as shares of 1, with intervals: .csv, .parquet or .json. Repeatable.",
 )
-@click.option(
-    "--expand-abbreviations/--no-expand-abbreviations",
-    default=True,
-    help="With --train-corpus: compare abbreviations by the long form that their document defines.",
-)
-def evaluate(metric_file: tuple[str, ...], summary_file: tuple[str, ...], **options: Any) -> None:
+def evaluate(values: dict[str, Any], metric_file: tuple[str, ...], summary_file: tuple[str, ...]) -> None:
     """Score links against gold annotations: Acc@1, recall@5, @10, @all and MRR, overall and by mention type.
 
     Mentions are joined by document, annotation id and span; a gold mention that the predictions lack counts as wrong.
@@ -76,9 +43,9 @@ def evaluate(metric_file: tuple[str, ...], summary_file: tuple[str, ...], **opti
       raybel evaluate --gold-corpus data/val.bioc.xml.gz --pred-corpus runs/val \\
           --train-corpus data/train.bioc.xml.gz --metric-file val.csv --summary-file val.json
     """
-    _check("--metric-file", metric_file, (".csv", ".parquet"))
-    _check("--summary-file", summary_file, (".csv", ".parquet", ".json"))
-    result = run(EvaluateConfig(**options))
+    for option, paths in (("--metric-file", metric_file), ("--summary-file", summary_file)):
+        _check(option, paths)
+    result = run(configured(EvaluateConfig, values))
     tables.table("Scores in %", ["", *METRICS], rows(result), result.sentences)
     for path in metric_file:
         result.write_mentions(path)
@@ -88,11 +55,11 @@ def evaluate(metric_file: tuple[str, ...], summary_file: tuple[str, ...], **opti
         tables.out.print(f"written: {path}", markup=False, soft_wrap=True)
 
 
-def _check(option: str, paths: Iterable[str], suffixes: tuple[str, ...]) -> None:
+def _check(option: str, paths: Iterable[str]) -> None:
     """Refuse a name whose format isn't known before the work begins, not after it."""
     for path in paths:
-        if not path.endswith(suffixes):
-            raise ConfigError(f"{option} {path}: the name must end in {' or '.join(suffixes)}")
+        if not path.endswith(SUFFIXES):
+            raise ConfigError(f"{option} {path}: the name must end in {' or '.join(SUFFIXES)}")
 
 
 def rows(result: Evaluation) -> Iterator[list[str]]:

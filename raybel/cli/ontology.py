@@ -5,12 +5,12 @@ from __future__ import annotations
 import click
 
 from raybel.cli import tables
-from raybel.cli.common import CONTEXT
+from raybel.cli.common import CONTEXT, Commands
 from raybel.errors import ConfigError
 from raybel.ontology import Ontology
 
 
-@click.group(context_settings=CONTEXT)
+@click.group(cls=Commands, context_settings=CONTEXT)
 def ontology() -> None:
     """Show what is in an ontology (.arrow, .parquet, .json.gz), or convert it."""
 

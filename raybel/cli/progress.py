@@ -6,12 +6,14 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from raybel.cli import tables
 from raybel.display import duration, percent, rate
-from raybel.jobs.index.config import Embedding
-from raybel.jobs.link.job import Progress
+
+if TYPE_CHECKING:  # they import Ray
+    from raybel.jobs.index.config import Embedding
+    from raybel.jobs.link.job import Progress
 
 #: Seconds between two lines where there is no terminal.
 LINE_EVERY = 15.0

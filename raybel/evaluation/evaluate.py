@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pyarrow as pa
+from annotated_types import Ge
 
-from raybel.config import one_or_more
+from raybel.config import FilePath, FilePaths, Option, Seed, configuration
 from raybel.corpus.chunks import SUFFIXES, read_rows
 from raybel.corpus.documents import GOLD, ReadOptions, Row
 from raybel.errors import ConfigError, MismatchError
 from raybel.evaluation import metrics, predictions
-from raybel.evaluation.policy import POLICIES, Codes, category, counting, sentences
-from raybel.files import storage
+from raybel.evaluation.policy import Codes, Policy, category, counting, sentences
+from raybel.files import storage, tables
 from raybel.ontology import Ontology
 
 GROUPS = pa.schema(
@@ -57,40 +56,36 @@ SCORED = pa.schema(
 )
 
 
-@dataclass(frozen=True)
+@configuration
 class EvaluateConfig:
-    """What to score, and how.
+    """What to score, and how."""
 
-    Args:
-        gold_corpus: BioC files, directories or globs whose mentions carry the gold in `concept_id`.
-        pred_corpus: BioC files, directories or globs with links, or run directories.
-        ontology: Decides which ids are known and which are alternatives; by default the run directories' own.
-        train_corpus: Splits the scores by what was seen in training; () for no split.
-        policy: Which mentions count; `linkable`: those with one id, which the ontology knows (every id, where there
-            is no ontology); `all`: every annotated one. NIL is right if nothing was linked; see `metrics.gold_rank`
-            for composites; an unknown id is right only if the very same id was predicted.
-        bootstrap: Resamples for the intervals, 0 for none.
-        seed: Of the resamples.
-        expand_abbreviations: Whether a surface counts as seen by its long form where its document defines one.
-    """
-
-    gold_corpus: tuple[str, ...]
-    pred_corpus: tuple[str, ...]
-    ontology: str | None = None
-    train_corpus: tuple[str, ...] = ()
-    policy: str = "linkable"
-    bootstrap: int = 1000
-    seed: int = 0
-    expand_abbreviations: bool = True
+    gold_corpus: Annotated[
+        FilePaths, Option("BioC files, a directory or a glob; gold ids in the infon concept_id. Repeatable.", "PATH")
+    ]
+    pred_corpus: Annotated[
+        FilePaths, Option("A run directory of `raybel link`, or BioC files with links. Repeatable.", "PATH")
+    ]
+    ontology: Annotated[
+        FilePath | None,
+        Option("Says which ids are known, and which are alternatives.", "FILE", "the run's", made_by="raybel prepare"),
+    ] = None
+    train_corpus: Annotated[
+        FilePaths, Option("Split the scores by what was seen in training. Repeatable.", "PATH")
+    ] = ()
+    policy: Annotated[
+        Policy,
+        Option("Which mentions count: linkable, those with one id that the ontology knows; all, every annotated one."),
+    ] = "linkable"
+    bootstrap: Annotated[int, Ge(0), Option("Resamples for the 95 % intervals; 0 for none.")] = 1000
+    seed: Annotated[Seed, Option("Of the resamples.")] = 0
+    expand_abbreviations: Annotated[
+        bool, Option("With --train-corpus: compare abbreviations by the long form that their document defines.")
+    ] = True
 
     def __post_init__(self) -> None:
-        one_or_more(self, "gold_corpus", "pred_corpus", "train_corpus")
         if not self.gold_corpus or not self.pred_corpus:
             raise ConfigError("give at least one --gold-corpus and one --pred-corpus")
-        if self.policy not in POLICIES:
-            raise ConfigError(f"there is no policy {self.policy!r}; there are {' and '.join(POLICIES)}")
-        if self.bootstrap < 0 or self.seed < 0:
-            raise ConfigError("--bootstrap and --seed must not be negative")
 
 
 @dataclass(frozen=True)
@@ -109,25 +104,21 @@ class Evaluation:
     sentences: tuple[str, ...]
 
     def write_mentions(self, uri: str) -> None:
-        """Write the mentions: `.parquet` all of `mentions`; `.csv` as the published system, those that count only.
+        """Write the mentions: `.csv` as the published system, those that count only; else all of `mentions`.
 
         The CSV's columns are `id,at_1,at_5,at_10,at_all`: `<doc_id>_<start>_<end>`, then 1 (right) or 0.
         """
-        if uri.endswith(".parquet"):
-            storage.publish(uri, storage.parquet_bytes(self.mentions))
+        if not storage.name_of(uri).endswith(".csv"):
+            tables.write_rows(uri, self.mentions)
             return
-        rows = (row for row in self.mentions.to_pylist() if row["counts"])
-        lines = ([f"{r['doc_id']}_{r['start']}_{r['end']}", *(int(r[cut]) for cut in CUTS)] for r in rows)
-        storage.publish(uri, _csv(["id", *CUTS], lines))
+        rows = [row for row in self.mentions.to_pylist() if row["counts"]]
+        ids = [f"{row['doc_id']}_{row['start']}_{row['end']}" for row in rows]
+        right = {cut: pa.array([int(row[cut]) for row in rows], pa.int8()) for cut in CUTS}
+        tables.write_rows(uri, pa.table({"id": pa.array(ids, pa.string()), **right}))
 
     def write_summary(self, uri: str) -> None:
-        """Write `groups` as `.csv`, `.parquet` or `.json` (a list of objects)."""
-        if uri.endswith(".parquet"):
-            storage.publish(uri, storage.parquet_bytes(self.groups))
-        elif uri.endswith(".json"):
-            storage.publish_json(uri, self.groups.to_pylist())
-        else:
-            storage.publish(uri, _csv(GROUPS.names, (row.values() for row in self.groups.to_pylist())))
+        """Write `groups` in the format that the file's suffix says."""
+        tables.write_rows(uri, self.groups)
 
 
 def evaluate(config: EvaluateConfig) -> Evaluation:
@@ -280,11 +271,3 @@ def _mentions(
     }
     absent = [None] * len(counts)
     return pa.table({name: table.get(name, absent) for name in SCORED.names}, schema=SCORED)
-
-
-def _csv(header: Sequence[str], rows: Iterable[Iterable[object]]) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return text.getvalue().encode()

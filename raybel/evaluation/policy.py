@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Literal, get_args
 
 import numpy as np
 
 from raybel.ontology import Ontology
 
-POLICIES = ("linkable", "all")
+Policy = Literal["linkable", "all"]
+POLICIES: tuple[Policy, ...] = get_args(Policy)
 #: What a gold mention is, and how a number of them is told.
 CATEGORIES = {
     "single": "with one id",

@@ -7,11 +7,13 @@ and as BioC XML. Ids are MeSH's, `-1` where it has none, `a|b` for a phrase that
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
+from typing import Annotated
 
+from raybel.config import FilePath, Option, configuration
 from raybel.prepare import bioc_source, mesh, pubtator, splits
 from raybel.prepare.common import SourceDocument
-from raybel.prepare.outputs import Outputs
+from raybel.prepare.outputs import DropUnlinkable, Outputs
 from raybel.prepare.summary import Summary
 
 FILES = {
@@ -20,22 +22,16 @@ FILES = {
 }
 
 
-@dataclass(frozen=True)
+@configuration
 class Bc5cdrConfig:
-    """What to prepare.
+    """What to prepare, and where to write it."""
 
-    Args:
-        bc5cdr_dir: Directory with `CDR_TrainingSet.PubTator.txt` and its like, plain or gzipped; a split that is there
-            as `.BioC.xml` alone is read from that.
-        mesh2015_dir: Directory with `desc2015.xml` and `supp2015.xml`, plain or gzipped.
-        outputs: Where to write.
-        drop_unlinkable: Keep only mentions with one id that MeSH 2015 knows, as published systems do.
-    """
-
-    bc5cdr_dir: str
-    mesh2015_dir: str
+    bc5cdr_dir: Annotated[
+        FilePath, Option("Directory with CDR_TrainingSet.PubTator.txt etc. (or .BioC.xml; or .gz).", "DIR")
+    ]
+    mesh2015_dir: Annotated[FilePath, Option("Directory with desc2015.xml and supp2015.xml (or .gz).", "DIR")]
     outputs: Outputs = field(default_factory=Outputs)
-    drop_unlinkable: bool = False
+    drop_unlinkable: DropUnlinkable = False
 
 
 def prepare_bc5cdr(config: Bc5cdrConfig, say: Callable[[str], None] = lambda line: None) -> Summary:

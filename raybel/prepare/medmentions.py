@@ -10,8 +10,10 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
+from typing import Annotated
 
+from raybel.config import FilePath, Option, configuration
 from raybel.corpus.documents import Span
 from raybel.errors import ConfigError, DocumentError, InputError
 from raybel.files import storage
@@ -19,7 +21,7 @@ from raybel.ontology import Ontology
 from raybel.prepare import lists, pubtator, splits
 from raybel.prepare.common import SPLITS, SourceDocument, SourceMention, find, missing, place, plain_id
 from raybel.prepare.ids import AnyId, IdMap
-from raybel.prepare.outputs import Outputs
+from raybel.prepare.outputs import DropUnlinkable, Outputs
 from raybel.prepare.summary import Summary
 
 CORPUS = ("corpus_pubtator.txt", "corpus_pubtator.txt.gz")
@@ -29,24 +31,21 @@ LISTS = {
 }
 
 
-@dataclass(frozen=True)
+@configuration
 class MedMentionsConfig:
-    """What to prepare.
+    """What to prepare, and where to write it."""
 
-    Args:
-        medmentions_dir: Directory with `corpus_pubtator.txt` and `corpus_pubtator_pmids_{trng,dev,test}.txt`, each
-            plain or gzipped: `full/data` or `st21pv/data` of the corpus (whose lists are in `full/data` beside it).
-        outputs: Where to write; no ontology.
-        ontology: To check ids against; None to take them as they are.
-        clean: Leave out annotations that repeat or overlap another, then documents without any.
-        drop_unlinkable: Keep only mentions with an id that the ontology knows; documents that lose all of theirs stay.
-    """
-
-    medmentions_dir: str
+    medmentions_dir: Annotated[
+        FilePath,
+        Option("Directory with corpus_pubtator.txt and the lists of PMIDs: full/data or st21pv/data.", "DIR"),
+    ]
+    #: No ontology is written.
     outputs: Outputs = field(default_factory=Outputs)
-    ontology: str | None = None
-    clean: bool = False
-    drop_unlinkable: bool = False
+    ontology: Annotated[FilePath | None, Option("Check ids against it.", "FILE", made_by="raybel prepare umls")] = None
+    clean: Annotated[bool, Option("Leave out repeated and overlapping annotations, then documents without any.")] = (
+        False
+    )
+    drop_unlinkable: DropUnlinkable = False
 
     def __post_init__(self) -> None:
         if self.outputs.ontology:

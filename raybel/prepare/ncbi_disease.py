@@ -8,10 +8,12 @@ say.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
+from typing import Annotated
 
+from raybel.config import FilePath, Option, configuration
 from raybel.prepare import medic, pubtator, splits
-from raybel.prepare.outputs import Outputs
+from raybel.prepare.outputs import DropUnlinkable, Outputs
 from raybel.prepare.summary import Summary
 
 FILES = {
@@ -20,21 +22,16 @@ FILES = {
 }
 
 
-@dataclass(frozen=True)
+@configuration
 class NcbiDiseaseConfig:
-    """What to prepare.
+    """What to prepare, and where to write it."""
 
-    Args:
-        ncbidisease_dir: Directory with `NCBItrainset_corpus.txt` and its like, plain or gzipped; any of the three.
-        ctd_medic_diseases: CTD's `CTD_diseases.tsv`, plain or gzipped.
-        outputs: Where to write.
-        drop_unlinkable: Keep only mentions with one id that MEDIC knows, as published systems do.
-    """
-
-    ncbidisease_dir: str
-    ctd_medic_diseases: str
+    ncbidisease_dir: Annotated[
+        FilePath, Option("Directory with NCBItrainset_corpus.txt etc. (or .gz); any of the three.", "DIR")
+    ]
+    ctd_medic_diseases: Annotated[FilePath, Option("MEDIC: CTD_diseases.tsv (or .gz).", "FILE")]
     outputs: Outputs = field(default_factory=Outputs)
-    drop_unlinkable: bool = False
+    drop_unlinkable: DropUnlinkable = False
 
 
 def prepare_ncbi_disease(config: NcbiDiseaseConfig, say: Callable[[str], None] = lambda line: None) -> Summary:

@@ -11,15 +11,17 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
+from typing import Annotated
 
+from raybel.config import FilePath, Option, configuration
 from raybel.corpus.documents import TYPE
 from raybel.errors import InputError
 from raybel.files import storage
 from raybel.prepare import bioc_source, lists, mesh, splits
 from raybel.prepare.common import SPLITS, SourceDocument
 from raybel.prepare.ids import IdMap
-from raybel.prepare.outputs import Outputs
+from raybel.prepare.outputs import DropUnlinkable, Outputs
 from raybel.prepare.summary import Summary
 
 LISTS = {
@@ -30,21 +32,14 @@ ARTICLES = "ALL"
 _FILE = re.compile(r"(?:PMC)?(\d+)\D.*")
 
 
-@dataclass(frozen=True)
+@configuration
 class NlmChemConfig:
-    """What to prepare.
+    """What to prepare, and where to write it."""
 
-    Args:
-        nlmchem_dir: Directory with `ALL` and `pmcids_{train,dev,test}.txt`.
-        mesh2021_dir: Directory with `desc2021.xml` and `supp2021.xml`, plain or gzipped.
-        outputs: Where to write.
-        drop_unlinkable: Keep only mentions with one id that MeSH 2021 knows, as published systems do.
-    """
-
-    nlmchem_dir: str
-    mesh2021_dir: str
+    nlmchem_dir: Annotated[FilePath, Option("Directory with ALL/*.xml and pmcids_train.txt etc.", "DIR")]
+    mesh2021_dir: Annotated[FilePath, Option("Directory with desc2021.xml and supp2021.xml (or .gz).", "DIR")]
     outputs: Outputs = field(default_factory=Outputs)
-    drop_unlinkable: bool = False
+    drop_unlinkable: DropUnlinkable = False
 
 
 def prepare_nlm_chem(config: NlmChemConfig, say: Callable[[str], None] = lambda line: None) -> Summary:

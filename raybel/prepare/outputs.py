@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from typing import Annotated
 
+from raybel.config import FilePath, Option, configuration
 from raybel.errors import ConfigError
 from raybel.files import storage
 from raybel.ontology import SUFFIXES
 from raybel.prepare.common import SPLITS
 
+#: An option of every corpus.
+DropUnlinkable = Annotated[
+    bool, Option("Keep only mentions with one id that the ontology knows, as published systems do.")
+]
 
-@dataclass(frozen=True)
+
+@configuration
 class Outputs:
-    """Where to write; what is None is not written.
+    """Where to write; what is None is not written."""
 
-    Args:
-        train: BioC XML, `.xml` or `.xml.gz`.
-        val: As `train`.
-        test: As `train`.
-        ontology: `.arrow`, `.parquet`, `.json` or `.json.gz`.
-    """
-
-    train: str | None = None
-    val: str | None = None
-    test: str | None = None
-    ontology: str | None = None
+    train: Annotated[
+        FilePath | None, Option("Where to write this split (.xml or .xml.gz).", "FILE", names=("--out-train",))
+    ] = None
+    val: Annotated[FilePath | None, Option("As --out-train.", "FILE", names=("--out-val",))] = None
+    test: Annotated[FilePath | None, Option("As --out-train.", "FILE", names=("--out-test",))] = None
+    ontology: Annotated[
+        FilePath | None,
+        Option("Where to write the ontology (.arrow, .parquet, .json or .json.gz).", "FILE", names=("--out-ontology",)),
+    ] = None
 
     @classmethod
     def in_directory(cls, directory: str) -> Outputs:

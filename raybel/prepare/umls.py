@@ -12,7 +12,9 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Annotated
 
+from raybel.config import FilePath, Option, Words, configuration
 from raybel.errors import ConfigError, InputError
 from raybel.files import storage
 from raybel.ontology import SUFFIXES, Concept, Ontology
@@ -39,25 +41,22 @@ _NAMELESS = "without a name that is kept"
 _REASONS = ("in another language", "of another source", "suppressed")
 
 
-@dataclass(frozen=True)
+@configuration
 class UmlsConfig:
-    """What to read of a release.
+    """What to read of a release of UMLS."""
 
-    Args:
-        umls: Its META directory; files plain or gzipped.
-        out: Where to write the ontology.
-        languages: Of names (`ENG`, `SPA` ...); a concept's preferred name is of the first that it has.
-        sources: Vocabularies whose names count (`MSH`, `SNOMEDCT_US` ...); none for all.
-        semantic_types: Concepts with one of them are kept (`T047` ...); none for all.
-        keep_suppressed: Keep names that are obsolete or suppressed.
-    """
-
-    umls: str
-    out: str
-    languages: tuple[str, ...] = ("ENG",)
-    sources: tuple[str, ...] = ()
-    semantic_types: tuple[str, ...] = ()
-    keep_suppressed: bool = False
+    umls: Annotated[FilePath, Option("A release's META directory: MRCONSO.RRF etc. (or .gz).", "DIR")]
+    out: Annotated[FilePath, Option("Where to write the ontology (.arrow, .parquet, .json.gz).", "FILE")]
+    languages: Annotated[
+        Words, Option("Of names, with commas between; a concept is called by its name in the first.", "ENG,SPA...")
+    ] = ("ENG",)
+    sources: Annotated[
+        Words, Option("Vocabularies whose names count (MSH, SNOMEDCT_US ...), with commas between.", "SAB,...", "all")
+    ] = ()
+    semantic_types: Annotated[
+        Words, Option("Concepts with one of these are kept (T047 ...), with commas between.", "TUI,...", "all")
+    ] = ()
+    keep_suppressed: Annotated[bool, Option("Keep names that are obsolete or suppressed.")] = False
 
     def __post_init__(self) -> None:
         if not self.languages:

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import replace
+from typing import Annotated, ClassVar, Literal, get_args
 
+from annotated_types import Ge
+
+from raybel.config import Count, HyperParameters, Option, Positive, Share, configuration
 from raybel.errors import ConfigError
 
 #: How pairs of mention and candidate share a sequence, and what a sequence's context is. `base`: a pair; `parallel`: a
 #: mention's candidates; `multi`, `passage`, `document`: all mentions of a context; `tree`: the same, but a candidate
 #: sees only its own mention and the context.
-CROSSTYPES = ("base", "parallel", "multi", "passage", "document", "tree")
-CONTEXTS = ("sentence", "passage", "document")
-LOSSES = ("listwise", "binary")
-EPOCH_METRICS = ("Acc@1", "F1", "loss")
+Crosstype = Literal["base", "parallel", "multi", "passage", "document", "tree"]
+CROSSTYPES: tuple[Crosstype, ...] = get_args(Crosstype)
+Context = Literal["sentence", "passage", "document"]
+CONTEXTS: tuple[Context, ...] = get_args(Context)
+#: What may decide which epoch is the best.
+EpochMetric = Literal["Acc@1", "F1", "loss"]
+EPOCH_METRICS: tuple[EpochMetric, ...] = get_args(EpochMetric)
 #: Types in which candidates see each other, so that their order can be learned in the place of their meaning.
 JOINT = ("parallel", "multi", "passage", "document")
 
 
-@dataclass(frozen=True)
-class CrossEncoderParameters:
+@configuration
+class CrossEncoderParameters(HyperParameters):
     """Hyper-parameters; the defaults are measured in BENCHMARKS.md.
 
     Args:
@@ -50,51 +55,27 @@ class CrossEncoderParameters:
         max_length: Tokens of a sequence; None for the model's window, at most 512.
     """
 
-    top_k: int = 5
-    learning_rate: float = 1e-4
-    batch_size: int | None = None
-    batch_tokens: int = 1024
-    max_epochs: int = 3
-    patience: int = 2
-    metric: str = "Acc@1"
-    context: str = "sentence"
+    model: ClassVar[str] = "cross-encoder"
+
+    top_k: Annotated[Count, Option("Over --params: candidates of a mention.")] = 5
+    learning_rate: Positive = 1e-4
+    batch_size: Count | None = None
+    batch_tokens: Count = 1024
+    max_epochs: Annotated[Count, Option("Over --params: most passes over the training mentions.")] = 3
+    patience: Annotated[Count, Option("Over --params: epochs without a better score before training stops.")] = 2
+    metric: EpochMetric = "Acc@1"
+    context: Context = "sentence"
     context_last: bool | None = None
-    loss: str = "listwise"
+    loss: Literal["listwise", "binary"] = "listwise"
     alias: bool = True
     score_token: bool = True
     shuffle: bool = True
     calibrate: bool = True
-    dictionary_share: float = 0.5
-    warm_up: float | None = 0.1
-    weight_decay: float = 0.01
-    dropout: float | None = 0.0
+    dictionary_share: Share = 0.5
+    warm_up: Share | None = 0.1
+    weight_decay: Annotated[float, Ge(0)] = 0.01
+    dropout: Share | None = 0.0
     max_length: int | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("top_k", "batch_tokens", "max_epochs", "patience", "batch_size", "max_length"):
-            value = getattr(self, name)
-            if value is None and name in ("batch_size", "max_length"):
-                continue
-            if not isinstance(value, int) or isinstance(value, bool):
-                raise ConfigError(f"{name} must be a whole number, not {value!r}")
-        for name in ("top_k", "batch_tokens", "max_epochs", "patience"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if self.batch_size is not None and self.batch_size < 1:
-            raise ConfigError(f"batch_size must be at least 1, not {self.batch_size}")
-        for name, known in (("context", CONTEXTS), ("loss", LOSSES), ("metric", EPOCH_METRICS)):
-            if getattr(self, name) not in known:
-                raise ConfigError(f"{name} must be one of {', '.join(known)}, not {getattr(self, name)!r}")
-        for name in ("alias", "score_token", "shuffle", "calibrate", "context_last"):
-            value = getattr(self, name)
-            if not (isinstance(value, bool) or (value is None and name == "context_last")):
-                raise ConfigError(f"{name} must be true or false, not {value!r}")
-        if not (0 < self.learning_rate < math.inf and 0 <= self.weight_decay < math.inf):
-            raise ConfigError("learning_rate must be above 0, weight_decay not below, both finite")
-        shares = {"dictionary_share": self.dictionary_share, "warm_up": self.warm_up, "dropout": self.dropout}
-        for name, share in shares.items():
-            if share is not None and not 0 <= share <= 1:
-                raise ConfigError(f"{name} must lie in 0..1, not {share}")
 
     @classmethod
     def published(cls) -> CrossEncoderParameters:
@@ -120,21 +101,6 @@ class CrossEncoderParameters:
             dropout=None,
         )
 
-    def changed(self, values: dict[str, Any]) -> CrossEncoderParameters:
-        """Return these with some values of a `params.json` in their place.
-
-        Raises:
-            ConfigError: A name that isn't a hyper-parameter, or a value of the wrong type or out of range.
-        """
-        known = [each.name for each in fields(self)]
-        unknown = sorted(set(values) - set(known))
-        if unknown:
-            raise ConfigError(f"unknown cross-encoder parameters: {', '.join(unknown)}; there are {', '.join(known)}")
-        try:
-            return replace(self, **values)
-        except TypeError as error:
-            raise ConfigError(f"a cross-encoder parameter has a value of the wrong type: {error}") from error
-
     def of_type(self, crosstype: str) -> CrossEncoderParameters:
         """Return these with the context that a type has of its own.
 
@@ -145,7 +111,7 @@ class CrossEncoderParameters:
             raise ConfigError(f"crosstype must be one of {', '.join(CROSSTYPES)}, not {crosstype!r}")
         if crosstype == "tree" and self.context_last:
             raise ConfigError("a tree's context comes first: context_last can't be true")
-        own = crosstype if crosstype in CONTEXTS else None
+        own = next((context for context in CONTEXTS if context == crosstype), None)
         return replace(self, context=own) if own else self
 
     def ends_with_context(self, crosstype: str) -> bool:

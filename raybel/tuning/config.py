@@ -1,79 +1,90 @@
-"""What a sweep does, whatever it tunes."""
+"""What a sweep does, whatever it tunes, and where its trials are logged."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field
-from typing import Any
+import re
+from dataclasses import field
+from typing import Annotated, Any, Literal, get_args
 
-from raybel.errors import ConfigError
-from raybel.tuning.search import KINDS
-from raybel.tuning.tracking import TrackingConfig
+from annotated_types import Ge
+from pydantic import BeforeValidator
 
-STOPS = ("none", "asha", "median")
+from raybel.config import Count, FilePath, Option, Positive, Seed, configuration
+
+#: How a sweep chooses values.
+SearchMethod = Literal["random", "grid", "optuna"]
+#: Where trials can be logged.
+TrackerName = Literal["tensorboard", "wandb", "mlflow"]
+TRACKERS: tuple[TrackerName, ...] = get_args(TrackerName)
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
-@dataclass(frozen=True)
+def _seconds(value: Any) -> Any:
+    """Read `90s`, `45m`, `12h` or `2d`; a number is taken for seconds."""
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", value.strip())
+    if not match:
+        raise ValueError(f"{value!r} isn't a duration: write 90s, 45m, 12h or 2d")
+    return float(match[1]) * _UNITS[match[2]]
+
+
+def _trackers(value: Any) -> Any:
+    """Leave out `none` and repeated names."""
+    names = (value,) if isinstance(value, str) else value
+    return tuple(name for name in dict.fromkeys(names) if name != "none")
+
+
+@configuration
+class TrackingConfig:
+    """Where trials are logged."""
+
+    trackers: Annotated[
+        tuple[TrackerName, ...],
+        BeforeValidator(_trackers),
+        Option("Where trials are logged: tensorboard, wandb, mlflow or none. Repeatable.", names=("--track",)),
+    ] = ("tensorboard",)
+    project: Annotated[str, Option("Name of the W&B project and the MLflow experiment.")] = "raybel"
+    wandb_offline: Annotated[bool, Option("Write W&B's files only; `wandb sync` sends them later.")] = False
+    mlflow_uri: Annotated[
+        str | None, Option("MLflow's store.", "URI", default="MLFLOW_TRACKING_URI, or DIR/mlflow.db")
+    ] = None
+
+
+@configuration
 class SweepConfig:
-    """A sweep.
+    """A sweep. `space` holds values as `Space.read` takes them, in place of the default space's or beside them."""
 
-    Args:
-        output_dir: Where results go; the same sweep again goes on there.
-        num_samples: Trials, those of earlier starts included; None for a grid's, or for as
-            many as there is time for.
-        time_budget: Seconds of trials, after which those that run are cut short and none starts; None for no limit.
-            Making candidates comes before, and each start has the whole time.
-        max_concurrent: Trials at a time; None for as many as the cluster has room for.
-        search: `random`, `grid` or `optuna`.
-        stop_early: `asha`, `median` or `none`.
-        reduction: Of ASHA: of so many trials, one goes on.
-        metric: What is better; None for the target's usual one.
-        space: Values as `Space.read` takes them, in place of the default space's or beside them.
-        replace_space: Leave the default space out.
-        seed: Of the search, and of training.
-        cpus_per_trial: Of each worker of a trial; None for one, with GPUs the node's share.
-        gpus_per_trial: Of each worker of a trial, or the share of one; None for one where there are any.
-        workers_per_trial: Workers that train a trial together.
-        max_failures: Deaths of a trial's workers before it counts as failed; each starts the trial again.
-        retry_failed: Run the trials again that failed at an earlier start.
-        resume: Refuse to begin a new sweep.
-        overwrite: Delete what another sweep left in the directory.
-        tracking: Where trials are logged.
-    """
-
-    output_dir: str
-    num_samples: int | None = None
-    time_budget: float | None = None
-    max_concurrent: int | None = None
-    search: str = "random"
-    stop_early: str = "none"
-    reduction: int = 3
-    metric: str | None = None
+    output_dir: Annotated[FilePath, Option("Results; the same command again goes on.", "DIR")]
+    num_samples: Annotated[
+        int | None, Ge(1), Option("Trials, those of earlier starts included.", default="a grid's, or 20")
+    ] = None
+    time_budget: Annotated[
+        Positive | None,
+        BeforeValidator(_seconds),
+        Option("End after this time of trials: 90s, 45m, 12h, 2d; making candidates comes before.", "TIME", "none"),
+    ] = None
+    max_concurrent: Annotated[int | None, Ge(1), Option("Trials at a time.", default="all that fit")] = None
+    search: Annotated[SearchMethod, Option("How values are chosen.")] = "random"
+    stop_early: Annotated[Literal["none", "asha", "median"], Option("Which trials end before their last epoch.")] = (
+        "none"
+    )
+    reduction: Annotated[int, Ge(2), Option("Of ASHA: one of so many trials goes on.")] = 3
+    metric: Annotated[str | None, Option("What is better: see above.", default="the first")] = None
     space: dict[str, Any] = field(default_factory=dict)
-    replace_space: bool = False
-    seed: int = 0
-    cpus_per_trial: float | None = None
-    gpus_per_trial: float | None = None
-    workers_per_trial: int = 1
-    max_failures: int = 1
-    retry_failed: bool = False
-    resume: bool = False
-    overwrite: bool = False
+    replace_space: Annotated[bool, Option("Search what --space names, nothing else.")] = False
+    seed: Annotated[Seed, Option("Of the search, and of training.")] = 0
+    cpus_per_trial: Annotated[
+        Positive | None, Option("CPUs of each worker of a trial.", default="1, or a GPU's share")
+    ] = None
+    gpus_per_trial: Annotated[
+        float | None, Ge(0), Option("GPUs, or a share of one, of each worker.", default="1 where there are any")
+    ] = None
+    workers_per_trial: Annotated[Count, Option("Workers that train a trial together.")] = 1
+    max_failures: Annotated[
+        int, Ge(0), Option("Deaths of a trial's workers before it counts as failed; each starts it again.")
+    ] = 1
+    retry_failed: Annotated[bool, Option("Run the trials again that failed.")] = False
+    resume: Annotated[bool, Option("Go on only: an error where there is no sweep yet.")] = False
+    overwrite: Annotated[bool, Option("Delete another sweep in the directory first.")] = False
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
-
-    def __post_init__(self) -> None:
-        for name, known in (("search", KINDS), ("stop_early", STOPS)):
-            if getattr(self, name) not in known:
-                raise ConfigError(f"{name} must be one of {', '.join(known)}, not {getattr(self, name)!r}")
-        for name, least in (("num_samples", 1), ("max_concurrent", 1), ("workers_per_trial", 1), ("reduction", 2)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise ConfigError(f"{name} must be at least {least}, not {value}")
-        if self.seed < 0:
-            raise ConfigError(f"seed must not be below 0, is {self.seed}")
-        if self.time_budget is not None and not 0 < self.time_budget < math.inf:
-            raise ConfigError("the time budget must be above 0, and end")
-        if not (0 < (1 if self.cpus_per_trial is None else self.cpus_per_trial) < math.inf):
-            raise ConfigError(f"cpus_per_trial must be a number above 0, not {self.cpus_per_trial}")
-        if not 0 <= (self.gpus_per_trial or 0) < math.inf:
-            raise ConfigError(f"gpus_per_trial must be a number, not below 0, not {self.gpus_per_trial}")

@@ -10,8 +10,6 @@ from raybel.errors import ConfigError
 from raybel.tuning.space import Choice, Space
 from raybel.tuning.trials import Trial
 
-KINDS = ("random", "grid", "optuna")
-
 
 class Search(Protocol):
     """Chooses values."""

@@ -9,35 +9,10 @@ import logging
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from raybel.errors import ConfigError
-
-KINDS = ("tensorboard", "wandb", "mlflow")
-
-
-@dataclass(frozen=True)
-class TrackingConfig:
-    """Where trials are logged.
-
-    Args:
-        kinds: Some of `KINDS`.
-        project: Name of the Weights & Biases project and of the MLflow experiment.
-        wandb_offline: Write Weights & Biases' files only; `wandb sync` sends them later.
-        mlflow_uri: Of MLflow's store; None for `MLFLOW_TRACKING_URI`, or a database `mlflow.db` in the sweep's
-            directory.
-    """
-
-    kinds: tuple[str, ...] = ("tensorboard",)
-    project: str = "raybel"
-    wandb_offline: bool = False
-    mlflow_uri: str | None = None
-
-    def __post_init__(self) -> None:
-        if unknown := sorted(set(self.kinds) - set(KINDS)):
-            raise ConfigError(f"tracking must be some of {', '.join(KINDS)}, not {', '.join(unknown)}")
-
+from raybel.tuning.config import TrackingConfig
 
 #: Statuses of trials as MLflow has them.
 _MLFLOW = {"finished": "FINISHED", "stopped": "FINISHED", "failed": "FAILED", "cut": "KILLED"}
@@ -166,7 +141,7 @@ class Trackers:
         Raises:
             ConfigError: A package is missing, the directory isn't local, or a service refuses.
         """
-        return cls(_opened(config, home, config.kinds))
+        return cls(_opened(config, home, config.trackers))
 
     @staticmethod
     def check(config: TrackingConfig, home: str) -> None:
@@ -176,10 +151,12 @@ class Trackers:
             ConfigError: As `open`.
         """
         scheme, separator, _ = (_mlflow_uri(config) or "").partition(":")
-        files = "mlflow" in config.kinds and (not separator or scheme in ("file", "sqlite"))  # perhaps in the directory
+        files = "mlflow" in config.trackers and (
+            not separator or scheme in ("file", "sqlite")
+        )  # perhaps in the directory
         if files:
             _package("mlflow", "mlflow.tracking")
-        _opened(config, home, tuple(kind for kind in config.kinds if not (files and kind == "mlflow")))
+        _opened(config, home, tuple(kind for kind in config.trackers if not (files and kind == "mlflow")))
 
     def begin(self, number: int, parameters: dict[str, Any]) -> None:
         """A trial starts."""
@@ -211,7 +188,7 @@ def _mlflow_uri(config: TrackingConfig) -> str | None:
 def _opened(config: TrackingConfig, home: str, kinds: Sequence[str]) -> list[Tracker]:
     uri = _mlflow_uri(config)
     local = {"tensorboard", "wandb"} | (set() if uri else {"mlflow"})
-    if "://" in home and (needing := sorted(local & set(config.kinds))):
+    if "://" in home and (needing := sorted(local & set(config.trackers))):
         raise ConfigError(f"{', '.join(needing)}: files can't be written to {home}; --track none, or a local directory")
     sweep = os.path.basename(home.rstrip("/"))
     made: list[Tracker] = []

@@ -42,7 +42,7 @@ def main() -> None:
                 "minilm",
                 train,
                 val,
-                parameters=AlignmentParameters.from_dict(values),
+                parameters=AlignmentParameters().changed(values),
                 seed=args.seed,
             ),
             lambda state: print(state, file=sys.stderr),

@@ -23,6 +23,7 @@ from replicate import prepare_models, replicate
 
 from raybel.candidates.base import Cached
 from raybel.candidates.registry import open_generator
+from raybel.config import GeneratorPaths
 from raybel.corpus.chunks import read_chunks
 from raybel.jobs.link.config import LinkConfig
 from raybel.jobs.link.job import Progress, link
@@ -97,7 +98,7 @@ def main() -> None:
     try:
         ontology, model, sources = prepare_models(args.data, home)
         replicate(sources, home / "corpus", args.documents, args.files)
-        config = LinkConfig((str(home / "corpus"),), str(home / "run"), ontology, ngrams_model=model)
+        config = LinkConfig((str(home / "corpus"),), str(home / "run"), ontology, GeneratorPaths(model))
         for number in range(args.repeat):
             total, seconds = plain_loop(replace(config, out_corpus=str(home / f"plain{number}")))
             plain = total / seconds

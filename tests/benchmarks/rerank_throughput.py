@@ -28,7 +28,7 @@ from replicate import prepare_models, replicate
 
 from raybel.candidates.base import Cached
 from raybel.candidates.registry import open_generator
-from raybel.config import Resources
+from raybel.config import GeneratorPaths, Resources
 from raybel.corpus.chunks import read_chunks
 from raybel.encoders.pretrained import resolve
 from raybel.files import storage
@@ -114,7 +114,7 @@ def configured(home: Path, top_k: int) -> LinkConfig:
         (str(home / "in"),),
         str(home / "run"),
         str(home / "ncbi" / "ontology.arrow"),
-        str(home / "model"),
+        GeneratorPaths(str(home / "model")),
         reranker_model=str(home / "tree"),
         top_k=top_k,
         chunk_documents=50,

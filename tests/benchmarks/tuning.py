@@ -93,7 +93,7 @@ def main() -> None:
         quiet = TrackingConfig(())
         sweep = SweepConfig(str(home / "whole"), num_samples=args.samples, tracking=quiet)
         if args.only in (None, "ngrams", "kill"):
-            done = tune_ngrams(TuneNgramsConfig(ontology, (train,), (val,), sweep))
+            done = tune_ngrams(TuneNgramsConfig(ontology, (val,), sweep, (train,)))
             default = train_ngrams(TrainNgramsConfig(ontology, str(home / "m"), (train,), (val,)))
             told("n-grams", done, default.scores["val"]["recall@10"])
         if args.only in (None, "kill"):
@@ -101,7 +101,7 @@ def main() -> None:
             given += ["--num-samples", args.samples, "--track", "none"]
             kept = killed(given, home / "killed", args.samples)
             again = tune_ngrams(
-                TuneNgramsConfig(ontology, (train,), (val,), replace(sweep, output_dir=str(home / "killed")))
+                TuneNgramsConfig(ontology, (val,), replace(sweep, output_dir=str(home / "killed")), (train,))
             )
             best = [each.outcome.best for each in (done, again)]
             same = (best[0].number, best[0].value) == (best[1].number, best[1].value)
@@ -114,14 +114,12 @@ def main() -> None:
         if args.only in (None, "crossencoder"):
             few = subset(Path(train), home / "few.xml", args.documents)
             job = TuneCrossEncoderConfig(
+                ontology,
+                (few,),
+                (val,),
+                paths(home),
+                replace(sweep, output_dir=str(home / "cross"), num_samples=8, stop_early="asha"),
                 args.crosstype,
-                *(
-                    ontology,
-                    (few,),
-                    (val,),
-                    replace(sweep, output_dir=str(home / "cross"), num_samples=8, stop_early="asha"),
-                ),
-                generator=paths(home),
                 model_name="minilm",
             )
             done = tune_crossencoder(job)

@@ -26,11 +26,11 @@ TEXTS = ["anemia", "sickle cell anemia", "a", "", "β-thalassemia", "asthma 😀
 )
 def test_parameters_that_cannot_be(change, reason):
     with pytest.raises(ConfigError, match=reason):
-        NgramParameters.from_dict(change)
+        NgramParameters().changed(change)
 
 
 def test_parameters_out_of_json():
-    assert NgramParameters.from_dict({"ngram_range": [2, 4]}).ngram_range == (2, 4)
+    assert NgramParameters().changed({"ngram_range": [2, 4]}).ngram_range == (2, 4)
 
 
 @pytest.mark.parametrize("side", SIDES)
@@ -92,4 +92,4 @@ def test_a_row_does_not_depend_on_the_others(texts):
 )
 def test_values_of_another_type_or_out_of_range_are_refused(values):
     with pytest.raises(ConfigError, match=next(iter(values))):
-        NgramParameters.from_dict(values)
+        NgramParameters().changed(values)

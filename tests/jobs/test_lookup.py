@@ -7,7 +7,7 @@ import pytest
 from ray_fixture import LINKS, SURFACES, documents, one, outputs, three_files
 from samples import collection, put
 
-from raybel.config import Resources
+from raybel.config import ModelPaths, Resources
 from raybel.errors import ConfigError, MismatchError
 from raybel.jobs.link.job import link
 from raybel.jobs.lookup.config import LookupConfig
@@ -24,7 +24,7 @@ def corpus(tmp_path_factory):
 @pytest.fixture(scope="module")
 def made(local_ray, model, corpus, tmp_path_factory):
     config = LookupConfig(
-        (str(corpus),), str(tmp_path_factory.mktemp("lookup") / "l"), model.ontology, model.ngrams, ranges=4
+        (str(corpus),), str(tmp_path_factory.mktemp("lookup") / "l"), model.ontology, ModelPaths(model.ngrams), ranges=4
     )
     return config, make_lookup(config)
 

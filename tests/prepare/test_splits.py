@@ -202,7 +202,7 @@ def test_only_what_is_asked_for_is_written(ncbi, tmp_path: Path) -> None:
     [Outputs(train="x.json"), Outputs(ontology="x.xml"), Outputs(train="x.xml", val="x.xml"), Outputs(test="x")],
 )
 def test_outputs_are_checked_first(ncbi, outputs: Outputs) -> None:
-    with pytest.raises(ConfigError, match=r"^x"):
+    with pytest.raises(ConfigError, match=r"/x"):
         ncbi(outputs=outputs)
 
 

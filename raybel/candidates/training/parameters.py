@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, ClassVar
 
+from annotated_types import Ge, Gt, Le
+
+from raybel.config import Count, HyperParameters, Positive, Share, configuration
 from raybel.errors import ConfigError
 
 
-@dataclass(frozen=True)
-class AlignmentParameters:
+@configuration
+class AlignmentParameters(HyperParameters):
     """Hyper-parameters; measured in BENCHMARKS.md.
 
     Args:
@@ -32,46 +34,22 @@ class AlignmentParameters:
             drawn for each epoch.
     """
 
-    synonym_learning_rate: float = 5e-6
-    mention_learning_rate: float = 3e-5
-    synonym_epochs: int = 1
-    mention_epochs: int = 3
-    pairs: int = 8_000
-    replay: float = 1.0
-    batch_size: int = 64
-    negatives: int = 8
-    pair_negatives: int = 2
-    temperature: float = 0.05
-    dictionary_share: float = 0.5
-    average: float = 0.7
-    pool_strings: int = 500_000
+    model: ClassVar[str] = "sapbert"
+
+    synonym_learning_rate: Positive = 5e-6
+    mention_learning_rate: Positive = 3e-5
+    synonym_epochs: Annotated[int, Ge(0)] = 1
+    mention_epochs: Annotated[int, Ge(0)] = 3
+    pairs: Count = 8_000
+    replay: Annotated[float, Ge(0)] = 1.0
+    batch_size: Count = 64
+    negatives: Count = 8
+    pair_negatives: Annotated[int, Ge(0)] = 2
+    temperature: Positive = 0.05
+    dictionary_share: Share = 0.5
+    average: Annotated[float, Gt(0), Le(1)] = 0.7
+    pool_strings: Count = 500_000
 
     def __post_init__(self) -> None:
-        for name in ("pairs", "batch_size", "negatives", "pool_strings"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
-        for name in ("synonym_epochs", "mention_epochs", "pair_negatives"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name} must not be negative")
         if not self.synonym_epochs + self.mention_epochs:
             raise ConfigError("nothing to train: synonym_epochs and mention_epochs are both 0")
-        if min(self.synonym_learning_rate, self.mention_learning_rate, self.temperature) <= 0 or self.replay < 0:
-            raise ConfigError("learning rates and temperature must be above 0, replay not below")
-        if not 0 <= self.dictionary_share <= 1 or not 0 < self.average <= 1:
-            raise ConfigError("dictionary_share must lie in 0..1, and average in 0..1 without 0")
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> AlignmentParameters:
-        """Build from a `params.json` (its part under `sapbert`).
-
-        Raises:
-            ConfigError: A name that isn't a hyper-parameter, or a value of the wrong type or out of range.
-        """
-        unknown = sorted(set(values) - set(cls.__dataclass_fields__))
-        if unknown:
-            known = ", ".join(cls.__dataclass_fields__)
-            raise ConfigError(f"unknown sapbert parameters: {', '.join(unknown)}; there are {known}")
-        try:
-            return cls(**values)
-        except TypeError as error:
-            raise ConfigError(f"a sapbert parameter has a value of the wrong type: {error}") from error

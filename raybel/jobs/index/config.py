@@ -1,65 +1,55 @@
-"""What the index job is told, and what it tells."""
+"""What the index job is asked to do, and what it says of itself."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from raybel.candidates import faiss_index
-from raybel.config import Resources, one_or_more
-from raybel.errors import ConfigError
+from raybel.config import (
+    Count,
+    ExpandAbbreviations,
+    FilePath,
+    FilePaths,
+    MetricFile,
+    Ontology,
+    Option,
+    Overwrite,
+    Precision,
+    Resources,
+    configuration,
+)
 
 
-@dataclass(frozen=True)
+@configuration
 class IndexDenseConfig:
-    """The index job.
+    """The index job."""
 
-    Args:
-        ontology: What to link to.
-        out_index: The index directory.
-        model_name: The encoder: `minilm`, a directory, or a name on the Hugging Face hub.
-        pooling: `cls` or `mean`; None for what the model says.
-        precision: `fp32`, `bf16` or `fp16`; None for the fastest that the machine has instructions for.
-        train_corpus: BioC files whose mentions become aliases.
-        val_corpus: BioC files to measure recall on.
-        index_type: `auto` (by size), `flat`, `ivf` or `hnsw`.
-        vectors: Given vectors (.npy, one row per name and alias in the ontology's order) in place of embedding.
-        out_vectors: Where to write such a file.
-        expand_abbreviations: Put long forms in the place of short forms in the corpora.
-        top_k: Candidates for "recall@all".
-        chunk_strings: Strings in a chunk, the unit of work and of retry.
-        overwrite: Delete what another configuration left in the directory.
-        metric_file: Where to write counts, times and scores (JSON).
-        resources: What the job takes of the cluster.
-    """
-
-    ontology: str
-    out_index: str
-    model_name: str = "cambridgeltl/SapBERT-from-PubMedBERT-fulltext"
-    pooling: str | None = None
-    precision: str | None = None
-    train_corpus: tuple[str, ...] = ()
-    val_corpus: tuple[str, ...] = ()
-    index_type: str = "auto"
-    vectors: str | None = None
-    out_vectors: str | None = None
-    expand_abbreviations: bool = True
-    top_k: int = 50
-    chunk_strings: int = 8_192
-    overwrite: bool = False
-    metric_file: str | None = None
+    ontology: Ontology
+    out_index: Annotated[FilePath, Option("The index; the same command again resumes.", "DIR")]
+    model_name: Annotated[
+        str,
+        Option("The encoder: `minilm` (comes as a package), a Hugging Face directory, or a name on its hub.", "NAME"),
+    ] = "cambridgeltl/SapBERT-from-PubMedBERT-fulltext"
+    pooling: Annotated[
+        Literal["cls", "mean"] | None, Option("What stands for a string.", default="what the model says")
+    ] = None
+    precision: Annotated[Precision | None, Option("What the encoder computes in.", default="the fastest")] = None
+    train_corpus: Annotated[FilePaths, Option("BioC files whose mentions become aliases. Repeatable.", "PATH")] = ()
+    val_corpus: Annotated[FilePaths, Option("BioC files to measure recall on. Repeatable.", "PATH")] = ()
+    index_type: Annotated[
+        Literal["auto", "flat", "ivf", "hnsw"], Option("Type of the FAISS index; auto chooses by size.")
+    ] = "auto"
+    vectors: Annotated[
+        FilePath | None, Option("Given vectors (.npy, a row for each name and alias) in place of embedding.", "FILE")
+    ] = None
+    out_vectors: Annotated[FilePath | None, Option("Write such a file (float32).", "FILE")] = None
+    expand_abbreviations: ExpandAbbreviations = True
+    top_k: Annotated[Count, Option("Candidates for recall@all.")] = 50
+    chunk_strings: Annotated[Count, Option("Strings in a chunk, the unit of work and of retry.")] = 8_192
+    overwrite: Overwrite = False
+    metric_file: MetricFile = None
     resources: Resources = field(default_factory=Resources)
-
-    def __post_init__(self) -> None:
-        one_or_more(self, "train_corpus", "val_corpus")
-        faiss_index.choose_type(self.index_type, 0)
-        if self.chunk_strings < 1 or self.top_k < 1:
-            raise ConfigError("chunk_strings and top_k must be at least 1")
-        if self.pooling not in (None, "cls", "mean"):
-            raise ConfigError(f"pooling must be cls or mean, not {self.pooling!r}")
-        if self.precision not in (None, "fp32", "bf16", "fp16"):
-            raise ConfigError(f"precision must be fp32, bf16 or fp16, not {self.precision!r}")
 
 
 @dataclass

@@ -10,7 +10,6 @@ import hashlib
 import re
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from raybel.candidates.dense import ENCODER, KIND, VERSION, DenseGenerator, shar
 from raybel.candidates.recall import read_splits, recall
 from raybel.encoders import pretrained
 from raybel.errors import ConfigError
-from raybel.files import artefacts, storage
+from raybel.files import artefacts, storage, tables
 from raybel.files.fingerprints import differences, fingerprint
 from raybel.files.locks import lock
 from raybel.files.storage import join
@@ -59,7 +58,6 @@ def index_dense(config: IndexDenseConfig, watch: Callable[[Embedding], None] | N
         InputError: A file can't be read, or the encoder gives something else than numbers.
         LockedError: Another job works on the directory.
     """
-    config = _absolute(config)
     model = pretrained.resolve(config.model_name)
     pretrained.refuse_inside(model, config.out_index)
     ontology = Ontology.open(config.ontology)
@@ -85,14 +83,8 @@ def index_dense(config: IndexDenseConfig, watch: Callable[[Embedding], None] | N
     if config.metric_file:
         value = {"scores": indexed.scores, "mentions": indexed.mentions, "seconds": indexed.seconds}
         counts = {"strings": indexed.strings, "embedded": indexed.embedding.strings}
-        storage.publish_json(config.metric_file, {**value, **counts, "parameters": indexed.parameters})
+        tables.write_values(config.metric_file, {**value, **counts, "parameters": indexed.parameters})
     return indexed
-
-
-def _absolute(config: IndexDenseConfig) -> IndexDenseConfig:
-    one = {name: getattr(config, name) for name in ("ontology", "out_index", "vectors", "out_vectors", "metric_file")}
-    fixed: dict[str, Any] = {name: storage.absolute(path) for name, path in one.items() if path}
-    return replace(config, **fixed)
 
 
 class _Job:

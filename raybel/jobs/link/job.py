@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -14,7 +14,7 @@ from raybel.candidates.lookup import LookupGenerator
 from raybel.candidates.registry import open_generator
 from raybel.config import OUTPUT_FORMAT, git_hash, results, versions
 from raybel.errors import BadFractionError, ConfigError, RaybelError
-from raybel.files import storage
+from raybel.files import storage, tables
 from raybel.files.fingerprints import fingerprint
 from raybel.files.locks import lock
 from raybel.files.storage import join
@@ -94,7 +94,7 @@ def link(config: LinkConfig, watch: Callable[[Progress], None] | None = None) ->
         BadFractionError: Too many documents went to the quarantine; what is finished stays.
         RaybelError: A worker died again and again, or the cluster made no progress.
     """
-    config = _checked(config)
+    _refuse_output_among_input(config)
     ontology = Ontology.open(config.ontology)
     generator = open_generator(ontology, config.generator)
     if isinstance(generator, LookupGenerator):
@@ -135,26 +135,13 @@ def link(config: LinkConfig, watch: Callable[[Progress], None] | None = None) ->
     return result
 
 
-def _checked(config: LinkConfig) -> LinkConfig:
-    """Make local paths absolute, since workers have other working directories; refuse output among the input."""
-    names = (
-        "out_corpus",
-        "ontology",
-        "ngrams_model",
-        "dense_index",
-        "candidates_lookup",
-        "reranker_model",
-        "metric_file",
-    )
-    paths: dict[str, Any] = {name: storage.absolute(path) for name in names if (path := getattr(config, name))}
-    fixed = replace(config, in_corpus=tuple(map(storage.absolute, config.in_corpus)), **paths)
-    for pattern in fixed.in_corpus:
-        if fixed.out_corpus.startswith(pattern.rstrip("/") + "/") or fixed.out_corpus == pattern.rstrip("/"):
+def _refuse_output_among_input(config: LinkConfig) -> None:
+    for pattern in config.in_corpus:
+        if config.out_corpus.startswith(pattern.rstrip("/") + "/") or config.out_corpus == pattern.rstrip("/"):
             raise ConfigError(
-                f"the run directory {fixed.out_corpus} lies inside the input {pattern}: the next start would take its "
+                f"the run directory {config.out_corpus} lies inside the input {pattern}: the next start would take its "
                 "shards for input; choose another --out-corpus"
             )
-    return fixed
 
 
 def _shared_ontology(config: LinkConfig, ontology: Ontology) -> str:
@@ -190,7 +177,7 @@ class _Job:
     def go(self, ontology: str) -> None:
         """Run the stream until every shard to do is published or set aside."""
         with told(), started(), data_context():
-            encodes = self.config.dense_index is not None or self.config.reranker_model is not None
+            encodes = self.config.generator.dense_index is not None or self.config.reranker_model is not None
             fitted = plan(self.config.resources, ray.cluster_resources(), encodes)
             self.progress.started = time.time()
             dataset = stream(self.config, list(self.to_do.values()), fitted, ontology)
@@ -268,7 +255,7 @@ class _Job:
         metrics = run_directory.metrics_table(self.finished.values())
         storage.publish(join(self.run, "metrics.parquet"), storage.parquet_bytes(metrics))
         if self.config.metric_file:
-            storage.publish(self.config.metric_file, storage.parquet_bytes(metrics))
+            tables.write_rows(self.config.metric_file, metrics)
         storage.delete(join(self.run, "parts"))
         storage.delete_temporary(self.run)  # of workers that outlived a killed driver
         self._log(finished=True)

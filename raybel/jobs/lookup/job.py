@@ -11,7 +11,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
@@ -27,7 +27,7 @@ from raybel.candidates.registry import open_generator
 from raybel.corpus.chunks import SUFFIXES, read_chunks
 from raybel.corpus.documents import ReadOptions
 from raybel.errors import ConfigError
-from raybel.files import artefacts, storage
+from raybel.files import artefacts, storage, tables
 from raybel.files.locks import lock
 from raybel.jobs.datasets import BiocDatasource, Source
 from raybel.jobs.lookup.config import LookupConfig
@@ -83,14 +83,6 @@ def make_lookup(config: LookupConfig) -> LookupResult:
         MismatchError: Model and ontology don't belong together.
     """
     begun = time.perf_counter()
-    config = replace(
-        config,
-        in_corpus=tuple(map(storage.absolute, config.in_corpus)),
-        output=storage.absolute(config.output),
-        ontology=storage.absolute(config.ontology),
-        ngrams_model=config.ngrams_model and storage.absolute(config.ngrams_model),
-        dense_index=config.dense_index and storage.absolute(config.dense_index),
-    )
     ontology = Ontology.open(config.ontology)
     generator = open_generator(ontology, config.generator)
     published = storage.name_of(config.output).endswith((".json", ".json.gz"))
@@ -135,7 +127,7 @@ def make_lookup(config: LookupConfig) -> LookupResult:
         {row["path"]: row["error"] for row in rows if row["error"]},
     )
     if config.metric_file:
-        storage.publish_json(config.metric_file, {**asdict(done), "seconds": time.perf_counter() - begun})
+        tables.write_values(config.metric_file, {**asdict(done), "seconds": time.perf_counter() - begun})
     return done
 
 
@@ -149,7 +141,7 @@ def _run(config: LookupConfig, home: str) -> list[dict[str, Any]]:
     with told(), started(), data_context() as context:
         context.target_max_block_size = 16 << 20  # rows are small here
         context.execution_no_progress_timeout_s = RANGE_SECONDS
-        fitted = plan(config.resources, ray.cluster_resources(), config.dense_index is not None)
+        fitted = plan(config.resources, ray.cluster_resources(), config.generator.dense_index is not None)
         source = BiocDatasource(
             [Source(path, name) for path, name in files], options, partial(_distinct, config.ranges)
         )

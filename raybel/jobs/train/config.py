@@ -2,147 +2,124 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from raybel.candidates.parameters import NgramParameters
 from raybel.candidates.training.parameters import AlignmentParameters
-from raybel.config import GeneratorPaths, Resources, one_or_more
+from raybel.config import (
+    Count,
+    ExpandAbbreviations,
+    FilePath,
+    FilePaths,
+    GeneratorPaths,
+    MetricFile,
+    Ontology,
+    Option,
+    Overwrite,
+    Precision,
+    Resources,
+    Seed,
+    configuration,
+)
 from raybel.errors import ConfigError
-from raybel.rerank.parameters import CrossEncoderParameters
+from raybel.rerank.parameters import CrossEncoderParameters, Crosstype
+
+Model = Annotated[FilePath, Option("The model; the same command again resumes.", "DIR")]
+RandomSeed = Annotated[Seed, Option("Of everything random.")]
 
 
-@dataclass(frozen=True)
+@configuration
 class Workers:
-    """Workers of Ray Train.
+    """Workers of Ray Train."""
 
-    Args:
-        num_workers: None for one per GPU, or one.
-        use_gpu: Whether each takes a GPU; None for where there are any.
-        cpus_per_worker: CPUs, and threads, of each; None for as many as the nodes have for it.
-        max_failures: Deaths of workers before the job fails; each goes on from the last epoch.
-    """
-
-    num_workers: int | None = None
-    use_gpu: bool | None = None
-    cpus_per_worker: int | None = None
-    max_failures: int = 3
-
-    def __post_init__(self) -> None:
-        for name in ("num_workers", "cpus_per_worker"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ConfigError(f"{name} must be at least 1, not {value}")
+    num_workers: Annotated[int | None, Field(ge=1), Option("Workers of Ray Train.", default="one per GPU, or one")] = (
+        None
+    )
+    use_gpu: Annotated[bool | None, Option("A GPU for each worker.", default="where there are any")] = None
+    cpus_per_worker: Annotated[
+        int | None, Field(ge=1), Option("CPUs and threads of each worker.", default="all there are")
+    ] = None
+    max_failures: Annotated[
+        int, Field(ge=0), Option("Deaths of workers before the job fails; each goes on from the last epoch.")
+    ] = 3
 
 
-@dataclass(frozen=True)
+@configuration
 class TrainNgramsConfig:
-    """Training of the n-gram generator.
+    """Training of the n-gram generator."""
 
-    Args:
-        ontology: What to link to.
-        output_dir: The model directory.
-        train_corpus: BioC files whose mentions become aliases, if the parameters say so.
-        val_corpus: BioC files to measure recall on.
-        parameters: Hyper-parameters.
-        expand_abbreviations: Put long forms in the place of short forms, in the training aliases too.
-        top_k: Candidates for "recall@all".
-        metric_file: Where to write the scores and times (JSON).
-    """
-
-    ontology: str
-    output_dir: str
-    train_corpus: tuple[str, ...] = ()
-    val_corpus: tuple[str, ...] = ()
+    ontology: Ontology
+    output_dir: Annotated[FilePath, Option("The model directory.", "DIR")]
+    train_corpus: Annotated[FilePaths, Option("BioC files whose mentions become aliases. Repeatable.", "PATH")] = ()
+    val_corpus: Annotated[FilePaths, Option("BioC files to measure recall on. Repeatable.", "PATH")] = ()
     parameters: NgramParameters = field(default_factory=NgramParameters)
-    expand_abbreviations: bool = True
-    top_k: int = 50
-    metric_file: str | None = None
-
-    def __post_init__(self) -> None:
-        one_or_more(self, "train_corpus", "val_corpus")
+    expand_abbreviations: ExpandAbbreviations = True
+    top_k: Annotated[Count, Option("Candidates for recall@all.")] = 50
+    metric_file: MetricFile = None
 
 
-@dataclass(frozen=True)
+@configuration
 class TrainSapbertConfig:
-    """Training of the encoder.
+    """Training of the encoder of a dense index."""
 
-    Args:
-        ontology: Its synonyms are learned.
-        output_dir: The model: a Hugging Face directory that `index dense` takes.
-        base_model: What to start from: `minilm`, a directory, or a name on the Hugging Face hub.
-        train_corpus: BioC files whose mentions are learned after the synonyms.
-        val_corpus: BioC files to measure recall on, before every epoch and at the end.
-        pooling: `cls` or `mean`; None for what the base model says.
-        parameters: Hyper-parameters.
-        expand_abbreviations: Put long forms in the place of short forms in the corpora.
-        seed: Of everything random.
-        workers: Of Ray Train.
-        overwrite: Delete what another configuration left in the directory.
-        metric_file: Where to write losses, scores and times (JSON).
-    """
-
-    ontology: str
-    output_dir: str
-    base_model: str = "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract-fulltext"
-    train_corpus: tuple[str, ...] = ()
-    val_corpus: tuple[str, ...] = ()
-    pooling: str | None = None
+    ontology: Ontology
+    output_dir: Model
+    base_model: Annotated[
+        str,
+        Option(
+            "What to start from: `minilm` (comes as a package), a Hugging Face directory, or a name on its hub.", "NAME"
+        ),
+    ] = "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract-fulltext"
+    train_corpus: Annotated[
+        FilePaths, Option("BioC files whose mentions are learned after the synonyms. Repeatable.", "PATH")
+    ] = ()
+    val_corpus: Annotated[FilePaths, Option("BioC files to measure recall on, every epoch. Repeatable.", "PATH")] = ()
+    pooling: Annotated[
+        Literal["cls", "mean"] | None, Option("What stands for a string.", default="what the model says")
+    ] = None
     parameters: AlignmentParameters = field(default_factory=AlignmentParameters)
-    expand_abbreviations: bool = True
-    seed: int = 0
+    expand_abbreviations: ExpandAbbreviations = True
+    seed: RandomSeed = 0
     workers: Workers = field(default_factory=Workers)
-    overwrite: bool = False
-    metric_file: str | None = None
+    overwrite: Overwrite = False
+    metric_file: MetricFile = None
 
     def __post_init__(self) -> None:
-        one_or_more(self, "train_corpus", "val_corpus")
-        if self.pooling not in (None, "cls", "mean"):
-            raise ConfigError(f"pooling must be cls or mean, not {self.pooling!r}")
         if not self.train_corpus and not self.parameters.synonym_epochs:
             raise ConfigError("nothing to train: no --train-corpus, and synonym_epochs is 0")
 
 
-@dataclass(frozen=True)
+@configuration
 class TrainCrossEncoderConfig:
-    """Training of a cross-encoder.
+    """Training of a cross-encoder."""
 
-    Args:
-        crosstype: One of `CROSSTYPES`.
-        ontology: What to link to.
-        output_dir: The model: a Hugging Face directory that `link` takes.
-        train_corpus: BioC files to learn from.
-        val_corpus: BioC files to choose the best epoch on, and to fit the probabilities on.
-        generator: Finds candidates; with training mentions as aliases, they are those of `train_corpus`.
-        model_name: What to start from: `minilm`, a directory, or a name on the Hugging Face hub.
-        parameters: Hyper-parameters.
-        expand_abbreviations: Put long forms in the place of short forms.
-        precision: That is computed in; None for the fastest that the hardware has.
-        seed: Of everything random.
-        workers: Of Ray Train.
-        resources: What making candidates takes of the cluster.
-        overwrite: Delete what another configuration left in the directory.
-        metric_file: Where to write losses, scores and times (JSON).
-    """
-
-    crosstype: str
-    ontology: str
-    output_dir: str
-    train_corpus: tuple[str, ...]
-    val_corpus: tuple[str, ...] = ()
-    generator: GeneratorPaths = field(default_factory=GeneratorPaths)
-    model_name: str = "answerdotai/ModernBERT-base"
+    ontology: Ontology
+    output_dir: Model
+    train_corpus: Annotated[FilePaths, Option("BioC files to learn from. Repeatable.", "PATH")]
+    generator: GeneratorPaths
+    crosstype: Annotated[Crosstype, Option("What shares a sequence: see above.")] = "tree"
+    val_corpus: Annotated[
+        FilePaths, Option("BioC files to choose the best epoch and fit probabilities on. Repeatable.", "PATH")
+    ] = ()
+    model_name: Annotated[
+        str,
+        Option(
+            "What to start from: `minilm` (comes as a package), a Hugging Face directory, or a name on its hub.", "NAME"
+        ),
+    ] = "answerdotai/ModernBERT-base"
     parameters: CrossEncoderParameters = field(default_factory=CrossEncoderParameters)
-    expand_abbreviations: bool = True
-    precision: str | None = None
-    seed: int = 0
+    expand_abbreviations: ExpandAbbreviations = True
+    precision: Annotated[Precision | None, Option("What is computed in.", default="the fastest")] = None
+    seed: RandomSeed = 0
     workers: Workers = field(default_factory=Workers)
     resources: Resources = field(default_factory=Resources)
-    overwrite: bool = False
-    metric_file: str | None = None
+    overwrite: Overwrite = False
+    metric_file: MetricFile = None
 
     def __post_init__(self) -> None:
-        one_or_more(self, "train_corpus", "val_corpus")
         object.__setattr__(self, "parameters", self.parameters.of_type(self.crosstype))
-        self.generator.check()
         if not self.train_corpus:
             raise ConfigError("nothing to learn from: give --train-corpus")

@@ -12,7 +12,7 @@ from raybel.config import versions
 from raybel.corpus.chunks import digests
 from raybel.encoders import pretrained
 from raybel.errors import ConfigError, InputError
-from raybel.files import storage
+from raybel.files import storage, tables
 from raybel.files.fingerprints import fingerprint
 from raybel.files.locks import lock
 from raybel.files.storage import join
@@ -91,7 +91,7 @@ def train_crossencoder(config: TrainCrossEncoderConfig, watch: Watch | None = No
     wanted = regimes(generator, config.generator, config.parameters.dictionary_share)
     notes = notes_on(generator, config.generator)
     positions = window(str(model), config.crosstype, config.parameters)
-    home = storage.absolute(config.output_dir)
+    home = config.output_dir
     corpora = {"train": config.train_corpus, "val": config.val_corpus}
     with lock(home):
         identity: dict[str, Any] = {
@@ -118,8 +118,8 @@ def train_crossencoder(config: TrainCrossEncoderConfig, watch: Watch | None = No
             return done
         made = crossencoder_features.FeatureConfig(
             join(home, FEATURES),
-            storage.absolute(config.ontology),
-            config.generator.absolute(),
+            config.ontology,
+            config.generator,
             join(home, BASE),
             positions,
             config.parameters,
@@ -199,7 +199,7 @@ def check_counts(counts: dict[str, int], paths: Sequence[str], ontology: Ontolog
 def _write_metrics(config: TrainCrossEncoderConfig, done: TrainedCrossEncoder) -> None:
     if config.metric_file:
         value = {"epochs": done.epochs, "counts": done.counts, "seconds": done.seconds}
-        storage.publish_json(config.metric_file, {**value, "parameters": asdict(config.parameters)})
+        tables.write_values(config.metric_file, {**value, "parameters": asdict(config.parameters)})
 
 
 def _publish(

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 from raybel.candidates.ngrams import NgramGenerator
 from raybel.candidates.recall import read_splits, recall
-from raybel.files import storage
+from raybel.files import tables
 from raybel.jobs.train.config import TrainNgramsConfig
 from raybel.ontology import Ontology
 
@@ -55,5 +55,5 @@ def train_ngrams(config: TrainNgramsConfig) -> Trained:
     )
     if config.metric_file:
         value = {"scores": scores, "mentions": trained.mentions, "training_seconds": seconds}
-        storage.publish_json(config.metric_file, {**value, "parameters": asdict(config.parameters)})
+        tables.write_values(config.metric_file, {**value, "parameters": asdict(config.parameters)})
     return trained

@@ -12,7 +12,7 @@ from raybel.config import versions
 from raybel.corpus.chunks import digests
 from raybel.encoders import pretrained
 from raybel.errors import ConfigError
-from raybel.files import storage
+from raybel.files import storage, tables
 from raybel.files.locks import lock
 from raybel.files.storage import join
 from raybel.jobs.runtime import started, told
@@ -62,7 +62,7 @@ def train_sapbert(config: TrainSapbertConfig, watch: Watch | None = None) -> Tra
     ontology = Ontology.open(config.ontology)
     AliasTable.build(ontology)  # refuses an ontology without names before Ray starts
     read_splits({"train": config.train_corpus, "val": config.val_corpus}, ontology, config.expand_abbreviations)
-    home = storage.absolute(config.output_dir)
+    home = config.output_dir
     with lock(home):
         identity: dict[str, Any] = {
             "ontology": ontology.fingerprint,
@@ -90,15 +90,15 @@ def train_sapbert(config: TrainSapbertConfig, watch: Watch | None = None) -> Tra
 def _write_metrics(config: TrainSapbertConfig, done: TrainedSapbert) -> None:
     if config.metric_file:
         value = {"epochs": done.epochs, "scores": done.scores, "seconds": done.seconds}
-        storage.publish_json(config.metric_file, {**value, "parameters": asdict(config.parameters)})
+        tables.write_values(config.metric_file, {**value, "parameters": asdict(config.parameters)})
 
 
 def _fit(config: TrainSapbertConfig, home: str, pooling: str, watch: Watch) -> dict[str, Any]:
     """Run the workers; return what they left in the last checkpoint's state."""
     settings = {
-        "ontology": storage.absolute(config.ontology),
-        "train_corpus": [storage.absolute(path) for path in config.train_corpus],
-        "val_corpus": [storage.absolute(path) for path in config.val_corpus],
+        "ontology": config.ontology,
+        "train_corpus": list(config.train_corpus),
+        "val_corpus": list(config.val_corpus),
         "expand_abbreviations": config.expand_abbreviations,
         "pooling": pooling,
         "parameters": asdict(config.parameters),

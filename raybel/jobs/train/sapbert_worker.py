@@ -42,7 +42,7 @@ class Worker:
 
     def __init__(self, settings: dict[str, Any]) -> None:
         self.settings, self.home = settings, settings["home"]
-        self.parameters = AlignmentParameters.from_dict(settings["parameters"])
+        self.parameters = AlignmentParameters().changed(settings["parameters"])
         context = ray.train.get_context()
         self.rank, self.workers = context.get_world_rank(), context.get_world_size()
         self.device = ray.train.torch.get_device()

@@ -2,40 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field
+from typing import Annotated
 
 from raybel.candidates.parameters import NgramParameters
-from raybel.config import GeneratorPaths, Resources, one_or_more
+from raybel.config import (
+    Count,
+    ExpandAbbreviations,
+    FilePaths,
+    GeneratorPaths,
+    Ontology,
+    Option,
+    Precision,
+    Resources,
+    configuration,
+)
 from raybel.errors import ConfigError
 from raybel.evaluation.metrics import METRICS
-from raybel.rerank.parameters import EPOCH_METRICS, CrossEncoderParameters
+from raybel.rerank.parameters import EPOCH_METRICS, CrossEncoderParameters, Crosstype
 from raybel.tuning.config import SweepConfig
 
 
-@dataclass(frozen=True)
+@configuration
 class TuneNgramsConfig:
-    """A sweep over the n-gram generator.
+    """A sweep over the n-gram generator; its metric is one of `METRICS`, `recall@10` by default."""
 
-    Args:
-        ontology: What to link to.
-        train_corpus: BioC files whose mentions become aliases, where the values say so.
-        val_corpus: BioC files to measure recall on.
-        sweep: Of the sweep; its metric is one of `METRICS`, `recall@10` by default.
-        parameters: Hyper-parameters that aren't searched.
-        expand_abbreviations: Put long forms in the place of short forms.
-        top_k: Candidates for "recall@all".
-    """
-
-    ontology: str
-    train_corpus: tuple[str, ...]
-    val_corpus: tuple[str, ...]
+    ontology: Ontology
+    val_corpus: Annotated[FilePaths, Option("BioC files to measure recall on. Repeatable.", "PATH")]
     sweep: SweepConfig
+    train_corpus: Annotated[FilePaths, Option("BioC files whose mentions become aliases. Repeatable.", "PATH")] = ()
     parameters: NgramParameters = field(default_factory=NgramParameters)
-    expand_abbreviations: bool = True
-    top_k: int = 50
+    expand_abbreviations: ExpandAbbreviations = True
+    top_k: Annotated[Count, Option("Candidates for recall@all.")] = 50
 
     def __post_init__(self) -> None:
-        one_or_more(self, "train_corpus", "val_corpus")
         check_metric(self.sweep, METRICS)
         if self.sweep.stop_early != "none":
             raise ConfigError("trials of the n-gram generator have no epochs after which they could stop early")
@@ -43,42 +43,31 @@ class TuneNgramsConfig:
             raise ConfigError("a trial of the n-gram generator is one worker")
 
 
-@dataclass(frozen=True)
+@configuration
 class TuneCrossEncoderConfig:
-    """A sweep over a cross-encoder.
+    """A sweep over a cross-encoder; its metric is one of `EPOCH_METRICS`, that of `parameters` by default."""
 
-    Args:
-        crosstype: One of `CROSSTYPES`.
-        ontology: What to link to.
-        train_corpus: BioC files to learn from.
-        val_corpus: BioC files to judge epochs on.
-        sweep: Of the sweep; its metric is one of `EPOCH_METRICS`, that of `parameters` by default.
-        generator: Finds candidates, as for `train_crossencoder`.
-        model_name: What to start from.
-        parameters: Hyper-parameters that aren't searched.
-        expand_abbreviations: Put long forms in the place of short forms.
-        precision: That is computed in; None for the fastest that the hardware has.
-        resources: What making candidates takes of the cluster.
-    """
-
-    crosstype: str
-    ontology: str
-    train_corpus: tuple[str, ...]
-    val_corpus: tuple[str, ...]
+    ontology: Ontology
+    train_corpus: Annotated[FilePaths, Option("BioC files to learn from. Repeatable.", "PATH")]
+    val_corpus: Annotated[FilePaths, Option("BioC files to judge epochs on. Repeatable.", "PATH")]
+    generator: GeneratorPaths
     sweep: SweepConfig
-    generator: GeneratorPaths = field(default_factory=GeneratorPaths)
-    model_name: str = "answerdotai/ModernBERT-base"
+    crosstype: Annotated[Crosstype, Option("What shares a sequence.")] = "tree"
+    model_name: Annotated[
+        str,
+        Option(
+            "What to start from: `minilm` (comes as a package), a Hugging Face directory, or a name on its hub.", "NAME"
+        ),
+    ] = "answerdotai/ModernBERT-base"
     parameters: CrossEncoderParameters = field(default_factory=CrossEncoderParameters)
-    expand_abbreviations: bool = True
-    precision: str | None = None
+    expand_abbreviations: ExpandAbbreviations = True
+    precision: Annotated[Precision | None, Option("What is computed in.", default="the fastest")] = None
     resources: Resources = field(default_factory=Resources)
 
     def __post_init__(self) -> None:
-        one_or_more(self, "train_corpus", "val_corpus")
-        self.generator.check()
         check_metric(self.sweep, EPOCH_METRICS)
-        metric = self.sweep.metric or self.parameters.metric
-        object.__setattr__(self, "parameters", replace(self.parameters, metric=metric).of_type(self.crosstype))
+        over = {"metric": self.sweep.metric} if self.sweep.metric else {}
+        object.__setattr__(self, "parameters", self.parameters.changed(over).of_type(self.crosstype))
         if not self.train_corpus or not self.val_corpus:
             raise ConfigError(
                 "a sweep needs a corpus to learn from and one to compare on: --train-corpus, --val-corpus"
@@ -86,10 +75,10 @@ class TuneCrossEncoderConfig:
 
 
 def check_metric(sweep: SweepConfig, metrics: tuple[str, ...]) -> None:
-    """Refuse a metric that there isn't.
+    """Refuse a metric that a sweep's trials don't report.
 
     Raises:
-        ConfigError: So it is.
+        ConfigError: The sweep's metric isn't one of `metrics`.
     """
     if sweep.metric is not None and sweep.metric not in metrics:
         raise ConfigError(f"metric must be one of {', '.join(metrics)}, not {sweep.metric!r}")

@@ -82,7 +82,7 @@ def tune_crossencoder(config: TuneCrossEncoderConfig, watch: Watch | None = None
     by_top_k = generator.name == "hybrid"
     epochs = max(space.values("max_epochs", base.max_epochs))
     sets = _feature_sets(space, base, config.crosstype, by_top_k)
-    home = storage.absolute(sweep.output_dir)
+    home = sweep.output_dir
     with lock(home):
         whole = check_sweep(home, sweep, identity, space, metric)
         with told(), started():
@@ -93,8 +93,8 @@ def tune_crossencoder(config: TuneCrossEncoderConfig, watch: Watch | None = None
                 for number, (name, parameters) in enumerate(sets.items()):
                     made = crossencoder_features.FeatureConfig(
                         join(home, FEATURES, name),
-                        storage.absolute(config.ontology),
-                        config.generator.absolute(),
+                        config.ontology,
+                        config.generator,
                         join(home, BASE),
                         positions,
                         parameters,

@@ -8,7 +8,6 @@ from typing import Any
 from raybel.candidates.parameters import NgramParameters
 from raybel.candidates.recall import read_splits
 from raybel.corpus.chunks import digests
-from raybel.files import storage
 from raybel.files.locks import lock
 from raybel.jobs.runtime import started, told
 from raybel.jobs.tune.config import TuneNgramsConfig
@@ -38,7 +37,7 @@ def tune_ngrams(config: TuneNgramsConfig, watch: Watch | None = None) -> Tuned:
     watch = watch or (lambda state: None)
     sweep, fixed = config.sweep, asdict(config.parameters)
     metric = sweep.metric or "recall@10"
-    space, samples = space_of(sweep, "ngrams", NGRAMS, lambda values: NgramParameters.from_dict(fixed | values))
+    space, samples = space_of(sweep, "ngrams", NGRAMS, lambda values: NgramParameters().changed(fixed | values))
     ontology = Ontology.open(config.ontology)
     corpora = {"train": config.train_corpus, "val": config.val_corpus}
     identity = {
@@ -49,7 +48,7 @@ def tune_ngrams(config: TuneNgramsConfig, watch: Watch | None = None) -> Tuned:
         "expand_abbreviations": config.expand_abbreviations,
         "top_k": config.top_k,
     }
-    home = storage.absolute(sweep.output_dir)
+    home = sweep.output_dir
     with lock(home):
         whole = check_sweep(home, sweep, identity, space, metric)
         with told(), started():
@@ -61,13 +60,12 @@ def tune_ngrams(config: TuneNgramsConfig, watch: Watch | None = None) -> Tuned:
             if not validation:
                 raise nothing_to_compare(ontology, config.val_corpus)
             trackers = open_sweep(home, sweep, whole)
-            absolute = storage.absolute(config.ontology)
-            needs = NgramNeeds(absolute, fixed | space.fixed, training, validation, metric, config.top_k)
+            needs = NgramNeeds(config.ontology, fixed | space.fixed, training, validation, metric, config.top_k)
             target = Target(ngrams_trial, needs, metric, True, 1, fixed)
             outcome = run(sweep, space, target, fitted, samples, home, trackers, watch)
 
         def complete(values: dict[str, Any]) -> dict[str, Any]:
-            return asdict(NgramParameters.from_dict(fixed | space.fixed | values))
+            return asdict(NgramParameters().changed(fixed | space.fixed | values))
 
         about = {
             "train corpus": ", ".join(config.train_corpus) or "none",

@@ -35,7 +35,7 @@ class NgramNeeds:
 
 def ngrams_trial(values: dict[str, Any], needs: NgramNeeds) -> None:
     """Build a generator and report its recall on the validation corpus."""
-    parameters = NgramParameters.from_dict(needs.fixed | values)
+    parameters = NgramParameters().changed(needs.fixed | values)
     model = NgramGenerator.build(Ontology.open(needs.ontology), parameters, needs.training)
     scores = recall(model, needs.validation, needs.top_k)
     report(scores[needs.metric], scores)

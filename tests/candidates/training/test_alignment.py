@@ -9,7 +9,6 @@ from raybel.candidates.faiss_index import unit
 from raybel.candidates.training.alignment import TrainingStrings
 from raybel.candidates.training.losses import Group, MentionLoss, SynonymLoss, batches
 from raybel.candidates.training.parameters import AlignmentParameters
-from raybel.cli.train import SAPBERT
 from raybel.errors import ConfigError
 from raybel.ontology import Concept, Ontology
 
@@ -166,8 +165,4 @@ def test_another_mentions_candidate_of_the_same_concept_is_not_wrong():
 )
 def test_wrong_parameters(wrong):
     with pytest.raises(ConfigError):
-        AlignmentParameters.from_dict(wrong)
-
-
-def test_the_command_names_every_parameter():
-    assert tuple(AlignmentParameters.__dataclass_fields__) == SAPBERT
+        AlignmentParameters().changed(wrong)

@@ -11,7 +11,7 @@ from tiny_model import WIDTH, make_encoder
 
 from raybel.candidates.dense import DenseGenerator
 from raybel.candidates.registry import open_generator
-from raybel.config import GeneratorPaths, Resources
+from raybel.config import GeneratorPaths, ModelPaths, Resources
 from raybel.corpus.text import surface
 from raybel.errors import ConfigError, InputError, LockedError, MismatchError
 from raybel.files.locks import lock
@@ -19,6 +19,7 @@ from raybel.jobs.index.config import IndexDenseConfig
 from raybel.jobs.index.job import index_dense
 from raybel.jobs.link import job as link_job
 from raybel.jobs.lookup import job as lookup
+from raybel.jobs.lookup.config import LookupConfig
 from raybel.ontology import Concept, Ontology
 
 pytestmark = pytest.mark.usefixtures("local_ray")
@@ -278,7 +279,7 @@ def test_a_dense_lookup_links_as_the_index_does(made, model, tmp_path):
     corpus = three_files(tmp_path / "corpus")
     index = made[0].out_index
     done = lookup.make_lookup(
-        lookup.LookupConfig((str(corpus),), str(tmp_path / "l"), model.ontology, dense_index=index, ranges=3)
+        LookupConfig((str(corpus),), str(tmp_path / "l"), model.ontology, ModelPaths(dense_index=index), ranges=3)
     )
     assert (done.surfaces, done.found) == (len(SURFACES), len(SURFACES))
     link_job.link(model.config(corpus, tmp_path / "a", candidates_lookup=str(tmp_path / "l")))
@@ -291,5 +292,5 @@ def test_the_ontology_decides_which_lookup(tmp_path, made):
     other = make_model(tmp_path, (Concept("D9", "Gout"),))
     with pytest.raises(MismatchError, match="another ontology"):
         lookup.make_lookup(
-            lookup.LookupConfig(("x",), str(tmp_path / "l"), other.ontology, dense_index=made[0].out_index)
+            LookupConfig(("x",), str(tmp_path / "l"), other.ontology, ModelPaths(dense_index=made[0].out_index))
         )

@@ -30,7 +30,7 @@ from ray_fixture import (
 from samples import annotation, collection, document, passage, put
 
 from raybel.candidates.base import Cached
-from raybel.config import Resources
+from raybel.config import GeneratorPaths, Resources
 from raybel.corpus.chunks import read_chunks
 from raybel.errors import BadFractionError, ConfigError, InputError, LockedError, MismatchError, RaybelError
 from raybel.files import locks, storage
@@ -253,13 +253,13 @@ def test_what_cannot_be_is_said_before_anything_is_written(base, model, tmp_path
     (tmp_path / "m").mkdir()
     other = make_model(tmp_path / "m", CONCEPTS[:3])
     with pytest.raises(MismatchError, match=r"another ontology .*make it again"):
-        link(replace(config, ngrams_model=other.ngrams))
+        link(replace(config, generator=GeneratorPaths(other.ngrams)))
     with pytest.raises(InputError, match=str(tmp_path / "none")):
-        link(replace(config, ngrams_model=str(tmp_path / "none")))
+        link(replace(config, generator=GeneratorPaths(str(tmp_path / "none"))))
     with pytest.raises(InputError, match="no such ontology"):
         link(replace(config, ontology=str(tmp_path / "none.arrow")))
     with pytest.raises(ConfigError, match="give a generator"):
-        replace(config, ngrams_model=None)
+        replace(config, generator=GeneratorPaths())
     with pytest.raises(ConfigError, match="no such file"):
         link(replace(config, in_corpus=(str(tmp_path / "none"),)))
     with pytest.raises(ConfigError, match=r"would both be written to a\.xml\.gz"):

@@ -21,11 +21,12 @@ from transformers import AutoModelForTokenClassification, AutoTokenizer
 
 from raybel.candidates.ngrams import NgramGenerator
 from raybel.candidates.parameters import NgramParameters
-from raybel.config import GeneratorPaths
+from raybel.config import GeneratorPaths, ModelPaths
 from raybel.errors import ConfigError, InputError, MismatchError
 from raybel.files import storage
 from raybel.jobs.link import job as link_job
 from raybel.jobs.lookup import job as lookup
+from raybel.jobs.lookup.config import LookupConfig
 from raybel.jobs.train.config import TrainCrossEncoderConfig, Workers
 from raybel.jobs.train.crossencoder import train_crossencoder
 from raybel.jobs.train.run import load_checkpoint, save_checkpoint
@@ -50,12 +51,12 @@ def made(local_ray, model, encoder, tmp_path_factory):
     ngrams = str(tmp_path_factory.mktemp("cross_ngrams") / "m")
     NgramGenerator.build(ontology, NgramParameters(), pairs).save(ngrams)
     config = TrainCrossEncoderConfig(
-        "tree",
         model.ontology,
         str(tmp_path_factory.mktemp("cross") / "out"),
         (str(corpus / "c.json"),),
-        (str(corpus / "c.json"),),
         GeneratorPaths(ngrams_model=ngrams),
+        "tree",
+        (str(corpus / "c.json"),),
         str(encoder),
         PARAMETERS,
         metric_file=str(tmp_path_factory.mktemp("cross_metrics") / "m.json"),
@@ -193,7 +194,7 @@ def linked(made, model, tmp_path_factory):
 
 def test_link_with_a_reranker(linked, made, model):
     job, run = linked
-    first = model.config(job.in_corpus, run / "first", ngrams_model=job.ngrams_model, top_k=3)
+    first = model.config(job.in_corpus, run / "first", ngrams_model=job.generator.ngrams_model, top_k=3)
     link_job.link(replace(first, in_corpus=job.in_corpus))
     rows, before = (pq.read_table(where / "mentions").to_pylist() for where in (run / "a", run / "first"))
     for row, other in zip(rows, before, strict=True):
@@ -218,8 +219,10 @@ def test_a_stored_lookup_gives_the_same_ranking(linked, model):
     """It keeps the aliases that matched, which the cross-encoder sees."""
     job, run = linked
     where = str(run / "lookup")
-    lookup.make_lookup(lookup.LookupConfig(job.in_corpus, where, job.ontology, job.ngrams_model, top_k=3))
-    looked = replace(job, out_corpus=str(run / "looked"), ngrams_model=None, candidates_lookup=where)
+    lookup.make_lookup(
+        LookupConfig(job.in_corpus, where, job.ontology, ModelPaths(job.generator.ngrams_model), top_k=3)
+    )
+    looked = replace(job, out_corpus=str(run / "looked"), generator=GeneratorPaths(candidates_lookup=where))
     link_job.link(looked)
     for name in ("a.xml.gz", "b.xml.gz"):
         assert (run / "looked" / "shards" / name).read_bytes() == (run / "a" / "shards" / name).read_bytes()
@@ -260,7 +263,7 @@ def test_a_reranker_that_does_not_fit(made, linked, tmp_path, no_ray):
     with pytest.raises(MismatchError, match="of the type tree, not base"):
         link_job.link(replace(fresh, crosstype="base"))
     with pytest.raises(InputError, match="holds no cross-encoder of `raybel train crossencoder`, but a 'ngrams' model"):
-        link_job.link(replace(fresh, reranker_model=job.ngrams_model))
+        link_job.link(replace(fresh, reranker_model=job.generator.ngrams_model))
     with pytest.raises(InputError, match="no such directory"):
         link_job.link(replace(fresh, reranker_model=str(tmp_path / "none")))
     other = Ontology.from_concepts([Concept("D1", "Anaemia")])
@@ -443,7 +446,9 @@ def test_a_lookup_of_training_mentions_is_refused(made, linked, tmp_path):
     config, _, _ = made
     job, _ = linked
     where = str(tmp_path / "lookup")
-    lookup.make_lookup(lookup.LookupConfig(job.in_corpus, where, job.ontology, job.ngrams_model, top_k=3))
+    lookup.make_lookup(
+        LookupConfig(job.in_corpus, where, job.ontology, ModelPaths(job.generator.ngrams_model), top_k=3)
+    )
     with pytest.raises(ConfigError, match="hand them their own answers"):
         train_crossencoder(
             replace(config, output_dir=str(tmp_path / "new"), generator=GeneratorPaths(candidates_lookup=where))

@@ -15,7 +15,7 @@ from raybel.candidates.ngrams import NgramGenerator
 from raybel.candidates.parameters import NgramParameters
 from raybel.config import GeneratorPaths, read_file
 from raybel.errors import ConfigError, InputError
-from raybel.jobs.train.config import TrainNgramsConfig
+from raybel.jobs.train.config import TrainCrossEncoderConfig, TrainNgramsConfig
 from raybel.jobs.train.ngrams import train_ngrams
 from raybel.jobs.tune import sweep
 from raybel.jobs.tune.config import TuneCrossEncoderConfig, TuneNgramsConfig
@@ -220,7 +220,7 @@ def corpus(tmp_path_factory):
 def test_the_best_n_gram_parameters_are_what_training_takes(local_ray, model, corpus, tmp_path):
     space = {"ngram_range": [[1, 1], [3, 3]], "min_df": [1, 500]}
     wanted = config(tmp_path / "s", search="grid", space=space, replace_space=True)
-    job = TuneNgramsConfig(model.ontology, (corpus,), (corpus,), wanted)
+    job = TuneNgramsConfig(model.ontology, (corpus,), wanted, (corpus,))
     done = tune_ngrams(job)
     by = {(each.parameters["min_df"], tuple(each.parameters["ngram_range"])): each for each in done.outcome.trials}
     assert len(by) == 4
@@ -228,7 +228,7 @@ def test_the_best_n_gram_parameters_are_what_training_takes(local_ray, model, co
     assert by[1, (3, 3)].status == "finished"
     held = read_file(str(tmp_path / "s" / "params.json"))["ngrams"]
     assert set(held) == set(NgramParameters.__dataclass_fields__)
-    parameters = NgramParameters.from_dict(held)
+    parameters = NgramParameters().changed(held)
     trained = train_ngrams(TrainNgramsConfig(model.ontology, str(tmp_path / "m"), (corpus,), (corpus,), parameters))
     assert trained.scores["val"]["recall@10"] == done.outcome.best.value
     rows = pq.read_table(tmp_path / "s" / "trials.parquet").to_pylist()
@@ -247,9 +247,9 @@ def test_the_best_n_gram_parameters_are_what_training_takes(local_ray, model, co
     with pytest.raises(ConfigError, match="no sweep that could go on"):
         tune_ngrams(replace(job, sweep=other))
     with pytest.raises(ConfigError, match="metric must be one of"):
-        TuneNgramsConfig(model.ontology, (corpus,), (corpus,), replace(wanted, metric="accuracy"))
+        TuneNgramsConfig(model.ontology, (corpus,), replace(wanted, metric="accuracy"), (corpus,))
     with pytest.raises(ConfigError, match="no epochs"):
-        TuneNgramsConfig(model.ontology, (corpus,), (corpus,), replace(wanted, stop_early="asha"))
+        TuneNgramsConfig(model.ontology, (corpus,), replace(wanted, stop_early="asha"), (corpus,))
     with pytest.raises(InputError, match="can't be compared"):
         tune_ngrams(replace(job, val_corpus=(), sweep=replace(wanted, output_dir=str(tmp_path / "t"))))
 
@@ -269,7 +269,7 @@ def test_a_killed_sweep_goes_on_and_repeats_no_trial(local_ray, model, corpus, t
     before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in out.glob("trials/*.json")}
     assert 3 <= len(before) < 10
     wanted = config(out, num_samples=10, resume=True)
-    done = tune_ngrams(TuneNgramsConfig(model.ontology, (corpus,), (corpus,), wanted))
+    done = tune_ngrams(TuneNgramsConfig(model.ontology, (corpus,), wanted, (corpus,)))
     assert done.outcome.earlier == len(before)
     assert len(done.outcome.trials) == 10
     assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in before} == before
@@ -287,12 +287,12 @@ def cross(local_ray, model, encoder, corpus, tmp_path_factory):
     NgramGenerator.build(Ontology.open(model.ontology), NgramParameters(), pairs).save(ngrams)
     space = {"learning_rate": {"loguniform": [1e-4, 1e-2]}, "top_k": [1, 2, 3], "dictionary_share": [0, 0.5, 1]}
     return TuneCrossEncoderConfig(
-        "multi",
         model.ontology,
         (corpus,),
         (corpus,),
-        config("x", num_samples=4, stop_early="asha", reduction=2, space=space, replace_space=True, metric="loss"),
         GeneratorPaths(ngrams_model=ngrams),
+        config("x", num_samples=4, stop_early="asha", reduction=2, space=space, replace_space=True, metric="loss"),
+        "multi",
         str(encoder),
         CrossEncoderParameters(max_epochs=4, patience=4, batch_tokens=128),
     )
@@ -327,9 +327,9 @@ def test_an_asha_sweep_ends_and_its_trials_are_what_training_gives(cross, tmp_pa
         return (parameters.top_k, parameters.dictionary_share) != (usual.top_k, usual.dictionary_share)
 
     one = next(filter(other, trials))
-    trained = job_module.TrainCrossEncoderConfig(
-        *(job.crosstype, job.ontology, str(tmp_path / "t"), job.train_corpus, job.val_corpus),
-        *(job.generator, job.model_name, job.parameters.changed(one.parameters)),
+    trained = TrainCrossEncoderConfig(
+        *(job.ontology, str(tmp_path / "t"), job.train_corpus, job.generator, job.crosstype, job.val_corpus),
+        *(job.model_name, job.parameters.changed(one.parameters)),
     )
     with pytest.raises(ConfigError, match="enough"):
         job_module.train_crossencoder(trained)

@@ -1,0 +1,227 @@
+"""Command line options, made from the fields of a job's configuration, and `--config FILE` for all of them."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import MISSING, Field, fields
+from typing import Any, Literal, get_args, get_origin
+
+import click
+from annotated_types import Ge, Gt, Le, Lt
+
+from raybel.config import group_of, option_of, read_file
+from raybel.errors import ConfigError
+from raybel.files import storage
+from raybel.rerank.parameters import CrossEncoderParameters
+
+Decorator = Callable[[Callable[..., None]], Callable[..., None]]
+
+
+class WholeNumber(click.IntRange):
+    """A whole number; one with a fraction, which a configuration file may hold, isn't rounded."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number."""
+        if isinstance(value, float | bool):
+            self.fail(f"{value!r} is not a valid integer.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class FieldOption(click.Option):
+    """An option that shows a field's default, and leaves it to the configuration."""
+
+    def __init__(self, spellings: Sequence[str], shown: str | None, **settings: Any) -> None:
+        super().__init__(spellings, **{**settings, "default": None, "show_default": False})
+        self.shown = shown
+
+    def get_help_extra(self, ctx: click.Context) -> Any:
+        """Return what stands in brackets behind the help: the default, the range, whether it is required."""
+        extra = super().get_help_extra(ctx)
+        if self.shown is not None:
+            extra["default"] = self.shown
+        if getattr(self.type, "min", None) is None and getattr(self.type, "max", None) is None:
+            extra.pop("range", None)
+        return extra
+
+
+def options(
+    kind: type, *, leave: Sequence[str] = (), optional: Sequence[str] = (), defaults: Mapping[str, Any] | None = None
+) -> Decorator:
+    """Add an option for each field of a configuration and of its groups, and `--config FILE`.
+
+    The command gets what was given, by name, as the dictionary `values`, which `config.configured` takes. Defaults
+    stay with the configuration.
+
+    Args:
+        kind: The configuration's class.
+        leave: Fields that are left out.
+        optional: Required fields that the command may take from elsewhere.
+        defaults: Field -> this command's default, where it isn't the configuration's.
+    """
+    defaults = defaults or {}
+    offers = {name: (owner, item) for name, owner, item in _fields_of(kind) if name not in leave}
+    made = [_option(owner, item, name in optional, defaults.get(name)) for name, (owner, item) in offers.items()]
+
+    def add(command: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def gathered(**given: Any) -> None:
+            offered = {name: given.pop(name) for name in offers}
+            values = {**defaults, **{name: value for name, value in offered.items() if value not in (None, ())}}
+            for name, value in values.items():
+                _check_that_it_exists(offers[name][0], name, value)
+            command(values=values, **given)
+
+        # What click's own decorators keep on a function, the last option first.
+        own = getattr(command, "__click_params__", [])
+        gathered.__click_params__ = [_config_file(), *own, *reversed(made)]  # type: ignore[attr-defined]
+        return gathered
+
+    return add
+
+
+def _fields_of(kind: Any) -> Iterator[tuple[str, type, Field[Any]]]:
+    """Yield the fields that are options, as (name, the configuration or group that has it, field)."""
+    for item in fields(kind):
+        group = group_of(kind, item.name)
+        if group is not None:
+            yield from _fields_of(group)
+        elif option_of(kind, item.name) is not None:
+            yield item.name, kind, item
+
+
+def _check_that_it_exists(kind: type, name: str, path: Any) -> None:
+    """Refuse a path to what another command makes, and hasn't made.
+
+    Raises:
+        ConfigError: With the command.
+    """
+    option = option_of(kind, name)
+    if option is not None and option.made_by and not storage.exists(path):
+        spelling = "--" + name.replace("_", "-")
+        raise ConfigError(f"{spelling} {path}: no such file or directory; `{option.made_by}` makes one")
+
+
+def _option(kind: Any, item: Field[Any], optional: bool, own_default: Any) -> click.Option:
+    name, option = item.name, option_of(kind, item.name)
+    assert option is not None
+    default = item.default if own_default is None else own_default
+    info = kind.__pydantic_fields__[name]
+    several = get_origin(info.annotation) is tuple
+    plain = _without_none(info.annotation)
+    spellings = [*(option.names or ("--" + name.replace("_", "-"),)), name]
+    shown = option.default
+    if default not in (None, MISSING, ()):
+        shown = ", ".join(map(str, default)) if several else str(default)
+    settings: dict[str, Any] = {
+        "help": option.help,
+        "required": default is MISSING and item.default_factory is MISSING and not optional,
+        "multiple": several,
+    }
+    if plain is bool and default is False:
+        return FieldOption(spellings, is_flag=True, shown=None, **settings)
+    if plain is bool:
+        positive = spellings[0].removeprefix("--")
+        spellings[0] += f"/--no-{positive}"
+        return FieldOption(spellings, shown=positive if default else option.default, **settings)
+    kind_of_value, metavar = _type(plain, info.metadata)
+    return FieldOption(spellings, type=kind_of_value, metavar=option.metavar or metavar, shown=shown, **settings)
+
+
+def _without_none(annotation: Any) -> Any:
+    """The type of a value that is there; of several alternatives, the first."""
+    members = [member for member in get_args(annotation) if member is not type(None)]
+    is_union = type(None) in get_args(annotation)
+    return members[0] if is_union and members else annotation
+
+
+def _type(plain: Any, metadata: Sequence[Any]) -> tuple[click.ParamType, str | None]:
+    """What click makes of a value, and what stands for it in the help."""
+    marks = [*metadata, *getattr(plain, "__metadata__", ())]
+    plain = getattr(plain, "__origin__", plain) if hasattr(plain, "__metadata__") else plain
+    if get_origin(plain) is Literal:
+        return click.Choice(get_args(plain)), None
+    bounds: dict[str, Any] = {}
+    for mark in marks:
+        for inner in (mark, *getattr(mark, "metadata", ())):
+            if isinstance(inner, Ge):
+                bounds["min"] = inner.ge
+            elif isinstance(inner, Gt):
+                bounds |= {"min": inner.gt, "min_open": True}
+            elif isinstance(inner, Le):
+                bounds["max"] = inner.le
+            elif isinstance(inner, Lt):
+                bounds |= {"max": inner.lt, "max_open": True}
+    if plain is int:
+        return WholeNumber(**bounds), "INTEGER"
+    if plain is float:
+        return click.FloatRange(**bounds), "NUMBER"
+    return click.STRING, None
+
+
+def _config_file() -> click.Option:
+    return click.Option(
+        ["--config", "config_file"],
+        metavar="FILE",
+        is_eager=True,
+        expose_value=False,
+        callback=_take_defaults,
+        help="Options by name (YAML or JSON); those on the command line come first.",
+    )
+
+
+def _take_defaults(ctx: click.Context, param: click.Parameter, path: str | None) -> None:
+    """Have a file's options be the command's defaults.
+
+    Raises:
+        ConfigError: An option that the command doesn't have.
+    """
+    if path is None:
+        return
+    named = {str(param.name): param for param in ctx.command.params if param.name not in (None, "config_file", "help")}
+    given = {name: value for name, value in read_file(path).items() if value is not None}
+    if unknown := sorted(set(given) - set(named)):
+        near = difflib.get_close_matches(unknown[0], named, 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ConfigError(f"{path}: `{ctx.command_path}` has no option {', '.join(unknown)}{hint}")
+    for name, value in given.items():
+        if named[name].multiple and isinstance(value, str):
+            given[name] = [value]
+    ctx.default_map = {**(ctx.default_map or {}), **given}
+
+
+def params_option(key: str, kind: Any, further: str = "") -> Decorator:
+    """Add `--params FILE`, with the names of the hyper-parameters in its help."""
+    names = ", ".join(item.name for item in fields(kind))
+    text = f"Hyper-parameters under the key `{key}`{further} (JSON or YAML): {names}"
+    return click.option("--params", metavar="FILE", help=text)
+
+
+def params_of(path: str | None, key: str) -> dict[str, Any]:
+    """Return the hyper-parameters under a key of a `params.json`, none without a file.
+
+    Raises:
+        ConfigError: The file has no such key.
+    """
+    if path is None:
+        return {}
+    value = read_file(path).get(key)
+    if not isinstance(value, dict):
+        raise ConfigError(f"{path} has no key `{key}` with the hyper-parameters")
+    return value
+
+
+def recipe_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add `--recipe` and `--params` of a cross-encoder."""
+    choice = click.Choice(["raybel", "published"])
+    command = params_option("treecrossencoder", CrossEncoderParameters, " (basecrossencoder ...)")(command)
+    return click.option("--recipe", type=choice, default="raybel", help="Where defaults are from.")(command)
+
+
+def recipe_of(values: Mapping[str, Any], recipe: str, params: str | None) -> CrossEncoderParameters:
+    """Return a cross-encoder's hyper-parameters: options over `--params` over the recipe's."""
+    start = CrossEncoderParameters.published() if recipe == "published" else CrossEncoderParameters()
+    names = {item.name for item in fields(start) if option_of(CrossEncoderParameters, item.name)}
+    over = {name: value for name, value in values.items() if name in names}
+    return start.changed(params_of(params, f"{values.get('crosstype', 'tree')}crossencoder")).changed(over)
