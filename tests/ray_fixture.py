@@ -16,11 +16,11 @@ from typing import Any
 
 import psutil
 from lxml import etree
-from raybel.jobs.link.config import LinkConfig
 from samples import collection, json_annotation, json_document, put, simple
 
 from raybel.candidates.ngrams import NgramGenerator
 from raybel.candidates.vectorizer import NgramParameters
+from raybel.jobs.link.config import LinkConfig
 from raybel.ontology import Concept, Ontology
 
 RAYBEL = str(Path(sys.executable).parent / "raybel")

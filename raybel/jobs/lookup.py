@@ -25,7 +25,7 @@ from raybel.candidates.base import surfaces
 from raybel.candidates.lookup import ALIASES, KIND, VERSION, bucket_table, buckets, hashes, to_json
 from raybel.candidates.registry import open_generator
 from raybel.config import GeneratorPaths, Resources, one_or_more
-from raybel.corpus.chunks import SUFFIXES, read_chunks
+from raybel.corpus.chunks import corpus_files, read_chunks
 from raybel.corpus.documents import ReadOptions
 from raybel.errors import ConfigError
 from raybel.files import artefacts, storage
@@ -186,7 +186,7 @@ def _name(bucket: int) -> str:
 
 
 def _run(config: LookupConfig, home: str) -> list[dict[str, Any]]:
-    files = storage.expand(config.in_corpus, SUFFIXES)
+    files = corpus_files(config.in_corpus)
     options = ReadOptions(expand_abbreviations=config.expand_abbreviations)
     with told(), started(), data_context() as context:
         context.target_max_block_size = 16 << 20  # rows are small here

@@ -26,8 +26,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 import numpy as np
 import torch
 from crossencoder_data import corpora, prepared
-from raybel.encoders.precision import best_precision
 
+from raybel.encoders.precision import best_precision
 from raybel.encoders.pretrained import resolve
 from raybel.evaluation.metrics import bootstrap, recall_at
 from raybel.rerank import model as models

@@ -25,8 +25,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import torch
 from crossencoder_data import corpora, prepared
-from raybel.encoders.precision import PRECISIONS, best_precision
 
+from raybel.encoders.precision import PRECISIONS, best_precision
 from raybel.encoders.pretrained import resolve
 from raybel.rerank import model as models
 from raybel.rerank.batching import collate

@@ -12,9 +12,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from raybel.candidates.recall import read_splits, recall
 from replicate import prepare_models
 
+from raybel.candidates.recall import read_splits, recall
 from raybel.candidates.registry import open_generator
 from raybel.candidates.vectorizer import NgramParameters
 from raybel.config import GeneratorPaths

@@ -19,15 +19,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from raybel.jobs.link.config import LinkConfig
-from raybel.linking.candidates import add_candidates
 from replicate import prepare_models, replicate
 
 from raybel.candidates.base import Cached
 from raybel.candidates.registry import open_generator
 from raybel.corpus.chunks import read_chunks
+from raybel.jobs.link.config import LinkConfig
 from raybel.jobs.link.job import Progress, link
 from raybel.linking import run_directory
+from raybel.linking.candidates import add_candidates
 from raybel.linking.poison import SUFFIX, Attempts
 from raybel.linking.render import render
 from raybel.ontology import Ontology

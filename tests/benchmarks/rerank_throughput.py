@@ -24,8 +24,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import torch
 from link_throughput import job
-from raybel.jobs.link.config import LinkConfig
-from raybel.linking.candidates import add_candidates
 from replicate import prepare_models, replicate
 
 from raybel.candidates.base import Cached
@@ -34,6 +32,8 @@ from raybel.config import Resources
 from raybel.corpus.chunks import read_chunks
 from raybel.encoders.pretrained import resolve
 from raybel.files import storage
+from raybel.jobs.link.config import LinkConfig
+from raybel.linking.candidates import add_candidates
 from raybel.linking.render import render
 from raybel.linking.reranking import rerank
 from raybel.ontology import Ontology

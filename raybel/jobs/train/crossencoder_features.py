@@ -18,7 +18,7 @@ from ray.data import ActorPoolStrategy
 from raybel.candidates.base import Generator
 from raybel.candidates.registry import open_generator
 from raybel.config import GeneratorPaths, Resources
-from raybel.corpus.chunks import SUFFIXES
+from raybel.corpus.chunks import corpus_files
 from raybel.corpus.documents import ReadOptions
 from raybel.errors import InputError
 from raybel.files import artefacts, storage
@@ -80,7 +80,7 @@ def make(config: FeatureConfig, split: str, paths: tuple[str, ...], regimes: tup
     if storage.exists(done):
         return dict(storage.read_json(done))
     options = ReadOptions(config.expand_abbreviations, sentences=True, chunk_documents=CHUNK)
-    files = storage.expand(paths, SUFFIXES)
+    files = corpus_files(paths)
     with data_context():
         encodes = config.generator.dense_index is not None
         fitted = plan(config.resources, ray.cluster_resources(), encodes)
