@@ -23,7 +23,7 @@ from ray.data import ActorPoolStrategy
 
 from raybel.candidates.base import surfaces
 from raybel.candidates.lookup import ALIASES, KIND, VERSION, bucket_table, buckets, hashes, to_json
-from raybel.candidates.registry import open_generator
+from raybel.candidates.registry import open_generator, uses_encoder
 from raybel.config import GeneratorPaths, Resources, one_or_more
 from raybel.corpus.chunks import corpus_files, read_chunks
 from raybel.corpus.documents import ReadOptions
@@ -191,7 +191,7 @@ def _run(config: LookupConfig, home: str) -> list[dict[str, Any]]:
     with told(), started(), data_context() as context:
         context.target_max_block_size = 16 << 20  # rows are small here
         context.execution_no_progress_timeout_s = RANGE_SECONDS
-        fitted = plan(config.resources, ray.cluster_resources(), config.dense_index is not None)
+        fitted = plan(config.resources, ray.cluster_resources(), uses_encoder(config.generator))
         source = BiocDatasource(
             [Source(path, name) for path, name in files], options, partial(_distinct, config.ranges)
         )

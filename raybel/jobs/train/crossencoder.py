@@ -133,8 +133,8 @@ def train_crossencoder(config: TrainCrossEncoderConfig, watch: Watch | None = No
     ontology = Ontology.open(config.ontology)
     generator = open_generator(ontology, config.generator)
     check_generator(generator, config.parameters.top_k, config.expand_abbreviations)
-    wanted = regimes(generator, config.generator, config.parameters.dictionary_share)
-    notes = notes_on(generator, config.generator)
+    wanted = regimes(generator, config.parameters.dictionary_share)
+    notes = notes_on(generator)
     positions = window(str(model), config.crosstype, config.parameters)
     home = storage.absolute(config.output_dir)
     corpora = {"train": config.train_corpus, "val": config.val_corpus}
