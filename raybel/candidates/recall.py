@@ -45,7 +45,6 @@ def linkable(paths: tuple[str, ...], ontology: Ontology, expand: bool) -> Mentio
                 ids.append(gold[0])
             else:
                 left_out += 1
-    rows = ontology.indices(ids).tolist() if ids else []
-    rows = [row if row >= 0 else ontology.alternatives.get(one, -1) for row, one in zip(rows, ids, strict=True)]
+    rows = ontology.indices(ids).tolist()
     known = [(surface, row) for surface, row in zip(surfaces, rows, strict=True) if row >= 0]
     return known, left_out + len(rows) - len(known)
