@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from raybel.errors import ConfigError
+from raybel.rerank.layouts import LAYOUTS
 
 #: How pairs of mention and candidate share a sequence, and what a sequence's context is. `base`: a pair; `parallel`: a
 #: mention's candidates; `multi`, `passage`, `document`: all mentions of a context; `tree`: the same, but a candidate
@@ -15,8 +16,6 @@ CROSSTYPES = ("base", "parallel", "multi", "passage", "document", "tree")
 CONTEXTS = ("sentence", "passage", "document")
 LOSSES = ("listwise", "binary")
 METRICS = ("Acc@1", "F1", "loss")
-#: Types in which candidates see each other, so that their order can be learned in the place of their meaning.
-JOINT = ("parallel", "multi", "passage", "document")
 
 
 @dataclass(frozen=True)
@@ -143,13 +142,13 @@ class CrossEncoderParameters:
         """
         if crosstype not in CROSSTYPES:
             raise ConfigError(f"crosstype must be one of {', '.join(CROSSTYPES)}, not {crosstype!r}")
-        if crosstype == "tree" and self.context_last:
+        layout = LAYOUTS[crosstype]
+        if layout.tree and self.context_last:
             raise ConfigError("a tree's context comes first: context_last can't be true")
-        own = crosstype if crosstype in CONTEXTS else None
-        return replace(self, context=own) if own else self
+        return replace(self, context=layout.context) if layout.context else self
 
     def ends_with_context(self, crosstype: str) -> bool:
         """Return whether a type's sequences have their context last."""
         if self.context_last is None:
-            return crosstype != "tree" and self.context != "sentence"
+            return not LAYOUTS[crosstype].tree and self.context != "sentence"
         return self.context_last
