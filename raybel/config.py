@@ -7,40 +7,16 @@ is made of these (`raybel.cli.options`), and so are `--config FILE` and the iden
 from __future__ import annotations
 
 import functools
-import os
-import platform
-import re
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from importlib import metadata
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast, dataclass_transform
 
 import pydantic
-import yaml
 from annotated_types import Ge, Gt
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, ValidationError
 
-from raybel.errors import ConfigError, InputError
+from raybel.errors import ConfigError
 from raybel.files import storage, tables
-
-#: Raised when a change of raybel's code changes the bytes of a run.
-OUTPUT_FORMAT = 1
-_PACKAGES = (
-    *("raybel", "ray", "pyarrow", "numpy", "scikit-learn", "sparse-dot-topn", "lxml", "isal", "bioc"),
-    *("faiss-cpu", "torch", "transformers"),
-)
-
-
-class _Loader(yaml.SafeLoader):
-    """Takes `1e-05` for a number, as JSON and YAML 1.2 do; YAML 1.1 takes what has no point for text."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
-)
-_NOT_YAML: tuple[type[Exception], ...] = (yaml.YAMLError, ValueError, *storage.DAMAGED)
 
 T = TypeVar("T")
 
@@ -222,7 +198,7 @@ class GeneratorPaths(ModelPaths):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.candidates_lookup and (self.ngrams_model or self.dense_index):
+        if self.candidates_lookup and any(getattr(self, item.name) for item in fields(ModelPaths)):
             raise ConfigError("a stored lookup has its candidates already: give --candidates-lookup alone")
 
 
@@ -285,40 +261,3 @@ def results(config: Any) -> dict[str, Any]:
     """Return the fields of a configuration that decide what it writes."""
     marks = {item.name: option_of(type(config), item.name) for item in fields(config)}
     return {name: getattr(config, name) for name, option in marks.items() if option is not None and option.result}
-
-
-def read_file(path: str) -> dict[str, Any]:
-    """Return the mapping in a YAML or JSON file; keys may be spelled with dashes.
-
-    Raises:
-        InputError: No such file, not YAML or JSON, or not a mapping.
-    """
-    with storage.open_bytes(path) as file:
-        try:
-            value = yaml.load(file.read(), _Loader)
-        except _NOT_YAML as error:
-            raise InputError(f"isn't readable YAML or JSON: {error}", path=path) from error
-    if not isinstance(value, dict):
-        raise InputError("must hold a mapping of names to values" + (", is empty" if value is None else ""), path=path)
-    return {str(key).replace("-", "_"): item for key, item in value.items()}
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of what a run's output depends on."""
-    found = {name: metadata.version(name) for name in _PACKAGES}
-    return {**found, "python": platform.python_version()}
-
-
-def git_hash() -> str | None:
-    """Return the commit of the checkout that raybel runs from, None where it is installed as a package."""
-    home = Path(__file__).parent.parent
-    if not (home / ".git").exists():
-        return None
-    run = subprocess.run(
-        ["git", "-C", str(home), "rev-parse", "HEAD"],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
-    )
-    return run.stdout.strip() or None

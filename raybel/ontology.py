@@ -147,14 +147,21 @@ class Ontology:
         return Concept(**self.table.slice(index, 1).to_pylist()[0])
 
     def indices(self, concept_ids: Sequence[str]) -> np.ndarray:
-        """Return the row of each id, int32, -1 for ids that the ontology doesn't know; alternative ids don't count."""
-        found = pc.index_in(pa.array(concept_ids, pa.string()), value_set=self._ids)
-        return np.asarray(pc.fill_null(found, -1), dtype=np.int32)
+        """Return the row of each id or alternative id, int32, -1 for ids that the ontology doesn't know."""
+        rows = self._canonical(concept_ids)
+        for place in np.flatnonzero(rows < 0).tolist():
+            rows[place] = self.alternatives.get(concept_ids[place], -1)
+        return rows
+
+    def _canonical(self, concept_ids: Sequence[str]) -> np.ndarray:
+        """Rows by concepts' own ids alone, -1 for others."""
+        rows = pc.index_in(pa.array(concept_ids, pa.string()), value_set=self._ids)
+        return np.array(pc.fill_null(rows, -1), dtype=np.int32)
 
     def index(self, concept_id: str) -> int | None:
         """Return the row of an id or of an alternative id, None if the ontology knows neither."""
-        found = int(self.indices([concept_id])[0])
-        return found if found >= 0 else self.alternatives.get(concept_id)
+        row = int(self.indices([concept_id])[0])
+        return row if row >= 0 else None
 
     @cached_property
     def _ids(self) -> pa.Array:
@@ -166,7 +173,7 @@ class Ontology:
         lists = self.table["alt_ids"].combine_chunks()
         parents = np.asarray(pc.list_parent_indices(lists))
         alternative = pc.list_flatten(lists).to_pylist()
-        canonical = self.indices(alternative)
+        canonical = self._canonical(alternative)
         found: dict[str, int] = {}
         for alt, row, known in zip(alternative, parents.tolist(), canonical.tolist(), strict=True):
             if known < 0:

@@ -8,6 +8,8 @@ from raybel.config import GeneratorPaths, ModelPaths, Resources
 from raybel.errors import ConfigError, InputError
 from raybel.evaluation.evaluate import EvaluateConfig
 from raybel.files.fingerprints import differences, fingerprint
+from raybel.files.mappings import read_mapping
+from raybel.files.provenance import git_hash, versions
 from raybel.jobs.link.config import LinkConfig
 from raybel.jobs.train.config import TrainNgramsConfig
 
@@ -51,14 +53,14 @@ def test_fingerprints_and_differences():
 @pytest.mark.parametrize("text", ["top-k: 5\nin-corpus: [a]\n", '{"top-k": 5, "in_corpus": ["a"]}'])
 def test_a_file_is_yaml_or_json(tmp_path, text):
     (tmp_path / "c").write_text(text)
-    assert config.read_file(str(tmp_path / "c")) == {"top_k": 5, "in_corpus": ["a"]}
+    assert read_mapping(str(tmp_path / "c")) == {"top_k": 5, "in_corpus": ["a"]}
 
 
 @pytest.mark.parametrize("text", ["1e-05", "1e-5", "1E-5", "1.0e-5", "0.00001", "+1e-5"])
 def test_numbers_in_a_file_are_numbers(tmp_path, text):
     """YAML 1.1 takes those without a point for text, which json.dumps writes."""
     (tmp_path / "c").write_text(f"{{rate: {text}, name: 1e-5x, whole: 10}}")
-    found = config.read_file(str(tmp_path / "c"))
+    found = read_mapping(str(tmp_path / "c"))
     assert found == {"rate": 1e-5, "name": "1e-5x", "whole": 10}
     assert isinstance(found["rate"], float)
     assert isinstance(found["whole"], int)
@@ -80,14 +82,14 @@ def test_numbers_in_a_file_are_numbers(tmp_path, text):
 def test_a_file_that_is_neither(tmp_path, data):
     (tmp_path / "c").write_bytes(data)
     with pytest.raises(InputError, match=str(tmp_path)):
-        config.read_file(str(tmp_path / "c"))
+        read_mapping(str(tmp_path / "c"))
     with pytest.raises(InputError, match="no such file"):
-        config.read_file(str(tmp_path / "none"))
+        read_mapping(str(tmp_path / "none"))
 
 
 def test_versions_are_known():
-    assert {"raybel", "ray", "python"} <= set(config.versions())
-    assert config.git_hash() is None or len(config.git_hash()) == 40
+    assert {"raybel", "ray", "python"} <= set(versions())
+    assert git_hash() is None or len(git_hash()) == 40
 
 
 def test_a_single_path_is_a_tuple_of_one():

@@ -96,7 +96,7 @@ def test_names_are_stripped_and_empty_ones_left_out():
 
 
 def test_ids_and_alternative_ids(ontology):
-    assert ontology.indices(["a|b=c&d", "no", "D1", "x"]).tolist() == [1, -1, 0, -1]
+    assert ontology.indices(["a|b=c&d", "no", "D1", "x", "OMIM:1"]).tolist() == [1, -1, 0, 0, 0]
     assert ontology.indices([]).tolist() == []
     assert [ontology.index(one) for one in ("D1", "x", "OMIM:1", "no")] == [0, 0, 0, None]
     assert ontology.alternatives == {"OMIM:1": 0, "x": 0}

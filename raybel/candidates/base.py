@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +15,8 @@ from raybel.schemas import CANDIDATE, CANDIDATES
 #: One candidate: row of the ontology, score (higher is better), row of the generator's alias table or -1.
 CANDIDATE_DTYPE = np.dtype([("concept", np.int32), ("score", np.float32), ("alias", np.int32)])
 NOTHING = np.zeros(0, CANDIDATE_DTYPE)
+#: Stands for the name of a generator whose candidates were stored without it.
+UNKNOWN = "lookup"
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,8 @@ class Without:
         return self if self.mentions is None else Without([self.mentions[row] for row in rows])
 
 
-class Generator(Protocol):
-    """The first stage: surface -> candidates."""
+class Generator(ABC):
+    """The first stage: surface -> candidates. `registry.KINDS` lists the kinds."""
 
     #: Stands in the candidates' `generator` field.
     name: str
@@ -44,12 +46,20 @@ class Generator(Protocol):
     ontology_fingerprint: str
     #: Whether abbreviations were expanded when training mentions became aliases; None where that isn't known.
     expanded: bool | None
+    #: Whether it only repeats what was found before, and so can't leave out training mentions.
+    stored: bool = False
+    #: Whether the candidates of a search for few may be others than the first ones of a search for many.
+    depends_on_top_k: bool = False
 
     @property
+    @abstractmethod
     def alias_table(self) -> pa.Table | None:
-        """What the candidates' `alias` refers to, with a column `alias`; None where it wasn't kept."""
-        ...
+        """What the candidates' `alias` refers to, with a column `alias`; None where it wasn't kept.
 
+        A column `frequency` counts the training mentions of each alias, in a generator that has such aliases.
+        """
+
+    @abstractmethod
     def search(self, surfaces: Sequence[str], top_k: int, without: Without | None = None) -> list[np.ndarray]:
         """Return for each surface its best `top_k` distinct concepts, best first, as `CANDIDATE_DTYPE` arrays.
 
@@ -61,7 +71,28 @@ class Generator(Protocol):
             top_k: At least 1.
             without: Training mentions that don't count for each surface.
         """
-        ...
+
+    @property
+    def parts(self) -> Sequence[Generator]:
+        """The generators whose lists are put together: itself, where it isn't a fusion."""
+        return [self]
+
+    @property
+    def has_training_aliases(self) -> bool | None:
+        """Whether training mentions are among its aliases; None where that isn't known."""
+        table = self.alias_table
+        return None if table is None else bool(len(table) and (table["frequency"].to_numpy() > 0).any())
+
+    def check_usable(self, top_k: int, expand_abbreviations: bool) -> None:  # noqa: B027
+        """Refuse a job that it can't give candidates to.
+
+        Args:
+            top_k: Candidates of a mention.
+            expand_abbreviations: Whether the job's surfaces have their abbreviations expanded.
+
+        Raises:
+            ConfigError: It holds fewer candidates, or those of surfaces that were made in another way.
+        """
 
 
 class Cached:

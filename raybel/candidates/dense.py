@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from raybel.candidates import faiss_index
 from raybel.candidates.aliases import AliasTable, Hits
-from raybel.candidates.base import NOTHING, Without
+from raybel.candidates.base import NOTHING, Generator, Without
 from raybel.errors import MismatchError
 from raybel.files import artefacts, storage
 
@@ -42,7 +42,7 @@ def shard_name(number: int) -> str:
     return f"vectors-{number:05d}.npy"
 
 
-class DenseGenerator:
+class DenseGenerator(Generator):
     """Finds the concepts whose best alias has the highest cosine to a surface, by a text encoder.
 
     Equal scores are ordered as the alias table says. Made by `load`; the encoder is loaded when it is first used.
@@ -71,7 +71,7 @@ class DenseGenerator:
         self.home, self.parameters, self.aliases, self.shards = home, parameters, aliases, shards
         self.fingerprint, self.ontology_fingerprint = fingerprint, parameters["ontology_fingerprint"]
         self.device, self.threads = device, threads
-        self.expanded: bool | None = parameters.get("expand_abbreviations")
+        self.expanded = parameters.get("expand_abbreviations")
         self._starts = np.cumsum([0, *(len(shard) for shard in shards)])
 
     @classmethod
@@ -131,7 +131,7 @@ class DenseGenerator:
         return self.aliases.table
 
     def search(self, surfaces: Sequence[str], top_k: int, without: Without | None = None) -> list[np.ndarray]:
-        """Return for each surface its `top_k` best concepts, none for ""; see `candidates.base.Generator`."""
+        """Return for each surface its `top_k` best concepts, none for ""; see `Generator`."""
         found: list[np.ndarray] = []
         for start in range(0, len(surfaces), BATCH):
             some = surfaces[start : start + BATCH]

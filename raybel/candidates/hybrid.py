@@ -17,7 +17,7 @@ DEPTH = 3
 _LESS = 1e-3
 
 
-class HybridGenerator:
+class HybridGenerator(Generator):
     """Fuses generators: a concept's score is the weighted sum of 1 / (2 + rank) over the lists that hold it.
 
     Scores are scaled so that a concept which every list has first gets 1. Equal scores are ordered by the generators'
@@ -29,6 +29,7 @@ class HybridGenerator:
     """
 
     name = "hybrid"
+    depends_on_top_k = True
 
     def __init__(self, generators: Sequence[Generator], weights: Sequence[float]) -> None:
         self.generators, self.weights = list(generators), list(weights)
@@ -46,8 +47,18 @@ class HybridGenerator:
         tables = [each.alias_table for each in self.generators]
         return None if any(table is None for table in tables) else pa.concat_tables(tables)
 
+    @property
+    def parts(self) -> Sequence[Generator]:
+        """The generators that are fused."""
+        return self.generators
+
+    def check_usable(self, top_k: int, expand_abbreviations: bool) -> None:
+        """Refuse a job that one of the generators can't give candidates to; see `Generator`."""
+        for each in self.generators:
+            each.check_usable(DEPTH * top_k, expand_abbreviations)
+
     def search(self, surfaces: Sequence[str], top_k: int, without: Without | None = None) -> list[np.ndarray]:
-        """Return for each surface its `top_k` best concepts; see `candidates.base.Generator`.
+        """Return for each surface its `top_k` best concepts; see `Generator`.
 
         A candidate's alias is that of the list in which it stands highest, of several the weightiest.
         """

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pyarrow as pa
 
-from raybel.candidates.base import CANDIDATE_DTYPE, NOTHING, Without
+from raybel.candidates.base import CANDIDATE_DTYPE, NOTHING, UNKNOWN, Generator, Without
 from raybel.errors import ConfigError, InputError, MismatchError
 from raybel.files import artefacts, storage
 from raybel.ontology import Ontology
@@ -66,7 +66,7 @@ def bucket_table(surfaces: Sequence[str], mentions: Sequence[int], found: Sequen
     )
 
 
-class LookupGenerator:
+class LookupGenerator(Generator):
     """Candidates out of a stored lookup; a surface that isn't in it has none (and is counted as such by the job).
 
     Args:
@@ -79,20 +79,27 @@ class LookupGenerator:
         alias_table: What the candidates' `alias` refers to; None if unknown.
     """
 
+    stored = True
+
     def __init__(
         self,
         tables: list[pa.Table],
         fingerprint: str,
         ontology_fingerprint: str,
         top_k: int,
-        source: str = KIND,
+        source: str = UNKNOWN,
         expanded: bool | None = None,
         alias_table: pa.Table | None = None,
     ) -> None:
         self.tables, self.fingerprint, self.ontology_fingerprint = tables, fingerprint, ontology_fingerprint
         self.top_k, self.name, self.expanded = top_k, source, expanded
-        self.alias_table = alias_table
+        self._alias_table = alias_table
         self._hashes = [table["hash"].to_numpy() for table in tables]
+
+    @property
+    def alias_table(self) -> pa.Table | None:
+        """What the candidates' `alias` refers to; None if unknown."""
+        return self._alias_table
 
     def __len__(self) -> int:
         return sum(table.num_rows for table in self.tables)
@@ -146,7 +153,7 @@ class LookupGenerator:
         top_k = max((len(each) for each in found), default=0)
         return cls([table], digest.hexdigest()[:32], ontology.fingerprint, top_k)
 
-    def check(self, top_k: int, expand_abbreviations: bool) -> None:
+    def check_usable(self, top_k: int, expand_abbreviations: bool) -> None:
         """Refuse a job that wants more than is stored (a published `.json.gz` says nothing of how it was made).
 
         Raises:
@@ -163,7 +170,7 @@ class LookupGenerator:
             raise ConfigError(f"the lookup was made {made} expanding abbreviations: link in the same way")
 
     def search(self, surfaces: Sequence[str], top_k: int, without: Without | None = None) -> list[np.ndarray]:
-        """Return the stored candidates of each surface, at most `top_k`; see `candidates.base.Generator`.
+        """Return the stored candidates of each surface, at most `top_k`; see `Generator`.
 
         Raises:
             ConfigError: Training mentions aren't to count: what was stored can't tell them apart.

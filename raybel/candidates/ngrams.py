@@ -17,7 +17,7 @@ from sparse_dot_topn import sp_matmul_topn, zip_sp_matmul_topn
 
 from raybel.candidates import pruning
 from raybel.candidates.aliases import AliasTable, Hits
-from raybel.candidates.base import Without
+from raybel.candidates.base import Generator, Without
 from raybel.candidates.parameters import NgramParameters
 from raybel.candidates.vectorizer import NgramVectorizer
 from raybel.files import artefacts, storage
@@ -32,7 +32,7 @@ BATCH = 2_048
 DEPTH = 8
 
 
-class NgramGenerator:
+class NgramGenerator(Generator):
     """Finds the concepts whose best alias has the highest cosine to a surface.
 
     Equal scores are ordered by the training frequency of (alias, concept), then by that of the concept, then by concept
@@ -174,7 +174,7 @@ class NgramGenerator:
         return self.aliases.table
 
     def search(self, surfaces: Sequence[str], top_k: int, without: Without | None = None) -> list[np.ndarray]:
-        """Return for each surface its `top_k` best concepts; see `candidates.base.Generator`."""
+        """Return for each surface its `top_k` best concepts; see `Generator`."""
         found: list[np.ndarray] = []
         size = BATCH if self.pruned is None else pruning.BATCH
         for start in range(0, len(surfaces), size):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from raybel.candidates.base import Cached, Generator
-from raybel.corpus.chunks import SUFFIXES, read_rows
+from raybel.corpus.chunks import corpus_files, read_rows
 from raybel.corpus.documents import ReadOptions
 from raybel.errors import InputError
 from raybel.evaluation.metrics import gold_ranks, summarise
-from raybel.files import storage
 from raybel.ontology import Ontology
 
 Mentions = tuple[list[tuple[str, int]], int]
@@ -36,7 +35,7 @@ def recall(generator: Generator, mentions: list[tuple[str, int]], top_k: int) ->
 
 def linkable(paths: tuple[str, ...], ontology: Ontology, expand: bool) -> Mentions:
     """Return (surface, concept index) of each mention with a single id that the ontology knows, and how many others."""
-    uris = [path for path, _ in storage.expand(paths, SUFFIXES)]
+    uris = [path for path, _ in corpus_files(paths)]
     surfaces, ids, left_out = [], [], 0
     for row in read_rows(uris, ReadOptions(expand_abbreviations=expand)):
         for mention in row.mentions:
@@ -46,7 +45,6 @@ def linkable(paths: tuple[str, ...], ontology: Ontology, expand: bool) -> Mentio
                 ids.append(gold[0])
             else:
                 left_out += 1
-    rows = ontology.indices(ids).tolist() if ids else []
-    rows = [row if row >= 0 else ontology.alternatives.get(one, -1) for row, one in zip(rows, ids, strict=True)]
+    rows = ontology.indices(ids).tolist()
     known = [(surface, row) for surface, row in zip(surfaces, rows, strict=True) if row >= 0]
     return known, left_out + len(rows) - len(known)

@@ -1,22 +1,63 @@
-"""Opens the generator that a configuration names."""
+"""The kinds of generators, and which of them a configuration names."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from raybel.candidates.base import Generator
 from raybel.candidates.dense import DenseGenerator
 from raybel.candidates.hybrid import HybridGenerator
 from raybel.candidates.lookup import LookupGenerator
 from raybel.candidates.ngrams import NgramGenerator
-from raybel.config import GeneratorPaths, ModelPaths
+from raybel.config import ModelPaths
 from raybel.errors import MismatchError
 from raybel.ontology import Ontology
 
-#: Weights of n-grams and dense in the fusion; see BENCHMARKS.md.
-HYBRID_WEIGHTS = (1.0, 2.0)
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of generator.
+
+    Args:
+        option: Field of `GeneratorPaths` with the path of one.
+        load: Opens one: (path, the ontology that its candidates refer to, device, threads) -> generator.
+        weight: Of its list in a fusion; see BENCHMARKS.md.
+        uses_encoder: Whether it is faster on a GPU.
+    """
+
+    option: str
+    load: Callable[[str, Ontology, str, int], Generator]
+    weight: float = 1.0
+    uses_encoder: bool = False
+
+
+#: In the order in which their lists are fused.
+KINDS = (
+    Kind("ngrams_model", lambda path, ontology, device, threads: NgramGenerator.load(path, threads)),
+    Kind(
+        "dense_index",
+        lambda path, ontology, device, threads: DenseGenerator.load(path, device, threads),
+        weight=2.0,
+        uses_encoder=True,
+    ),
+    Kind("candidates_lookup", lambda path, ontology, device, threads: LookupGenerator.load(path, ontology)),
+)
+
+
+def named(paths: ModelPaths) -> list[tuple[Kind, str]]:
+    """Return the kinds of generators that a configuration names, each with its path."""
+    given = [(kind, getattr(paths, kind.option, None)) for kind in KINDS]
+    return [(kind, path) for kind, path in given if path is not None]
+
+
+def uses_encoder(paths: ModelPaths) -> bool:
+    """Return whether any of the generators that a configuration names runs an encoder."""
+    return any(kind.uses_encoder for kind, _ in named(paths))
 
 
 def open_generator(ontology: Ontology, paths: ModelPaths, device: str = "cpu", threads: int = 1) -> Generator:
-    """Open a generator and check that it was made from this ontology; two are fused.
+    """Open a generator and check that it was made from this ontology; several are fused.
 
     Args:
         ontology: What its candidates refer to.
@@ -28,18 +69,14 @@ def open_generator(ontology: Ontology, paths: ModelPaths, device: str = "cpu", t
         MismatchError: Its candidates refer to another ontology's rows.
         InputError: It can't be read.
     """
-    found: dict[str, Generator] = {}
-    if paths.ngrams_model is not None:
-        found[paths.ngrams_model] = NgramGenerator.load(paths.ngrams_model, threads)
-    if paths.dense_index is not None:
-        found[paths.dense_index] = DenseGenerator.load(paths.dense_index, device, threads)
-    if isinstance(paths, GeneratorPaths) and paths.candidates_lookup is not None:
-        found[paths.candidates_lookup] = LookupGenerator.load(paths.candidates_lookup, ontology)
-    for where, generator in found.items():
+    chosen = named(paths)
+    generators = []
+    for kind, path in chosen:
+        generator = kind.load(path, ontology, device, threads)
         if generator.ontology_fingerprint != ontology.fingerprint:
             raise MismatchError(
-                f"{where} was made from another ontology (fingerprint {generator.ontology_fingerprint}) than "
+                f"{path} was made from another ontology (fingerprint {generator.ontology_fingerprint}) than "
                 f"{ontology.path} ({ontology.fingerprint}): make it again, or give the ontology it was made from"
             )
-    generators = list(found.values())
-    return generators[0] if len(generators) == 1 else HybridGenerator(generators, HYBRID_WEIGHTS)
+        generators.append(generator)
+    return generators[0] if len(generators) == 1 else HybridGenerator(generators, [kind.weight for kind, _ in chosen])

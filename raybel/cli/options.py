@@ -10,10 +10,12 @@ from typing import Any, Literal, get_args, get_origin
 
 import click
 from annotated_types import Ge, Gt, Le, Lt
+from pydantic import BeforeValidator
 
-from raybel.config import group_of, option_of, read_file
+from raybel.config import group_of, option_of
 from raybel.errors import ConfigError
 from raybel.files import storage
+from raybel.files.mappings import read_mapping
 from raybel.rerank.parameters import CrossEncoderParameters
 
 Decorator = Callable[[Callable[..., None]], Callable[..., None]]
@@ -142,6 +144,8 @@ def _type(plain: Any, metadata: Sequence[Any]) -> tuple[click.ParamType, str | N
     plain = getattr(plain, "__origin__", plain) if hasattr(plain, "__metadata__") else plain
     if get_origin(plain) is Literal:
         return click.Choice(get_args(plain)), None
+    if any(isinstance(mark, BeforeValidator) for mark in marks):
+        return click.STRING, None  # the configuration reads it
     bounds: dict[str, Any] = {}
     for mark in marks:
         for inner in (mark, *getattr(mark, "metadata", ())):
@@ -180,7 +184,7 @@ def _take_defaults(ctx: click.Context, param: click.Parameter, path: str | None)
     if path is None:
         return
     named = {str(param.name): param for param in ctx.command.params if param.name not in (None, "config_file", "help")}
-    given = {name: value for name, value in read_file(path).items() if value is not None}
+    given = {name: value for name, value in read_mapping(path).items() if value is not None}
     if unknown := sorted(set(given) - set(named)):
         near = difflib.get_close_matches(unknown[0], named, 1)
         hint = f"; did you mean {near[0]}?" if near else ""
@@ -206,7 +210,7 @@ def params_of(path: str | None, key: str) -> dict[str, Any]:
     """
     if path is None:
         return {}
-    value = read_file(path).get(key)
+    value = read_mapping(path).get(key)
     if not isinstance(value, dict):
         raise ConfigError(f"{path} has no key `{key}` with the hyper-parameters")
     return value

@@ -12,8 +12,9 @@ from raybel.candidates.parameters import NgramParameters
 from raybel.cli import tables
 from raybel.cli.common import CONTEXT, Commands
 from raybel.cli.options import options, params_of, params_option, recipe_of, recipe_options
-from raybel.config import configured, read_file
+from raybel.config import configured
 from raybel.errors import ConfigError
+from raybel.files.mappings import read_mapping
 from raybel.jobs.tune.config import TuneCrossEncoderConfig, TuneNgramsConfig
 from raybel.tuning.config import SweepConfig
 from raybel.tuning.space import Space
@@ -35,7 +36,7 @@ def space_of(path: str | None, key: str) -> dict[str, Any]:
     Raises:
         ConfigError: The file holds no space.
     """
-    space = read_file(path) if path else {}
+    space = read_mapping(path) if path else {}
     if key in space:
         space = space[key]
     if not isinstance(space, dict) or (path and not space):

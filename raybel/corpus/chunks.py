@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from types import ModuleType
 
 import bioc as model
 import pyarrow as pa
 
 from raybel.corpus.documents import ReadOptions, Row, chunk_table, to_row
-from raybel.corpus.formats import bioc_json, bioc_xml
+from raybel.corpus.formats.base import Piece
+from raybel.corpus.formats.bioc_xml import new_collection
+from raybel.corpus.formats.registry import SUFFIXES, format_of
 from raybel.errors import InputError
 from raybel.files import storage
 
-#: Names of the files that a directory given as a corpus is searched for.
-SUFFIXES = (".xml", ".xml.gz", ".json", ".json.gz")
 #: A chunk ends early at this many bytes of serialisation, so that full texts don't make chunks of gigabytes.
 CHUNK_BYTES = 4 << 20
 
 
-def format_of(name: str) -> ModuleType:
-    """Return the module that reads and writes a file of this name (`.json`, `.json.gz`: JSON; else XML)."""
-    return bioc_json if storage.name_of(name).removesuffix(".gz").endswith(".json") else bioc_xml
+def corpus_files(patterns: Iterable[str]) -> list[tuple[str, str]]:
+    """Return (file, its name relative to the directory that was given) for files, directories and globs, in order.
+
+    Raises:
+        ConfigError: A pattern matches nothing, or a directory holds no file of a corpus format.
+    """
+    return storage.expand(patterns, SUFFIXES)
 
 
-def read_documents(uri: str, options: ReadOptions) -> Iterator[bytes | tuple[model.BioCDocument, bytes]]:
+def read_documents(uri: str, options: ReadOptions) -> Iterator[Piece]:
     """Yield a file's header (bytes), its documents with their serialisations, and its footer (bytes).
 
     Raises:
@@ -106,7 +109,7 @@ def digests(corpora: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
         corpora: Name -> files, directories, globs.
     """
     return {
-        name: [storage.size_and_digest(path)[1] for path, _ in storage.expand(paths, SUFFIXES)]
+        name: [storage.size_and_digest(path)[1] for path, _ in corpus_files(paths)]
         for name, paths in corpora.items()
         if paths
     }
@@ -120,12 +123,6 @@ def write_corpus(uri: str, documents: Iterable[model.BioCDocument], source: str)
         documents: Documents with passages and annotations; none makes an empty collection.
         source: The collection's `<source>`.
     """
-
-    def pieces() -> Iterator[bytes]:
-        yield bioc_xml.collection_header(source)
-        for document in documents:
-            yield bioc_xml.to_source(document)
-        yield b"</collection>\n"
-
-    packed = b"".join(pieces())
+    pieces = new_collection(source, documents)
+    packed = b"".join(piece if isinstance(piece, bytes) else piece[1] for piece in pieces)
     storage.publish(uri, storage.compress(packed) if uri.endswith(".gz") else packed)

@@ -1,6 +1,6 @@
 """BioC documents as rows: spans checked and repaired, surfaces made, chunks of documents built.
 
-The reader of a format (`bioc_xml`, `bioc_json`) yields a `bioc.BioCDocument` with the document's own serialisation;
+The reader of a format (`formats`) yields a `bioc.BioCDocument` with the document's own serialisation;
 here it becomes a row of `schemas.DOCUMENT`. What can't be linked gets an `error` and stays in the row, unlinked.
 
 Span repairs, in the order in which they are tried (each is counted in `repairs`): text that differs in white space or
@@ -76,7 +76,7 @@ def format_gold(concept_ids: Iterable[str]) -> str:
 def mentions_in(document: model.BioCDocument) -> Iterator[tuple[int, Any]]:
     """Yield (passage index, annotation) in document order: each passage's, then its sentences', then the document's.
 
-    This order numbers a document's mentions, and both formats' writers follow it.
+    This order numbers a document's mentions, and `ShardFormat.link` follows it.
     """
     for index, passage in enumerate(document.passages):
         for annotation in passage.annotations:

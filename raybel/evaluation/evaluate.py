@@ -12,7 +12,7 @@ import pyarrow as pa
 from annotated_types import Ge
 
 from raybel.config import FilePath, FilePaths, Option, Seed, configuration
-from raybel.corpus.chunks import SUFFIXES, read_rows
+from raybel.corpus.chunks import corpus_files, read_rows
 from raybel.corpus.documents import GOLD, ReadOptions, Row
 from raybel.errors import ConfigError, MismatchError
 from raybel.evaluation import metrics, predictions
@@ -170,7 +170,7 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
 
 
 def _rows(uris: Sequence[str], config: EvaluateConfig) -> Iterator[Row]:
-    files = [file for file, _ in storage.expand(uris, SUFFIXES)] if uris else []
+    files = [file for file, _ in corpus_files(uris)] if uris else []
     return read_rows(files, ReadOptions(expand_abbreviations=config.expand_abbreviations))
 
 

@@ -38,12 +38,11 @@ class Codes:
         distinct = list(dict.fromkeys(ids))
         self.ontology = ontology
         self.rows = 0 if ontology is None else len(ontology)
-        self.of = {one: self.rows + number for number, one in enumerate(distinct)}
-        if ontology is not None:
-            for one, row in zip(distinct, ontology.indices(distinct).tolist(), strict=True):
-                found = row if row >= 0 else ontology.alternatives.get(one, -1)
-                if found >= 0:
-                    self.of[one] = found
+        rows = [-1] * len(distinct) if ontology is None else ontology.indices(distinct).tolist()
+        self.of = {
+            concept_id: row if row >= 0 else self.rows + number
+            for number, (concept_id, row) in enumerate(zip(distinct, rows, strict=True))
+        }
 
     def all(self, ids: Iterable[str]) -> list[int]:
         """Return the numbers of ids, in order."""

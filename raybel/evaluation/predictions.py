@@ -16,8 +16,9 @@ import bioc as model
 import numpy as np
 
 from raybel.corpus import text
-from raybel.corpus.chunks import SUFFIXES, read_documents
+from raybel.corpus.chunks import corpus_files, read_documents
 from raybel.corpus.documents import GOLD, NIL, ReadOptions, mentions_in, to_row
+from raybel.corpus.formats.registry import SUFFIXES
 from raybel.errors import ConfigError, MismatchError
 from raybel.files import storage
 
@@ -62,7 +63,7 @@ def sources(uris: Iterable[str]) -> tuple[list[str], list[str]]:
         is_run = storage.identity(uri) is None and (storage.exists(manifest) or storage.exists(shards))
         if is_run and not any(name.endswith(SUFFIXES) for name in storage.names(shards)):
             raise ConfigError(f"{uri}: the run has no finished shard yet; see `raybel status`, or run it again")
-        files += [file for file, _ in storage.expand([shards if is_run else uri], SUFFIXES)]
+        files += [file for file, _ in corpus_files([shards if is_run else uri])]
         if is_run and storage.exists(manifest):
             value = storage.read_json(manifest)
             config = value.get("config") if isinstance(value, dict) else None

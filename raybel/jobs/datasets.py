@@ -13,10 +13,9 @@ import ray
 from ray.data import Dataset, Datasource, ReadTask
 from ray.data.block import BlockMetadata
 
-from raybel.corpus.chunks import SUFFIXES, read_chunks
+from raybel.corpus.chunks import corpus_files, read_chunks
 from raybel.corpus.documents import ReadOptions
 from raybel.errors import InputError
-from raybel.files import storage
 from raybel.jobs.runtime import data_context
 from raybel.schemas import CHUNK, MENTION
 
@@ -75,7 +74,7 @@ def read_bioc(paths: str | Iterable[str], options: ReadOptions | None = None, nu
         ConfigError: A path matches nothing.
     """
     patterns = [paths] if isinstance(paths, str) else paths
-    files = storage.expand(patterns, SUFFIXES)
+    files = corpus_files(patterns)
     return read_sources([Source(path, name) for path, name in files], options or ReadOptions(), num_cpus)
 
 

@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raybel.corpus.chunks import format_of
 from raybel.corpus.documents import quote_id
+from raybel.corpus.formats.registry import format_of
 from raybel.files import storage
 from raybel.ontology import Ontology
 from raybel.schemas import MENTION, MENTIONS, RANKING
@@ -70,7 +70,7 @@ def render(chunk: pa.Table, ontology: Ontology, threshold: float | None = None) 
     rank = pc.struct_field(flat, "rank")
 
     infons = _infons(ids.to_pylist(), names.to_pylist(), score.to_numpy().tolist(), lengths, concept.to_numpy())
-    module = format_of(shard)
+    written = format_of(shard).shard_format
     pieces, linked, quarantine = [], [], []
     errors = [reason or failure for reason, failure in zip(leaf["error"], failures, strict=True)]
     start = 0
@@ -79,7 +79,7 @@ def render(chunk: pa.Table, ontology: Ontology, threshold: float | None = None) 
         start += count
         linked.append(len(links))
         try:
-            pieces.append(module.link(source, links, LINK_INFONS))
+            pieces.append(written.link(source, links, LINK_INFONS))
         except Exception:  # written as it came, and told
             pieces.append(source)
             linked[-1], failures[index] = 0, traceback.format_exc()
@@ -103,10 +103,9 @@ def render(chunk: pa.Table, ontology: Ontology, threshold: float | None = None) 
         schema=MENTIONS,
     )
     header, footer = _one(chunk, "header") or b"", _one(chunk, "footer") or b""
-    separator = module.SEPARATOR
-    body = separator.join(pieces)
+    body = written.separator.join(pieces)
     if number and pieces:
-        body = separator + body
+        body = written.separator + body
     with_links = int(np.count_nonzero(lengths))
     summary = {
         "chunk": number,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -13,11 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from raybel.candidates.base import CANDIDATE_DTYPE
-from raybel.errors import RaybelError
-from raybel.linking.poison import Attempts, alone
+from raybel.linking.poison import CrashRecord, isolate_failures
 from raybel.rerank.examples import Describer, Example, document_examples
 from raybel.rerank.reranker import Ranking, Reranker
 from raybel.schemas import CANDIDATE, CANDIDATES
+
+#: What a document that fails has for each of its mentions.
+UNRANKED = Ranking(np.zeros(0, np.int64), np.zeros(0, np.float32))
 
 
 @dataclass
@@ -35,7 +35,7 @@ class _Chunk:
         return [flat[a:b] for a, b in pairwise(self.bounds.tolist())]
 
 
-def rerank(chunk: pa.Table, reranker: Reranker, describer: Describer, attempts: Attempts | None = None) -> pa.Table:
+def rerank(chunk: pa.Table, reranker: Reranker, describer: Describer, crashes: CrashRecord | None = None) -> pa.Table:
     """Return a chunk (one row, with the column `candidates`) with each mention's candidates in the re-ranker's order.
 
     Their `score` is the re-ranker's, their `rank` still the first stage's. All documents are scored at once; if that
@@ -45,7 +45,7 @@ def rerank(chunk: pa.Table, reranker: Reranker, describer: Describer, attempts: 
         chunk: As `linking.add_candidates` returns it.
         reranker: Scores candidates.
         describer: Puts names to them.
-        attempts: Earlier attempts at this chunk, for finding a document that kills the process.
+        crashes: Of earlier attempts at this chunk, for finding a document that kills the process.
     """
     held = _read(chunk)
     documents = _documents(chunk)
@@ -59,21 +59,8 @@ def rerank(chunk: pa.Table, reranker: Reranker, describer: Describer, attempts: 
         context = reranker.parameters.context
         made = document_examples(document, found[a:b], described[a:b], context, number) if usable else []
         examples.append(made)
-    rankings: list[list[Ranking]] | None = None
-    if not (attempts is not None and attempts.careful):
-        try:
-            rankings = _cut(reranker.ranked([each for some in examples for each in some]), examples)
-        except RaybelError:  # says what is wrong with the model, not with a document
-            raise
-        except Exception:  # found again below, and recorded there
-            rankings = None
-    if rankings is None:
-        rankings = []
-        for number, some in enumerate(examples):
-            nothing: list[Ranking] = []
-            each, failure = alone(partial(reranker.ranked, some), nothing, number, attempts)
-            rankings.append(each)
-            failures[number] = failures[number] or failure
+    rankings, failed = isolate_failures(reranker.ranked, examples, UNRANKED, crashes)
+    failures = [before or failure for before, failure in zip(failures, failed, strict=True)]
     column = _ordered(held, starts, rankings)
     chunk = chunk.set_column(chunk.column_names.index("candidates"), "candidates", column)
     told = pa.array([failures], pa.list_(pa.string()))
@@ -94,11 +81,6 @@ def _documents(chunk: pa.Table) -> list[dict[str, Any]]:
     names = ("passages", "mentions", "error")
     columns = [pc.struct_field(documents, name).to_pylist() for name in names]
     return [dict(zip(names, each, strict=True)) for each in zip(*columns, strict=True)]
-
-
-def _cut(rankings: Sequence[Ranking], examples: Sequence[Sequence[Example]]) -> list[list[Ranking]]:
-    each = iter(rankings)
-    return [[next(each) for _ in some] for some in examples]
 
 
 def _ordered(held: _Chunk, starts: list[int], rankings: list[list[Ranking]]) -> pa.Array:

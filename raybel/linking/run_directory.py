@@ -24,7 +24,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from raybel.corpus.chunks import SUFFIXES
+from raybel.corpus.chunks import corpus_files
+from raybel.corpus.formats.registry import format_of, shard_name
 from raybel.errors import ConfigError, InputError
 from raybel.files import artefacts, storage
 from raybel.files.fingerprints import differences, fingerprint
@@ -42,7 +43,7 @@ class Shard:
 
     Args:
         path: The input file.
-        name: Of the output file below `shards/`: the input's name relative to what was given, with `.gz`.
+        name: Of the output file below `shards/`; see `shard_name`.
         size: Bytes of the input file.
         mtime_ns: Its time of change.
         key: Hash of the input's identity and the run's fingerprint; names its parts.
@@ -66,8 +67,8 @@ def find_shards(patterns: Iterable[str], run_fingerprint: str) -> list[Shard]:
         ConfigError: Nothing matches, or two input files would become one output file.
     """
     found: dict[str, Shard] = {}
-    for path, relative in storage.expand(patterns, SUFFIXES):
-        name = relative if relative.endswith(".gz") else relative + ".gz"
+    for path, relative in corpus_files(patterns):
+        name = shard_name(relative, format_of(path))
         here = storage.identity(path) or storage.FileIdentity(0, 0)
         key = fingerprint({"input": asdict(here), "run": run_fingerprint})[:16]
         if name in found:

@@ -8,7 +8,7 @@ from typing import Any
 import bioc as model
 
 from raybel.corpus.documents import TYPE, mentions_in, passage_text
-from raybel.corpus.formats import bioc_xml
+from raybel.corpus.formats.bioc_xml import BIOC_XML
 from raybel.errors import InputError
 from raybel.prepare.common import SourceDocument, SourceMention, opened
 
@@ -31,7 +31,7 @@ def read(
     """
     number = 0
     with opened(path) as file:
-        for item in bioc_xml.read(file, _MAX_DOCUMENT_BYTES):
+        for item in BIOC_XML.read(file, _MAX_DOCUMENT_BYTES):
             if not isinstance(item, bytes):
                 number += 1
                 yield _source(*item, f"document number {number}", ids, counts, infons)

@@ -26,6 +26,7 @@ from raybel.encoders.pretrained import check_files
 from raybel.errors import ConfigError, DeviceError, InputError
 from raybel.rerank import branches, reuse, slots
 from raybel.rerank.batching import Batch, visible
+from raybel.rerank.layouts import LAYOUTS
 from raybel.rerank.packing import Packed
 
 #: What a pretrained encoder may lack: the head that is trained here, and a pooler, which isn't used.
@@ -125,7 +126,7 @@ class CrossEncoder:
     """
 
     def __init__(self, model: PreTrainedModel, crosstype: str, pad: int) -> None:
-        self.model, self.tree, self.pad = model, crosstype == "tree", pad
+        self.model, self.tree, self.pad = model, LAYOUTS[crosstype].tree, pad
         self.shift = shift(model)
         self.sliding = _sliding(model.config)
         self.last = slots.last_output(model)

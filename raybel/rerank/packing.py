@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from raybel.rerank.layouts import LAYOUTS
 from raybel.rerank.tokens import Tokenised, Tokens
 
 
@@ -111,9 +112,9 @@ def pack(
         length: Most tokens of a sequence; None for the model's window. More fit in a tree only, whose positions begin
             anew in each mention's block.
     """
-    tree, last = crosstype == "tree", tokens.parameters.ends_with_context(crosstype)
+    layout, last = LAYOUTS[crosstype], tokens.parameters.ends_with_context(crosstype)
     if together is None:
-        together = crosstype not in ("base", "parallel")
+        together = layout.mentions_share
     groups: dict[tuple[int, ...], list[int]] = {}
     for row, example in enumerate(examples):
         if example.candidates:
@@ -125,13 +126,13 @@ def pack(
         for row in rows:
             example = examples[row]
             order = orders[row] if orders is not None else range(len(example.candidates))
-            for part in _parts(row, example, tokens.blocks(example), order, room, crosstype == "base"):
+            for part in _parts(row, example, tokens.blocks(example), order, room, not layout.candidates_share):
                 if held and (len(part) > left or not together):
-                    yield fill(tokens, held, tree, last)
+                    yield fill(tokens, held, layout.tree, last)
                     held, left = [], room
                 held.append(part)
                 left -= len(part)
-        yield fill(tokens, held, tree, last)
+        yield fill(tokens, held, layout.tree, last)
 
 
 def _parts(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated, ClassVar, Literal, get_args
 
 from annotated_types import Ge
 
 from raybel.config import Count, HyperParameters, Option, Positive, Share, configuration
 from raybel.errors import ConfigError
+from raybel.rerank.layouts import LAYOUTS
 
 #: How pairs of mention and candidate share a sequence, and what a sequence's context is. `base`: a pair; `parallel`: a
 #: mention's candidates; `multi`, `passage`, `document`: all mentions of a context; `tree`: the same, but a candidate
@@ -20,8 +20,6 @@ CONTEXTS: tuple[Context, ...] = get_args(Context)
 #: What may decide which epoch is the best.
 EpochMetric = Literal["Acc@1", "F1", "loss"]
 EPOCH_METRICS: tuple[EpochMetric, ...] = get_args(EpochMetric)
-#: Types in which candidates see each other, so that their order can be learned in the place of their meaning.
-JOINT = ("parallel", "multi", "passage", "document")
 
 
 @configuration
@@ -109,13 +107,13 @@ class CrossEncoderParameters(HyperParameters):
         """
         if crosstype not in CROSSTYPES:
             raise ConfigError(f"crosstype must be one of {', '.join(CROSSTYPES)}, not {crosstype!r}")
-        if crosstype == "tree" and self.context_last:
+        layout = LAYOUTS[crosstype]
+        if layout.tree and self.context_last:
             raise ConfigError("a tree's context comes first: context_last can't be true")
-        own = next((context for context in CONTEXTS if context == crosstype), None)
-        return replace(self, context=own) if own else self
+        return self.changed({"context": layout.context}) if layout.context else self
 
     def ends_with_context(self, crosstype: str) -> bool:
         """Return whether a type's sequences have their context last."""
         if self.context_last is None:
-            return crosstype != "tree" and self.context != "sentence"
+            return not LAYOUTS[crosstype].tree and self.context != "sentence"
         return self.context_last

@@ -33,6 +33,7 @@ from raybel.evaluation.metrics import bootstrap, recall_at
 from raybel.rerank import model as models
 from raybel.rerank.calibration import fit
 from raybel.rerank.examples import Example
+from raybel.rerank.layouts import LAYOUTS
 from raybel.rerank.parameters import CROSSTYPES, CrossEncoderParameters
 from raybel.rerank.tokens import Tokenised, Tokens, score_edges
 from raybel.rerank.training.steps import Lesson, steps
@@ -120,7 +121,7 @@ def run(
         loss = trainer.epoch(every, lessons.__getitem__, number)
         rate = mentions / (time.process_time() - begun)
         logits = trainer.score(examples)
-        shuffled = logits if crosstype in ("base", "tree") else trainer.score(examples, shuffle=True)
+        shuffled = trainer.score(examples, shuffle=True) if LAYOUTS[crosstype].order_matters else logits
         checked = validate(examples, logits, shuffled, parameters.loss, parameters.calibrate).scores
         golds = [each.gold for each in examples]
         found = ranks(halves(examples, logits, documents) if parameters.calibrate else logits, golds)

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from replicate import prepare_models
 
 from raybel.candidates.training.parameters import AlignmentParameters
-from raybel.config import read_file
+from raybel.files.mappings import read_mapping
 from raybel.jobs.train.config import TrainSapbertConfig
 from raybel.jobs.train.sapbert import train_sapbert
 
@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="keep the encoder here")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    values = read_file(args.params)["sapbert"] if args.params else {}
+    values = read_mapping(args.params)["sapbert"] if args.params else {}
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         prepare_models(args.data, home)

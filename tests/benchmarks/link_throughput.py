@@ -29,7 +29,7 @@ from raybel.jobs.link.config import LinkConfig
 from raybel.jobs.link.job import Progress, link
 from raybel.linking import run_directory
 from raybel.linking.candidates import add_candidates
-from raybel.linking.poison import SUFFIX, Attempts
+from raybel.linking.poison import SUFFIX, CrashRecord
 from raybel.linking.render import render
 from raybel.ontology import Ontology
 
@@ -43,8 +43,9 @@ def plain_loop(config: LinkConfig) -> tuple[int, float]:
     for shard in run_directory.find_shards(config.in_corpus, "plain"):
         number = -1
         for number, chunk in enumerate(read_chunks(shard.path, shard.name, config.read_options)):
-            attempts = Attempts(shard.part(config.out_corpus, number, SUFFIX), "plain")
-            part = render(add_candidates(chunk, cached, generator.name, attempts), ontology)
+            crashes = CrashRecord(shard.part(config.out_corpus, number, SUFFIX), "plain")
+            crashes.begin()
+            part = render(add_candidates(chunk, cached, generator.name, crashes), ontology)
             documents += run_directory.write_part(config.out_corpus, shard, part)["documents"]
         run_directory.assemble(config.out_corpus, shard, number + 1)
     return documents, time.perf_counter() - begun

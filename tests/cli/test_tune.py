@@ -9,11 +9,12 @@ from samples import collection, put, simple
 from raybel.candidates.parameters import NgramParameters
 from raybel.cli import main
 from raybel.cli.progress import tuning
-from raybel.cli.tune import Duration, show
-from raybel.config import read_file
+from raybel.cli.tune import show
 from raybel.errors import ConfigError
+from raybel.files.mappings import read_mapping
 from raybel.jobs.tune.results import Tuned
 from raybel.jobs.tune.sweep import Outcome
+from raybel.tuning.config import SweepConfig
 from raybel.tuning.space import Choice, Space
 from raybel.tuning.trials import Trial
 
@@ -39,8 +40,8 @@ def no_ray(monkeypatch):
         ("ngrams", ("--metric", "accuracy"), 1, "metric must be one of Acc@1, recall@5"),
         ("ngrams", ("--search", "annealing"), 2, "annealing"),
         ("ngrams", ("--search", "grid", "--num-samples", "7"), 1, "7 trials leave some out"),
-        ("ngrams", ("--time-budget", "soon"), 2, "is no duration"),
-        ("ngrams", ("--time-budget", "12"), 2, "is no duration"),
+        ("ngrams", ("--time-budget", "soon"), 1, "isn't a duration"),
+        ("ngrams", ("--time-budget", "12"), 1, "isn't a duration"),
         ("ngrams", ("--space", "normal.yaml"), 1, "normal.yaml: ngrams: min_df: 'normal' is none of them"),
         ("crossencoder", ("--space", "wrong.yaml"), 1, "search space, lr = 1: unknown"),
         ("ngrams", ("--resume",), 1, "no sweep that could go on"),
@@ -68,7 +69,7 @@ def test_wrong_usage_is_told_before_ray_starts(model, tmp_path, monkeypatch, no_
 
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("45m", 2700), ("1.5h", 5400), ("2d", 172800)])
 def test_durations(text, seconds):
-    assert Duration().convert(text, None, None) == seconds
+    assert SweepConfig("s", time_budget=text).time_budget == seconds
 
 
 def test_help_has_examples_and_the_form_of_a_space():
@@ -100,7 +101,7 @@ def test_a_sweep_from_the_command_line(local_ray, model, tmp_path, monkeypatch):
     assert done.exit_code == 0, done.stderr
     for said in ("trial  recall@10", "1 failed, the first", "o/params.json, key `ngrams`", "2 trials in"):
         assert said in done.stdout
-    assert NgramParameters().changed(read_file("o/params.json")["ngrams"]).min_df == 1
+    assert NgramParameters().changed(read_mapping("o/params.json")["ngrams"]).min_df == 1
     page = (tmp_path / "o" / "report.html").read_text()
     assert "<h1>Sweep over ngrams: o</h1>" in page
     assert "<dt>fixed</dt><dd>analyzer char, char_side none</dd>" in page

@@ -7,7 +7,7 @@ from samples import Fixed, annotation, chunks, collection, document, passage, pu
 
 from raybel.candidates.base import Cached
 from raybel.linking.candidates import add_candidates
-from raybel.linking.poison import Attempts
+from raybel.linking.poison import CrashRecord
 from raybel.linking.render import render
 from raybel.schemas import MENTIONS
 
@@ -19,11 +19,11 @@ def one(name: str, mention: str) -> str:
 WRONG = document("wrong", passage("Anemia", annotation("Asthma", (0, 6))))
 
 
-def run(tmp_path, *documents, threshold=None, attempts=None, **options):
+def run(tmp_path, *documents, threshold=None, crashes=None, **options):
     path = put(tmp_path / "a.xml", collection(*documents))
     (chunk,) = chunks(path, **options)
     generator = Fixed()
-    found = add_candidates(chunk, Cached(generator, 10), "fixed", attempts)
+    found = add_candidates(chunk, Cached(generator, 10), "fixed", crashes)
     return render(found, two_concepts(), threshold), generator
 
 
@@ -72,19 +72,17 @@ def test_a_document_that_fails_costs_only_itself(tmp_path):
     assert len(generator.calls) == 4
 
 
-def test_attempts_are_noted_and_a_killer_is_skipped(tmp_path):
+def test_a_document_that_kills_the_worker_is_skipped(tmp_path):
     path = str(tmp_path / "attempts")
     for _ in range(2):
-        run(tmp_path, one("1", "Anemia"), attempts=Attempts(path, "s"))
-    third = Attempts(path, "s")
-    assert third.careful
-    third.enter(1)  # and dies
-    Attempts(path, "s").enter(1)  # and once more
-    part, generator = run(tmp_path, one("1", "a"), one("2", "b"), one("3", "c"), attempts=Attempts(path, "s"))
+        CrashRecord(path, "s").begin()
+    CrashRecord(path, "s").enter(1)  # and dies
+    CrashRecord(path, "s").enter(1)  # and once more
+    part, generator = run(tmp_path, one("1", "a"), one("2", "b"), one("3", "c"), crashes=CrashRecord(path, "s"))
     assert link_ids(part) == [("1", ["a|b=c"]), ("2", []), ("3", ["a|b=c"])]
     assert "worker died" in part.quarantine[0]["reason"]
     assert generator.calls == [["a"], ["c"]]
-    assert Attempts(path, "s").deaths == {1: 2}
+    assert CrashRecord(path, "s").deaths == {1: 2}
 
 
 def test_nothing_to_link(tmp_path):

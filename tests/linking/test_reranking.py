@@ -10,7 +10,7 @@ from tiny_crossencoder import example
 from raybel.candidates.base import Cached
 from raybel.errors import InputError
 from raybel.linking.candidates import add_candidates
-from raybel.linking.poison import Attempts
+from raybel.linking.poison import CrashRecord
 from raybel.linking.render import render
 from raybel.linking.reranking import rerank
 from raybel.rerank.calibration import Calibration
@@ -39,11 +39,11 @@ def one(name, mention):
     return simple(name, f"A {mention} here.", mention)
 
 
-def run(tmp_path, *documents, reranker=None, attempts=None):
+def run(tmp_path, *documents, reranker=None, crashes=None):
     (chunk,) = chunks(put(tmp_path / "a.xml", collection(*documents)), sentences=True)
     ontology = two_concepts()
-    found = add_candidates(chunk, Cached(Fixed(), 10), "fixed", attempts)
-    done = rerank(found, reranker or Reversed(), Describer(ontology, None), attempts)
+    found = add_candidates(chunk, Cached(Fixed(), 10), "fixed", crashes)
+    done = rerank(found, reranker or Reversed(), Describer(ontology, None), crashes)
     return render(done, ontology), render(found, ontology)
 
 
@@ -75,10 +75,9 @@ def test_an_error_of_the_model_is_raised(tmp_path):
 
 
 def test_a_document_that_kills_the_worker_is_skipped(tmp_path):
-    attempts = Attempts(str(tmp_path / "x"), "s")
-    attempts.whole, attempts.deaths = 2, {0: 2}
+    crashes = CrashRecord(str(tmp_path / "x"), "s", whole=2, deaths={0: 2})
     reranker = Reversed()
-    part, _ = run(tmp_path, one("1", "Anemia"), one("2", "Anemia"), reranker=reranker, attempts=attempts)
+    part, _ = run(tmp_path, one("1", "Anemia"), one("2", "Anemia"), reranker=reranker, crashes=crashes)
     assert [each["doc_id"] for each in part.quarantine] == ["1"]
     assert reranker.calls == 1
     assert part.documents["linked"] == [0, 1]

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from raybel.cli import main
 from raybel.corpus.chunks import read_rows
 from raybel.corpus.documents import ReadOptions
-from raybel.corpus.formats.bioc_xml import read as read_xml
+from raybel.corpus.formats.bioc_xml import BIOC_XML
 from raybel.errors import InputError
 from raybel.files import storage
 from raybel.prepare import ids
@@ -68,7 +68,7 @@ def prepare(source, **options):
 
 def written(path):
     with storage.open_bytes(str(path)) as file:
-        return [item[0] for item in read_xml(file, 1 << 20) if not isinstance(item, bytes)]
+        return [item[0] for item in BIOC_XML.read(file, 1 << 20) if not isinstance(item, bytes)]
 
 
 def test_articles_become_documents(source):

@@ -8,7 +8,7 @@ import pytest
 
 from raybel.corpus.chunks import read_rows
 from raybel.corpus.documents import ReadOptions
-from raybel.corpus.formats.bioc_xml import read as read_xml
+from raybel.corpus.formats.bioc_xml import BIOC_XML
 from raybel.errors import ConfigError, InputError
 from raybel.files import storage
 from raybel.ontology import Ontology
@@ -56,7 +56,7 @@ def ncbi(tmp_path: Path):
 
 def written(path: Path) -> list:
     with storage.open_bytes(str(path)) as file:
-        return [item[0] for item in read_xml(file, 1 << 20) if not isinstance(item, bytes)]
+        return [item[0] for item in BIOC_XML.read(file, 1 << 20) if not isinstance(item, bytes)]
 
 
 def annotations(path: Path) -> list:

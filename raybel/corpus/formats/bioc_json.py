@@ -1,4 +1,4 @@
-"""BioC JSON: the same contract as `bioc_xml`, for collections written as one JSON object with a `documents` list.
+"""BioC JSON: collections written as one JSON object with a `documents` list.
 
 Parsed as a stream (ijson): memory for one document at a time. Offsets are code points, as in BioC XML.
 """
@@ -13,87 +13,88 @@ import bioc as model
 import ijson
 from ijson.common import ObjectBuilder
 
+from raybel.corpus.formats.base import LimitedFile, Piece, ShardFormat
 from raybel.errors import InputError
 
-#: Stands between two documents in a file.
-SEPARATOR = b",\n"
 #: Containers within each other, as libxml2 has it for XML.
 MAX_DEPTH = 256
 
 
-class Guard:
-    """A binary file that limits the bytes between two documents."""
+class BiocJson(ShardFormat):
+    """BioC JSON. A serialisation is a document's object, UTF-8."""
 
-    def __init__(self, file: IO[bytes], limit: int) -> None:
-        self.file, self.limit, self.since_document = file, limit, 0
+    name = "bioc-json"
+    suffixes = (".json",)
+    separator = b",\n"
 
-    def read(self, size: int = -1) -> bytes:
-        """Return about `size` bytes, b"" at the end."""
-        data = self.file.read(size)
-        self.since_document += len(data)
-        if self.since_document > self.limit:
-            raise InputError(f"a document is larger than {self.limit >> 20} MiB (--max-document-mb sets the limit)")
-        return data
+    def read(self, file: IO[bytes], max_document_bytes: int) -> Iterator[Piece]:
+        """Yield a collection's pieces; see `Format.read`.
 
-
-def read(file: IO[bytes], max_document_bytes: int) -> Iterator[bytes | tuple[model.BioCDocument, bytes]]:
-    """Yield a collection's header, (document, its serialisation) for each document, and the footer.
-
-    Keys of the collection that stand before `documents` go into the header, later ones into the footer.
-
-    Raises:
-        InputError: Not JSON, not BioC, cut off, or over the limit.
-    """
-    guard = Guard(file, max_document_bytes)
-    before: dict[str, Any] = {}
-    after: dict[str, Any] = {}
-    started = inside = False
-    builder: ObjectBuilder | None = None
-    depth, key = 0, ""
-    try:
-        for event, value in ijson.basic_parse(guard, use_float=True):
-            depth += (event in ("start_map", "start_array")) - (event in ("end_map", "end_array"))
-            if depth > MAX_DEPTH:
-                raise InputError(f"isn't BioC JSON: it is nested more than {MAX_DEPTH} deep")
-            if builder is not None:
-                builder.event(event, value)
-                if depth == (2 if inside else 1) and event in ("end_map", "end_array"):
-                    if inside:
-                        yield to_document(builder.value), _dump(builder.value)
-                        guard.since_document = 0
+        Keys of the collection that stand before `documents` go into the header, later ones into the footer.
+        """
+        guard = LimitedFile(file, max_document_bytes)
+        before: dict[str, Any] = {}
+        after: dict[str, Any] = {}
+        started = inside = False
+        builder: ObjectBuilder | None = None
+        depth, key = 0, ""
+        try:
+            for event, value in ijson.basic_parse(guard, use_float=True):
+                depth += (event in ("start_map", "start_array")) - (event in ("end_map", "end_array"))
+                if depth > MAX_DEPTH:
+                    raise InputError(f"isn't BioC JSON: it is nested more than {MAX_DEPTH} deep")
+                if builder is not None:
+                    builder.event(event, value)
+                    if depth == (2 if inside else 1) and event in ("end_map", "end_array"):
+                        if inside:
+                            yield to_document(builder.value), _dump(builder.value)
+                            guard.since_document = 0
+                        else:
+                            (after if started else before)[key] = builder.value
+                        builder = None
+                elif inside:
+                    if event == "start_map":
+                        builder = ObjectBuilder()
+                        builder.event(event, value)
+                    elif event == "end_array":
+                        inside = False
                     else:
-                        (after if started else before)[key] = builder.value
-                    builder = None
-            elif inside:
-                if event == "start_map":
-                    builder = ObjectBuilder()
-                    builder.event(event, value)
-                elif event == "end_array":
-                    inside = False
+                        what = "a list" if event == "start_array" else repr(value)
+                        raise InputError(f"isn't BioC JSON: `documents` holds {what} where a document should be")
+                elif depth == 0 or (depth == 1 and event == "start_array" and not key):
+                    if event != "end_map":
+                        raise InputError("isn't a BioC JSON collection: its root isn't an object")
+                elif event == "map_key":
+                    key = value
+                elif key == "documents" and event == "start_array":
+                    if started:
+                        raise InputError("isn't BioC JSON: it has two `documents` lists")
+                    started = inside = True
+                    yield _dump(before)[:-1] + (b"," if before else b"") + b'"documents":[\n'
+                elif event in ("start_map", "start_array"):
+                    if depth > 1:
+                        builder = ObjectBuilder()
+                        builder.event(event, value)
                 else:
-                    what = "a list" if event == "start_array" else repr(value)
-                    raise InputError(f"isn't BioC JSON: `documents` holds {what} where a document should be")
-            elif depth == 0 or (depth == 1 and event == "start_array" and not key):
-                if event != "end_map":
-                    raise InputError("isn't a BioC JSON collection: its root isn't an object")
-            elif event == "map_key":
-                key = value
-            elif key == "documents" and event == "start_array":
-                if started:
-                    raise InputError("isn't BioC JSON: it has two `documents` lists")
-                started = inside = True
-                yield _dump(before)[:-1] + (b"," if before else b"") + b'"documents":[\n'
-            elif event in ("start_map", "start_array"):
-                if depth > 1:
-                    builder = ObjectBuilder()
-                    builder.event(event, value)
-            else:
-                (after if started else before)[key] = value
-    except ijson.JSONError as error:
-        raise InputError(f"isn't well-formed JSON: {error}") from error
-    if not started:
-        raise InputError("isn't a BioC JSON collection: it has no `documents` list")
-    yield b"\n]" + (b"," + _dump(after)[1:-1] if after else b"") + b"}\n"
+                    (after if started else before)[key] = value
+        except ijson.JSONError as error:
+            raise InputError(f"isn't well-formed JSON: {error}") from error
+        if not started:
+            raise InputError("isn't a BioC JSON collection: it has no `documents` list")
+        yield b"\n]" + (b"," + _dump(after)[1:-1] if after else b"") + b"}\n"
+
+    def link(self, source: bytes, links: Mapping[int, Mapping[str, str]], remove: Iterable[str] = ()) -> bytes:
+        """Return a document's serialisation with infons added to its annotations; see `ShardFormat.link`."""
+        value = json.loads(source.decode("utf-8", "surrogatepass"))
+        for ordinal, annotation in enumerate(_annotations(value)):
+            infons = annotation.get("infons")
+            infons = infons if isinstance(infons, dict) else {}
+            kept = {key: item for key, item in infons.items() if key not in remove}
+            annotation["infons"] = {**kept, **links.get(ordinal, {})}
+        return _dump(value)
+
+
+BIOC_JSON = BiocJson()
 
 
 def _dump(value: Any) -> bytes:
@@ -149,17 +150,6 @@ def to_annotation(value: dict[str, Any]) -> model.BioCAnnotation:
         if "offset" in place and "length" in place and offset >= 0 and length >= 0:
             annotation.locations.append(model.BioCLocation(offset, length))
     return annotation
-
-
-def link(source: bytes, links: Mapping[int, Mapping[str, str]], remove: Iterable[str] = ()) -> bytes:
-    """Return a document's serialisation with infons added to its annotations; see `bioc_xml.link`."""
-    value = json.loads(source.decode("utf-8", "surrogatepass"))
-    for ordinal, annotation in enumerate(_annotations(value)):
-        infons = annotation.get("infons")
-        infons = infons if isinstance(infons, dict) else {}
-        kept = {key: item for key, item in infons.items() if key not in remove}
-        annotation["infons"] = {**kept, **links.get(ordinal, {})}
-    return _dump(value)
 
 
 def _annotations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -14,12 +14,12 @@ from typing import IO, Any
 import bioc as model
 from lxml import etree
 
+from raybel.corpus.formats.base import LimitedFile, Piece, ShardFormat
 from raybel.errors import InputError
 
-#: Stands between two documents in a file; each document ends with a line end of its own.
-SEPARATOR = b""
 #: Stands for an offset that isn't a number; no document with it can be linked.
 NOWHERE = -2
+_END = b"</collection>\n"
 PROLOGUE = b'<?xml version="1.0" encoding="UTF-8"?>\n'
 #: Code points that XML 1.0 doesn't allow. As raw bytes they become spaces, as references U+FFFD: offsets stay true.
 _CONTROL = bytes(c for c in range(0x20) if c not in (9, 10, 13))
@@ -40,22 +40,20 @@ def clean(text: str) -> str:
     return _FORBIDDEN.sub(" ", text)
 
 
-class Guard:
+class CleanedFile(LimitedFile):
     """A binary file that replaces characters which XML forbids, and limits the bytes between two documents."""
 
     def __init__(self, file: IO[bytes], limit: int) -> None:
-        self.file, self.limit, self.since_document, self.held = file, limit, 0, b""
+        super().__init__(file, limit)
+        self.held = b""
         self.wide: bool | None = None
 
     def read(self, size: int = -1) -> bytes:
         """Return about `size` bytes, b"" at the end."""
-        data = self.held + self.file.read(size)
-        fresh = len(data) - len(self.held)
+        fresh = super().read(size)
+        data = self.held + fresh
         if self.wide is None:
             self.wide = data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:4]
-        self.since_document += fresh
-        if self.since_document > self.limit:
-            raise InputError(f"a document is larger than {self.limit >> 20} MiB (--max-document-mb sets the limit)")
         if self.wide:
             return data
         # A reference may be cut by the end of this read: its beginning waits for the next one.
@@ -69,39 +67,57 @@ class Guard:
         return data.translate(_BLANKS)
 
 
-def read(file: IO[bytes], max_document_bytes: int) -> Iterator[bytes | tuple[model.BioCDocument, bytes]]:
-    """Yield a collection's header, then (document, its serialisation) for each document, then the footer.
+class BiocXml(ShardFormat):
+    """BioC XML. A serialisation is the `<document>` element, UTF-8."""
 
-    Header and footer are the bytes that stand before and after the documents in an output file. A collection without
-    documents yields a header and a footer.
+    name = "bioc-xml"
+    suffixes = (".xml",)
+    separator = b""  # each document ends with a line end of its own
 
-    Raises:
-        InputError: Not XML, not BioC, cut off, or over a limit; `offset` is the line.
-    """
-    guard = Guard(file, max_document_bytes)
-    header, before = None, 0
-    context = etree.iterparse(guard, events=("end",), tag="document", **_PARSER_OPTIONS)
-    try:
-        for _, element in context:
-            parent = element.getparent()
-            if header is None:
-                header = _header(element if parent is None else parent)
-                before = len(parent) - 1
-                yield header
-            element.tail = None
-            yield to_document(element), etree.tostring(element, encoding="utf-8", xml_declaration=False)
-            guard.since_document = 0
-            if parent is not None:
-                parent.remove(element)
-    except etree.XMLSyntaxError as error:
-        line = error.lineno or 0
-        raise InputError(f"isn't well-formed XML at line {line}: {error.msg}") from error
-    if header is None:
-        header = _header(context.root)
-        yield header
-        yield b"</collection>\n"
-    else:
-        yield _footer(context.root, before)
+    def read(self, file: IO[bytes], max_document_bytes: int) -> Iterator[Piece]:
+        """Yield a collection's pieces; see `Format.read`. The line of an error is in its message."""
+        guard = CleanedFile(file, max_document_bytes)
+        header, before = None, 0
+        context = etree.iterparse(guard, events=("end",), tag="document", **_PARSER_OPTIONS)
+        try:
+            for _, element in context:
+                parent = element.getparent()
+                if header is None:
+                    header = _header(element if parent is None else parent)
+                    before = len(parent) - 1
+                    yield header
+                element.tail = None
+                yield to_document(element), etree.tostring(element, encoding="utf-8", xml_declaration=False)
+                guard.since_document = 0
+                if parent is not None:
+                    parent.remove(element)
+        except etree.XMLSyntaxError as error:
+            line = error.lineno or 0
+            raise InputError(f"isn't well-formed XML at line {line}: {error.msg}") from error
+        if header is None:
+            header = _header(context.root)
+            yield header
+            yield _END
+        else:
+            yield _footer(context.root, before)
+
+    def link(self, source: bytes, links: Mapping[int, Mapping[str, str]], remove: Iterable[str] = ()) -> bytes:
+        """Return a `<document>` element with infons added to its annotations; see `ShardFormat.link`."""
+        element = etree.fromstring(source, etree.XMLParser(**_PARSER_OPTIONS))
+        gone = frozenset(remove)
+        for ordinal, annotation in enumerate(_elements(element)):
+            for infon in [each for each in annotation.iterfind("infon") if each.get("key") in gone]:
+                annotation.remove(infon)
+            place = len(annotation.findall("infon"))
+            for key, value in links.get(ordinal, {}).items():
+                infon = etree.Element("infon", key=key)
+                infon.text = clean(value)
+                annotation.insert(place, infon)
+                place += 1
+        return etree.tostring(element, encoding="utf-8", xml_declaration=False) + b"\n"
+
+
+BIOC_XML = BiocXml()
 
 
 def _header(root: Any) -> bytes:
@@ -124,7 +140,7 @@ def _header(root: Any) -> bytes:
 def _footer(root: Any, before: int) -> bytes:
     """Serialise what stands behind the last document: the root's children but the first `before`."""
     behind = (etree.tostring(child, encoding="utf-8", with_tail=False) + b"\n" for child in root[before:])
-    return b"".join(behind) + b"</collection>\n"
+    return b"".join(behind) + _END
 
 
 def _text(element: Any, name: str) -> str:
@@ -174,28 +190,6 @@ def to_annotation(element: Any) -> model.BioCAnnotation:
     return annotation
 
 
-def link(source: bytes, links: Mapping[int, Mapping[str, str]], remove: Iterable[str] = ()) -> bytes:
-    """Return a document's serialisation with infons added to its annotations.
-
-    Args:
-        source: The `<document>` element, UTF-8.
-        links: For an annotation's ordinal in the order of `bioc.mentions_in`, its new infons.
-        remove: Infon keys taken out of every annotation first (links of an earlier run).
-    """
-    element = etree.fromstring(source, etree.XMLParser(**_PARSER_OPTIONS))
-    gone = frozenset(remove)
-    for ordinal, annotation in enumerate(_elements(element)):
-        for infon in [each for each in annotation.iterfind("infon") if each.get("key") in gone]:
-            annotation.remove(infon)
-        place = len(annotation.findall("infon"))
-        for key, value in links.get(ordinal, {}).items():
-            infon = etree.Element("infon", key=key)
-            infon.text = clean(value)
-            annotation.insert(place, infon)
-            place += 1
-    return etree.tostring(element, encoding="utf-8", xml_declaration=False) + b"\n"
-
-
 def _elements(document: Any) -> Iterator[Any]:
     for passage in document.iterfind("passage"):
         yield from passage.iterfind("annotation")
@@ -226,6 +220,19 @@ def to_source(document: model.BioCDocument) -> bytes:
 def _add_infons(element: Any, infons: Mapping[str, str]) -> None:
     for key, value in infons.items():
         etree.SubElement(element, "infon", key=clean(key)).text = clean(value)
+
+
+def new_collection(source: str, documents: Iterable[model.BioCDocument]) -> Iterator[Piece]:
+    """Yield the pieces of a collection that isn't in a file yet, as `BiocXml.read` would yield them.
+
+    Args:
+        source: The collection's `<source>`.
+        documents: With passages and annotations; none makes an empty collection.
+    """
+    yield collection_header(source)
+    for document in documents:
+        yield document, to_source(document)
+    yield _END
 
 
 def collection_header(source: str) -> bytes:

@@ -10,13 +10,14 @@ from typing import Any
 import pyarrow as pa
 import ray
 
-from raybel.candidates.lookup import LookupGenerator
-from raybel.candidates.registry import open_generator
-from raybel.config import OUTPUT_FORMAT, git_hash, results, versions
+from raybel.candidates.base import UNKNOWN
+from raybel.candidates.registry import open_generator, uses_encoder
+from raybel.config import results
 from raybel.errors import BadFractionError, ConfigError, RaybelError
 from raybel.files import storage, tables
 from raybel.files.fingerprints import fingerprint
 from raybel.files.locks import lock
+from raybel.files.provenance import OUTPUT_FORMAT, git_hash, versions
 from raybel.files.storage import join
 from raybel.jobs.link.config import LinkConfig
 from raybel.jobs.link.stage import stream
@@ -97,8 +98,7 @@ def link(config: LinkConfig, watch: Callable[[Progress], None] | None = None) ->
     _refuse_output_among_input(config)
     ontology = Ontology.open(config.ontology)
     generator = open_generator(ontology, config.generator)
-    if isinstance(generator, LookupGenerator):
-        generator.check(config.top_k, config.expand_abbreviations)
+    generator.check_usable(config.top_k, config.expand_abbreviations)
     reranker = None
     if config.reranker_model is not None:
         from raybel.rerank import reranker as second  # imports torch
@@ -127,7 +127,7 @@ def link(config: LinkConfig, watch: Callable[[Progress], None] | None = None) ->
         if to_do:
             job.go(_shared_ontology(config, ontology))
         result = job.finish()
-    if reranker and reranker["generator"] != generator.name and "lookup" not in (reranker["generator"], generator.name):
+    if reranker and reranker["generator"] != generator.name and UNKNOWN not in (reranker["generator"], generator.name):
         result.notes.append(
             f"the re-ranker was trained on {reranker['generator']} candidates, these are {generator.name} ones: its "
             "probabilities were fitted to the others' scores"
@@ -177,7 +177,7 @@ class _Job:
     def go(self, ontology: str) -> None:
         """Run the stream until every shard to do is published or set aside."""
         with told(), started(), data_context():
-            encodes = self.config.generator.dense_index is not None or self.config.reranker_model is not None
+            encodes = uses_encoder(self.config.generator) or self.config.reranker_model is not None
             fitted = plan(self.config.resources, ray.cluster_resources(), encodes)
             self.progress.started = time.time()
             dataset = stream(self.config, list(self.to_do.values()), fitted, ontology)

@@ -18,7 +18,7 @@ from raybel.jobs.link.config import LinkConfig
 from raybel.jobs.runtime import Plan
 from raybel.linking import run_directory
 from raybel.linking.candidates import add_candidates
-from raybel.linking.poison import SUFFIX, Attempts
+from raybel.linking.poison import SUFFIX, CrashRecord
 from raybel.linking.render import render
 from raybel.linking.run_directory import COUNTS, Shard
 from raybel.ontology import Ontology
@@ -88,14 +88,15 @@ class LinkStage:
                 raise RaybelError(
                     f"{shard.part(self.run, number, '')} was there and is gone: run the same command again"
                 )
-            attempts = Attempts(shard.part(self.run, number, SUFFIX), self.session)
-            linked = add_candidates(chunk, self.generator, self.name, attempts)
+            crashes = CrashRecord(shard.part(self.run, number, SUFFIX), self.session)
+            crashes.begin()
+            linked = add_candidates(chunk, self.generator, self.name, crashes)
             if self.config.reranker_model is not None:
-                linked = self._rerank(linked, self.config.reranker_model, attempts)
+                linked = self._rerank(linked, self.config.reranker_model, crashes)
             summary = run_directory.write_part(self.run, shard, render(linked, self.ontology, self.config.threshold))
         return _counts(summary, shard)
 
-    def _rerank(self, linked: pa.Table, model: str, attempts: Attempts) -> pa.Table:
+    def _rerank(self, linked: pa.Table, model: str, crashes: CrashRecord) -> pa.Table:
         """The second stage, loaded with the first chunk: an error in a constructor would look like a worker's death."""
         import torch
 
@@ -106,7 +107,7 @@ class LinkStage:
             if self.fitted.device == "cpu":
                 torch.set_num_threads(self.fitted.threads)
             self._reranker = Reranker.load(model, self.fitted.device, self.config.precision)
-        return rerank(linked, self._reranker, self.describer, attempts)
+        return rerank(linked, self._reranker, self.describer, crashes)
 
 
 def _counts(summary: dict[str, Any], shard: Shard) -> pa.Table:

@@ -23,8 +23,8 @@ from ray.data import ActorPoolStrategy
 
 from raybel.candidates.base import surfaces
 from raybel.candidates.lookup import ALIASES, KIND, VERSION, bucket_table, buckets, hashes, to_json
-from raybel.candidates.registry import open_generator
-from raybel.corpus.chunks import SUFFIXES, read_chunks
+from raybel.candidates.registry import open_generator, uses_encoder
+from raybel.corpus.chunks import corpus_files, read_chunks
 from raybel.corpus.documents import ReadOptions
 from raybel.errors import ConfigError
 from raybel.files import artefacts, storage, tables
@@ -136,12 +136,12 @@ def _name(bucket: int) -> str:
 
 
 def _run(config: LookupConfig, home: str) -> list[dict[str, Any]]:
-    files = storage.expand(config.in_corpus, SUFFIXES)
+    files = corpus_files(config.in_corpus)
     options = ReadOptions(expand_abbreviations=config.expand_abbreviations)
     with told(), started(), data_context() as context:
         context.target_max_block_size = 16 << 20  # rows are small here
         context.execution_no_progress_timeout_s = RANGE_SECONDS
-        fitted = plan(config.resources, ray.cluster_resources(), config.generator.dense_index is not None)
+        fitted = plan(config.resources, ray.cluster_resources(), uses_encoder(config.generator))
         source = BiocDatasource(
             [Source(path, name) for path, name in files], options, partial(_distinct, config.ranges)
         )

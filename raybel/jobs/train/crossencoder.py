@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from raybel.candidates.registry import open_generator
-from raybel.config import versions
 from raybel.corpus.chunks import digests
 from raybel.encoders import pretrained
 from raybel.errors import ConfigError, InputError
 from raybel.files import storage, tables
 from raybel.files.fingerprints import fingerprint
 from raybel.files.locks import lock
+from raybel.files.provenance import versions
 from raybel.files.storage import join
 from raybel.jobs.runtime import started, told
 from raybel.jobs.train import crossencoder_features
@@ -88,8 +88,8 @@ def train_crossencoder(config: TrainCrossEncoderConfig, watch: Watch | None = No
     ontology = Ontology.open(config.ontology)
     generator = open_generator(ontology, config.generator)
     check_generator(generator, config.parameters.top_k, config.expand_abbreviations)
-    wanted = regimes(generator, config.generator, config.parameters.dictionary_share)
-    notes = notes_on(generator, config.generator)
+    wanted = regimes(generator, config.parameters.dictionary_share)
+    notes = notes_on(generator)
     positions = window(str(model), config.crosstype, config.parameters)
     home = config.output_dir
     corpora = {"train": config.train_corpus, "val": config.val_corpus}

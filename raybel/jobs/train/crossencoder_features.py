@@ -16,9 +16,9 @@ import ray
 from ray.data import ActorPoolStrategy
 
 from raybel.candidates.base import Generator
-from raybel.candidates.registry import open_generator
+from raybel.candidates.registry import open_generator, uses_encoder
 from raybel.config import GeneratorPaths, Resources
-from raybel.corpus.chunks import SUFFIXES
+from raybel.corpus.chunks import corpus_files
 from raybel.corpus.documents import ReadOptions
 from raybel.errors import InputError
 from raybel.files import artefacts, storage
@@ -80,10 +80,9 @@ def make(config: FeatureConfig, split: str, paths: tuple[str, ...], regimes: tup
     if storage.exists(done):
         return dict(storage.read_json(done))
     options = ReadOptions(config.expand_abbreviations, sentences=True, chunk_documents=CHUNK)
-    files = storage.expand(paths, SUFFIXES)
+    files = corpus_files(paths)
     with data_context():
-        encodes = config.generator.dense_index is not None
-        fitted = plan(config.resources, ray.cluster_resources(), encodes)
+        fitted = plan(config.resources, ray.cluster_resources(), uses_encoder(config.generator))
         sources = [Source(path, f"{number:05d}") for number, (path, _) in enumerate(files)]
         rows = read_sources(sources, options, fitted.cpus_per_task).map_batches(
             FeatureStage,

@@ -8,12 +8,12 @@ from typing import Any
 
 from raybel.candidates.aliases import AliasTable
 from raybel.candidates.recall import read_splits
-from raybel.config import versions
 from raybel.corpus.chunks import digests
 from raybel.encoders import pretrained
 from raybel.errors import ConfigError
 from raybel.files import storage, tables
 from raybel.files.locks import lock
+from raybel.files.provenance import versions
 from raybel.files.storage import join
 from raybel.jobs.runtime import started, told
 from raybel.jobs.train.config import TrainSapbertConfig

@@ -63,9 +63,9 @@ def tune_crossencoder(config: TuneCrossEncoderConfig, watch: Watch | None = None
     ontology = Ontology.open(config.ontology)
     generator = open_generator(ontology, config.generator)
     check_generator(generator, max(space.values("top_k", base.top_k)), config.expand_abbreviations)
-    wanted = tuple(regimes(generator, config.generator, share) for share in (0.0, 0.5, 1.0))
+    wanted = tuple(regimes(generator, share) for share in (0.0, 0.5, 1.0))
     share = base.dictionary_share
-    stored = wanted[1] if "dictionary_share" in space.searched else regimes(generator, config.generator, share)
+    stored = wanted[1] if "dictionary_share" in space.searched else regimes(generator, share)
     positions = window(str(model), config.crosstype, base)
     corpora = {"train": config.train_corpus, "val": config.val_corpus}
     identity = {
@@ -79,7 +79,7 @@ def tune_crossencoder(config: TuneCrossEncoderConfig, watch: Watch | None = None
         "precision": config.precision,
         "workers": sweep.workers_per_trial,
     }
-    by_top_k = generator.name == "hybrid"
+    by_top_k = generator.depends_on_top_k
     epochs = max(space.values("max_epochs", base.max_epochs))
     sets = _feature_sets(space, base, config.crosstype, by_top_k)
     home = sweep.output_dir
@@ -120,7 +120,7 @@ def tune_crossencoder(config: TuneCrossEncoderConfig, watch: Watch | None = None
             )
             target = Target(crossencoder_trial, needs, metric, metric != "loss", epochs, asdict(base))
             outcome = run(sweep, space, target, fitted, samples, home, trackers, watch)
-            outcome.notes += notes_on(generator, config.generator)
+            outcome.notes += notes_on(generator)
 
         def complete(values: dict[str, Any]) -> dict[str, Any]:
             return asdict(base.changed(values).of_type(config.crosstype))

@@ -22,13 +22,8 @@ from raybel.rerank.examples import Describer, Example, document_examples
 def gold_rows(mentions: Sequence[dict[str, Any]], ontology: Ontology) -> list[int]:
     """Return the concept of each mention with a single id that the ontology knows, -1 for the others."""
     ids = [mention["gold"][0] if mention["gold"] and len(mention["gold"]) == 1 else None for mention in mentions]
-    known = [one for one in ids if one is not None]
-    rows = iter(ontology.indices(known).tolist() if known else [])
-    found = []
-    for one in ids:
-        row = next(rows) if one is not None else -1
-        found.append(ontology.alternatives.get(one, -1) if one is not None and row < 0 else row)
-    return found
+    rows = iter(ontology.indices([concept_id for concept_id in ids if concept_id is not None]).tolist())
+    return [-1 if concept_id is None else next(rows) for concept_id in ids]
 
 
 def labelled(

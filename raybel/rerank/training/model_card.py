@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from raybel.rerank.layouts import LAYOUTS
+
 
 def card(base: str, state: dict[str, Any]) -> str:
     """Return a model card: data, parameters, scores.
@@ -25,7 +27,7 @@ def card(base: str, state: dict[str, Any]) -> str:
         "",
         f"Made by raybel from `{base}`: ranks the concepts proposed for a mention. The score of a candidate is the",
         "second label's logit less the first's at the `[MASK]` before its name. "
-        + (tree if state["crosstype"] == "tree" else plain),
+        + (tree if LAYOUTS[state["crosstype"]].tree else plain),
         "",
         f"Ontology: fingerprint {state['ontology_fingerprint']}. Candidates: {state['generator']}. Epoch: "
         f"{best['epoch']} of {len(state['epochs'])}.",

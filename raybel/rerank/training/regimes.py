@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from raybel.candidates.base import Generator
-from raybel.candidates.hybrid import HybridGenerator
-from raybel.candidates.lookup import LookupGenerator
-from raybel.config import GeneratorPaths
 from raybel.errors import ConfigError
 
 
@@ -17,35 +14,32 @@ def check_generator(generator: Generator, top_k: int, expand_abbreviations: bool
     Raises:
         ConfigError: So it is, or a stored lookup holds fewer candidates.
     """
-    if isinstance(generator, LookupGenerator):
-        generator.check(top_k, expand_abbreviations)
-    parts = generator.generators if isinstance(generator, HybridGenerator) else [generator]
-    for each in parts:
-        if _training_aliases(each) and each.expanded not in (None, expand_abbreviations):
-            made = "with" if each.expanded else "without"
+    generator.check_usable(top_k, expand_abbreviations)
+    for part in generator.parts:
+        if part.has_training_aliases and part.expanded not in (None, expand_abbreviations):
+            made = "with" if part.expanded else "without"
             raise ConfigError(
-                f"the {each.name} candidates' training mentions were added {made} expanding abbreviations: train in "
+                f"the {part.name} candidates' training mentions were added {made} expanding abbreviations: train in "
                 "the same way (--expand-abbreviations or --no-expand-abbreviations)"
             )
 
 
-def regimes(generator: Generator, paths: GeneratorPaths, share: float) -> tuple[str, ...]:
+def regimes(generator: Generator, share: float) -> tuple[str, ...]:
     """Return which candidates training mentions get, so that none is its own answer.
 
     Args:
         generator: Finds them.
-        paths: Where it is from.
         share: As `CrossEncoderParameters.dictionary_share`.
 
     Raises:
         ConfigError: A stored lookup would hand mentions their own answers.
     """
-    aliases = _training_aliases(generator)
-    if paths.candidates_lookup is not None:
+    aliases = generator.has_training_aliases
+    if generator.stored:
         if aliases:
             raise ConfigError(
                 "the lookup was made with training mentions as aliases, and would hand them their own answers: train "
-                "with the generator that it was made with (--ngrams-model or --dense-index)"
+                "with the generator that it was made with"
             )
         return ("all",)
     if not aliases or share >= 1:
@@ -53,15 +47,9 @@ def regimes(generator: Generator, paths: GeneratorPaths, share: float) -> tuple[
     return ("fitted",) if share <= 0 else ("fitted", "dictionary")
 
 
-def _training_aliases(generator: Generator) -> bool | None:
-    """Whether training mentions are aliases; None where that isn't known."""
-    table = generator.alias_table
-    return None if table is None else bool(len(table) and (table["frequency"].to_numpy() > 0).any())
-
-
-def notes_on(generator: Generator, paths: GeneratorPaths) -> list[str]:
+def notes_on(generator: Generator) -> list[str]:
     """Return what a person should know about where candidates come from."""
-    if paths.candidates_lookup is None:
+    if not generator.stored:
         return []
-    unknown = "" if _training_aliases(generator) is False else "; whether training mentions are in it isn't known"
+    unknown = "" if generator.has_training_aliases is False else "; whether training mentions are in it isn't known"
     return [f"candidates come from a stored lookup{unknown}"]

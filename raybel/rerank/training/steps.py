@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from raybel.rerank.layouts import LAYOUTS
 from raybel.rerank.packing import Packed, pack, units
-from raybel.rerank.parameters import JOINT, CrossEncoderParameters
+from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.rerank.tokens import Tokenised, Tokens
 
 #: Steps made at once: their sequences are sorted by length, so that little is padding.
@@ -79,7 +80,7 @@ def steps(
         workers: Steps hold so many times `batch_tokens` (or `batch_size`).
     """
     rng = np.random.default_rng(list(seed))
-    mixed = crosstype in JOINT and parameters.shuffle
+    mixed = LAYOUTS[crosstype].order_matters and parameters.shuffle
     order = rng.permutation(np.asarray(documents, np.int64)).tolist()
     held: list[Tokenised] = []
     weight, begun = 0, 0.0

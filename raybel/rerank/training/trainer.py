@@ -13,6 +13,7 @@ import torch
 from raybel.encoders.precision import PRECISIONS
 from raybel.errors import RaybelError
 from raybel.rerank.batching import collate
+from raybel.rerank.layouts import LAYOUTS
 from raybel.rerank.model import CrossEncoder
 from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.rerank.scoring import Scorer
@@ -157,7 +158,7 @@ class Trainer:
         if not all(np.isfinite(each).all() for each in logits):
             told = f"the scores of the validation corpus are no numbers after epoch {self.epochs}"
             raise RaybelError(f"{told}: lower the learning rate")
-        shuffled = logits if self.crosstype in ("base", "tree") else self.score(examples, shuffle=True)
+        shuffled = self.score(examples, shuffle=True) if LAYOUTS[self.crosstype].order_matters else logits
         return validate(examples, logits, shuffled, self.parameters.loss, self.parameters.calibrate)
 
 

@@ -7,7 +7,7 @@ from samples import HEAD, annotation, chunks, collection, document, failure, lin
 
 from raybel.corpus.chunks import read_chunks
 from raybel.corpus.documents import ReadOptions
-from raybel.corpus.formats import bioc_xml
+from raybel.corpus.formats.bioc_xml import BIOC_XML, CleanedFile
 from raybel.errors import InputError
 from raybel.linking.render import LINK_INFONS
 
@@ -126,9 +126,9 @@ DIRTY = b"<d>a\x1ab&#x1;c&#x01F;&#31;&amp;&#10;&#x9;&#233;&lt;&unknown &#x41;&#0
 
 @pytest.mark.parametrize("size", [*range(1, 41), 1000])
 def test_control_characters_are_replaced_however_the_reads_fall(size):
-    guard = bioc_xml.Guard(io.BytesIO(DIRTY), 1000)
+    guard = CleanedFile(io.BytesIO(DIRTY), 1000)
     got = b"".join(iter(lambda: guard.read(size), b""))
-    whole = bioc_xml.Guard(io.BytesIO(DIRTY), 1000).read()
+    whole = CleanedFile(io.BytesIO(DIRTY), 1000).read()
     assert got == whole
     assert b"\x1a" not in got
     assert b"&#x1;" not in got
@@ -139,7 +139,7 @@ def test_control_characters_are_replaced_however_the_reads_fall(size):
 @pytest.mark.parametrize("size", [1, 7, 40])
 def test_a_reference_that_never_ends_is_not_held_for_ever(size):
     data = b"<a>&#" + b"0" * 200 + b"</a>&"
-    guard = bioc_xml.Guard(io.BytesIO(data), 1000)
+    guard = CleanedFile(io.BytesIO(data), 1000)
     assert b"".join(iter(lambda: guard.read(size), b"")) == data
 
 
@@ -217,7 +217,7 @@ def test_an_annotation_without_infons_gets_links_first(tmp_path):
 
 def test_forbidden_characters_in_a_link_become_spaces():
     source = document("1", passage("a", annotation("a", (0, 1)))).encode()
-    out = bioc_xml.link(source, {0: {"link_name": "a\x01b\ufffe"}})
+    out = BIOC_XML.link(source, {0: {"link_name": "a\x01b\ufffe"}})
     assert etree.fromstring(out).find(".//infon").text == "a b "
 
 
@@ -232,4 +232,4 @@ def test_a_collection_in_a_namespace_or_without_documents(tmp_path):
 
 def test_read_raises_input_errors_only():
     with pytest.raises(InputError, match="isn't a BioC collection"):
-        list(bioc_xml.read(io.BytesIO(b"<html/>"), 1000))
+        list(BIOC_XML.read(io.BytesIO(b"<html/>"), 1000))

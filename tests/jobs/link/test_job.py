@@ -99,7 +99,7 @@ def test_a_second_start_does_only_what_is_to_do(base, tmp_path):
     shards = tmp_path / "run" / "shards"
 
     def times():
-        return {path.name: path.stat().st_mtime_ns for path in run_directory.iterdir()}
+        return {path.name: path.stat().st_mtime_ns for path in shards.iterdir()}
 
     before, held = times(), outputs(tmp_path / "run")
     again = link(replace(config, metric_file=str(tmp_path / "m" / "metrics.parquet")))
@@ -359,7 +359,7 @@ def test_a_chunk_of_a_broken_file_is_never_a_part(base, model, tmp_path):
     (skipped,) = read_chunks(source, shard.name, config.read_options, frozenset([0]))
     skipped = skipped.set_column(skipped.schema.get_field_index("error"), "error", [[None]])
     with pytest.raises(RaybelError, match="was there and is gone"):
-        stage(skipped)
+        linker(skipped)
 
 
 def test_output_among_the_input_is_refused(model, tmp_path):

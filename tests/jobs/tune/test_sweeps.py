@@ -13,8 +13,9 @@ from samples import collection, put, simple
 
 from raybel.candidates.ngrams import NgramGenerator
 from raybel.candidates.parameters import NgramParameters
-from raybel.config import GeneratorPaths, read_file
+from raybel.config import GeneratorPaths
 from raybel.errors import ConfigError, InputError
+from raybel.files.mappings import read_mapping
 from raybel.jobs.train.config import TrainCrossEncoderConfig, TrainNgramsConfig
 from raybel.jobs.train.ngrams import train_ngrams
 from raybel.jobs.tune import sweep
@@ -226,7 +227,7 @@ def test_the_best_n_gram_parameters_are_what_training_takes(local_ray, model, co
     assert len(by) == 4
     assert by[500, (3, 3)].status == "failed"
     assert by[1, (3, 3)].status == "finished"
-    held = read_file(str(tmp_path / "s" / "params.json"))["ngrams"]
+    held = read_mapping(str(tmp_path / "s" / "params.json"))["ngrams"]
     assert set(held) == set(NgramParameters.__dataclass_fields__)
     parameters = NgramParameters().changed(held)
     trained = train_ngrams(TrainNgramsConfig(model.ontology, str(tmp_path / "m"), (corpus,), (corpus,), parameters))
@@ -306,7 +307,7 @@ def test_an_asha_sweep_ends_and_its_trials_are_what_training_gives(cross, tmp_pa
     assert {each.status for each in trials} <= {"finished", "stopped"}
     assert done.outcome.best.value == min(each.value for each in trials)
     assert len(list((tmp_path / "s" / "features").iterdir())) == 1
-    held = read_file(str(tmp_path / "s" / "params.json"))["multicrossencoder"]
+    held = read_mapping(str(tmp_path / "s" / "params.json"))["multicrossencoder"]
     assert held["metric"] == "loss"
     assert CrossEncoderParameters().changed(held).of_type("multi") == CrossEncoderParameters(**held)
     from raybel.jobs.train import crossencoder as job_module

@@ -1,0 +1,37 @@
+"""YAML and JSON files that hold a mapping of names to values."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+from raybel.errors import InputError
+from raybel.files import storage
+
+
+class _Loader(yaml.SafeLoader):
+    """Takes `1e-05` for a number, as JSON and YAML 1.2 do; YAML 1.1 takes what has no point for text."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+_NOT_YAML: tuple[type[Exception], ...] = (yaml.YAMLError, ValueError, *storage.DAMAGED)
+
+
+def read_mapping(path: str) -> dict[str, Any]:
+    """Return the mapping in a YAML or JSON file; keys may be spelled with dashes.
+
+    Raises:
+        InputError: No such file, not YAML or JSON, or not a mapping.
+    """
+    with storage.open_bytes(path) as file:
+        try:
+            value = yaml.load(file.read(), _Loader)
+        except _NOT_YAML as error:
+            raise InputError(f"isn't readable YAML or JSON: {error}", path=path) from error
+    if not isinstance(value, dict):
+        raise InputError("must hold a mapping of names to values" + (", is empty" if value is None else ""), path=path)
+    return {str(key).replace("-", "_"): item for key, item in value.items()}

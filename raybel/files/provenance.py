@@ -1,0 +1,37 @@
+"""What made an output: the versions of packages, the commit, the version of our own formats."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+
+#: Raised when a change of raybel's code changes the bytes of a run.
+OUTPUT_FORMAT = 1
+_PACKAGES = (
+    *("raybel", "ray", "pyarrow", "numpy", "scikit-learn", "sparse-dot-topn", "lxml", "isal", "bioc"),
+    *("faiss-cpu", "torch", "transformers"),
+)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what a run's output depends on."""
+    found = {name: metadata.version(name) for name in _PACKAGES}
+    return {**found, "python": platform.python_version()}
+
+
+def git_hash() -> str | None:
+    """Return the commit of the checkout that raybel runs from, None where it is installed as a package."""
+    home = Path(__file__).parents[2]
+    if not (home / ".git").exists():
+        return None
+    run = subprocess.run(
+        ["git", "-C", str(home), "rev-parse", "HEAD"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
+    )
+    return run.stdout.strip() or None

@@ -1,0 +1,38 @@
+"""How pairs of mention and candidate share a sequence, in each type of cross-encoder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What tells a type's sequences from another type's.
+
+    Args:
+        candidates_share: Whether a mention's candidates share a sequence.
+        mentions_share: Whether a context's mentions share one.
+        tree: Whether a candidate sees only its own mention and the context, whatever else is in the sequence.
+        context: What a sequence's context is; None for what the hyper-parameters say.
+    """
+
+    candidates_share: bool = True
+    mentions_share: bool = True
+    tree: bool = False
+    context: str | None = None
+
+    @property
+    def order_matters(self) -> bool:
+        """Whether candidates see each other, so that their order can be learned in the place of their meaning."""
+        return self.candidates_share and not self.tree
+
+
+#: By `crosstype`.
+LAYOUTS = {
+    "base": Layout(candidates_share=False, mentions_share=False),
+    "parallel": Layout(mentions_share=False),
+    "multi": Layout(),
+    "passage": Layout(context="passage"),
+    "document": Layout(context="document"),
+    "tree": Layout(tree=True),
+}
