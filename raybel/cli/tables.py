@@ -10,13 +10,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+#: Characters that a column keeps at least, where it has so many, however narrow the terminal is.
+_LEAST_WIDTH = 12
 #: Results go to standard output, progress and complaints to standard error.
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 160)
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], notes: Sequence[str] = ()) -> None:
-    """Print a table: the first column left-aligned, the others right; whole numbers with thousands separators.
+    """Print a table: texts left-aligned, numbers right; whole numbers with thousands separators.
 
     Args:
         title: Stands above the table.
@@ -25,15 +27,28 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], 
         notes: Lines below the table.
     """
     view = Table(title=Text(title), title_justify="left", title_style="bold", box=None, pad_edge=False)
-    for number, column in enumerate(columns):
-        side: Literal["left", "right"] = "left" if number == 0 else "right"
-        view.add_column(Text(column), justify=side, no_wrap=number > 0, overflow="fold")
-    for row in rows:
-        view.add_row(*(Text(cell(value)) for value in row))
+    cells = [[cell(value) for value in row] for row in rows]
+    numeric = [all(_is_number(row[place]) for row in cells) for place in range(len(columns))]
+    total = 0
+    for place, column in enumerate(columns):
+        side: Literal["left", "right"] = "left" if place == 0 or not numeric[place] else "right"
+        # Where the terminal is narrow, texts and headings wrap, numbers stay whole; no column is squeezed to nothing.
+        width = max([0, *(len(line) for row in cells for line in row[place].splitlines())])
+        word = max([0, *map(len, column.split())])
+        least = max(width, word) if numeric[place] else min(_LEAST_WIDTH, max(width, word))
+        total += least + 2
+        view.add_column(Text(column), justify=side, overflow="fold", min_width=least)
+    view.collapse_padding = total > out.width
+    for row in cells:
+        view.add_row(*map(Text, row))
     out.print()
     out.print(view)
     for note in notes:
         out.print(note, style="dim", markup=False)
+
+
+def _is_number(text: str) -> bool:
+    return not text or text[0].isdigit() or text[0] in "-+[." or text.split(" ")[0].replace(",", "").isdigit()
 
 
 def cell(value: object) -> str:
