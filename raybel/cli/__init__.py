@@ -21,7 +21,7 @@ COMMANDS = {
     "tune": "tune",
     "index": "index",
     "link": "link",
-    "status": "link",
+    "status": "status",
     "show": "show",
     "lookup": "lookup",
     "evaluate": "evaluate",

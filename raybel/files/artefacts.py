@@ -67,12 +67,15 @@ def refuse_other(directory: str, kind: str) -> None:
     Raises:
         ConfigError: It has a `config.json` of another kind (another model of ours, or anybody's).
     """
+    if storage.identity(storage.join(directory, CONFIG)) is not None and (other := kind_of(directory)) != kind:
+        raise ConfigError(f"{directory} holds a model of another kind ({other}): choose another directory")
+
+
+def kind_of(directory: str) -> str | None:
+    """Return the kind that a directory's `config.json` gives, None where there is none or it is somebody else's."""
     where = storage.join(directory, CONFIG)
-    if storage.identity(where) is not None:
-        held = storage.read_json(where)
-        found = held.get("kind") if isinstance(held, dict) else None
-        if found != kind:
-            raise ConfigError(f"{directory} holds a model of another kind ({found}): choose another directory")
+    config = storage.read_json(where) if storage.identity(where) is not None else None
+    return config.get("kind") if isinstance(config, dict) else None
 
 
 def unseal(directory: str) -> None:

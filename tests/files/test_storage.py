@@ -203,7 +203,7 @@ def test_globs_and_suffixes_on_an_object_store(endpoint, tmp_path):
 
 HOLD = """
 import sys, time
-from raybel import locks
+from raybel.files import locks
 with locks.lock(sys.argv[1]):
     print("held", flush=True)
     time.sleep(60)

@@ -73,7 +73,7 @@ def test_published_form_and_absent_surfaces(made, model, tmp_path):
     assert list(held) == sorted(held)
     assert len(held) == len(SURFACES)
     result = link(model.config(path, tmp_path / "run", candidates_lookup=output))
-    (row,) = result.metrics.to_pylist()
+    (row,) = result.counts.to_pylist()
     assert (row["mentions"], row["linked"], row["without_candidates"]) == (7, 5, 2)
     assert sum(each is None for each in LINKS.values()) == 1
 

@@ -219,7 +219,7 @@ def test_a_generator_that_cannot_work_stops_the_job(copy, made, model, tmp_path)
     assert not list((tmp_path / "run").rglob("shards/*"))
     shutil.copy(Path(made[0].out_index) / "index.faiss", copy.out_index)
     # The error refers to the failed stream; its actors' CPUs are free all the same.
-    assert link_job.link(config).metrics.num_rows == 3
+    assert link_job.link(config).counts.num_rows == 3
     del kept
 
 
