@@ -6,7 +6,7 @@ import click
 
 from raybel.cli import tables
 from raybel.cli.common import CONTEXT
-from raybel.runs.run_directory import RunDirectory
+from raybel.jobs.status import status as status_of
 
 
 @click.command(context_settings=CONTEXT)
@@ -18,5 +18,5 @@ def status(directory: str) -> None:
     Example:
       raybel status runs/val
     """
-    found = RunDirectory(directory).status()
+    found = status_of(directory)
     tables.table(found.title, ["", ""], [("state", found.state), *found.figures], found.notes)

@@ -89,7 +89,7 @@ class WorkDirectory:
         """Return the description of this configuration's work, None if the directory is free for it; changes nothing.
 
         Args:
-            identity: All that decides what the job writes, as JSON values.
+            identity: All that decides what the job writes, as JSON values; {} for what every start makes anew.
             overwrite: Whether another configuration's work, of the same kind of job, may go.
 
         Raises:
@@ -104,9 +104,11 @@ class WorkDirectory:
             return None
         if held.get("kind") != self.kind:
             self._refuse(f"holds something else than {self.noun} ({held.get('kind')})", "choose another")
-        before = held.get("identity") or {}
+        before = held.get("identity")
+        if not before:
+            return None  # what a kill left belongs to no configuration
         different = differences(before, identity)
-        if different and before and not overwrite:
+        if different and not overwrite:
             listed = "; ".join(different)[:500]
             remedy = "or --overwrite to delete what it holds"
             self._refuse(f"holds {self.noun} of another configuration ({listed})", "choose another", remedy)
