@@ -114,8 +114,8 @@ DOCUMENTS = pa.schema(
     ]
 )
 
-#: One row per shard.
-METRICS = pa.schema(
+#: What a run counted, one row per shard.
+SHARD_COUNTS = pa.schema(
     [
         ("shard", pa.string()),
         ("documents", pa.int64()),

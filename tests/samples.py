@@ -14,8 +14,9 @@ from raybel.candidates.base import Cached
 from raybel.corpus.chunks import read_chunks
 from raybel.corpus.documents import ReadOptions
 from raybel.linking.candidates import add_candidates
-from raybel.linking.render import Part, render
+from raybel.linking.render import render
 from raybel.ontology import Concept, Ontology
+from raybel.runs.parts import Part
 
 HEAD = "<source>hand-made</source><date>2026</date><key>k</key>"
 

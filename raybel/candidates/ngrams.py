@@ -7,7 +7,7 @@ the actors of a machine.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 
 import numpy as np
@@ -100,14 +100,22 @@ class NgramGenerator(Generator):
         rows = sp.vstack(parts, "csr") if prune else None
         return cls(vectorizer, blocks, aliases, ontology_fingerprint=ontology.fingerprint, rows=rows)
 
-    def save(self, directory: str, extra: dict[str, object] | None = None) -> str:
-        """Write the model directory and return its fingerprint; `extra` goes into its parameters."""
+    def save(
+        self, directory: str, extra: Mapping[str, object] | None = None, facts: Mapping[str, object] | None = None
+    ) -> str:
+        """Write the model directory and return its fingerprint.
+
+        Args:
+            directory: Path or URI.
+            extra: Goes into the model's parameters.
+            facts: JSON values that are kept beside them, and aren't part of the fingerprint.
+        """
         parameters = {
             "ngrams": asdict(self.vectorizer.parameters),
             "ontology_fingerprint": self.ontology_fingerprint,
             **(extra or {}),
         }
-        self.fingerprint = artefacts.save(directory, KIND, VERSION, parameters, self._files())
+        self.fingerprint = artefacts.save(directory, KIND, VERSION, parameters, self._files(), facts)
         return self.fingerprint
 
     def _files(self) -> Iterator[tuple[str, bytes]]:

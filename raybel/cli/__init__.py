@@ -23,7 +23,7 @@ COMMANDS = {
     "index": ("index", "Embed an ontology, and index the vectors."),
     "lookup": ("lookup", "Find candidates for the distinct surfaces of a corpus, once for all."),
     "link": ("link", "Link every mention of a corpus to an ontology."),
-    "status": ("link", "Say how far a run is, from any shell that sees its directory."),
+    "status": ("status", "Say what a job's directory holds and how far the job is."),
     "show": ("show", "Show linked documents of a run, with what each mention was linked to."),
     "evaluate": ("evaluate", "Score links against gold annotations."),
 }

@@ -1,4 +1,4 @@
-"""`raybel link` and `raybel status`."""
+"""`raybel link`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def link(more: tuple[str, ...], values: dict[str, Any]) -> None:
     """Link every mention of a corpus to an ontology.
 
     Writes DIR/shards (BioC with links, one file per input file), DIR/mentions and DIR/documents (Parquet),
-    DIR/quarantine (what couldn't be linked, and why), DIR/metrics.parquet and DIR/manifest.json.
+    DIR/quarantine (what couldn't be linked, and why), DIR/counts.parquet and DIR/manifest.json.
 
     Exit status: 0 all done; 1 failed; 2 wrong usage; 3 done, but some input files couldn't be read.
 
@@ -49,11 +49,11 @@ def link(more: tuple[str, ...], values: dict[str, Any]) -> None:
 
 
 def _summary(done: Any, threshold: float | None) -> None:
-    from raybel.linking.run_directory import COUNTS
+    from raybel.runs.parts import COUNTS
 
-    metrics, progress = done.metrics, done.progress
-    totals = {name: sum(metrics[name].to_pylist()) for name in COUNTS}
-    rows: list[tuple[str, object]] = [("shards", metrics.num_rows)]
+    counts, progress = done.counts, done.progress
+    totals = {name: sum(counts[name].to_pylist()) for name in COUNTS}
+    rows: list[tuple[str, object]] = [("shards", counts.num_rows)]
     if progress.shards_before:
         rows.append(("  of them from earlier starts", progress.shards_before))
     rows += [("documents", totals["documents"]), ("mentions", totals["mentions"]), ("  linked", totals["linked"])]
@@ -75,44 +75,3 @@ def _summary(done: Any, threshold: float | None) -> None:
             f"{len(done.failed)} input files couldn't be read and have no shard; mend them and run the same command",
             style="red",
         )
-
-
-@click.command(context_settings=CONTEXT)
-@click.argument("run")
-def status(run: str) -> None:
-    """Say how far a run is, from any shell that sees its directory.
-
-    \b
-    Example:
-      raybel status runs/val
-    """
-    import time
-
-    from raybel.files import storage
-    from raybel.files.locks import held
-    from raybel.linking import run_directory
-
-    manifest = run_directory.read_manifest(run)
-    plan = storage.read_json(storage.join(run, "logs", "plan.json"))
-    finished = {name.removesuffix(".json") for name in storage.names(storage.join(run, "state"))}
-    done = sum(shard["name"] in finished for shard in plan)
-    where = storage.join(run, "logs", "progress.json")
-    progress = storage.read_json(where) if storage.exists(where) else None
-    rows: list[tuple[str, object]] = [("state", _state(held(run), done, len(plan), progress))]
-    rows.append(("shards", f"{done:,} of {len(plan):,}"))
-    if progress:
-        rows.append(("documents (this start)", progress["counts"]["documents"]))
-        rows.append(("documents/s", rate(progress["counts"]["documents"], progress["seconds"])))
-        rows.append(("documents in quarantine", progress["counts"]["quarantined"]))
-        rows.append(("last news", f"{duration(time.time() - progress['time'])} ago"))
-    tables.table(run, ["", ""], rows, [f"fingerprint {manifest['fingerprint']}"])
-
-
-def _state(held: bool, done: int, total: int, progress: dict[str, Any] | None) -> str:
-    if held:
-        return "running"
-    if done == total:
-        return "finished"
-    if progress and progress["finished"]:
-        return f"finished, but {total - done} input files couldn't be read"
-    return "stopped; run the same command to go on"

@@ -11,10 +11,10 @@ from rich.text import Text
 
 from raybel.cli import tables
 from raybel.cli.common import CONTEXT
-from raybel.corpus.chunks import SUFFIXES, read_documents
+from raybel.corpus.chunks import read_documents
 from raybel.corpus.documents import ReadOptions, passage_text
 from raybel.files import storage
-from raybel.linking.run_directory import read_manifest
+from raybel.runs.run_directory import RunDirectory
 
 
 @click.command(context_settings=CONTEXT)
@@ -27,15 +27,14 @@ def show(run: str, documents: int) -> None:
     Example:
       raybel show runs/val --documents 2
     """
-    read_manifest(run)
+    directory = RunDirectory(run)
+    directory.manifest()  # refuses what is no run
     left = documents
-    for name in storage.names(storage.join(run, "shards")):
-        if not name.endswith(SUFFIXES):
-            continue
-        table = pq.read_table(storage.localise(storage.join(run, "mentions", name + ".parquet")))
+    for name in directory.shard_names():
+        table = pq.read_table(storage.localise(directory.mentions_file(name)))
         rows = table.select(["document", "start", "end", "text", "surface", "ranking"]).to_pylist()
-        uri = storage.join(run, "shards", name)
-        found = (item for item in read_documents(uri, ReadOptions()) if not isinstance(item, bytes))
+        shard = directory.shard_file(name)
+        found = (item for item in read_documents(shard, ReadOptions()) if not isinstance(item, bytes))
         for number, (document, _) in enumerate(islice(found, left)):
             _show(document, [row for row in rows if row["document"] == number])
             left -= 1

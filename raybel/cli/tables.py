@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 #: Characters that a column keeps at least, where it has so many, however narrow the terminal is.
-_LEAST_WIDTH = 12
+_LEAST_WIDTH = 8
 #: Results go to standard output, progress and complaints to standard error.
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 160)
@@ -48,7 +48,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], 
 
 
 def _is_number(text: str) -> bool:
-    return not text or text[0].isdigit() or text[0] in "-+[." or text.split(" ")[0].replace(",", "").isdigit()
+    return not any(character.isalpha() for character in text) and (not text or any(map(str.isdigit, text)))
 
 
 def cell(value: object) -> str:

@@ -18,9 +18,8 @@ import numpy as np
 from raybel.corpus import text
 from raybel.corpus.chunks import corpus_files, read_documents
 from raybel.corpus.documents import GOLD, NIL, ReadOptions, mentions_in, to_row
-from raybel.corpus.formats.registry import SUFFIXES
 from raybel.errors import ConfigError, MismatchError
-from raybel.files import storage
+from raybel.runs.run_directory import RunDirectory
 
 
 @dataclass(slots=True)
@@ -59,17 +58,16 @@ def sources(uris: Iterable[str]) -> tuple[list[str], list[str]]:
     files: list[str] = []
     ontologies: dict[str, None] = {}
     for uri in uris:
-        manifest, shards = storage.join(uri, "manifest.json"), storage.join(uri, "shards")
-        is_run = storage.identity(uri) is None and (storage.exists(manifest) or storage.exists(shards))
-        if is_run and not any(name.endswith(SUFFIXES) for name in storage.names(shards)):
+        run = RunDirectory(uri)
+        if not run.exists():
+            files += [file for file, _ in corpus_files([uri])]
+            continue
+        shards = run.shard_names()
+        if not shards:
             raise ConfigError(f"{uri}: the run has no finished shard yet; see `raybel status`, or run it again")
-        files += [file for file, _ in corpus_files([shards if is_run else uri])]
-        if is_run and storage.exists(manifest):
-            value = storage.read_json(manifest)
-            config = value.get("config") if isinstance(value, dict) else None
-            ontology = config.get("ontology") if isinstance(config, dict) else None
-            if isinstance(ontology, str) and ontology:
-                ontologies[ontology] = None
+        files += map(run.shard_file, shards)
+        if ontology := run.ontology():
+            ontologies[ontology] = None
     return list(dict.fromkeys(files)), list(ontologies)
 
 

@@ -41,6 +41,7 @@ def save(
     version: int,
     parameters: dict[str, Any],
     files: Mapping[str, bytes] | Iterable[tuple[str, bytes]],
+    facts: Mapping[str, Any] | None = None,
 ) -> str:
     """Write a directory and return its fingerprint (32 hex digits, of its parameters and files).
 
@@ -50,6 +51,7 @@ def save(
         version: Of the kind's format.
         parameters: JSON values.
         files: Content by name, or pairs, of which one at a time is in memory where they are made as they are asked for.
+        facts: As for `seal`.
     """
     refuse_other(directory, kind)
     unseal(directory)
@@ -58,7 +60,7 @@ def save(
     for name, data in pairs:
         written[name] = write_file(directory, name, data)
         del data  # before the next one is made
-    return seal(directory, kind, version, parameters, written)
+    return seal(directory, kind, version, parameters, written, facts)
 
 
 def refuse_other(directory: str, kind: str) -> None:
@@ -67,12 +69,15 @@ def refuse_other(directory: str, kind: str) -> None:
     Raises:
         ConfigError: It has a `config.json` of another kind (another model of ours, or anybody's).
     """
+    if storage.identity(storage.join(directory, CONFIG)) is not None and (other := kind_of(directory)) != kind:
+        raise ConfigError(f"{directory} holds a model of another kind ({other}): choose another directory")
+
+
+def kind_of(directory: str) -> str | None:
+    """Return the kind that a directory's `config.json` gives, None where there is none or it is somebody else's."""
     where = storage.join(directory, CONFIG)
-    if storage.identity(where) is not None:
-        held = storage.read_json(where)
-        found = held.get("kind") if isinstance(held, dict) else None
-        if found != kind:
-            raise ConfigError(f"{directory} holds a model of another kind ({found}): choose another directory")
+    config = storage.read_json(where) if storage.identity(where) is not None else None
+    return config.get("kind") if isinstance(config, dict) else None
 
 
 def unseal(directory: str) -> None:
@@ -87,14 +92,28 @@ def write_file(directory: str, name: str, data: bytes) -> tuple[int, str]:
 
 
 def seal(
-    directory: str, kind: str, version: int, parameters: dict[str, Any], written: dict[str, tuple[int, str]]
+    directory: str,
+    kind: str,
+    version: int,
+    parameters: dict[str, Any],
+    written: dict[str, tuple[int, str]],
+    facts: Mapping[str, Any] | None = None,
 ) -> str:
-    """Write `config.json`, which makes the directory valid; return the artefact's fingerprint."""
+    """Write `config.json`, which makes the directory valid; return the artefact's fingerprint.
+
+    Args:
+        directory: Of the artefact.
+        kind: As for `save`.
+        version: As for `save`.
+        parameters: As for `save`.
+        written: Size and SHA-256 of each file.
+        facts: JSON values that are kept, but aren't part of the fingerprint, such as scores.
+    """
     content = repr((kind, version, sorted(parameters.items()), sorted(written.items())))
     fingerprint = hashlib.sha256(content.encode()).hexdigest()[:32]
     sizes = {name: size for name, (size, _) in written.items()}
     config = {"kind": kind, "version": version, "fingerprint": fingerprint, "parameters": parameters, "files": sizes}
-    storage.publish_json(storage.join(directory, CONFIG), config)
+    storage.publish_json(storage.join(directory, CONFIG), {**(facts or {}), **config})
     return fingerprint
 
 

@@ -1,4 +1,4 @@
-"""A run directory is one job's at a time."""
+"""A directory is one job's at a time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, TextIO
 
 from raybel.errors import ConfigError, LockedError
 from raybel.files import storage
@@ -19,11 +20,12 @@ from raybel.files import storage
 LEASE_SECONDS = 60.0
 #: Time in which the leases of two jobs that start at once are told apart.
 SETTLE_SECONDS = 1.0
+_NAME = ".lock"
 
 
 @contextlib.contextmanager
 def lock(directory: str) -> Iterator[None]:
-    """Hold a run directory for one job.
+    """Hold a directory for one job. A local one that didn't exist is made, and deleted if the job writes nothing.
 
     Locally the kernel frees the lock when the process dies, however it dies. On an object store it is a lease, renewed
     in the background, which counts as abandoned when it wasn't renewed for a minute.
@@ -51,29 +53,49 @@ def _told(owner: str) -> str:
 
 @contextlib.contextmanager
 def _hold_file(directory: str) -> Iterator[None]:
-    path = storage.resolve(storage.join(directory, ".lock"))[1]
-    try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        file = open(path, "a+")  # noqa: SIM115  # open until the job's end
-    except OSError as error:
-        raise ConfigError(f"{directory}: can't be written: {error.strerror or error}") from error
-    with file:
+    folder = Path(storage.resolve(directory)[1])
+    made = [each for each in (folder, *folder.parents) if not each.exists()]
+    with _locked(folder, directory) as file:
+        try:
+            file.truncate(0)
+            file.write(json.dumps(_owner()))
+            file.flush()
+            yield
+        finally:
+            if made and os.listdir(folder) == [_NAME]:  # nothing came of the job
+                os.unlink(folder / _NAME)
+                for each in made:
+                    with contextlib.suppress(OSError):  # another job has begun to use it
+                        each.rmdir()
+
+
+def _locked(folder: Path, directory: str) -> TextIO:
+    """Open a directory's lock file and lock it; the directory is made."""
+    path = folder / _NAME
+    while True:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            file = open(path, "a+")  # noqa: SIM115  # open until the job's end
+        except OSError as error:
+            raise ConfigError(f"{directory}: can't be written: {error.strerror or error}") from error
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise LockedError(f"{directory}: another job works on it{_told(file.read())}") from None
         except OSError as error:
+            file.seek(0)
+            owner = file.read()
+            file.close()
+            if isinstance(error, BlockingIOError):
+                raise LockedError(f"{directory}: another job works on it{_told(owner)}") from None
             raise ConfigError(f"{directory}: its file system has no locks: {error.strerror or error}") from error
-        file.truncate(0)
-        file.write(json.dumps(_owner()))
-        file.flush()
-        yield
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
+                return file
+        file.close()  # a job that wrote nothing has just deleted it
 
 
 @contextlib.contextmanager
 def _hold_lease(directory: str) -> Iterator[None]:
-    uri, owner = storage.join(directory, ".lock"), _owner()
+    uri, owner = storage.join(directory, _NAME), _owner()
     if storage.exists(uri):
         found = storage.read_json(uri)
         if time.time() - found["time"] < LEASE_SECONDS:
@@ -104,7 +126,7 @@ def _hold_lease(directory: str) -> Iterator[None]:
 
 def held(directory: str) -> bool:
     """True while a job holds a directory."""
-    uri = storage.join(directory, ".lock")
+    uri = storage.join(directory, _NAME)
     if not storage.exists(uri):
         return False
     if not storage.is_local(directory):

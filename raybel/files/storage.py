@@ -101,6 +101,13 @@ def names(directory: str) -> list[str]:
     return sorted(os.path.relpath(info.path, path) for info in found if info.is_file)
 
 
+def entries(directory: str) -> list[str]:
+    """Return the sorted names of the files and folders directly in a directory; [] where there is none."""
+    filesystem, path = resolve(directory)
+    inside = filesystem.get_file_info(fs.FileSelector(path, allow_not_found=True))
+    return sorted(info.base_name for info in inside)
+
+
 def expand(patterns: Iterable[str], suffixes: tuple[str, ...]) -> list[tuple[str, str]]:
     """Return (file, its name relative to the directory that was given) for files, directories and globs, in order.
 

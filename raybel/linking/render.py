@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,29 +17,11 @@ from raybel.corpus.documents import quote_id
 from raybel.corpus.formats.registry import format_of
 from raybel.files import storage
 from raybel.ontology import Ontology
+from raybel.runs.parts import Part
 from raybel.schemas import MENTION, MENTIONS, RANKING
 
 #: Infons that the job writes on an annotation (and takes out first, where an earlier run left them).
 LINK_INFONS = ("link_id", "link_name", "link_score", "all_links")
-
-
-@dataclass
-class Part:
-    """What a chunk becomes.
-
-    Args:
-        data: The linked documents, one gzip member (with the shard's header or footer where the chunk has one).
-        mentions: Rows of `schemas.MENTIONS`.
-        documents: For each document: doc_id, mentions, linked, repairs, error.
-        summary: Counts; `error` where the file couldn't be read to its end.
-        quarantine: For each document that couldn't be linked: doc_id, document, reason, and traceback if there is one.
-    """
-
-    data: bytes
-    mentions: pa.Table
-    documents: dict[str, list[Any]]
-    summary: dict[str, Any]
-    quarantine: list[dict[str, Any]]
 
 
 def _one(table: pa.Table, name: str) -> Any:

@@ -27,7 +27,13 @@ _LABELS = {"finished": "finished", "stopped": "stopped early", "cut": "cut short
 
 
 def page(
-    title: str, trials: Sequence[Trial], space: Space, metric: str, best: Trial | None, facts: dict[str, str]
+    title: str,
+    trials: Sequence[Trial],
+    space: Space,
+    metric: str,
+    best: Trial | None,
+    facts: dict[str, str],
+    failure: str | None = None,
 ) -> str:
     """Return a page that needs nothing else than itself.
 
@@ -38,6 +44,7 @@ def page(
         metric: What `value` is.
         best: Marked.
         facts: Shown as they are, name and value.
+        failure: Why there is no best trial; None where there is one.
     """
     valued = [trial for trial in trials if trial.value is not None]
     parts = [
@@ -45,6 +52,7 @@ def page(
         f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head><body><h1>{html.escape(title)}</h1><dl>",
         *(f"<dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd>" for name, value in facts.items()),
         "</dl>",
+        *([f"<p><strong>{html.escape(failure)}</strong></p>"] if failure else []),
     ]
     if valued:
         figures = (

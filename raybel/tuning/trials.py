@@ -52,7 +52,12 @@ class Trial:
 
     def save(self, home: str) -> None:
         """Write the trial's file."""
-        storage.publish_json(join(home, TRIALS, f"{self.number:06d}.json"), asdict(self))
+        storage.publish_json(join(home, trial_file(self.number)), asdict(self))
+
+
+def trial_file(number: int) -> str:
+    """Return the name of a trial's file in the sweep's directory."""
+    return f"{TRIALS}/{number:06d}.json"
 
 
 def load(home: str, choices: Mapping[str, Sequence[Any]]) -> list[Trial]:

@@ -27,27 +27,27 @@ from raybel.config import GeneratorPaths
 from raybel.corpus.chunks import read_chunks
 from raybel.jobs.link.config import LinkConfig
 from raybel.jobs.link.job import Progress, link
-from raybel.linking import run_directory
 from raybel.linking.candidates import add_candidates
 from raybel.linking.poison import SUFFIX, CrashRecord
 from raybel.linking.render import render
 from raybel.ontology import Ontology
+from raybel.runs.run_directory import RunDirectory, find_shards
 
 
 def plain_loop(config: LinkConfig) -> tuple[int, float]:
     """Link in this process, writing the same run directory; documents and seconds."""
     ontology = Ontology.open(config.ontology)
-    generator = open_generator(ontology, config.generator)
+    generator, run = open_generator(ontology, config.generator), RunDirectory(config.out_corpus)
     cached = Cached(generator, config.top_k)
     documents, begun = 0, time.perf_counter()
-    for shard in run_directory.find_shards(config.in_corpus, "plain"):
+    for shard in find_shards(config.in_corpus, "plain"):
         number = -1
         for number, chunk in enumerate(read_chunks(shard.path, shard.name, config.read_options)):
-            crashes = CrashRecord(shard.part(config.out_corpus, number, SUFFIX), "plain")
+            crashes = CrashRecord(run.part_file(shard, number, SUFFIX), "plain")
             crashes.begin()
             part = render(add_candidates(chunk, cached, generator.name, crashes), ontology)
-            documents += run_directory.write_part(config.out_corpus, shard, part)["documents"]
-        run_directory.assemble(config.out_corpus, shard, number + 1)
+            documents += run.write_part(shard, part)["documents"]
+        run.assemble(shard, number + 1)
     return documents, time.perf_counter() - begun
 
 

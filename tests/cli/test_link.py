@@ -32,28 +32,16 @@ def base(model, run_dir):
     return ["--out-corpus", run_dir, "--ontology", model.ontology, "--ngrams-model", model.ngrams]
 
 
-def test_link_and_status(local_ray, model, corpus, tmp_path):
+def test_link(local_ray, model, corpus, tmp_path):
     done = run("link", "--in_corpus", corpus, *base(model, tmp_path / "run"), "--metric_file", tmp_path / "m.parquet")
     assert done.exit_code == 0, done.output
     words = " ".join(done.stdout.split())
     for said in ("shards 2", "documents 18", "mentions 18", "linked 15", "without candidates 3", "documents/s"):
         assert said in words
     assert (tmp_path / "m.parquet").exists()
-    told = run("status", tmp_path / "run")
-    assert told.exit_code == 0
-    assert "finished" in told.stdout
-    assert "2 of 2" in told.stdout
 
     again = run("link", corpus, *base(model, tmp_path / "run"))
     assert "of them from earlier starts 2" in " ".join(again.stdout.split())
-
-    (tmp_path / "run" / "state" / "a.xml.gz.json").unlink()
-    assert "stopped; run the same command to go on" not in run("status", tmp_path / "run").stdout
-    progress = tmp_path / "run" / "logs" / "progress.json"
-    progress.write_text(progress.read_text().replace('"finished": true', '"finished": false'))
-    told = run("status", tmp_path / "run")
-    assert "stopped; run the same command to go on" in told.stdout
-    assert "1 of 2" in told.stdout
 
 
 def test_a_file_of_options_and_flags_over_it(local_ray, model, corpus, tmp_path):
@@ -82,7 +70,7 @@ def test_unreadable_files_bad_documents_and_repeated_ids(local_ray, model, corpu
     assert "1 input files couldn't be read and have no shard" in done.stderr
     assert "quarantine: " in done.stdout
     assert "2 documents share their id with another one, such as a1" in done.stdout
-    assert "finished, but 1 input files couldn't be read" in run("status", tmp_path / "run").stdout
+    assert "finished, but 1 input file couldn't be read" in run("status", tmp_path / "run").stdout
     done = run(*arguments)
     assert done.exit_code == 1
     assert "--max-bad-fraction" in done.stderr
@@ -109,7 +97,6 @@ def test_lookup(local_ray, model, corpus, tmp_path):
         (["link", "x", "--out-corpus", "r", "--ontology", "o"], 1, "give a generator"),
         (["link", "x", "--out-corpus", "r", "--ontology", "/none.arrow", "--ngrams-model", "m"], 1, "no such ontology"),
         (["link", "--config", "/none.yaml"], 1, "/none.yaml: no such file"),
-        (["status", "/none"], 1, "isn't a run directory"),
         (["lookup", "--in-corpus", "x"], 2, "Missing option"),
     ],
 )

@@ -1,5 +1,6 @@
 import gzip
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from raybel.errors import ConfigError, MismatchError
 from raybel.jobs.link.job import link
 from raybel.jobs.lookup.config import LookupConfig
 from raybel.jobs.lookup.job import make_lookup
+from raybel.jobs.status import status
 
 pytestmark = pytest.mark.usefixtures("local_ray")
 
@@ -48,7 +50,19 @@ def test_the_bytes_do_not_depend_on_actors_or_files(made, tmp_path):
     )
     make_lookup(other)
     assert files(config.output) == files(other.output)
-    assert len(files(other.output)) == config.ranges + 2  # the description and the aliases
+    assert len(files(other.output)) == config.ranges + 3  # two descriptions and the aliases
+
+
+def test_one_is_made_anew_also_in_place_of_one_without_a_description(made, tmp_path):
+    config, _ = made
+    shutil.copytree(config.output, tmp_path / "l")
+    (tmp_path / "l" / "raybel.json").unlink()
+    (tmp_path / "l" / "range-00009.arrow").write_text("old")
+    assert status(str(tmp_path / "l")).state == "finished"
+    make_lookup(replace(config, output=str(tmp_path / "l")))
+    assert files(tmp_path / "l") == files(config.output)
+    told = status(str(tmp_path / "l"))
+    assert (told.state, told.figures[0]) == ("finished", ("ranges searched", "4 of 4"))
 
 
 def test_linking_with_it_is_linking_with_the_model(made, model, corpus, tmp_path):
@@ -73,7 +87,7 @@ def test_published_form_and_absent_surfaces(made, model, tmp_path):
     assert list(held) == sorted(held)
     assert len(held) == len(SURFACES)
     result = link(model.config(path, tmp_path / "run", candidates_lookup=output))
-    (row,) = result.metrics.to_pylist()
+    (row,) = result.counts.to_pylist()
     assert (row["mentions"], row["linked"], row["without_candidates"]) == (7, 5, 2)
     assert sum(each is None for each in LINKS.values()) == 1
 
@@ -81,12 +95,15 @@ def test_published_form_and_absent_surfaces(made, model, tmp_path):
 def test_what_cannot_be(made, model, tmp_path):
     config, _ = made
     put(tmp_path / "other" / "thesis.doc", "mine")
-    with pytest.raises(ConfigError, match="holds other files"):
+    with pytest.raises(ConfigError, match="holds something else than a lookup"):
         make_lookup(replace(config, output=str(tmp_path / "other")))
     from ray_fixture import CONCEPTS, make_model
 
     (tmp_path / "m").mkdir()
     other = make_model(tmp_path / "m", CONCEPTS[:3])
+    with pytest.raises(ConfigError, match="give fewer --actors"):
+        make_lookup(replace(config, output=str(tmp_path / "l"), resources=Resources(actors=99)))
+    assert not (tmp_path / "l").exists()
     with pytest.raises(MismatchError, match="another ontology"):
         make_lookup(replace(config, output=str(tmp_path / "l"), ontology=other.ontology))
     with pytest.raises(ConfigError, match="no input"):
@@ -103,9 +120,9 @@ def test_what_does_not_fit_is_refused(made, model, tmp_path):
     with pytest.raises(ConfigError, match="with expanding abbreviations"):
         link(model.config(config.in_corpus[0], tmp_path / "b", top_k=config.top_k, expand_abbreviations=False, **run))
     put(tmp_path / "onto" / "ontology.arrow", "mine")
-    with pytest.raises(ConfigError, match="holds other files"):
+    with pytest.raises(ConfigError, match="holds something else than a lookup"):
         make_lookup(replace(config, output=str(tmp_path / "onto")))
     put(tmp_path / "hub" / "config.json", '{"model_type": "bert"}')
-    with pytest.raises(ConfigError, match="another kind"):
+    with pytest.raises(ConfigError, match="something else than a lookup"):
         make_lookup(replace(config, output=str(tmp_path / "hub")))
     assert (tmp_path / "hub" / "config.json").exists()

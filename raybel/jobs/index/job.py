@@ -7,7 +7,6 @@ on where a killed one stopped. Memory: an actor holds one chunk; the alias table
 from __future__ import annotations
 
 import hashlib
-import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,28 +21,17 @@ from raybel.candidates.aliases import AliasTable
 from raybel.candidates.dense import ENCODER, KIND, VERSION, DenseGenerator, shard_name
 from raybel.candidates.recall import read_splits, recall
 from raybel.encoders import pretrained
-from raybel.errors import ConfigError
 from raybel.files import artefacts, storage, tables
-from raybel.files.fingerprints import differences, fingerprint
-from raybel.files.locks import lock
+from raybel.files.fingerprints import fingerprint
 from raybel.files.storage import join
 from raybel.jobs.index.config import Embedding, IndexDenseConfig, Indexed
-from raybel.jobs.index.stage import (
-    GIVEN_ROWS,
-    PLAN,
-    EmbedStage,
-    build_index,
-    given_vectors,
-    precision_of,
-    write_vectors,
-)
+from raybel.jobs.index.directory import GIVEN_ROWS, adopt, index_directory
+from raybel.jobs.index.stage import EmbedStage, build_index, given_vectors, precision_of, write_vectors
 from raybel.jobs.runtime import Plan, data_context, largest_node, plan, started, told
 from raybel.ontology import Ontology
 
 #: Threads for the building of the FAISS index, at most.
 BUILD_THREADS = 16
-_OWN = re.compile(r"(vectors-\d{5}|first_pair|concept_frequency|given_rows)\.npy|aliases\.arrow|index\.faiss|"
-                  r"(plan|config)\.json|\.lock|encoder/.*|.*\.tmp")  # fmt: skip
 
 
 def index_dense(config: IndexDenseConfig, watch: Callable[[Embedding], None] | None = None) -> Indexed:
@@ -66,11 +54,7 @@ def index_dense(config: IndexDenseConfig, watch: Callable[[Embedding], None] | N
     aliases = AliasTable.build(ontology, splits["train"][0] if "train" in splits else ())
     given = given_vectors(config.vectors, ontology) if config.vectors else None
     home = config.out_index
-    foreign = [name for name in storage.names(home) if not _OWN.fullmatch(name)]
-    if foreign:
-        raise ConfigError(f"{home} holds other files than an index's ({foreign[0]}): choose a new or empty directory")
-    artefacts.refuse_other(home, KIND)
-    with lock(home):
+    with index_directory(home).lock():
         job = _Job(config, ontology, aliases, model, watch or (lambda state: None))
         job.prepare()
         indexed = job.go(given)
@@ -99,7 +83,7 @@ class _Job:
         watch: Callable[[Embedding], None],
     ) -> None:
         self.config, self.ontology, self.aliases, self.model, self.watch = config, ontology, aliases, model, watch
-        self.home = config.out_index
+        self.home, self.work = config.out_index, index_directory(config.out_index)
         self.chunks = -(-len(aliases) // config.chunk_strings)
         self.state = Embedding(self.chunks)
         self.plan: dict[str, Any] = {}
@@ -107,7 +91,7 @@ class _Job:
         self.alias_files: dict[str, bytes] = {}
 
     def prepare(self) -> None:
-        """Look at what the directory holds; refuse another configuration's. Changes nothing."""
+        """Look at what the directory holds; refuse another configuration's."""
         self.alias_files = self.aliases.files()
         weights = {name: storage.size_and_digest(str(path))[1] for name, path in pretrained.files(self.model).items()}
         identity = {
@@ -118,18 +102,12 @@ class _Job:
             "chunk_strings": self.config.chunk_strings,
             "vectors": storage.size_and_digest(self.config.vectors)[1] if self.config.vectors else None,
         }
-        held = storage.read_json(join(self.home, PLAN)) if storage.exists(join(self.home, PLAN)) else None
-        if held is not None:
-            wanted = {**identity, "precision": self.config.precision or held.get("precision")}
-            if different := differences({key: held.get(key) for key in wanted}, wanted):
-                if not self.config.overwrite:
-                    raise ConfigError(
-                        f"{self.home} holds an index of another configuration ({'; '.join(different)}): choose "
-                        "another --out-index, or --overwrite"
-                    )
-                held = None
-        self.fresh = held is None
-        self.plan = held or {**identity, "precision": self.config.precision}
+        adopt(self.work)
+        before = (self.work.read() or {}).get("identity", {})
+        identity["precision"] = self.config.precision or before.get("precision")
+        self.fresh = self.work.check(identity, self.config.overwrite) is None
+        # Of another configuration's index the precision says nothing.
+        self.plan = {**identity, "precision": self.config.precision} if self.fresh else identity
 
     def finished(self, kind: str) -> Indexed | None:
         """Return what an earlier start finished, None if something is left to do."""
@@ -150,14 +128,9 @@ class _Job:
         return self._told(config["fingerprint"], config["parameters"], {"embedding": 0.0, "building": 0.0})
 
     def _begin(self, given: np.ndarray | None) -> None:
-        """Delete another configuration's files, write what the actors read, and last the plan, which vouches for it."""
+        """Delete another configuration's files, and write what the actors read."""
         artefacts.unseal(self.home)
-        storage.delete_temporary(self.home)
-        if self.fresh:
-            for name in storage.names(self.home):
-                if name not in (".lock", PLAN):
-                    storage.delete(join(self.home, name))
-            storage.delete(join(self.home, PLAN))
+        self.work.open(self.plan, self.config.overwrite, chunks=self.chunks)
         for name, path in pretrained.files(self.model).items():
             if not storage.exists(join(self.home, ENCODER, name)):
                 storage.publish(join(self.home, ENCODER, name), storage.copy_bytes(str(path)))
@@ -169,7 +142,6 @@ class _Job:
             first = np.full(len(self.aliases), -1, np.int64)
             first[rows[rows >= 0]] = np.arange(len(rows) - 1, -1, -1)[rows >= 0]  # of equal strings the first stays
             storage.publish(join(self.home, GIVEN_ROWS), artefacts.array_bytes(first))
-        storage.publish_json(join(self.home, PLAN), self.plan)
 
     def go(self, given: np.ndarray | None) -> Indexed:
         """Embed the chunks that aren't there, build the index, seal the directory."""
@@ -203,7 +175,8 @@ class _Job:
             "index_type": kind,
             "width": width,
         }
-        names = [name for name in storage.names(self.home) if name not in (PLAN, GIVEN_ROWS, ".lock")]
+        names = [name for name in storage.names(self.home) if self.work.owns(name.partition("/")[0])]
+        names = [name for name in names if name != GIVEN_ROWS]
         written = {name: storage.size_and_digest(join(self.home, name)) for name in names}
         seconds = {"embedding": embedded - begun, "building": time.perf_counter() - embedded}
         return self._told(artefacts.seal(self.home, KIND, VERSION, parameters, written), parameters, seconds)

@@ -15,14 +15,13 @@ from raybel.candidates.dense import ENCODER, INDEX, DenseGenerator, shard_name
 from raybel.errors import InputError
 from raybel.files import artefacts, storage
 from raybel.files.storage import join
+from raybel.jobs.index.directory import GIVEN_ROWS
 from raybel.jobs.runtime import Plan
 from raybel.ontology import Ontology
 
 if TYPE_CHECKING:
     from raybel.encoders.text_encoder import TextEncoder
 
-#: What decides the vectors, written before the first of them; and for each string its row in given vectors, or -1.
-PLAN, GIVEN_ROWS = "plan.json", "given_rows.npy"
 _ROWS = pa.schema([("number", pa.int64()), ("strings", pa.int64()), ("cut", pa.int64())])
 
 

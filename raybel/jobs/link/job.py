@@ -14,17 +14,15 @@ from raybel.candidates.base import UNKNOWN
 from raybel.candidates.registry import open_generator, uses_encoder
 from raybel.config import results
 from raybel.errors import BadFractionError, ConfigError, RaybelError
-from raybel.files import storage, tables
+from raybel.files import tables
 from raybel.files.fingerprints import fingerprint
-from raybel.files.locks import lock
 from raybel.files.provenance import OUTPUT_FORMAT, git_hash, versions
-from raybel.files.storage import join
 from raybel.jobs.link.config import LinkConfig
 from raybel.jobs.link.stage import stream
 from raybel.jobs.runtime import data_context, plan, started, told
-from raybel.linking import run_directory
-from raybel.linking.run_directory import COUNTS, Shard
 from raybel.ontology import Ontology
+from raybel.runs.parts import COUNTS
+from raybel.runs.run_directory import RunDirectory, Shard, find_shards
 
 #: The share of bad documents is looked at once so many documents are done (and at the end).
 BAD_FRACTION_AFTER = 10_000
@@ -64,7 +62,7 @@ class LinkResult:
 
     Args:
         run: The run directory.
-        metrics: Of `schemas.METRICS`: all finished shards of the input, those of earlier starts too.
+        counts: Of `schemas.SHARD_COUNTS`: all finished shards of the input, those of earlier starts too.
         progress: Counts and time of this start.
         failed: Input files that can't be read, with the reason.
         repeated: Documents whose id another one has, and examples of such ids.
@@ -73,7 +71,7 @@ class LinkResult:
     """
 
     run: str
-    metrics: pa.Table
+    counts: pa.Table
     progress: Progress
     failed: dict[str, str]
     repeated: tuple[int, list[str]]
@@ -111,19 +109,17 @@ def link(config: LinkConfig, watch: Callable[[Progress], None] | None = None) ->
         **({"reranker": reranker["fingerprint"]} if reranker else {}),
         **results(config),
     }
-    run_fingerprint = fingerprint(identity)
-    every = run_directory.find_shards(config.in_corpus, run_fingerprint)
-    with lock(config.out_corpus):
-        storage.delete_temporary(config.out_corpus)
+    every = find_shards(config.in_corpus, fingerprint(identity))
+    run = RunDirectory(config.out_corpus)
+    with run.work.lock():
         manifest = {"config": asdict(config), "versions": versions(), "git": git_hash()}
-        run_directory.prepare_run(config.out_corpus, identity, manifest, config.overwrite)
-        states = {shard.name: run_directory.state(config.out_corpus, shard) for shard in every}
+        run.open(identity, manifest, config.overwrite)
+        states = {shard.name: run.state(shard) for shard in every}
         finished = {name: state for name, state in states.items() if state is not None}
         to_do = [shard for shard in every if shard.name not in finished]
         job = _Job(config, to_do, finished, watch or (lambda progress: None))
         job.progress.shards_total, job.progress.shards_before = len(every), len(finished)
-        names = [{"name": shard.name, "path": shard.path, "size": shard.size} for shard in every]
-        storage.publish_json(join(config.out_corpus, "logs", "plan.json"), names)
+        run.write_plan(every)
         if to_do:
             job.go(_shared_ontology(config, ontology))
         result = job.finish()
@@ -148,7 +144,7 @@ def _shared_ontology(config: LinkConfig, ontology: Ontology) -> str:
     """Path of the ontology in a form that workers memory-map: itself, or a copy in the run directory."""
     if config.ontology.endswith(".arrow"):
         return config.ontology
-    copy = join(config.out_corpus, "parts", "ontology.arrow")
+    copy = RunDirectory(config.out_corpus).ontology_copy
     ontology.save(copy)
     return copy
 
@@ -163,7 +159,7 @@ class _Job:
         finished: dict[str, dict[str, Any]],
         watch: Callable[[Progress], None],
     ) -> None:
-        self.config, self.run, self.watch = config, config.out_corpus, watch
+        self.config, self.run, self.watch = config, RunDirectory(config.out_corpus), watch
         self.to_do = {shard.name: shard for shard in to_do}
         self.finished, self.failed = finished, dict[str, str]()
         self.before = list(finished.values())
@@ -181,7 +177,7 @@ class _Job:
             fitted = plan(self.config.resources, ray.cluster_resources(), encodes)
             self.progress.started = time.time()
             dataset = stream(self.config, list(self.to_do.values()), fitted, ontology)
-            assemble = ray.remote(num_cpus=fitted.cpus_per_task, max_retries=3)(run_directory.assemble)
+            assemble = ray.remote(num_cpus=fitted.cpus_per_task, max_retries=3)(RunDirectory.assemble)
             for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
                 for row in batch.to_pylist():
                     self._count(row, assemble)
@@ -217,7 +213,7 @@ class _Job:
                 self.failed[shard.path] = self.errors[shard.name]
                 self.progress.shards_failed += 1
                 self.progress.bytes_done += shard.size
-                run_directory.set_aside(self.run, shard, self.errors[shard.name])
+                self.run.set_aside(shard, self.errors[shard.name])
             else:
                 self.assembling[assemble.remote(self.run, shard, self.last[shard.name] + 1)] = shard.name
 
@@ -238,29 +234,25 @@ class _Job:
             self._log(finished=False)
 
     def _log(self, finished: bool) -> None:
-        value = {**asdict(self.progress), "seconds": self.progress.seconds, "time": time.time(), "finished": finished}
-        storage.publish_json(join(self.run, "logs", "progress.json"), value)
+        self.run.write_progress({**asdict(self.progress), "seconds": self.progress.seconds, "finished": finished})
 
     def _check_fraction(self, counted: list[dict[str, Any]], least: int) -> None:
         bad, of = (sum(each[name] for each in counted) for name in ("quarantined", "documents"))
         if of >= least and bad > of * self.config.max_bad_fraction:
             raise BadFractionError(
                 f"{bad:,} of {of:,} documents couldn't be linked, more than --max-bad-fraction "
-                f"{self.config.max_bad_fraction:g} allows; reasons are in {join(self.run, 'quarantine')}, "
+                f"{self.config.max_bad_fraction:g} allows; reasons are in {self.run.quarantine}, "
                 "finished shards stay"
             )
 
     def finish(self) -> LinkResult:
-        """Write the metrics, and say what was done."""
-        metrics = run_directory.metrics_table(self.finished.values())
-        storage.publish(join(self.run, "metrics.parquet"), storage.parquet_bytes(metrics))
+        """Write the counts, and say what was done."""
+        counts = self.run.finish(self.finished.values())
         if self.config.metric_file:
-            tables.write_rows(self.config.metric_file, metrics)
-        storage.delete(join(self.run, "parts"))
-        storage.delete_temporary(self.run)  # of workers that outlived a killed driver
+            tables.write_rows(self.config.metric_file, counts)
         self._log(finished=True)
-        repeated = run_directory.repeated_ids(self.run, self.finished)
-        top = run_directory.quarantine_reasons(self.run, self.finished) if self.progress.counts["quarantined"] else []
-        result = LinkResult(self.run, metrics, self.progress, self.failed, repeated, top)
+        repeated = self.run.repeated_ids(self.finished)
+        top = self.run.quarantine_reasons(self.finished) if self.progress.counts["quarantined"] else []
+        result = LinkResult(self.run.uri, counts, self.progress, self.failed, repeated, top)
         self._check_fraction(list(self.finished.values()), 1)  # of earlier starts too
         return result

@@ -16,13 +16,13 @@ from raybel.errors import RaybelError
 from raybel.jobs.datasets import Source, read_sources
 from raybel.jobs.link.config import LinkConfig
 from raybel.jobs.runtime import Plan
-from raybel.linking import run_directory
 from raybel.linking.candidates import add_candidates
 from raybel.linking.poison import SUFFIX, CrashRecord
 from raybel.linking.render import render
-from raybel.linking.run_directory import COUNTS, Shard
 from raybel.ontology import Ontology
 from raybel.rerank.examples import Describer
+from raybel.runs.parts import COUNTS
+from raybel.runs.run_directory import RunDirectory, Shard
 
 if TYPE_CHECKING:
     from raybel.rerank.reranker import Reranker
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 def stream(config: LinkConfig, to_do: list[Shard], fitted: Plan, ontology: str) -> Dataset:
     """Return the job's Dataset: consuming it writes the parts, and yields a row of counts for each chunk."""
-    run, session = config.out_corpus, uuid.uuid4().hex
+    run, session = RunDirectory(config.out_corpus), uuid.uuid4().hex
     by_name = {shard.name: shard for shard in to_do}
     options = replace(config.read_options, sentences=config.reranker_model is not None)
-    sources = [Source(shard.path, shard.name, partial(run_directory.finished_parts, run, shard)) for shard in to_do]
+    sources = [Source(shard.path, shard.name, partial(run.finished_parts, shard)) for shard in to_do]
     chunks = read_sources(sources, options, fitted.cpus_per_task)
     return chunks.map_batches(
         LinkStage,
@@ -72,7 +72,7 @@ class LinkStage:
         self.ontology = Ontology.open(ontology)
         generator = open_generator(self.ontology, config.generator, fitted.device, fitted.threads)
         self.name, self.generator = generator.name, Cached(generator, config.top_k)
-        self.run, self.by_name, self.session = config.out_corpus, by_name, session
+        self.run, self.by_name, self.session = RunDirectory(config.out_corpus), by_name, session
         self.describer = Describer(self.ontology, generator.alias_table)
         self.config, self.fitted = config, fitted
         self._reranker: Reranker | None = None
@@ -82,18 +82,17 @@ class LinkStage:
         shard, number = self.by_name[chunk["shard"][0].as_py()], chunk["chunk"][0].as_py()
         if chunk["error"][0].as_py():
             return _counts({"error": chunk["error"][0].as_py(), "chunk": number, "last": True}, shard)
-        summary = run_directory.read_summary(self.run, shard, number)
+        summary = self.run.read_summary(shard, number)
         if summary is None:
             if chunk["done"][0].as_py():
-                raise RaybelError(
-                    f"{shard.part(self.run, number, '')} was there and is gone: run the same command again"
-                )
-            crashes = CrashRecord(shard.part(self.run, number, SUFFIX), self.session)
+                part = self.run.part_file(shard, number, "")
+                raise RaybelError(f"{part} was there and is gone: run the same command again")
+            crashes = CrashRecord(self.run.part_file(shard, number, SUFFIX), self.session)
             crashes.begin()
             linked = add_candidates(chunk, self.generator, self.name, crashes)
             if self.config.reranker_model is not None:
                 linked = self._rerank(linked, self.config.reranker_model, crashes)
-            summary = run_directory.write_part(self.run, shard, render(linked, self.ontology, self.config.threshold))
+            summary = self.run.write_part(shard, render(linked, self.ontology, self.config.threshold))
         return _counts(summary, shard)
 
     def _rerank(self, linked: pa.Table, model: str, crashes: CrashRecord) -> pa.Table:

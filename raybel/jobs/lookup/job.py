@@ -7,7 +7,6 @@ sorted Arrow file, so that the bytes don't depend on the number of files' reader
 
 from __future__ import annotations
 
-import re
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -26,18 +25,16 @@ from raybel.candidates.lookup import ALIASES, KIND, VERSION, bucket_table, bucke
 from raybel.candidates.registry import open_generator, uses_encoder
 from raybel.corpus.chunks import corpus_files, read_chunks
 from raybel.corpus.documents import ReadOptions
-from raybel.errors import ConfigError
 from raybel.files import artefacts, storage, tables
-from raybel.files.locks import lock
+from raybel.files.work_directory import WorkDirectory
 from raybel.jobs.datasets import BiocDatasource, Source
 from raybel.jobs.lookup.config import LookupConfig
+from raybel.jobs.lookup.directory import lookup_directory, range_name
 from raybel.jobs.runtime import Plan, data_context, plan, started, told
 from raybel.ontology import Ontology
 
 #: A task searches whole ranges and says nothing before its end: time that it may take.
 RANGE_SECONDS = 24 * 3600
-#: Files that a lookup directory holds.
-_OWN = re.compile(r"range-\d{5}\.arrow|aliases\.arrow|config\.json|\.lock|.*\.tmp")
 
 _ROWS = pa.schema(
     [
@@ -87,20 +84,14 @@ def make_lookup(config: LookupConfig) -> LookupResult:
     generator = open_generator(ontology, config.generator)
     published = storage.name_of(config.output).endswith((".json", ".json.gz"))
     home = config.output + ".parts" if published else config.output
-    foreign = [name for name in storage.names(home) if not _OWN.fullmatch(name)]
-    if foreign:
-        raise ConfigError(f"{home} holds other files than a lookup's ({foreign[0]}): choose a new or empty directory")
-    artefacts.refuse_other(home, KIND)
-    with lock(home):
-        artefacts.unseal(home)
-        for name in storage.names(home):
-            if name.endswith(".arrow"):
-                storage.delete(storage.join(home, name))
-        rows = _run(config, home)
+    work = lookup_directory(home)
+    with work.lock():
+        work.check({}, overwrite=True)
+        rows = _run(config, work)
         parts = [row for row in rows if row["name"]]
         written = {row["name"]: (row["size"], row["sha256"]) for row in parts}
         for number in range(config.ranges):  # a range without surfaces has a file too
-            name = _name(number)
+            name = range_name(number)
             if name not in written:
                 written[name] = artefacts.write_file(home, name, artefacts.arrow_bytes(bucket_table([], [], [])))
         ranges = sorted(written)
@@ -131,24 +122,21 @@ def make_lookup(config: LookupConfig) -> LookupResult:
     return done
 
 
-def _name(bucket: int) -> str:
-    return f"range-{bucket:05d}.arrow"
-
-
-def _run(config: LookupConfig, home: str) -> list[dict[str, Any]]:
+def _run(config: LookupConfig, work: WorkDirectory) -> list[dict[str, Any]]:
     files = corpus_files(config.in_corpus)
     options = ReadOptions(expand_abbreviations=config.expand_abbreviations)
     with told(), started(), data_context() as context:
         context.target_max_block_size = 16 << 20  # rows are small here
         context.execution_no_progress_timeout_s = RANGE_SECONDS
         fitted = plan(config.resources, ray.cluster_resources(), uses_encoder(config.generator))
+        work.open({}, overwrite=True, ranges=config.ranges)
         source = BiocDatasource(
             [Source(path, name) for path, name in files], options, partial(_distinct, config.ranges)
         )
         rows = ray.data.read_datasource(source, override_num_blocks=len(files), num_cpus=fitted.cpus_per_task)
         written = rows.groupby("bucket", num_partitions=min(config.ranges, 4 * fitted.actors)).map_groups(
             LookupStage,
-            fn_constructor_args=(config, home, fitted),
+            fn_constructor_args=(config, work.uri, fitted),
             batch_format="pyarrow",
             compute=ActorPoolStrategy(size=fitted.actors),
             num_cpus=fitted.cpus_per_actor,
@@ -203,7 +191,7 @@ class LookupStage:
         mentions = summed["mentions_sum"].to_numpy()[order].tolist()
         found = self.generator.search(wanted, self.config.top_k)
         table = bucket_table(wanted, mentions, found)
-        size, digest = artefacts.write_file(self.home, _name(bucket), artefacts.arrow_bytes(table))
-        row = {"name": _name(bucket), "size": size, "sha256": digest, "surfaces": len(wanted), "bad": 0}
+        size, digest = artefacts.write_file(self.home, range_name(bucket), artefacts.arrow_bytes(table))
+        row = {"name": range_name(bucket), "size": size, "sha256": digest, "surfaces": len(wanted), "bad": 0}
         counted = {"mentions": sum(mentions), "found": sum(len(each) > 0 for each in found)}
         return pa.Table.from_pylist([{**empty, **row, **counted}], schema=_WRITTEN)

@@ -13,27 +13,23 @@ from raybel.encoders import pretrained
 from raybel.errors import ConfigError, InputError
 from raybel.files import storage, tables
 from raybel.files.fingerprints import fingerprint
-from raybel.files.locks import lock
 from raybel.files.provenance import versions
 from raybel.files.storage import join
+from raybel.files.work_directory import DESCRIPTION, WorkDirectory
 from raybel.jobs.runtime import started, told
 from raybel.jobs.train import crossencoder_features
 from raybel.jobs.train.config import TrainCrossEncoderConfig
-from raybel.jobs.train.crossencoder_worker import FEATURES, train_worker
-from raybel.jobs.train.run import (
+from raybel.jobs.train.crossencoder_worker import train_worker
+from raybel.jobs.train.directory import (
     BASE,
-    LEFT,
-    STATE,
-    Watch,
+    FEATURES,
+    UNFINISHED,
     base_fingerprint,
-    fit,
-    forget,
-    held_in,
     keep_base,
-    open_home,
     tidy,
-    workers_on_cluster,
+    training_directory,
 )
+from raybel.jobs.train.run import Watch, fit, workers_on_cluster
 from raybel.ontology import Ontology
 from raybel.rerank import model as models
 from raybel.rerank.model import CrossEncoder
@@ -92,8 +88,9 @@ def train_crossencoder(config: TrainCrossEncoderConfig, watch: Watch | None = No
     notes = notes_on(generator)
     positions = window(str(model), config.crosstype, config.parameters)
     home = config.output_dir
+    work = training_directory(home, KIND)
     corpora = {"train": config.train_corpus, "val": config.val_corpus}
-    with lock(home):
+    with work.lock():
         identity: dict[str, Any] = {
             "crosstype": config.crosstype,
             "ontology": ontology.fingerprint,
@@ -106,14 +103,12 @@ def train_crossencoder(config: TrainCrossEncoderConfig, watch: Watch | None = No
             "seed": config.seed,
             "workers": config.workers.num_workers,
         }
-        held, same = held_in(home, KIND, identity, config.overwrite)
-        if held and same and held.get("finished"):
-            open_home(home, KIND, identity, config.overwrite)
+        earlier = work.check(identity, config.overwrite)
+        if earlier and earlier.get("finished"):
             describe(home)
-            storage.delete(join(home, FEATURES))
-            done = TrainedCrossEncoder(
-                config.output_dir, held["epochs"], held["counts"], 0.0, len(held["epochs"]), notes
-            )
+            tidy(home)  # killed while it did
+            epochs = earlier["epochs"]
+            done = TrainedCrossEncoder(config.output_dir, epochs, earlier["counts"], 0.0, len(epochs), notes)
             _write_metrics(config, done)
             return done
         made = crossencoder_features.FeatureConfig(
@@ -128,7 +123,7 @@ def train_crossencoder(config: TrainCrossEncoderConfig, watch: Watch | None = No
         )
         with told(), started():
             workers_on_cluster(config.workers)  # a plan that can't run is refused before anything is deleted or made
-            open_home(home, KIND, identity, config.overwrite)
+            work.open(identity, config.overwrite, finished=False)
             keep_base(home, model)
             counts = {}
             for split, paths in corpora.items():
@@ -142,7 +137,7 @@ def train_crossencoder(config: TrainCrossEncoderConfig, watch: Watch | None = No
                 for split, found in counts.items():
                     check_counts(found, corpora[split], ontology, config.parameters.top_k)
             except InputError:  # nothing is learned yet: the directory is free for the corrected command
-                forget(home, KIND)
+                work.clear()
                 raise
             settings = {
                 "crosstype": config.crosstype,
@@ -154,7 +149,7 @@ def train_crossencoder(config: TrainCrossEncoderConfig, watch: Watch | None = No
             outcome = fit(train_worker, home, settings, config.workers, watch)
         if outcome is None:
             raise ConfigError("nothing was trained")
-        _publish(config, home, identity, ontology, counts, outcome)
+        _publish(config, work, identity, ontology, counts, outcome)
     seconds = time.perf_counter() - begun
     done = TrainedCrossEncoder(config.output_dir, outcome["epochs"], counts, seconds, outcome["resumed"], notes)
     _write_metrics(config, done)
@@ -204,22 +199,21 @@ def _write_metrics(config: TrainCrossEncoderConfig, done: TrainedCrossEncoder) -
 
 def _publish(
     config: TrainCrossEncoderConfig,
-    home: str,
+    work: WorkDirectory,
     identity: dict[str, Any],
     ontology: Ontology,
     counts: dict[str, dict[str, int]],
     outcome: dict[str, Any],
 ) -> None:
     """Complete the Hugging Face directory, then leave out what only training needed."""
+    home = work.uri
     best = [each for each in outcome["epochs"] if each["best"]][-1]
-    names = {name for name in storage.names(home) if "/" not in name} - {STATE, "README.md", ".lock", *LEFT}
+    names = {name for name in storage.names(home) if "/" not in name} - {DESCRIPTION, "README.md", ".lock", *UNFINISHED}
     files = {name: storage.size_and_digest(join(home, name)) for name in sorted(names)}
     weights = files[WEIGHTS][1]
-    state = {
-        "kind": KIND,
+    facts = {
         "version": VERSION,
         "finished": True,
-        "identity": identity,
         "crosstype": config.crosstype,
         "parameters": asdict(config.parameters),
         "edges": outcome["edges"],
@@ -233,7 +227,6 @@ def _publish(
         "counts": counts,
         "versions": versions(),
     }
-    storage.publish(join(home, "README.md"), card(config.model_name, state).encode())
-    storage.publish_json(join(home, STATE), state)
+    storage.publish(join(home, "README.md"), card(config.model_name, facts).encode())
+    work.describe(identity, **facts)
     tidy(home)
-    storage.delete(join(home, FEATURES))

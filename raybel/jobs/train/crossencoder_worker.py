@@ -12,11 +12,10 @@ from safetensors.torch import save_file
 
 from raybel.files import storage
 from raybel.files.storage import join
-from raybel.jobs.train.run import BASE, PROGRESS, guarded, load_checkpoint, load_weights, save_checkpoint
+from raybel.jobs.train.directory import BASE, FEATURES, PROGRESS
+from raybel.jobs.train.run import guarded, load_checkpoint, load_weights, save_checkpoint
 from raybel.rerank.training.epochs import Epochs
 
-#: Directory below a training directory.
-FEATURES = "features"
 _BEST = "best.safetensors"
 
 

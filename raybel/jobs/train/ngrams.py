@@ -42,8 +42,8 @@ def train_ngrams(config: TrainNgramsConfig) -> Trained:
     model = NgramGenerator.build(ontology, config.parameters, training)
     seconds = time.perf_counter() - begun
     scores = {name: recall(model, mentions, config.top_k) for name, (mentions, _) in read.items()}
-    extra = {"expand_abbreviations": config.expand_abbreviations, "scores": scores}
-    fingerprint = model.save(config.output_dir, extra)
+    extra = {"expand_abbreviations": config.expand_abbreviations}
+    fingerprint = model.save(config.output_dir, extra, {"scores": scores})
     trained = Trained(
         fingerprint,
         scores,

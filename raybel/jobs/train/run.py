@@ -1,8 +1,4 @@
-"""What the training jobs on Ray Train have in common: the directory, the workers' start, how errors come back.
-
-A training directory is a Hugging Face model once it is finished; `raybel.json` says what it holds, and whether it is
-finished. The same job again goes on from the last epoch's checkpoint.
-"""
+"""What the training jobs on Ray Train have in common: the workers' start, checkpoints, how errors come back."""
 
 from __future__ import annotations
 
@@ -23,19 +19,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch.optim import Optimizer
 
-from raybel.encoders import pretrained
 from raybel.errors import ConfigError, InputError, RaybelError
 from raybel.files import storage
-from raybel.files.fingerprints import differences, fingerprint
 from raybel.files.storage import join
 from raybel.jobs.runtime import cpus_per_worker
 from raybel.jobs.train.config import Workers
-
-#: Says what a directory of ours holds, beside Hugging Face's own config.json.
-STATE = "raybel.json"
-CHECKPOINTS, PROGRESS, FAILURE, BASE = "checkpoints", "progress.json", "failure.json", "base"
-#: What only training needs.
-LEFT = (BASE, CHECKPOINTS, PROGRESS, FAILURE)
+from raybel.jobs.train.directory import CHECKPOINTS, FAILURE, PROGRESS
 
 _ANEW = "delete the directory `checkpoints` to train anew"
 
@@ -58,87 +47,6 @@ def workers_on_cluster(wanted: Workers) -> tuple[int, int, bool]:
             f"{most} CPUs each do (--cpus-per-worker)"
         )
     return workers, wanted.cpus_per_worker or most, use_gpu
-
-
-def base_fingerprint(model: Path) -> str:
-    """Return a hash of a model's files."""
-    return fingerprint({name: storage.size_and_digest(str(path))[1] for name, path in pretrained.files(model).items()})
-
-
-def held_in(
-    home: str, kind: str, identity: dict[str, Any], overwrite: bool, what: str = "model"
-) -> tuple[dict[str, Any] | None, bool]:
-    """Return what an earlier start left in a directory, and whether it is of the same configuration; changes nothing.
-
-    Raises:
-        ConfigError: The directory holds something else, or a model of another configuration and not `overwrite`.
-        InputError: Its `raybel.json` isn't what training writes.
-    """
-    state = join(home, STATE)
-    held = storage.read_json(state) if storage.exists(state) else None
-    if held is not None and not (isinstance(held, dict) and isinstance(held.get("identity", {}), dict)):
-        raise InputError(f"isn't what training writes: delete {home} to train anew", path=state)
-    if held is None and [name for name in storage.names(home) if name != ".lock"]:
-        raise ConfigError(f"{home} holds something else than a {what} of ours: choose a new or empty directory")
-    if held is not None and held.get("kind") != kind:
-        raise ConfigError(f"{home} holds a {what} of another kind ({held.get('kind')}): choose another directory")
-    if held is None:
-        return None, True
-    different = differences(held.get("identity", {}), identity)
-    if different and not overwrite and held.get("identity"):
-        raise ConfigError(
-            f"{home} holds a {what} of another configuration ({'; '.join(different)[:500]}): choose another "
-            "--output-dir, or --overwrite"
-        )
-    return held, not different
-
-
-def open_home(home: str, kind: str, identity: dict[str, Any], overwrite: bool, what: str = "model") -> dict[str, Any]:
-    """Return what an earlier start of the same configuration left; refuse or delete what is something else.
-
-    Raises:
-        ConfigError: As `held_in`.
-    """
-    state = join(home, STATE)
-    held, same = held_in(home, kind, identity, overwrite, what)
-    if not same:
-        forget(home, kind)
-        held = None
-    storage.delete_temporary(home)
-    if held is None:
-        held = {"kind": kind, "identity": identity, "finished": False}
-        storage.publish_json(state, held)
-    if held.get("finished"):
-        tidy(home)  # killed while it did
-    return held
-
-
-def forget(home: str, kind: str) -> None:
-    """Empty a directory, which stays ours: the next start may have any configuration."""
-    storage.publish_json(join(home, STATE), {"kind": kind, "identity": {}, "finished": False})  # before a kill can come
-    for name in sorted({name.partition("/")[0] for name in storage.names(home)} - {".lock", STATE}):
-        storage.delete(join(home, name))
-    storage.delete(join(home, CHECKPOINTS))
-
-
-def keep_base(home: str, model: Path) -> None:
-    """Copy the base model into the directory, where all workers see it."""
-    for name, path in pretrained.files(model).items():
-        if not storage.exists(join(home, BASE, name)):
-            storage.publish(join(home, BASE, name), storage.copy_bytes(str(path)))
-
-
-def publish_rest(home: str) -> None:
-    """Copy what of the base model's files the trained one needs beside its weights."""
-    for name in storage.names(join(home, BASE)):
-        if name not in ("model.safetensors", "README.md") and not name.endswith(".index.json"):
-            storage.publish(join(home, name), storage.copy_bytes(join(home, BASE, name)))
-
-
-def tidy(home: str) -> None:
-    """Delete what only training needed."""
-    for left in LEFT:
-        storage.delete(join(home, left))
 
 
 def fit(

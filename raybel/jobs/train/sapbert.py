@@ -12,12 +12,13 @@ from raybel.corpus.chunks import digests
 from raybel.encoders import pretrained
 from raybel.errors import ConfigError
 from raybel.files import storage, tables
-from raybel.files.locks import lock
 from raybel.files.provenance import versions
 from raybel.files.storage import join
+from raybel.files.work_directory import WorkDirectory
 from raybel.jobs.runtime import started, told
 from raybel.jobs.train.config import TrainSapbertConfig
-from raybel.jobs.train.run import STATE, Watch, base_fingerprint, fit, keep_base, open_home, publish_rest, tidy
+from raybel.jobs.train.directory import base_fingerprint, keep_base, publish_rest, tidy, training_directory
+from raybel.jobs.train.run import Watch, fit, workers_on_cluster
 from raybel.jobs.train.sapbert_worker import train_worker
 from raybel.ontology import Ontology
 
@@ -62,8 +63,8 @@ def train_sapbert(config: TrainSapbertConfig, watch: Watch | None = None) -> Tra
     ontology = Ontology.open(config.ontology)
     AliasTable.build(ontology)  # refuses an ontology without names before Ray starts
     read_splits({"train": config.train_corpus, "val": config.val_corpus}, ontology, config.expand_abbreviations)
-    home = config.output_dir
-    with lock(home):
+    work = training_directory(config.output_dir, KIND)
+    with work.lock():
         identity: dict[str, Any] = {
             "ontology": ontology.fingerprint,
             "base_model": base_fingerprint(model),
@@ -73,14 +74,19 @@ def train_sapbert(config: TrainSapbertConfig, watch: Watch | None = None) -> Tra
             "expand_abbreviations": config.expand_abbreviations,
             "seed": config.seed,
         }
-        held = open_home(home, KIND, identity, config.overwrite)
-        if held.get("finished"):
-            done = TrainedSapbert(config.output_dir, held["epochs"], held["scores"], 0.0, len(held["epochs"]))
+        earlier = work.check(identity, config.overwrite)
+        if earlier and earlier.get("finished"):
+            tidy(work.uri)  # killed while it did
+            epochs = earlier["epochs"]
+            done = TrainedSapbert(config.output_dir, epochs, earlier["scores"], 0.0, len(epochs))
             _write_metrics(config, done)
             return done
-        keep_base(home, model)
-        outcome = _fit(config, home, identity["pooling"], watch or (lambda state: None))
-        _publish(config, home, identity, outcome)
+        with told(), started():
+            workers_on_cluster(config.workers)  # a plan that can't run is refused before anything is deleted or made
+            work.open(identity, config.overwrite, finished=False)
+            keep_base(work.uri, model)
+            outcome = _fit(config, work.uri, identity["pooling"], watch or (lambda state: None))
+        _publish(config, work, identity, outcome)
     seconds = time.perf_counter() - begun
     done = TrainedSapbert(config.output_dir, outcome["epochs"], outcome["scores"], seconds, outcome["resumed"])
     _write_metrics(config, done)
@@ -104,8 +110,7 @@ def _fit(config: TrainSapbertConfig, home: str, pooling: str, watch: Watch) -> d
         "parameters": asdict(config.parameters),
         "seed": config.seed,
     }
-    with told(), started():
-        outcome = fit(train_worker, home, settings, config.workers, watch)
+    outcome = fit(train_worker, home, settings, config.workers, watch)
     if outcome is None:
         raise ConfigError(
             "nothing to learn: no concept has two unambiguous names, and no training mention is unambiguous"
@@ -113,14 +118,17 @@ def _fit(config: TrainSapbertConfig, home: str, pooling: str, watch: Watch) -> d
     return outcome
 
 
-def _publish(config: TrainSapbertConfig, home: str, identity: dict[str, Any], outcome: dict[str, Any]) -> None:
+def _publish(
+    config: TrainSapbertConfig, work: WorkDirectory, identity: dict[str, Any], outcome: dict[str, Any]
+) -> None:
     """Complete the Hugging Face directory, then leave out what only training needed."""
+    home = work.uri
     publish_rest(home)
     pooling = {f"pooling_mode_{mode}": mode.startswith(identity["pooling"]) for mode in ("cls_token", "mean_tokens")}
     storage.publish_json(join(home, "1_Pooling", "config.json"), pooling)
     storage.publish(join(home, "README.md"), _card(config, identity, outcome).encode())
-    state = {"kind": KIND, "identity": identity, "finished": True, "versions": versions()}
-    storage.publish_json(join(home, STATE), {**state, "epochs": outcome["epochs"], "scores": outcome["scores"]})
+    scores = {"epochs": outcome["epochs"], "scores": outcome["scores"]}
+    work.describe(identity, finished=True, versions=versions(), **scores)
     tidy(home)
 
 

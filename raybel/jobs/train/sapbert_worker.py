@@ -25,7 +25,8 @@ from raybel.errors import RaybelError
 from raybel.evaluation.metrics import gold_ranks, summarise
 from raybel.files import storage
 from raybel.files.storage import join
-from raybel.jobs.train.run import PROGRESS, guarded, load_checkpoint, save_checkpoint
+from raybel.jobs.train.directory import PROGRESS
+from raybel.jobs.train.run import guarded, load_checkpoint, save_checkpoint
 from raybel.ontology import Ontology
 
 WARM_UP = 30

@@ -10,20 +10,19 @@ from raybel.corpus.chunks import digests
 from raybel.encoders import pretrained
 from raybel.errors import ConfigError, InputError
 from raybel.files import storage
-from raybel.files.locks import lock
 from raybel.files.storage import join
 from raybel.jobs.runtime import started, told
 from raybel.jobs.train import crossencoder_features
 from raybel.jobs.train.crossencoder import check_counts, window
-from raybel.jobs.train.crossencoder_worker import FEATURES
-from raybel.jobs.train.run import BASE, base_fingerprint, forget, keep_base
+from raybel.jobs.train.directory import BASE, FEATURES, base_fingerprint, keep_base
 from raybel.jobs.tune.config import TuneCrossEncoderConfig
 from raybel.jobs.tune.crossencoder_trial import CrossEncoderNeeds, crossencoder_trial, feature_key
+from raybel.jobs.tune.directory import sweep_directory
 from raybel.jobs.tune.results import (
-    KIND,
     Tuned,
     Watch,
     check_sweep,
+    close_sweep,
     nothing_to_compare,
     open_sweep,
     publish,
@@ -83,11 +82,12 @@ def tune_crossencoder(config: TuneCrossEncoderConfig, watch: Watch | None = None
     epochs = max(space.values("max_epochs", base.max_epochs))
     sets = _feature_sets(space, base, config.crosstype, by_top_k)
     home = sweep.output_dir
-    with lock(home):
-        whole = check_sweep(home, sweep, identity, space, metric)
+    work = sweep_directory(home)
+    with work.lock():
+        whole = check_sweep(work, sweep, identity, space, metric)
         with told(), started():
             fitted = places(sweep, computes=True)
-            trackers = open_sweep(home, sweep, whole)
+            trackers = open_sweep(work, sweep, whole, samples)
             keep_base(home, model)
             try:
                 for number, (name, parameters) in enumerate(sets.items()):
@@ -112,7 +112,7 @@ def tune_crossencoder(config: TuneCrossEncoderConfig, watch: Watch | None = None
                         check_counts(counts, paths, ontology, parameters.top_k)
             except InputError:  # the corrected command may have the directory, where no trial is in it
                 if not any(name.startswith(f"{TRIALS}/") for name in storage.names(home)):
-                    forget(home, KIND)
+                    work.clear()
                 raise
             needs = CrossEncoderNeeds(
                 *(config.crosstype, base, join(home, BASE), join(home, FEATURES), by_top_k, stored, wanted),
@@ -133,7 +133,9 @@ def tune_crossencoder(config: TuneCrossEncoderConfig, watch: Watch | None = None
             "base model": config.model_name,
         }
         usual = asdict(CrossEncoderParameters().of_type(config.crosstype))
-        return publish(sweep, home, key, outcome, space, metric, complete, usual, about)
+        tuned = publish(sweep, home, key, outcome, space, metric, complete, usual, about)
+        close_sweep(work, whole, samples, outcome.trials)
+        return tuned
 
 
 def _feature_sets(

@@ -8,14 +8,15 @@ from typing import Any
 from raybel.candidates.parameters import NgramParameters
 from raybel.candidates.recall import read_splits
 from raybel.corpus.chunks import digests
-from raybel.files.locks import lock
 from raybel.jobs.runtime import started, told
 from raybel.jobs.tune.config import TuneNgramsConfig
+from raybel.jobs.tune.directory import sweep_directory
 from raybel.jobs.tune.ngrams_trial import NgramNeeds, ngrams_trial
 from raybel.jobs.tune.results import (
     Tuned,
     Watch,
     check_sweep,
+    close_sweep,
     nothing_to_compare,
     open_sweep,
     publish,
@@ -48,9 +49,9 @@ def tune_ngrams(config: TuneNgramsConfig, watch: Watch | None = None) -> Tuned:
         "expand_abbreviations": config.expand_abbreviations,
         "top_k": config.top_k,
     }
-    home = sweep.output_dir
-    with lock(home):
-        whole = check_sweep(home, sweep, identity, space, metric)
+    work = sweep_directory(sweep.output_dir)
+    with work.lock():
+        whole = check_sweep(work, sweep, identity, space, metric)
         with told(), started():
             fitted = places(sweep, computes=False)
             watch({"stage": "reading"})
@@ -59,10 +60,10 @@ def tune_ngrams(config: TuneNgramsConfig, watch: Watch | None = None) -> Tuned:
             validation = read["val"][0] if "val" in read else []
             if not validation:
                 raise nothing_to_compare(ontology, config.val_corpus)
-            trackers = open_sweep(home, sweep, whole)
+            trackers = open_sweep(work, sweep, whole, samples)
             needs = NgramNeeds(config.ontology, fixed | space.fixed, training, validation, metric, config.top_k)
             target = Target(ngrams_trial, needs, metric, True, 1, fixed)
-            outcome = run(sweep, space, target, fitted, samples, home, trackers, watch)
+            outcome = run(sweep, space, target, fitted, samples, work.uri, trackers, watch)
 
         def complete(values: dict[str, Any]) -> dict[str, Any]:
             return asdict(NgramParameters().changed(fixed | space.fixed | values))
@@ -72,4 +73,7 @@ def tune_ngrams(config: TuneNgramsConfig, watch: Watch | None = None) -> Tuned:
             "validation corpus": ", ".join(config.val_corpus),
             "ontology": config.ontology,
         }
-        return publish(sweep, home, "ngrams", outcome, space, metric, complete, asdict(NgramParameters()), about)
+        usual = asdict(NgramParameters())
+        tuned = publish(sweep, work.uri, "ngrams", outcome, space, metric, complete, usual, about)
+        close_sweep(work, whole, samples, outcome.trials)
+        return tuned

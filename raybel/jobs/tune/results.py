@@ -12,7 +12,8 @@ from raybel.display import duration
 from raybel.errors import ConfigError, InputError
 from raybel.files import storage
 from raybel.files.storage import join
-from raybel.jobs.train.run import held_in, open_home
+from raybel.files.work_directory import WorkDirectory
+from raybel.jobs.tune.directory import PAGE, PARAMS, TABLE
 from raybel.jobs.tune.sweep import Outcome
 from raybel.ontology import Ontology
 from raybel.tuning.config import SweepConfig
@@ -20,10 +21,8 @@ from raybel.tuning.page import page
 from raybel.tuning.search import trials_of
 from raybel.tuning.space import Space
 from raybel.tuning.tracking import Trackers
-from raybel.tuning.trials import table
+from raybel.tuning.trials import Trial, table
 
-KIND = "sweep"
-PARAMS, TABLE, PAGE = "params.json", "trials.parquet", "report.html"
 #: Trials where neither a number nor a time is given.
 USUAL = 20
 Watch = Callable[[dict[str, Any]], None]
@@ -76,11 +75,13 @@ def nothing_to_compare(ontology: Ontology, paths: Sequence[str]) -> InputError:
     return InputError(told, path=", ".join(paths) or "(no --val-corpus)")
 
 
-def check_sweep(home: str, sweep: SweepConfig, identity: dict[str, Any], space: Space, metric: str) -> dict[str, Any]:
+def check_sweep(
+    work: WorkDirectory, sweep: SweepConfig, identity: dict[str, Any], space: Space, metric: str
+) -> dict[str, Any]:
     """Refuse a sweep whose directory or trackers can't be had; return its whole identity. Changes nothing.
 
     Args:
-        home: The directory.
+        work: The directory.
         sweep: What is wanted.
         identity: What makes another sweep, beside the space, the search, the metric and the seed.
         space: What is searched.
@@ -91,28 +92,29 @@ def check_sweep(home: str, sweep: SweepConfig, identity: dict[str, Any], space: 
     """
     whole = {**identity, "space": space.to_dict(), "search": sweep.search, "metric": metric, "seed": sweep.seed}
     whole = json.loads(json.dumps(whole))  # pairs are lists in the file
-    held, _ = held_in(home, KIND, whole, sweep.overwrite, "sweep")
-    if sweep.resume and not (held and held.get("identity")):
-        raise ConfigError(f"{home} holds no sweep that could go on: leave out --resume")
-    Trackers.check(sweep.tracking, home)
+    if work.check(whole, sweep.overwrite) is None and sweep.resume:
+        raise ConfigError(f"{work.uri} holds no sweep that could go on: leave out --resume")
+    Trackers.check(sweep.tracking, work.uri)
     return whole
 
 
-def open_sweep(home: str, sweep: SweepConfig, whole: dict[str, Any]) -> Trackers:
+def open_sweep(work: WorkDirectory, sweep: SweepConfig, whole: dict[str, Any], samples: int | None) -> Trackers:
     """Take the sweep's directory, a new one or that of the same sweep; return what logs its trials.
 
     With `overwrite` another sweep's results are deleted here: configuration, trackers and places are checked before.
 
     Args:
-        home: The directory.
+        work: The directory.
         sweep: What is wanted.
         whole: The identity that `check_sweep` returned.
+        samples: Trials that are wanted, None for as many as there is time for.
 
     Raises:
         ConfigError: As `check_sweep`.
     """
-    open_home(home, KIND, whole, sweep.overwrite, "sweep")
-    return Trackers.open(sweep.tracking, home)
+    work.open(whole, sweep.overwrite)
+    work.describe(whole, finished=False, samples=samples)
+    return Trackers.open(sweep.tracking, work.uri)
 
 
 def publish(
@@ -146,7 +148,7 @@ def publish(
     statuses = [trial.status for trial in outcome.trials]
     facts = {
         "search": sweep.search + ("" if sweep.stop_early == "none" else f", {sweep.stop_early}"),
-        "trials": ", ".join(f"{statuses.count(one)} {one}" for one in dict.fromkeys(statuses)),
+        "trials": ", ".join(f"{statuses.count(one)} {one}" for one in dict.fromkeys(statuses)) or "none",
         "best": f"trial {outcome.best.number}, {metric} {outcome.best.value:.4f}" if outcome.best else "none",
         "fixed": ", ".join(f"{name} {value}" for name, value in sorted(fixed.items())) or "as by default",
     }
@@ -154,10 +156,24 @@ def publish(
     facts["time"] = work + (f"; the last start: {outcome.pace}" if outcome.pace else "")
     facts |= about | {"seed": str(sweep.seed)}
     title = f"Sweep over {key}: {os.path.basename(home)}"
-    html = page(title, outcome.trials, space, metric, outcome.best, facts)
+    html = page(title, outcome.trials, space, metric, outcome.best, facts, outcome.failure)
     storage.publish(join(home, PAGE), html.encode())
     if found is None:
         storage.delete(join(home, PARAMS))
     else:
         storage.publish_json(join(home, PARAMS), {key: found})
     return Tuned(sweep.output_dir, outcome, metric, space, found)
+
+
+def close_sweep(work: WorkDirectory, whole: dict[str, Any], samples: int | None, trials: Sequence[Trial]) -> None:
+    """Say in the description whether the sweep is finished: all trials ended or, of as many as there is time for, some.
+
+    Args:
+        work: The directory.
+        whole: The identity that `check_sweep` returned.
+        samples: Trials that were wanted, None for as many as there is time for.
+        trials: All there are.
+    """
+    ended = {trial.number for trial in trials if trial.status != "cut"}
+    finished = bool(ended) if samples is None else ended.issuperset(range(samples))
+    work.describe(whole, finished=finished, samples=samples)

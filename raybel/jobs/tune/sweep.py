@@ -108,6 +108,15 @@ class Outcome:
     notes: list[str]
 
     @property
+    def failure(self) -> str | None:
+        """Why there is no best trial, for people; None where there is one."""
+        if self.best is not None:
+            return None
+        if all(trial.status == "cut" for trial in self.trials):
+            return "The time was over before a trial ended: the same command goes on; give a longer --time-budget."
+        return "No trial ended with a value."
+
+    @property
     def pace(self) -> str | None:
         """How fast this start was, for people; None where no trial ran."""
         if self.busy is None:

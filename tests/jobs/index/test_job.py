@@ -20,6 +20,7 @@ from raybel.jobs.index.job import index_dense
 from raybel.jobs.link import job as link_job
 from raybel.jobs.lookup import job as lookup
 from raybel.jobs.lookup.config import LookupConfig
+from raybel.jobs.status import status
 from raybel.ontology import Concept, Ontology
 
 pytestmark = pytest.mark.usefixtures("local_ray")
@@ -170,7 +171,7 @@ def test_an_empty_ontology(encoder, tmp_path):
 
 def test_a_directory_of_something_else(model, encoder, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(ConfigError, match="other files"):
+    with pytest.raises(ConfigError, match=r"than an index \(notes.txt\): choose a new or empty --out-index"):
         index_dense(IndexDenseConfig(model.ontology, str(tmp_path), str(encoder)))
 
 
@@ -180,12 +181,42 @@ def test_one_job_at_a_time(copy):
 
 
 def test_a_killed_overwrite_mixes_nothing(copy, made, tmp_path):
-    """Between the deletion of the old plan and of the old vectors."""
-    (Path(copy.out_index) / "plan.json").unlink()
+    """While the old vectors were deleted."""
+    (Path(copy.out_index) / "raybel.json").write_text(json.dumps({"kind": "dense", "identity": {}}))
     (Path(copy.out_index) / "config.json").unlink()
     other = replace(copy, model_name=str(make_encoder(tmp_path / "other", seed=1)))
     assert index_dense(other).embedding.chunks == 3
     assert files(other)["vectors-00000.npy"] != files(made[0])["vectors-00000.npy"]
+
+
+def test_an_index_of_before_descriptions_is_known_by_its_plan(copy, made):
+    home = Path(copy.out_index)
+    identity = json.loads((home / "raybel.json").read_text())["identity"]
+    (home / "raybel.json").unlink()
+    (home / "plan.json").write_text(json.dumps(identity))
+    with pytest.raises(ConfigError, match=r"another configuration \(chunk_strings: 3 there, 2 now\)"):
+        index_dense(replace(copy, chunk_strings=2))
+    again = index_dense(copy)
+    assert (again.fingerprint, again.embedding.strings) == (made[1].fingerprint, 0)
+    assert not (home / "plan.json").exists()
+
+
+def test_other_files_are_left_alone_and_are_no_part_of_the_index(copy, made):
+    put = Path(copy.out_index) / "scores.csv"
+    put.write_text("mine")
+    (Path(copy.out_index) / "vectors-00001.npy").unlink()
+    assert index_dense(copy).fingerprint == made[1].fingerprint
+    index_dense(replace(copy, chunk_strings=2, overwrite=True))
+    assert put.read_text() == "mine"
+
+
+def test_status(copy, made):
+    assert status(copy.out_index).state == "finished"
+    assert status(copy.out_index).figures[0] == ("chunks embedded", "3 of 3")
+    for name in ("config.json", "vectors-00001.npy"):
+        (Path(copy.out_index) / name).unlink()
+    assert status(copy.out_index).state.startswith("stopped")
+    assert status(copy.out_index).figures[0] == ("chunks embedded", "2 of 3")
 
 
 def test_a_wrong_plan_leaves_a_finished_index_alone(copy):
@@ -220,7 +251,7 @@ def test_a_generator_that_cannot_work_stops_the_job(copy, made, model, tmp_path)
     assert not list((tmp_path / "run").rglob("shards/*"))
     shutil.copy(Path(made[0].out_index) / "index.faiss", copy.out_index)
     # The error refers to the failed stream; its actors' CPUs are free all the same.
-    assert link_job.link(config).metrics.num_rows == 3
+    assert link_job.link(config).counts.num_rows == 3
     del kept
 
 

@@ -37,8 +37,8 @@ from raybel.files import locks, storage
 from raybel.jobs.link import stage
 from raybel.jobs.link.job import link
 from raybel.jobs.runtime import Plan
-from raybel.linking import run_directory
-from raybel.schemas import DOCUMENTS, MENTIONS, METRICS
+from raybel.runs.run_directory import RunDirectory, find_shards
+from raybel.schemas import DOCUMENTS, MENTIONS, SHARD_COUNTS
 
 WRONG = document("wrong", passage("Anemia", annotation("Asthma", (0, 6))))
 BOMB = (
@@ -74,10 +74,10 @@ def test_end_to_end(base):
     rows = pq.read_table(run / "documents" / "b.xml.gz.parquet")
     assert rows.schema.equals(DOCUMENTS)
     assert rows["doc_id"].to_pylist() == [f"b{i}" for i in range(12)]
-    metrics = pq.read_table(run / "metrics.parquet")
-    assert metrics.schema.equals(METRICS)
-    assert metrics.equals(result.metrics)
-    assert metrics.to_pylist() == [
+    counts = pq.read_table(run / "counts.parquet")
+    assert counts.schema.equals(SHARD_COUNTS)
+    assert counts.equals(result.counts)
+    assert counts.to_pylist() == [
         {"shard": name, "documents": 12, "mentions": 12, "linked": 10, "without_candidates": 2, "repairs": 0,
          "quarantined": 0} for name in names
     ]  # fmt: skip
@@ -102,18 +102,18 @@ def test_a_second_start_does_only_what_is_to_do(base, tmp_path):
         return {path.name: path.stat().st_mtime_ns for path in shards.iterdir()}
 
     before, held = times(), outputs(tmp_path / "run")
-    again = link(replace(config, metric_file=str(tmp_path / "m" / "metrics.parquet")))
+    again = link(replace(config, metric_file=str(tmp_path / "m" / "counts.parquet")))
     assert times() == before
     assert outputs(tmp_path / "run") == held
-    assert again.metrics.equals(first.metrics)
+    assert again.counts.equals(first.counts)
     assert (again.progress.shards_before, again.progress.shards_done) == (3, 0)
-    assert pq.read_table(tmp_path / "m" / "metrics.parquet").equals(first.metrics)
+    assert pq.read_table(tmp_path / "m" / "counts.parquet").equals(first.counts)
 
     put(tmp_path / "corpus" / "b.xml", collection(*documents("new", 3)))
     result = link(config)
     assert {name for name, when in times().items() if when != before[name]} == {"b.xml.gz"}
     assert list(xml_infons(shards / "b.xml.gz")) == ["new0", "new1", "new2"]
-    assert result.metrics["documents"].to_pylist() == [12, 3, 12]
+    assert result.counts["documents"].to_pylist() == [12, 3, 12]
 
     put(tmp_path / "corpus" / "b.xml", "<nothing/>")  # a good file becomes a bad one: no shard of the old one is left
     result = link(config)
@@ -167,7 +167,7 @@ def test_bad_files_beside_good_ones(local_ray, model, tmp_path):
         records = {"source": "", "date": "", "key": "", "infons": {}, "documents": []}
         put(corpus / name, records if "json" in name else collection(*documents(name, 3)))
     result = link(config)
-    assert (result.failed, result.metrics.num_rows, result.progress.shards_before) == ({}, 8, 3)
+    assert (result.failed, result.counts.num_rows, result.progress.shards_before) == ({}, 8, 3)
     assert [path.name for path in (run / "quarantine").iterdir()] == ["mixed.xml.gz.jsonl"]
     assert good
 
@@ -181,7 +181,7 @@ def test_too_many_bad_documents(local_ray, model, tmp_path):
         ):
             link(config)
         assert (tmp_path / "run" / "shards" / "a.xml.gz").exists()
-    assert link(replace(config, max_bad_fraction=0.25)).metrics["quarantined"].to_pylist() == [1]
+    assert link(replace(config, max_bad_fraction=0.25)).counts["quarantined"].to_pylist() == [1]
 
 
 class Poisoned(Cached):
@@ -224,7 +224,7 @@ def test_documents_that_fail_or_kill(local_ray, model, tmp_path, monkeypatch):
         LINKS[SURFACES[i % 6]] for i in range(20)
     ]
     assert "link_id" not in infons["killer"]
-    assert result.metrics["quarantined"].to_pylist() == [2, 0]
+    assert result.counts["quarantined"].to_pylist() == [2, 0]
     assert result.progress.counts["documents"] == 31
 
 
@@ -281,7 +281,7 @@ def test_repeated_ids_an_empty_file_and_an_ontology_that_is_not_mapped(local_ray
     put(tmp_path / "c" / "c.xml", collection())
     result = link(replace(model.config(tmp_path / "c", tmp_path / "run"), ontology=str(tmp_path / "o.json")))
     assert result.repeated == (2, ["2"])
-    assert result.metrics["documents"].to_pylist() == [2, 1, 0]
+    assert result.counts["documents"].to_pylist() == [2, 1, 0]
     assert b"</collection>" in gzip.decompress((tmp_path / "run" / "shards" / "c.xml.gz").read_bytes())
     assert xml_infons(tmp_path / "run" / "shards" / "b.xml.gz")["2"]["link_id"] == "D5"
 
@@ -322,7 +322,7 @@ def test_a_killed_driver_goes_on(sixty, tmp_path):
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     assert process.returncode == -signal.SIGKILL
-    assert not (run / "metrics.parquet").exists()
+    assert not (run / "counts.parquet").exists()
     done = len(list(run.glob("parts/*/*/*.json"))) + 6 * len(list(run.glob("state/*")))
     assert 0 < done < 36
     with command(*arguments) as process:
@@ -345,17 +345,17 @@ def test_a_read_error_loses_nothing_on_the_next_start(base, model, tmp_path):
     os.utime(source, ns=(before.st_atime_ns, before.st_mtime_ns))
     done = link(config)
     assert done.failed == {}
-    assert done.metrics["documents"].to_pylist() == [10]
+    assert done.counts["documents"].to_pylist() == [10]
 
 
 def test_a_chunk_of_a_broken_file_is_never_a_part(base, model, tmp_path):
     source = put(tmp_path / "in.xml", collection(document("1", passage("Anemia.")))[:-20])
     config = model.config([source], tmp_path / "run")
-    (shard,) = run_directory.find_shards([source], "x")
+    (shard,) = find_shards([source], "x")
     linker = stage.LinkStage(config, config.ontology, {shard.name: shard}, "session", Plan(1, 0.5, 0.5))
     (chunk,) = read_chunks(source, shard.name, config.read_options)
     assert linker(chunk)["error"][0].as_py()
-    assert run_directory.finished_parts(config.out_corpus, shard) == frozenset()
+    assert RunDirectory(config.out_corpus).finished_parts(shard) == frozenset()
     (skipped,) = read_chunks(source, shard.name, config.read_options, frozenset([0]))
     skipped = skipped.set_column(skipped.schema.get_field_index("error"), "error", [[None]])
     with pytest.raises(RaybelError, match="was there and is gone"):

@@ -27,13 +27,15 @@ from raybel.files import storage
 from raybel.jobs.link import job as link_job
 from raybel.jobs.lookup import job as lookup
 from raybel.jobs.lookup.config import LookupConfig
+from raybel.jobs.status import status
 from raybel.jobs.train.config import TrainCrossEncoderConfig, Workers
 from raybel.jobs.train.crossencoder import train_crossencoder
+from raybel.jobs.train.directory import KINDS
 from raybel.jobs.train.run import load_checkpoint, save_checkpoint
 from raybel.ontology import Concept, Ontology
 from raybel.rerank.calibration import Calibration
 from raybel.rerank.parameters import CrossEncoderParameters
-from raybel.rerank.reranker import Reranker, describe
+from raybel.rerank.reranker import KIND, Reranker, describe
 from raybel.rerank.training.epochs import Epochs
 from raybel.rerank.training.features import Features
 from raybel.rerank.training.regimes import check_generator
@@ -87,6 +89,10 @@ def test_what_training_leaves(made):
     ):
         assert said in card
     assert json.loads(Path(config.metric_file).read_text())["epochs"] == done.epochs
+    assert KIND in KINDS
+    told = status(config.output_dir)
+    assert (told.title, told.state) == (f"model {config.output_dir}", "finished")
+    assert told.figures[0] == ("epochs", 2)
 
 
 def test_the_directory_loads_with_plain_transformers(made):
@@ -303,7 +309,7 @@ def test_damaged_weights(damaged, no_ray):
 @pytest.mark.parametrize(
     ("state", "linking", "training"),
     [
-        ("[1]", "holds no cross-encoder", "isn't what training writes: delete"),
+        ("[1]", "holds no cross-encoder", "doesn't say what the directory holds: delete"),
         ({"kind": "crossencoder", "finished": True}, "has the format None", "has the format None"),
         ({"kind": "crossencoder", "finished": True, "version": 3}, "lacks crosstype, parameters", "lacks crosstype"),
         ("{", "isn't readable JSON", "isn't readable JSON"),
@@ -419,6 +425,7 @@ def test_a_corpus_without_anything_to_learn(made, local_ray, tmp_path):
     none = put(tmp_path / "none.xml", collection(simple("1", "A case of gout here.", "gout").replace("D1", "X")))
     with pytest.raises(InputError, match=r"none\.xml: no mention has a single id"):  # the directory was left free
         train_crossencoder(replace(fresh, val_corpus=(none,)))
+    assert not (tmp_path / "new").exists()
 
 
 def test_workers_that_do_not_fit(made, local_ray, tmp_path):
@@ -431,7 +438,7 @@ def test_workers_that_do_not_fit(made, local_ray, tmp_path):
     ):
         with pytest.raises(ConfigError, match=told):
             train_crossencoder(replace(fresh, workers=workers))
-        assert not (tmp_path / "new" / "raybel.json").exists()
+        assert not (tmp_path / "new").exists()
     shutil.copytree(config.output_dir, tmp_path / "old")
     with pytest.raises(ConfigError, match="99 workers need a CPU each"):
         train_crossencoder(

@@ -15,6 +15,7 @@ from raybel.encoders.pretrained import pooling_of
 from raybel.encoders.text_encoder import TextEncoder
 from raybel.errors import ConfigError, LockedError, RaybelError
 from raybel.files.locks import lock
+from raybel.jobs.status import status
 from raybel.jobs.train.config import TrainSapbertConfig, Workers
 from raybel.jobs.train.sapbert import train_sapbert
 
@@ -56,6 +57,8 @@ def test_what_training_leaves(made, tmp_path):
     assert {"config.json", "model.safetensors", "tokenizer.json", "README.md", "raybel.json"} <= set(held)
     assert not [name for name in held if name.startswith(("base/", "checkpoints/"))]
     assert pooling_of(config.output_dir) == "mean"
+    told = status(config.output_dir)
+    assert (told.state, told.figures[0]) == ("finished", ("epochs", 3))
     assert "Recall on the validation corpus" in (home / "README.md").read_text()
     one, other = (TextEncoder.load(path).encode(["anemia"]) for path in (config.base_model, config.output_dir))
     assert np.abs(one - other).max() > 1e-3
@@ -136,5 +139,6 @@ def test_bad_settings(made, tmp_path):
         train_sapbert(replace(config, output_dir=str(tmp_path)))
     with pytest.raises(ConfigError, match="workers need a CPU each"):
         train_sapbert(replace(config, output_dir=str(tmp_path / "many"), workers=Workers(50)))
+    assert not (tmp_path / "many").exists()
     with lock(config.output_dir), pytest.raises(LockedError):
         train_sapbert(config)

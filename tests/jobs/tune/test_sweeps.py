@@ -16,6 +16,7 @@ from raybel.candidates.parameters import NgramParameters
 from raybel.config import GeneratorPaths
 from raybel.errors import ConfigError, InputError
 from raybel.files.mappings import read_mapping
+from raybel.jobs.status import status
 from raybel.jobs.train.config import TrainCrossEncoderConfig, TrainNgramsConfig
 from raybel.jobs.train.ngrams import train_ngrams
 from raybel.jobs.tune import sweep
@@ -235,6 +236,10 @@ def test_the_best_n_gram_parameters_are_what_training_takes(local_ray, model, co
     rows = pq.read_table(tmp_path / "s" / "trials.parquet").to_pylist()
     assert [row["status"] for row in rows].count("failed") == 2
     assert rows[0]["parameter_ngram_range"] == "[1, 1]"
+    told = status(wanted.output_dir)
+    assert (told.title, told.state) == (f"sweep {wanted.output_dir}", "finished")
+    assert told.figures[:2] == [("trials", "4 of 4"), ("  failed", 2)]
+    assert told.figures[2][0] == "best recall@10"
     with pytest.raises(ConfigError, match="holds a sweep of another configuration"):
         tune_ngrams(replace(job, top_k=7))
     before = {path: path.read_bytes() for path in (tmp_path / "s").rglob("*.*") if path.is_file()}
@@ -253,6 +258,22 @@ def test_the_best_n_gram_parameters_are_what_training_takes(local_ray, model, co
         TuneNgramsConfig(model.ontology, (corpus,), replace(wanted, stop_early="asha"), (corpus,))
     with pytest.raises(InputError, match="can't be compared"):
         tune_ngrams(replace(job, val_corpus=(), sweep=replace(wanted, output_dir=str(tmp_path / "t"))))
+    with pytest.raises(ConfigError, match="would wait for ever"):
+        tune_ngrams(replace(job, sweep=replace(wanted, output_dir=str(tmp_path / "t"), cpus_per_trial=99)))
+    assert not (tmp_path / "none").exists()
+    assert not (tmp_path / "t").exists()
+
+
+def test_a_sweep_whose_time_is_over_before_a_trial_ends_says_so(local_ray, model, corpus, tmp_path):
+    wanted = config(tmp_path / "s", num_samples=2, time_budget=1e-3)
+    done = tune_ngrams(TuneNgramsConfig(model.ontology, (corpus,), wanted, (corpus,)))
+    assert done.parameters is None
+    assert (
+        "The time was over before a trial ended: the same command goes on" in (tmp_path / "s/report.html").read_text()
+    )
+    told = status(str(tmp_path / "s"))
+    assert told.state == "stopped; run the same command to go on"
+    assert told.figures[0] == ("trials", "0 of 2")
 
 
 def test_a_killed_sweep_goes_on_and_repeats_no_trial(local_ray, model, corpus, tmp_path):
@@ -269,6 +290,8 @@ def test_a_killed_sweep_goes_on_and_repeats_no_trial(local_ray, model, corpus, t
         process.send_signal(signal.SIGKILL)
     before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in out.glob("trials/*.json")}
     assert 3 <= len(before) < 10
+    assert status(str(out)).state.startswith("stopped")
+    assert status(str(out)).figures[0] == ("trials", f"{len(before)} of 10")
     wanted = config(out, num_samples=10, resume=True)
     done = tune_ngrams(TuneNgramsConfig(model.ontology, (corpus,), wanted, (corpus,)))
     assert done.outcome.earlier == len(before)
@@ -364,7 +387,7 @@ def test_what_cannot_be_tuned_is_told_before_trials(cross, tmp_path):
         wanted = replace(cross.sweep, output_dir=str(tmp_path / "s"), **dict(sweep_options))
         with pytest.raises(error, match=match):
             tune_crossencoder(replace(cross, sweep=wanted, **options))
-        assert not (tmp_path / "s" / "features").exists()
+        assert not (tmp_path / "s").exists()
 
     told("unknown cross-encoder parameters: lr", {"space": {"lr": [1, 2]}})
     told("the search space is empty", {"space": {}})

@@ -1,0 +1,22 @@
+"""`raybel status`."""
+
+from __future__ import annotations
+
+import click
+
+from raybel.cli import tables
+from raybel.cli.common import CONTEXT
+from raybel.jobs.status import status as status_of
+
+
+@click.command(context_settings=CONTEXT)
+@click.argument("directory")
+def status(directory: str) -> None:
+    """Say how far a job is, from any shell that sees its directory.
+
+    \b
+    Example:
+      raybel status runs/val
+    """
+    found = status_of(directory)
+    tables.table(found.title, ["", ""], [("state", found.state), *found.figures], found.notes)

@@ -1,0 +1,32 @@
+"""How far a job is, told by its directory, whichever kind of job it is; needs no Ray."""
+
+from __future__ import annotations
+
+from raybel.files import artefacts, storage
+from raybel.files.storage import join
+from raybel.files.work_directory import DESCRIPTION, Status
+from raybel.jobs.index import directory as index
+from raybel.jobs.lookup import directory as lookup
+from raybel.jobs.train import directory as train
+from raybel.jobs.tune import directory as tune
+from raybel.runs.run_directory import RunDirectory
+
+
+def status(uri: str) -> Status:
+    """Return how far the job of a directory is.
+
+    Raises:
+        InputError: It isn't the directory of a job, or its description is damaged.
+    """
+    path = join(uri, DESCRIPTION)
+    value = storage.read_json(path) if storage.exists(path) else None
+    kind = value.get("kind") if isinstance(value, dict) else artefacts.kind_of(uri)
+    if kind in train.KINDS:
+        return train.status(train.training_directory(uri, kind))
+    if kind == tune.KIND:
+        return tune.status(tune.sweep_directory(uri))
+    if kind == index.KIND:
+        return index.status(index.index_directory(uri))
+    if kind == lookup.KIND:
+        return lookup.status(lookup.lookup_directory(uri))
+    return RunDirectory(uri).status()

@@ -1,0 +1,251 @@
+import errno
+import gzip
+import json
+import os
+import pickle
+
+import pyarrow.parquet as pq
+import pytest
+from samples import annotation, collection, document, parts, passage, put, simple
+
+from raybel.errors import ConfigError, InputError
+from raybel.files import storage
+from raybel.runs.run_directory import RunDirectory, Shard, find_shards
+from raybel.schemas import DOCUMENTS, MENTIONS
+
+WRONG = document("wrong", passage("Anemia", annotation("Asthma", (0, 6))))
+MANY = collection(*(simple(str(i)) for i in range(4)), WRONG, simple("2"))
+
+
+@pytest.fixture
+def run(tmp_path):
+    return RunDirectory(str(tmp_path / "run"))
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    put(tmp_path / "in/a.xml", MANY)
+    return str(tmp_path / "in")
+
+
+def tree(run: RunDirectory) -> dict[str, bytes]:
+    return {name: storage.read_bytes(storage.join(run.uri, name)) for name in storage.names(run.uri)}
+
+
+def write(run: RunDirectory, shard: Shard, order=lambda each: each, only=None) -> int:
+    made = parts(shard.path, chunk_documents=2)
+    for part in order(made):
+        if only is None or part.summary["chunk"] in only:
+            run.write_part(shard, part)
+    return len(made)
+
+
+def test_shards_are_named_after_what_was_given(tmp_path):
+    for name in ("in/b.xml", "in/x/a.xml.gz", "in/x/b.json", "in/.hidden/c.xml", "in/n.txt"):
+        put(tmp_path / name, MANY)
+    found = find_shards([str(tmp_path / "in")], "f")
+    assert [shard.name for shard in found] == ["b.xml.gz", "x/a.xml.gz", "x/b.json.gz"]
+    assert [os.path.relpath(shard.path, tmp_path) for shard in found] == ["in/b.xml", "in/x/a.xml.gz", "in/x/b.json"]
+    assert find_shards([str(tmp_path / "in/n.txt")], "f")[0].name == "n.txt.gz"
+    with pytest.raises(ConfigError, match="no such file"):
+        find_shards([str(tmp_path / "none*")], "f")
+
+
+def test_two_files_of_one_output_name_are_refused(tmp_path):
+    put(tmp_path / "in/a.xml", MANY)
+    put(tmp_path / "in/a.xml.gz", MANY)
+    with pytest.raises(ConfigError, match=r"would both be written to a\.xml\.gz"):
+        find_shards([str(tmp_path / "in")], "f")
+    put(tmp_path / "two/a.xml", MANY)
+    with pytest.raises(ConfigError, match="would both"):
+        find_shards([str(tmp_path / "in/a.xml"), str(tmp_path / "two")], "f")
+
+
+def test_an_assembled_shard(run, corpus):
+    (shard,) = find_shards([corpus], "f")
+    assert run.state(shard) is None
+    count = write(run, shard)
+    assert run.finished_parts(shard) == set(range(count)) == {0, 1, 2}
+    state = run.assemble(shard, count)
+    assert run.state(shard) == state
+    assert (state["documents"], state["mentions"], state["linked"], state["quarantined"]) == (6, 5, 5, 1)
+    assert [name for name in storage.names(run.uri) if name.startswith("parts")] == []
+    whole = b"".join(part.data for part in parts(shard.path))
+    assert gzip.decompress(tree(run)["shards/a.xml.gz"]) == gzip.decompress(whole)
+    mentions = pq.read_table(f"{run.uri}/mentions/a.xml.gz.parquet")
+    assert mentions.schema.equals(MENTIONS)
+    assert mentions["document"].to_pylist() == [0, 1, 2, 3, 5]
+    documents = pq.read_table(f"{run.uri}/documents/a.xml.gz.parquet")
+    assert documents.schema.equals(DOCUMENTS)
+    assert documents["doc_id"].to_pylist() == ["0", "1", "2", "3", "wrong", "2"]
+    (record,) = [json.loads(line) for line in tree(run)["quarantine/a.xml.gz.jsonl"].splitlines()]
+    assert (record["document"], record["doc_id"], record["path"]) == (4, "wrong", shard.path)
+    (reason,) = run.quarantine_reasons(["a.xml.gz", "none"])
+    assert "the text there is" in reason
+    assert run.repeated_ids(["a.xml.gz"]) == (2, ["2"])
+    before = tree(run)
+    assert run.assemble(shard, count) == state
+    assert tree(run) == before
+
+
+def test_parts_in_any_order_resumed_or_broken_off_give_the_same_bytes(tmp_path, corpus, monkeypatch):
+    (shard,) = find_shards([corpus], "f")
+    first, second = RunDirectory(str(tmp_path / "1")), RunDirectory(str(tmp_path / "2"))
+    first.assemble(shard, write(first, shard))
+    write(second, shard, only={2})
+    assert second.finished_parts(shard) == {2}
+    assert second.read_summary(shard, 0) is None
+    assert second.read_summary(shard, 2)["documents"] == 2
+    write(second, shard, order=reversed)
+    publish = storage.publish_json
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(storage, "publish_json", stop)
+    with pytest.raises(KeyboardInterrupt):
+        second.assemble(shard, 3)
+    assert second.state(shard) is None
+    monkeypatch.setattr(storage, "publish_json", publish)
+    second.assemble(shard, 3)
+    assert tree(first) == tree(second)
+
+
+def test_a_changed_input_or_configuration_is_to_do_again(run, corpus):
+    (shard,) = find_shards([corpus], "f")
+    run.assemble(shard, write(run, shard))
+    (other,) = find_shards([corpus], "another configuration")
+    assert run.state(other) is None
+    put_back = collection(simple("1"))
+    with open(shard.path, "w") as file:
+        file.write(put_back)
+    (changed,) = find_shards([corpus], "f")
+    assert changed.key != shard.key
+    assert run.state(changed) is None
+    assert run.finished_parts(changed) == set()
+    run.assemble(changed, write(run, changed))
+    assert "quarantine/a.xml.gz.jsonl" not in tree(run)
+
+
+def test_an_empty_shard(run, tmp_path):
+    put(tmp_path / "in/a.xml", collection())
+    (shard,) = find_shards([str(tmp_path / "in")], "f")
+    assert run.assemble(shard, write(run, shard))["documents"] == 0
+    assert pq.read_table(f"{run.uri}/mentions/a.xml.gz.parquet").schema.equals(MENTIONS)
+    assert run.repeated_ids(["a.xml.gz"]) == (0, [])
+
+
+def test_a_run_of_another_configuration_is_refused_or_overwritten(run, corpus):
+    run.open({"top_k": 10}, {"raybel": "1"}, False)
+    run.open({"top_k": 10}, {"raybel": "2"}, False)
+    assert run.manifest()["raybel"] == "2"
+    (shard,) = find_shards([corpus], "f")
+    run.assemble(shard, write(run, shard))
+    with pytest.raises(ConfigError, match=r"top_k: 10 there, 5 now.*--overwrite"):
+        run.open({"top_k": 5}, {}, False)
+    assert run.state(shard)
+    run.open({"top_k": 5}, {}, True)
+    assert storage.names(run.uri) == ["manifest.json"]
+    assert run.manifest()["identity"] == {"top_k": 5}
+
+
+def test_a_directory_that_is_no_run_is_refused(tmp_path):
+    put(tmp_path / "logs/a", "x")
+    put(tmp_path / ".lock", "x")
+    RunDirectory(str(tmp_path)).open({}, {}, False)
+    put(tmp_path / "other/thesis.tex", "x")
+    other = RunDirectory(str(tmp_path / "other"))
+    for overwrite in (False, True):
+        with pytest.raises(ConfigError, match="holds something else than a run"):
+            other.open({}, {}, overwrite)
+    assert storage.names(str(tmp_path / "other")) == ["thesis.tex"]
+    with pytest.raises(InputError, match="isn't a run directory"):
+        other.manifest()
+
+
+def test_an_output_that_cannot_be_written(tmp_path, corpus):
+    put(tmp_path / "file", "x")
+    (shard,) = find_shards([corpus], "f")
+    for where in (str(tmp_path / "file/run"), "/proc/raybel-run"):
+        with pytest.raises(ConfigError, match="can't be written"):
+            RunDirectory(where).open({}, {}, False)
+        with pytest.raises(ConfigError, match="can't be written"):
+            write(RunDirectory(where), shard)
+
+
+def test_a_disk_that_is_full_leaves_no_half_of_a_shard(run, corpus, monkeypatch):
+    (shard,) = find_shards([corpus], "f")
+    count = write(run, shard)
+    before = tree(run)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage.os, "fsync", full)
+        with pytest.raises(ConfigError, match="No space left on device"):
+            run.assemble(shard, count)
+    assert tree(run) == before
+    assert run.assemble(shard, count)["documents"] == 6
+
+
+def test_a_file_that_cannot_be_read_is_set_aside(run, corpus):
+    (shard,) = find_shards([corpus], "f")
+    write(run, shard)
+    run.set_aside(shard, "is cut off")
+    assert list(tree(run)) == ["quarantine/a.xml.gz.jsonl"]
+    assert run.quarantine_reasons(["a.xml.gz"]) == [f"{shard.path}: is cut off"]
+    run.work.clear()
+    assert tree(run) == {}
+
+
+def test_status(run, corpus, tmp_path):
+    put(tmp_path / "in/b.xml", MANY)
+    first, second = find_shards([corpus], "f")
+    with pytest.raises(InputError, match="isn't a run directory"):
+        run.status()
+    with run.work.lock():
+        run.open({"top_k": 10}, {}, False)
+        assert run.status().state == "running"
+    run.write_plan([first, second])
+    assert (run.status().state, run.status().figures) == (
+        "stopped; run the same command to go on",
+        [("shards", "0 of 2")],
+    )
+    states = [run.assemble(first, write(run, first))]
+    progress = {"counts": {"documents": 6, "quarantined": 1}, "seconds": 2.0}
+    run.write_progress({**progress, "finished": False})
+    told = run.status()
+    assert told.title == f"run {run.uri}"
+    assert told.figures == [
+        ("shards", "1 of 2"),
+        ("documents (this start)", 6),
+        ("documents/s", "3.0"),
+        ("documents in quarantine", 1),
+        ("last update", "0 s ago"),
+    ]
+    assert told.state.startswith("stopped")
+    run.set_aside(second, "is cut off")
+    run.write_progress({**progress, "finished": True})
+    assert run.status().state == "finished, but 1 input file couldn't be read"
+    states.append(run.assemble(second, write(run, second)))
+    assert run.status().state == "finished"
+    assert run.finish(states).equals(pq.read_table(f"{run.uri}/counts.parquet"))
+    assert run.status().notes == (f"fingerprint {run.manifest()['fingerprint']}",)
+
+
+def test_a_run_is_known_by_its_manifest_or_its_shards(run, corpus, tmp_path):
+    assert not run.exists()
+    assert not RunDirectory(f"{corpus}/a.xml").exists()
+    put(tmp_path / "run/shards/deep/a.xml.gz", MANY)
+    put(tmp_path / "run/shards/notes.txt", "x")
+    assert run.exists()
+    assert run.shard_names() == ["deep/a.xml.gz"]
+    assert run.ontology() is None
+    put(tmp_path / "run/manifest.json", {"config": {"ontology": "o.arrow"}})
+    assert run.ontology() == "o.arrow"
+
+
+def test_a_run_directory_is_small_when_it_is_sent_to_a_worker(run):
+    assert len(pickle.dumps(run)) < 300
+    assert pickle.loads(pickle.dumps(run)) == run
