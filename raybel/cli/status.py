@@ -12,11 +12,12 @@ from raybel.jobs.status import status as status_of
 @click.command(context_settings=CONTEXT)
 @click.argument("directory")
 def status(directory: str) -> None:
-    """Say how far a job is, from any shell that sees its directory.
+    """Say how far a link run, a sweep, a training, an index or a lookup is, from any shell that sees its directory.
 
     \b
-    Example:
+    Examples:
       raybel status runs/val
+      raybel status s3://bucket/sweeps/multi
     """
     found = status_of(directory)
     tables.table(found.title, ["", ""], [("state", found.state), *found.figures], found.notes)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from raybel.errors import InputError
 from raybel.files import artefacts, storage
 from raybel.files.storage import join
-from raybel.files.work_directory import DESCRIPTION, Status
+from raybel.files.work_directory import DESCRIPTION, Status, WorkDirectory
 from raybel.jobs.index import directory as index
 from raybel.jobs.lookup import directory as lookup
 from raybel.jobs.train import directory as train
@@ -16,8 +17,10 @@ def status(uri: str) -> Status:
     """Return how far the job of a directory is.
 
     Raises:
-        InputError: It isn't the directory of a job, or its description is damaged.
+        InputError: There is no such directory, it isn't a job's, or its description is damaged.
     """
+    if not storage.entries(uri):
+        raise InputError("no such directory, or it is empty", path=uri)
     path = join(uri, DESCRIPTION)
     value = storage.read_json(path) if storage.exists(path) else None
     kind = value.get("kind") if isinstance(value, dict) else artefacts.kind_of(uri)
@@ -29,4 +32,8 @@ def status(uri: str) -> Status:
         return index.status(index.index_directory(uri))
     if kind == lookup.KIND:
         return lookup.status(lookup.lookup_directory(uri))
-    return RunDirectory(uri).status()
+    if kind is not None:  # made in one go
+        return WorkDirectory(uri, kind, f"a {kind} model").status(True, [], [artefacts.CONFIG])
+    if RunDirectory(uri).exists():
+        return RunDirectory(uri).status()
+    raise InputError("holds no run, sweep, training, index or lookup of raybel", path=uri)

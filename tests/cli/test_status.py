@@ -3,7 +3,10 @@ from click.testing import CliRunner
 from samples import collection, put, simple
 
 from raybel.cli import main
+from raybel.jobs.train.directory import training_directory
+from raybel.jobs.tune.directory import sweep_directory
 from raybel.runs.run_directory import RunDirectory, find_shards
+from raybel.tuning.trials import Trial
 
 
 def status(directory):
@@ -29,8 +32,53 @@ def test_a_link_run(run):
         assert "state running" in status(run.uri)[1]
 
 
+def test_a_sweep(tmp_path):
+    work = sweep_directory(str(tmp_path))
+    work.open({"metric": "Acc@1"}, False)
+    work.describe({"metric": "Acc@1"}, finished=False, samples=20)
+    for number, state in enumerate(("finished", "failed", "stopped", "cut")):
+        Trial(number, {"x": number}, state, None if state == "failed" else (7 + number) / 10).save(work.uri)
+    with work.lock():
+        _, words = status(tmp_path)
+    for said in (
+        "state running",
+        "trials 3 of 20",
+        "stopped 1",
+        "failed 1",
+        "best Acc@1 90.0 (trial 2)",
+        "last update",
+    ):
+        assert said in words
+    work.describe({"metric": "loss"}, finished=False, samples=None)
+    _, words = status(tmp_path)
+    assert "state stopped; run the same command to go on trials 3 " in words
+    assert "best loss 0.7000 (trial 0)" in words
+
+
+def test_a_training(tmp_path):
+    work = training_directory(str(tmp_path), "sapbert")
+    work.open({"seed": 1}, False, finished=False)
+    assert "state stopped; run the same command to go on last update" in status(tmp_path)[1]
+    put(tmp_path / "progress.json", {"stage": "mentions", "epoch": 2, "epochs": 5, "step": 1, "steps": 9, "loss": 0.25})
+    _, words = status(tmp_path)
+    for said in ("stage mentions", "epoch 2 of 5", "loss 0.2500"):
+        assert said in words
+    work.describe({"seed": 1}, finished=True, epochs=[{}, {}])
+    assert "state finished epochs 2" in status(tmp_path)[1]
+
+
+def test_what_is_made_in_one_go_is_finished(model):
+    assert "state finished" in status(model.ngrams)[1]
+
+
 def test_what_is_no_jobs_directory(tmp_path):
-    for where in (tmp_path, tmp_path / "none"):
+    put(tmp_path / "mine" / "thesis.tex", "x")
+    put(tmp_path / "shards" / "a.xml", collection())
+    for where, told in (
+        (tmp_path / "mine", "holds no run, sweep, training, index or lookup"),
+        (tmp_path / "none", "no such directory"),
+        (tmp_path, "isn't a run directory (no manifest.json)"),
+    ):
         done, _ = status(where)
         assert done.exit_code == 1
-        assert "isn't a run directory" in done.stderr
+        assert told in done.stderr

@@ -227,6 +227,6 @@ def _publish(
         "counts": counts,
         "versions": versions(),
     }
-    storage.publish(join(home, "README.md"), card(config.model_name, facts).encode())
+    storage.publish(join(home, "README.md"), card(config.model_name, {"identity": identity, **facts}).encode())
     work.describe(identity, **facts)
     tidy(home)
