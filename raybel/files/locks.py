@@ -54,7 +54,7 @@ def _told(owner: str) -> str:
 @contextlib.contextmanager
 def _hold_file(directory: str) -> Iterator[None]:
     folder = Path(storage.resolve(directory)[1])
-    made = [each for each in (folder, *folder.parents) if not each.exists()]
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
     with _locked(folder, directory) as file:
         try:
             file.truncate(0)
@@ -64,9 +64,9 @@ def _hold_file(directory: str) -> Iterator[None]:
         finally:
             if made and os.listdir(folder) == [_NAME]:  # nothing came of the job
                 os.unlink(folder / _NAME)
-                for each in made:
+                for path in made:
                     with contextlib.suppress(OSError):  # another job has begun to use it
-                        each.rmdir()
+                        path.rmdir()
 
 
 def _locked(folder: Path, directory: str) -> TextIO:

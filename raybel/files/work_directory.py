@@ -96,15 +96,15 @@ class WorkDirectory:
             ConfigError: The directory holds something else, or another configuration's work and not `overwrite`.
             InputError: Its description isn't one.
         """
-        held = self.read()
-        if held is None:
+        earlier = self.read()
+        if earlier is None:
             content = [name for name in storage.names(self.uri) if name.partition("/")[0] not in _SPARED]
             if content and artefacts.kind_of(self.uri) != self.kind:
                 self._refuse(f"holds something else than {self.noun} ({content[0]})", "choose a new or empty")
             return None
-        if held.get("kind") != self.kind:
-            self._refuse(f"holds something else than {self.noun} ({held.get('kind')})", "choose another")
-        before = held.get("identity")
+        if earlier.get("kind") != self.kind:
+            self._refuse(f"holds something else than {self.noun} ({earlier.get('kind')})", "choose another")
+        before = earlier.get("identity")
         if not before:
             return None  # what a kill left belongs to no configuration
         different = differences(before, identity)
@@ -112,7 +112,7 @@ class WorkDirectory:
             listed = "; ".join(different)[:500]
             remedy = "or --overwrite to delete what it holds"
             self._refuse(f"holds {self.noun} of another configuration ({listed})", "choose another", remedy)
-        return None if different else held
+        return None if different else earlier
 
     def _refuse(self, reason: str, advice: str, *more: str) -> None:
         raise ConfigError(f"{self.uri} {reason}: {', '.join([f'{advice} {self.option}', *more])}")
@@ -132,12 +132,12 @@ class WorkDirectory:
             ConfigError: As for `check`.
             InputError: As for `check`.
         """
-        held = self.check(identity, overwrite)
-        if held is None:
+        earlier = self.check(identity, overwrite)
+        if earlier is None:
             self.clear()
-            held = self.describe(identity, **facts)
+            earlier = self.describe(identity, **facts)
         storage.delete_temporary(self.uri)
-        return held
+        return earlier
 
     def describe(self, identity: dict[str, Any], **facts: Any) -> dict[str, Any]:
         """Write the description, and return it."""
