@@ -27,7 +27,7 @@ from raybel.files.storage import join
 from raybel.jobs.index.config import Embedding, IndexDenseConfig, Indexed
 from raybel.jobs.index.directory import GIVEN_ROWS, adopt, index_directory
 from raybel.jobs.index.stage import EmbedStage, build_index, given_vectors, precision_of, write_vectors
-from raybel.jobs.runtime import Plan, data_context, largest_node, plan, started, told
+from raybel.jobs.runtime import Allocation, allocate, data_context, largest_node_cpus, ray_session
 from raybel.ontology import Ontology
 
 #: Threads for the building of the FAISS index, at most.
@@ -86,7 +86,7 @@ class _Job:
         self.home, self.work = config.out_index, index_directory(config.out_index)
         self.chunks = -(-len(aliases) // config.chunk_strings)
         self.state = Embedding(self.chunks)
-        self.plan: dict[str, Any] = {}
+        self.identity: dict[str, Any] = {}
         self.fresh = True
         self.alias_files: dict[str, bytes] = {}
 
@@ -107,7 +107,7 @@ class _Job:
         identity["precision"] = self.config.precision or before.get("precision")
         self.fresh = self.work.check(identity, self.config.overwrite) is None
         # Of another configuration's index the precision says nothing.
-        self.plan = {**identity, "precision": self.config.precision} if self.fresh else identity
+        self.identity = {**identity, "precision": self.config.precision} if self.fresh else identity
 
     def finished(self, kind: str) -> Indexed | None:
         """Return what an earlier start finished, None if something is left to do."""
@@ -130,7 +130,7 @@ class _Job:
     def _begin(self, given: np.ndarray | None) -> None:
         """Delete another configuration's files, and write what the actors read."""
         artefacts.unseal(self.home)
-        self.work.open(self.plan, self.config.overwrite, chunks=self.chunks)
+        self.work.open(self.identity, self.config.overwrite, chunks=self.chunks)
         for name, path in pretrained.files(self.model).items():
             if not storage.exists(join(self.home, ENCODER, name)):
                 storage.publish(join(self.home, ENCODER, name), storage.copy_bytes(str(path)))
@@ -149,27 +149,27 @@ class _Job:
         if (held := self.finished(kind)) is not None:
             return held
         begun = time.perf_counter()
-        with told(), started(), data_context():
-            fitted = plan(self.config.resources, ray.cluster_resources(), encodes=True)
-            if self.plan["precision"] is None:
-                ask = ray.remote(num_cpus=fitted.cpus_per_task, num_gpus=fitted.gpus_per_actor)(precision_of)
-                self.plan["precision"] = ray.get(ask.remote(fitted.device))
+        with ray_session(), data_context():
+            allocation = allocate(self.config.resources, ray.cluster_resources(), encodes=True)
+            if self.identity["precision"] is None:
+                ask = ray.remote(num_cpus=allocation.cpus_per_task, num_gpus=allocation.gpus_per_actor)(precision_of)
+                self.identity["precision"] = ray.get(ask.remote(allocation.device))
             self._begin(given)
             present = set(storage.names(self.home))
             to_do = [number for number in range(self.chunks) if shard_name(number) not in present]
             self.state.chunks_before, self.state.started = self.chunks - len(to_do), time.time()
             if to_do:
-                self._embed(to_do, fitted)
+                self._embed(to_do, allocation)
             embedded = time.perf_counter()
             # It takes the CPUs that the actors had, but reserves few: to wait for all could be to wait for ever.
-            build = ray.remote(num_cpus=fitted.cpus_per_task)(build_index)
-            width = ray.get(build.remote(self.home, self.chunks, kind, min(BUILD_THREADS, largest_node())))
+            build = ray.remote(num_cpus=allocation.cpus_per_task)(build_index)
+            width = ray.get(build.remote(self.home, self.chunks, kind, min(BUILD_THREADS, largest_node_cpus())))
         parameters = {
             "ontology_fingerprint": self.ontology.fingerprint,
             "model": self.config.model_name,
-            "encoder_fingerprint": self.plan["encoder"],
-            "pooling": self.plan["pooling"],
-            "precision": self.plan["precision"],
+            "encoder_fingerprint": self.identity["encoder"],
+            "pooling": self.identity["pooling"],
+            "precision": self.identity["precision"],
             "expand_abbreviations": self.config.expand_abbreviations,
             "training_aliases": self.aliases.training_pairs,
             "index_type": kind,
@@ -181,16 +181,16 @@ class _Job:
         seconds = {"embedding": embedded - begun, "building": time.perf_counter() - embedded}
         return self._told(artefacts.seal(self.home, KIND, VERSION, parameters, written), parameters, seconds)
 
-    def _embed(self, to_do: list[int], fitted: Plan) -> None:
+    def _embed(self, to_do: list[int], allocation: Allocation) -> None:
         rows = ray.data.from_items([{"number": number} for number in to_do], override_num_blocks=len(to_do))
         counted = rows.map_batches(
             EmbedStage,
-            fn_constructor_args=(self.home, self.config.chunk_strings, self.config.vectors, self.plan, fitted),
+            fn_constructor_args=(self.home, self.config.chunk_strings, self.config.vectors, self.identity, allocation),
             batch_size=1,
             batch_format="pyarrow",
-            compute=ActorPoolStrategy(size=min(fitted.actors, len(to_do))),
-            num_cpus=fitted.cpus_per_actor,
-            num_gpus=fitted.gpus_per_actor,
+            compute=ActorPoolStrategy(size=min(allocation.actors, len(to_do))),
+            num_cpus=allocation.cpus_per_actor,
+            num_gpus=allocation.gpus_per_actor,
             max_restarts=self.config.resources.max_restarts,
             max_task_retries=self.config.resources.max_restarts,
         )

@@ -16,7 +16,7 @@ from raybel.errors import InputError
 from raybel.files import artefacts, storage
 from raybel.files.storage import join
 from raybel.jobs.index.directory import GIVEN_ROWS
-from raybel.jobs.runtime import Plan
+from raybel.jobs.runtime import Allocation
 from raybel.ontology import Ontology
 
 if TYPE_CHECKING:
@@ -28,8 +28,10 @@ _ROWS = pa.schema([("number", pa.int64()), ("strings", pa.int64()), ("cut", pa.i
 class EmbedStage:
     """Embeds chunks of strings, each into a file of float16 vectors; one per actor."""
 
-    def __init__(self, home: str, size: int, vectors: str | None, plan: dict[str, Any], fitted: Plan) -> None:
-        self.home, self.size, self.path, self.plan, self.fitted = home, size, vectors, plan, fitted
+    def __init__(
+        self, home: str, size: int, vectors: str | None, identity: dict[str, Any], allocation: Allocation
+    ) -> None:
+        self.home, self.size, self.path, self.identity, self.allocation = home, size, vectors, identity, allocation
         self.aliases = AliasTable.load(home)
         self.given = artefacts.load_array(storage.localise(vectors)) if vectors else None
         self.rows = artefacts.load_array(storage.localise(join(home, GIVEN_ROWS))) if vectors else None
@@ -41,10 +43,10 @@ class EmbedStage:
 
         from raybel.encoders.text_encoder import TextEncoder
 
-        if self.fitted.device == "cpu":
-            torch.set_num_threads(self.fitted.threads)
+        if self.allocation.device == "cpu":
+            torch.set_num_threads(self.allocation.threads)
         folder = storage.localise(join(self.home, ENCODER))
-        encoder = TextEncoder.load(folder, self.plan["pooling"], self.plan["precision"], self.fitted.device)
+        encoder = TextEncoder.load(folder, self.identity["pooling"], self.identity["precision"], self.allocation.device)
         if self.given is not None and self.given.shape[1] != encoder.width:
             raise InputError(
                 f"has vectors of {self.given.shape[1]} components, the model gives {encoder.width}: it was made by "

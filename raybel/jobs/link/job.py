@@ -19,7 +19,7 @@ from raybel.files.fingerprints import fingerprint
 from raybel.files.provenance import OUTPUT_FORMAT, git_hash, versions
 from raybel.jobs.link.config import LinkConfig
 from raybel.jobs.link.stage import stream
-from raybel.jobs.runtime import data_context, plan, started, told
+from raybel.jobs.runtime import allocate, data_context, ray_session
 from raybel.ontology import Ontology
 from raybel.runs.parts import COUNTS
 from raybel.runs.run_directory import RunDirectory, Shard, find_shards
@@ -172,12 +172,12 @@ class _Job:
 
     def go(self, ontology: str) -> None:
         """Run the stream until every shard to do is published or set aside."""
-        with told(), started(), data_context():
+        with ray_session(), data_context():
             encodes = uses_encoder(self.config.generator) or self.config.reranker_model is not None
-            fitted = plan(self.config.resources, ray.cluster_resources(), encodes)
+            allocation = allocate(self.config.resources, ray.cluster_resources(), encodes)
             self.progress.started = time.time()
-            dataset = stream(self.config, list(self.to_do.values()), fitted, ontology)
-            assemble = ray.remote(num_cpus=fitted.cpus_per_task, max_retries=3)(RunDirectory.assemble)
+            dataset = stream(self.config, list(self.to_do.values()), allocation, ontology)
+            assemble = ray.remote(num_cpus=allocation.cpus_per_task, max_retries=3)(RunDirectory.assemble)
             for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
                 for row in batch.to_pylist():
                     self._count(row, assemble)

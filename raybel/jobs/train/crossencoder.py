@@ -16,7 +16,7 @@ from raybel.files.fingerprints import fingerprint
 from raybel.files.provenance import versions
 from raybel.files.storage import join
 from raybel.files.work_directory import DESCRIPTION, WorkDirectory
-from raybel.jobs.runtime import started, told
+from raybel.jobs.runtime import ray_session
 from raybel.jobs.train import crossencoder_features
 from raybel.jobs.train.config import TrainCrossEncoderConfig
 from raybel.jobs.train.crossencoder_worker import train_worker
@@ -121,8 +121,8 @@ def train_crossencoder(config: TrainCrossEncoderConfig, watch: Watch | None = No
             config.expand_abbreviations,
             config.resources,
         )
-        with told(), started():
-            workers_on_cluster(config.workers)  # a plan that can't run is refused before anything is deleted or made
+        with ray_session():
+            workers_on_cluster(config.workers)  # what can't run is refused before anything is deleted or made
             work.open(identity, config.overwrite, finished=False)
             keep_base(home, model)
             counts = {}

@@ -23,8 +23,8 @@ from raybel.corpus.documents import ReadOptions
 from raybel.errors import InputError
 from raybel.files import artefacts, storage
 from raybel.files.storage import join
-from raybel.jobs.datasets import Source, read_sources
-from raybel.jobs.runtime import Plan, data_context, plan
+from raybel.jobs.datasets import InputFile, read_files
+from raybel.jobs.runtime import Allocation, allocate, data_context
 from raybel.ontology import Ontology
 from raybel.rerank.examples import Describer
 from raybel.rerank.parameters import CrossEncoderParameters
@@ -82,16 +82,16 @@ def make(config: FeatureConfig, split: str, paths: tuple[str, ...], regimes: tup
     options = ReadOptions(config.expand_abbreviations, sentences=True, chunk_documents=CHUNK)
     files = corpus_files(paths)
     with data_context():
-        fitted = plan(config.resources, ray.cluster_resources(), uses_encoder(config.generator))
-        sources = [Source(path, f"{number:05d}") for number, (path, _) in enumerate(files)]
-        rows = read_sources(sources, options, fitted.cpus_per_task).map_batches(
+        allocation = allocate(config.resources, ray.cluster_resources(), uses_encoder(config.generator))
+        inputs = [InputFile(path, f"{number:05d}") for number, (path, _) in enumerate(files)]
+        rows = read_files(inputs, options, allocation.cpus_per_task).map_batches(
             FeatureStage,
-            fn_constructor_args=(config, where, regimes, fitted),
+            fn_constructor_args=(config, where, regimes, allocation),
             batch_size=1,
             batch_format="pyarrow",
-            compute=ActorPoolStrategy(size=min(fitted.actors, 8 * len(files))),
-            num_cpus=fitted.cpus_per_actor,
-            num_gpus=fitted.gpus_per_actor,
+            compute=ActorPoolStrategy(size=min(allocation.actors, 8 * len(files))),
+            num_cpus=allocation.cpus_per_actor,
+            num_gpus=allocation.gpus_per_actor,
             max_restarts=config.resources.max_restarts,
             max_task_retries=config.resources.max_restarts,
         )
@@ -109,8 +109,8 @@ def make(config: FeatureConfig, split: str, paths: tuple[str, ...], regimes: tup
 class FeatureStage:
     """Makes a chunk's features; one per actor."""
 
-    def __init__(self, config: FeatureConfig, where: str, regimes: tuple[str, ...], fitted: Plan) -> None:
-        self.config, self.where, self.regimes, self.fitted = config, where, regimes, fitted
+    def __init__(self, config: FeatureConfig, where: str, regimes: tuple[str, ...], allocation: Allocation) -> None:
+        self.config, self.where, self.regimes, self.allocation = config, where, regimes, allocation
 
     @cached_property
     def ontology(self) -> Ontology:
@@ -120,7 +120,7 @@ class FeatureStage:
     @cached_property
     def generator(self) -> Generator:
         """Loaded with the first chunk: an error in a constructor would look like a worker's death."""
-        return open_generator(self.ontology, self.config.generator, self.fitted.device, self.fitted.threads)
+        return open_generator(self.ontology, self.config.generator, self.allocation.device, self.allocation.threads)
 
     @cached_property
     def describer(self) -> Describer:

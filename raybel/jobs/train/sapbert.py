@@ -15,7 +15,7 @@ from raybel.files import storage, tables
 from raybel.files.provenance import versions
 from raybel.files.storage import join
 from raybel.files.work_directory import WorkDirectory
-from raybel.jobs.runtime import started, told
+from raybel.jobs.runtime import ray_session
 from raybel.jobs.train.config import TrainSapbertConfig
 from raybel.jobs.train.directory import base_fingerprint, keep_base, publish_rest, tidy, training_directory
 from raybel.jobs.train.run import Watch, fit, workers_on_cluster
@@ -81,8 +81,8 @@ def train_sapbert(config: TrainSapbertConfig, watch: Watch | None = None) -> Tra
             done = TrainedSapbert(config.output_dir, epochs, earlier["scores"], 0.0, len(epochs))
             _write_metrics(config, done)
             return done
-        with told(), started():
-            workers_on_cluster(config.workers)  # a plan that can't run is refused before anything is deleted or made
+        with ray_session():
+            workers_on_cluster(config.workers)  # what can't run is refused before anything is deleted or made
             work.open(identity, config.overwrite, finished=False)
             keep_base(work.uri, model)
             outcome = _fit(config, work.uri, identity["pooling"], watch or (lambda state: None))

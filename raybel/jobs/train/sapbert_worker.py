@@ -70,16 +70,16 @@ class Worker:
 
     def run(self) -> None:
         """Train the epochs that are left, save a checkpoint after each, and the result at the end."""
-        plan = [("synonyms", n) for n in range(self.parameters.synonym_epochs)] if self.data.synonyms else []
+        schedule = [("synonyms", n) for n in range(self.parameters.synonym_epochs)] if self.data.synonyms else []
         if self.data.mentions:
-            plan += [("mentions", n) for n in range(self.parameters.mention_epochs)]
+            schedule += [("mentions", n) for n in range(self.parameters.mention_epochs)]
         optimiser = self._optimiser()
         if (checkpoint := ray.train.get_checkpoint()) is not None:
             with checkpoint.as_directory() as folder:
                 self._load(Path(folder), optimiser)
         self.resumed = len(self.epochs)
-        for number in range(len(self.epochs), len(plan)):
-            stage, within = plan[number]
+        for number in range(len(self.epochs), len(schedule)):
+            stage, within = schedule[number]
             if within == 0:
                 optimiser = self._optimiser()
             begun = time.perf_counter()
@@ -89,12 +89,12 @@ class Worker:
             make = self.data.synonym_groups if stage == "synonyms" else self.data.mention_groups
             groups = make(pool, vectors, self._rng(number, "groups"))
             del vectors
-            of_stage = sum(each == stage for each, _ in plan)
+            of_stage = sum(each == stage for each, _ in schedule)
             loss = self._epoch(stage, within, of_stage, groups, optimiser, number)
             seconds = time.perf_counter() - begun
             record = {"stage": stage, "epoch": within + 1, "loss": loss, "seconds": seconds, "before": scores}
             self.epochs.append({**record, "groups": len(groups)})
-            final = number + 1 == len(plan)
+            final = number + 1 == len(schedule)
             self._report(optimiser, self._finish() if final else None)
 
     def _rng(self, number: int, purpose: str) -> np.random.Generator:

@@ -11,7 +11,7 @@ from raybel.encoders import pretrained
 from raybel.errors import ConfigError, InputError
 from raybel.files import storage
 from raybel.files.storage import join
-from raybel.jobs.runtime import started, told
+from raybel.jobs.runtime import ray_session
 from raybel.jobs.train import crossencoder_features
 from raybel.jobs.train.crossencoder import check_counts, window
 from raybel.jobs.train.directory import BASE, FEATURES, base_fingerprint, keep_base
@@ -28,7 +28,7 @@ from raybel.jobs.tune.results import (
     publish,
     space_of,
 )
-from raybel.jobs.tune.sweep import Target, places, run
+from raybel.jobs.tune.sweep import Target, allocate_trials, run
 from raybel.ontology import Ontology
 from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.rerank.training.regimes import check_generator, notes_on, regimes
@@ -85,8 +85,8 @@ def tune_crossencoder(config: TuneCrossEncoderConfig, watch: Watch | None = None
     work = sweep_directory(home)
     with work.lock():
         whole = check_sweep(work, sweep, identity, space, metric)
-        with told(), started():
-            fitted = places(sweep, computes=True)
+        with ray_session():
+            allocation = allocate_trials(sweep, computes=True)
             trackers = open_sweep(work, sweep, whole, samples)
             keep_base(home, model)
             try:
@@ -116,10 +116,10 @@ def tune_crossencoder(config: TuneCrossEncoderConfig, watch: Watch | None = None
                 raise
             needs = CrossEncoderNeeds(
                 *(config.crosstype, base, join(home, BASE), join(home, FEATURES), by_top_k, stored, wanted),
-                *(positions, config.precision, sweep.seed, fitted),
+                *(positions, config.precision, sweep.seed, allocation),
             )
             target = Target(crossencoder_trial, needs, metric, metric != "loss", epochs, asdict(base))
-            outcome = run(sweep, space, target, fitted, samples, home, trackers, watch)
+            outcome = run(sweep, space, target, allocation, samples, home, trackers, watch)
             outcome.notes += notes_on(generator)
 
         def complete(values: dict[str, Any]) -> dict[str, Any]:

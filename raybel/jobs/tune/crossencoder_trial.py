@@ -17,7 +17,7 @@ from ray.util import get_current_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from raybel.errors import RaybelError
-from raybel.jobs.tune.sweep import Places, report
+from raybel.jobs.tune.sweep import TrialAllocation, report
 from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.rerank.training.epochs import Epochs
 
@@ -40,7 +40,7 @@ class CrossEncoderNeeds:
         positions: The base model's window.
         precision: That is computed in; None for the fastest.
         seed: Of everything random.
-        places: A trial's workers.
+        allocation: A trial's workers.
     """
 
     crosstype: str
@@ -53,7 +53,7 @@ class CrossEncoderNeeds:
     positions: int
     precision: str | None
     seed: int
-    places: Places
+    allocation: TrialAllocation
 
     def settings(self, values: dict[str, Any]) -> dict[str, Any]:
         """Return a trial's settings, as `Epochs` takes them."""
@@ -68,7 +68,7 @@ class CrossEncoderNeeds:
             "positions": self.positions,
             "precision": self.precision,
             "seed": self.seed,
-            "threads": self.places.threads,
+            "threads": self.allocation.threads,
             "top_k": parameters.top_k,
             "regimes": [self.regimes.index(each) for each in wanted],
         }
@@ -82,9 +82,9 @@ def feature_key(parameters: CrossEncoderParameters, by_top_k: bool) -> str:
 
 def crossencoder_trial(values: dict[str, Any], needs: CrossEncoderNeeds) -> None:
     """Train a cross-encoder and report each epoch's scores; with several workers, this one is the first."""
-    settings, workers = needs.settings(values), needs.places.workers
-    device = "cuda" if needs.places.gpus else "cpu"
-    with _helpers(settings, device, needs.places):
+    settings, workers = needs.settings(values), needs.allocation.workers
+    device = "cuda" if needs.allocation.gpus else "cpu"
+    with _helpers(settings, device, needs.allocation):
         epochs = Epochs(settings, device, 0, workers)
         while not epochs.ended:
             record = epochs.next()
@@ -92,9 +92,9 @@ def crossencoder_trial(values: dict[str, Any], needs: CrossEncoderNeeds) -> None
 
 
 @contextlib.contextmanager
-def _helpers(settings: dict[str, Any], device: str, places: Places) -> Iterator[None]:
+def _helpers(settings: dict[str, Any], device: str, allocation: TrialAllocation) -> Iterator[None]:
     """Start a trial's other workers in its own placement group, with which Ray ends them."""
-    if places.workers == 1:
+    if allocation.workers == 1:
         yield
         return
     with socket.socket() as free:
@@ -104,27 +104,28 @@ def _helpers(settings: dict[str, Any], device: str, places: Places) -> Iterator[
     actors = [
         ray.remote(_Helper)
         .options(
-            num_cpus=places.cpus,
-            num_gpus=places.gpus,
+            num_cpus=allocation.cpus,
+            num_gpus=allocation.gpus,
             scheduling_strategy=PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=number),
         )
         .remote()
-        for number in range(1, places.workers)
+        for number in range(1, allocation.workers)
     ]
     running = [
-        actor.run.remote(settings, device, number, places.workers, address) for number, actor in enumerate(actors, 1)
+        actor.run.remote(settings, device, number, allocation.workers, address)
+        for number, actor in enumerate(actors, 1)
     ]
     try:
-        _join(device, 0, places.workers, address)
+        _join(device, 0, allocation.workers, address)
         yield
         ray.get(running)
     except RaybelError:
         raise  # each worker has it
     except Exception:
         gone, _ = ray.wait(running, num_returns=len(running), timeout=5)
-        for one in gone:
+        for task in gone:
             try:
-                ray.get(one)
+                ray.get(task)
             except RayActorError:
                 os._exit(1)  # a worker died: Ray Tune starts the trial again
         raise

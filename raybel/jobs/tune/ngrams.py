@@ -8,7 +8,7 @@ from typing import Any
 from raybel.candidates.parameters import NgramParameters
 from raybel.candidates.recall import read_splits
 from raybel.corpus.chunks import digests
-from raybel.jobs.runtime import started, told
+from raybel.jobs.runtime import ray_session
 from raybel.jobs.tune.config import TuneNgramsConfig
 from raybel.jobs.tune.directory import sweep_directory
 from raybel.jobs.tune.ngrams_trial import NgramNeeds, ngrams_trial
@@ -22,7 +22,7 @@ from raybel.jobs.tune.results import (
     publish,
     space_of,
 )
-from raybel.jobs.tune.sweep import Target, places, run
+from raybel.jobs.tune.sweep import Target, allocate_trials, run
 from raybel.ontology import Ontology
 from raybel.tuning.space import NGRAMS
 
@@ -52,8 +52,8 @@ def tune_ngrams(config: TuneNgramsConfig, watch: Watch | None = None) -> Tuned:
     work = sweep_directory(sweep.output_dir)
     with work.lock():
         whole = check_sweep(work, sweep, identity, space, metric)
-        with told(), started():
-            fitted = places(sweep, computes=False)
+        with ray_session():
+            allocation = allocate_trials(sweep, computes=False)
             watch({"stage": "reading"})
             read = read_splits(corpora, ontology, config.expand_abbreviations)
             training = read["train"][0] if "train" in read else []
@@ -63,7 +63,7 @@ def tune_ngrams(config: TuneNgramsConfig, watch: Watch | None = None) -> Tuned:
             trackers = open_sweep(work, sweep, whole, samples)
             needs = NgramNeeds(config.ontology, fixed | space.fixed, training, validation, metric, config.top_k)
             target = Target(ngrams_trial, needs, metric, True, 1, fixed)
-            outcome = run(sweep, space, target, fitted, samples, work.uri, trackers, watch)
+            outcome = run(sweep, space, target, allocation, samples, work.uri, trackers, watch)
 
         def complete(values: dict[str, Any]) -> dict[str, Any]:
             return asdict(NgramParameters().changed(fixed | space.fixed | values))

@@ -19,7 +19,6 @@ from ray import tune
 
 from raybel.display import duration
 from raybel.errors import ConfigError, RaybelError
-from raybel.jobs.runtime import told
 from raybel.jobs.tune.callbacks import Keeper, Missing, scheduler, teach
 from raybel.tuning.config import SweepConfig
 from raybel.tuning.search import search
@@ -36,7 +35,7 @@ _QUIET = {
 
 
 @dataclass(frozen=True)
-class Places:
+class TrialAllocation:
     """How many trials run at a time, and what each worker of one has."""
 
     concurrent: int
@@ -52,11 +51,11 @@ class Places:
     @property
     def group(self) -> tune.PlacementGroupFactory:
         """A trial's resources, given whole or not at all."""
-        one = {"CPU": self.cpus, **({"GPU": self.gpus} if self.gpus else {})}
-        return tune.PlacementGroupFactory([one] * self.workers)
+        worker = {"CPU": self.cpus, **({"GPU": self.gpus} if self.gpus else {})}
+        return tune.PlacementGroupFactory([worker] * self.workers)
 
 
-def places(config: SweepConfig, computes: bool) -> Places:
+def allocate_trials(config: SweepConfig, computes: bool) -> TrialAllocation:
     """Fit trials onto the cluster that runs.
 
     Args:
@@ -77,12 +76,12 @@ def places(config: SweepConfig, computes: bool) -> Places:
     room = [min(int(node.get("CPU", 0) / cpus), int(node.get("GPU", 0) / gpus) if gpus else 1 << 30) for node in nodes]
     fitting = sum(room) // config.workers_per_trial
     if not fitting:
-        have = ", ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes)
+        available = ", ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes)
         raise ConfigError(
-            f"a trial needs {config.workers_per_trial} x {cpus:g} CPUs and {gpus:g} GPUs, and would wait for ever: the "
-            f"cluster's nodes have {have}; give less per trial"
+            f"a trial needs {config.workers_per_trial} x {cpus:g} CPUs and {gpus:g} GPUs, and could never start: the "
+            f"cluster's nodes have {available}; give less per trial"
         )
-    return Places(min(fitting, config.max_concurrent or fitting), cpus, gpus, config.workers_per_trial)
+    return TrialAllocation(min(fitting, config.max_concurrent or fitting), cpus, gpus, config.workers_per_trial)
 
 
 @dataclass
@@ -95,7 +94,7 @@ class Outcome:
         earlier: How many trials earlier starts had done.
         concurrent: Trials at a time.
         seconds: Of this start.
-        busy: Share of the places' time in which a trial worked; None where none ran.
+        busy: Share of the time in which a trial worked, of all that could run at a time; None where none ran.
         notes: What a person should know.
     """
 
@@ -171,7 +170,7 @@ def run(
     config: SweepConfig,
     space: Space,
     target: Target,
-    fitted: Places,
+    allocation: TrialAllocation,
     samples: int | None,
     home: str,
     trackers: Trackers,
@@ -183,7 +182,7 @@ def run(
         config: Of the sweep.
         space: What is searched.
         target: What is tuned.
-        fitted: How trials fit onto the cluster.
+        allocation: How trials fit onto the cluster.
         samples: Trials; None for as many as there is time for.
         home: The sweep's directory.
         trackers: What the trials are logged to.
@@ -200,21 +199,21 @@ def run(
         deadline = None if config.time_budget is None else time.monotonic() + config.time_budget
         first = _first(config, space, target)
         chosen = search(config.search, space, config.seed, target.maximise, known, first)
-        missing = Missing(chosen, done, samples, fitted.concurrent)
+        missing = Missing(chosen, done, samples, allocation.concurrent)
         keeper = Keeper(home, known, trackers, missing, target.metric, target.maximise, samples, deadline, watch)
-        _fit(config, target, fitted, missing, keeper, known)
+        _fit(config, target, allocation, missing, keeper, known)
         ended = keeper.trials()
         ran = [each for each in ended if each.number not in done]
     numbers = {each.number for each in ended}
     every = sorted([*ended, *(each for each in held if each.number not in numbers)], key=lambda each: each.number)
     seconds = time.perf_counter() - begun
     work = sum(epoch["seconds"] for each in ran for epoch in each.epochs)
-    busy = work / (seconds * fitted.concurrent) if ran else None
+    busy = work / (seconds * allocation.concurrent) if ran else None
     found = best(every, target.maximise)
     notes = list(trackers.notes)
     if found and found.number == 0 and len(every) > 1 and found.parameters == _first(config, space, target):
         notes.append("the best, trial 0, has the values that training takes by itself: no other was better")
-    return Outcome(every, found, len(done), fitted.concurrent, seconds, busy, notes)
+    return Outcome(every, found, len(done), allocation.concurrent, seconds, busy, notes)
 
 
 def _first(config: SweepConfig, space: Space, target: Target) -> dict[str, Any] | None:
@@ -223,7 +222,12 @@ def _first(config: SweepConfig, space: Space, target: Target) -> dict[str, Any] 
 
 
 def _fit(
-    config: SweepConfig, target: Target, fitted: Places, missing: Missing, keeper: Keeper, known: Sequence[Trial]
+    config: SweepConfig,
+    target: Target,
+    allocation: TrialAllocation,
+    missing: Missing,
+    keeper: Keeper,
+    known: Sequence[Trial],
 ) -> None:
     os.environ.update(_QUIET)
     for name in ("ray.tune", "ray.train"):
@@ -232,15 +236,15 @@ def _fit(
     for trial in known:
         teach(stopping, trial)
     trainable = tune.with_parameters(_trial, trial=target.trial, needs=target.needs)
-    with tempfile.TemporaryDirectory() as folder, told():  # Ray's own record of the sweep, pickles among it: not kept
+    with tempfile.TemporaryDirectory() as folder:  # Ray's own record of the sweep, pickles among it: not kept
         tune.Tuner(
-            tune.with_resources(trainable, fitted.group),
+            tune.with_resources(trainable, allocation.group),
             tune_config=tune.TuneConfig(
                 search_alg=missing,
                 scheduler=stopping,
                 num_samples=-1,
                 # A process with a GPU may be spoiled by a trial's error, one of several can't be left by itself.
-                reuse_actors=fitted.workers == 1 and not fitted.gpus,
+                reuse_actors=allocation.workers == 1 and not allocation.gpus,
             ),
             run_config=tune.RunConfig(
                 name="sweep",
