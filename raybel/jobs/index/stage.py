@@ -38,7 +38,7 @@ class EmbedStage:
 
     @cached_property
     def encoder(self) -> TextEncoder:
-        """Loaded with the first chunk: an error in a constructor would look like a worker's death."""
+        """The encoder, loaded with the first chunk: an error in a constructor would look like a worker's death."""
         import torch
 
         from raybel.encoders.text_encoder import TextEncoder
@@ -64,17 +64,17 @@ class EmbedStage:
         if self.given is None or self.rows is None:
             vectors, cut = self.encoder.encode(strings), self.encoder.cut(strings)
         else:
-            vectors = self._taken(strings, self.rows[start:stop])
+            vectors = self._given_vectors(strings, self.rows[start:stop])
         storage.publish(join(self.home, shard_name(number)), artefacts.array_bytes(vectors.astype(np.float16)))
         return pa.table({"number": [number], "strings": [len(strings)], "cut": [cut]}, schema=_ROWS)
 
-    def _taken(self, strings: list[str], rows: np.ndarray) -> np.ndarray:
-        """Given vectors, scaled to unit length; strings that have none (training mentions) are embedded."""
+    def _given_vectors(self, strings: list[str], rows: np.ndarray) -> np.ndarray:
+        """Return given vectors, scaled to unit length; strings that have none (training mentions) are embedded."""
         assert self.given is not None
         vectors = np.empty((len(strings), self.encoder.width), np.float32)
-        has = rows >= 0
-        vectors[has] = faiss_index.unit(self.given[rows[has]])
-        vectors[~has] = self.encoder.encode([strings[i] for i in np.flatnonzero(~has)])
+        given = rows >= 0
+        vectors[given] = faiss_index.unit(self.given[rows[given]])
+        vectors[~given] = self.encoder.encode([strings[i] for i in np.flatnonzero(~given)])
         if not np.isfinite(vectors).all():
             raise InputError("holds NaN or infinite vectors", path=self.path)
         return vectors
@@ -84,7 +84,7 @@ def given_vectors(uri: str, ontology: Ontology) -> np.ndarray:
     """Memory-map given vectors: one row for each of the ontology's names, in its order.
 
     Raises:
-        InputError: They are something else.
+        InputError: The file isn't a readable .npy file, or its shape isn't (names, any width).
     """
     try:
         vectors = np.load(storage.localise(uri), mmap_mode="r", allow_pickle=False)
@@ -100,10 +100,10 @@ def given_vectors(uri: str, ontology: Ontology) -> np.ndarray:
 
 
 def build_index(home: str, chunks: int, kind: str, threads: int) -> int:
-    """Build the FAISS index over the shards, publish it, and return the vectors' width."""
+    """Build the FAISS index over the chunks' vectors, publish it, and return the vectors' width."""
     names = [shard_name(number) for number in range(chunks)]
-    shards = [artefacts.load_array(storage.localise(join(home, name))) for name in names]
-    index = faiss_index.build(shards, kind, threads)
+    vectors = [artefacts.load_array(storage.localise(join(home, name))) for name in names]
+    index = faiss_index.build(vectors, kind, threads)
     if storage.is_local(home):
         faiss_index.write(index, str(storage.resolve(join(home, INDEX))[1]))
     else:
@@ -118,13 +118,13 @@ def write_vectors(generator: DenseGenerator, ontology: Ontology, uri: str) -> No
     rows = generator.aliases.rows_of_names(ontology)
     with tempfile.TemporaryDirectory() as folder:
         shape = (len(rows), generator.parameters["width"])
-        made = np.lib.format.open_memmap(f"{folder}/vectors.npy", "w+", np.float32, shape)
+        output = np.lib.format.open_memmap(f"{folder}/vectors.npy", "w+", np.float32, shape)
         for start in range(0, len(rows), 65_536):
-            some = rows[start : start + 65_536]
-            vectors = faiss_index.unit(generator.vectors(some.clip(0)))
-            vectors[some < 0] = 0  # a concept without a name
-            made[start : start + 65_536] = vectors
-        made.flush()
+            block = rows[start : start + 65_536]
+            vectors = faiss_index.unit(generator.vectors(block.clip(0)))
+            vectors[block < 0] = 0  # a concept without a name
+            output[start : start + 65_536] = vectors
+        output.flush()
         storage.publish(uri, storage.copy_bytes(f"{folder}/vectors.npy"))
 
 
