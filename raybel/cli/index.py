@@ -34,10 +34,10 @@ def dense(values: dict[str, Any]) -> None:
           --val-corpus data/val.bioc.xml.gz --model-name models/sapbert --out-index models/dense
     """
     config = configured(IndexDenseConfig, values)
-    from raybel.cli.progress import embedding, shown
+    from raybel.cli.progress import embedding, show_progress
     from raybel.jobs.index.job import index_dense  # Ray takes a second to import
 
-    with shown(embedding) as watch:
+    with show_progress(embedding) as watch:
         done = index_dense(config, watch)
     state, p = done.embedding, done.parameters
     rows: list[tuple[str, object]] = [

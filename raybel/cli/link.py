@@ -38,10 +38,10 @@ def link(more: tuple[str, ...], values: dict[str, Any]) -> None:
     if not values["in_corpus"]:
         raise click.UsageError("Missing option '--in-corpus'.")
     config = configured(LinkConfig, values)
-    from raybel.cli.progress import line, shown
+    from raybel.cli.progress import linking, show_progress
     from raybel.jobs.link import job  # Ray takes a second to import
 
-    with shown(line) as watch:
+    with show_progress(linking) as watch:
         done = job.link(config, watch)
     _summary(done, config.threshold)
     if done.failed:

@@ -85,10 +85,10 @@ def sapbert(values: dict[str, Any], params: str | None) -> None:
     """
     parameters = AlignmentParameters().changed(params_of(params, "sapbert"))
     config = configured(TrainSapbertConfig, values, parameters=parameters)
-    from raybel.cli.progress import shown, training
+    from raybel.cli.progress import show_progress, training
     from raybel.jobs.train.sapbert import train_sapbert  # Ray takes a second to import
 
-    with shown(training, "with the epoch it was in") as watch:
+    with show_progress(training, "with the epoch it was in") as watch:
         done = train_sapbert(config, watch)
     rows: list[list[object]] = [
         [

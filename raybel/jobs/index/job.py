@@ -156,7 +156,9 @@ class _Job:
         with ray_session(), data_context():
             allocation = allocate(self.config.resources, ray.cluster_resources(), encodes=True)
             if self.identity["precision"] is None:
-                precision = ray.remote(num_cpus=allocation.cpus_per_task, num_gpus=allocation.gpus_per_actor)(precision_of)
+                precision = ray.remote(num_cpus=allocation.cpus_per_task, num_gpus=allocation.gpus_per_actor)(
+                    precision_of
+                )
                 self.identity["precision"] = ray.get(precision.remote(allocation.device))
             self._begin(given)
             present = set(storage.names(self.home))

@@ -13,7 +13,7 @@ import ray
 from raybel.candidates.base import UNKNOWN
 from raybel.candidates.registry import open_generator, uses_encoder
 from raybel.config import results
-from raybel.display import quantity
+from raybel.display import counted
 from raybel.errors import BadFractionError, ConfigError, RaybelError
 from raybel.files import tables
 from raybel.files.fingerprints import fingerprint
@@ -115,7 +115,9 @@ def link(config: LinkConfig, watch: Callable[[Progress], None] | None = None) ->
     if config.reranker_model is not None:
         from raybel.rerank import reranker as second_stage  # imports torch
 
-        reranker = second_stage.describe(config.reranker_model, None if config.any_ontology else ontology, config.crosstype)
+        reranker = second_stage.describe(
+            config.reranker_model, None if config.any_ontology else ontology, config.crosstype
+        )
     identity = {
         "format": OUTPUT_FORMAT,
         "ontology": ontology.fingerprint,
@@ -206,7 +208,8 @@ class _Job:
             ]
             if missing:
                 raise RaybelError(
-                    f"{quantity(len(missing), 'shard')} weren't finished, such as {missing[0]}: run the same command again"
+                    f"{counted(len(missing), 'shard')} couldn't be finished, such as {missing[0]}: run the same "
+                    "command again"
                 )
 
     def _count(self, row: dict[str, Any], assemble: Any) -> None:
@@ -250,8 +253,8 @@ class _Job:
     def _log(self, finished: bool) -> None:
         self.run.write_progress({**asdict(self.progress), "seconds": self.progress.seconds, "finished": finished})
 
-    def _check_fraction(self, counted: list[dict[str, Any]], least: int) -> None:
-        bad, documents = (sum(counts[name] for counts in counted) for name in ("quarantined", "documents"))
+    def _check_fraction(self, tallies: list[dict[str, Any]], least: int) -> None:
+        bad, documents = (sum(counts[name] for counts in tallies) for name in ("quarantined", "documents"))
         if documents >= least and bad > documents * self.config.max_bad_fraction:
             raise BadFractionError(
                 f"{bad:,} of {documents:,} documents couldn't be linked, more than --max-bad-fraction "

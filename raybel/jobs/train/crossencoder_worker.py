@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from raybel.files import storage
 from raybel.files.storage import join
 from raybel.jobs.train.directory import BASE, FEATURES, PROGRESS
-from raybel.jobs.train.run import guarded, load_checkpoint, load_weights, save_checkpoint
+from raybel.jobs.train.run import load_checkpoint, load_weights, save_checkpoint, without_retries
 from raybel.rerank.training.epochs import Epochs
 
 _BEST = "best.safetensors"
@@ -21,7 +21,7 @@ _BEST = "best.safetensors"
 
 def train_worker(settings: dict[str, Any]) -> None:
     """Train as a worker of Ray Train. Goes on from the last epoch's checkpoint where there is one."""
-    guarded(lambda: Worker(settings).run(), settings["home"])
+    without_retries(lambda: Worker(settings).run(), settings["home"])
 
 
 class Worker:

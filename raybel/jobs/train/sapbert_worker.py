@@ -26,7 +26,7 @@ from raybel.evaluation.metrics import gold_ranks, summarise
 from raybel.files import storage
 from raybel.files.storage import join
 from raybel.jobs.train.directory import PROGRESS
-from raybel.jobs.train.run import guarded, load_checkpoint, save_checkpoint
+from raybel.jobs.train.run import load_checkpoint, save_checkpoint, without_retries
 from raybel.ontology import Ontology
 
 WARM_UP = 30
@@ -35,7 +35,7 @@ WEIGHTS = "model.safetensors"
 
 def train_worker(settings: dict[str, Any]) -> None:
     """Train; one call per worker. Goes on from the last epoch's checkpoint where there is one."""
-    guarded(lambda: Worker(settings).run(), settings["home"])
+    without_retries(lambda: Worker(settings).run(), settings["home"])
 
 
 class Worker:

@@ -23,14 +23,14 @@ from raybel.jobs.tune import sweep
 from raybel.jobs.tune.config import TuneCrossEncoderConfig, TuneNgramsConfig
 from raybel.jobs.tune.crossencoder import tune_crossencoder
 from raybel.jobs.tune.ngrams import tune_ngrams
-from raybel.jobs.tune.sweep import Target, TrialAllocation, allocate_trials, report
+from raybel.jobs.tune.sweep import Target, TrialAllocation, allocate_trials, report_epoch
 from raybel.ontology import Ontology
 from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.rerank.training.epochs import Epochs
 from raybel.tuning.config import SweepConfig
 from raybel.tuning.space import NGRAMS, Choice, Range, Space
 from raybel.tuning.tracking import Trackers, TrackingConfig
-from raybel.tuning.trials import load
+from raybel.tuning.trials import load_trials
 
 QUIET = TrackingConfig(())
 SPACE = Space({"x": Range(0, 1)}, {})
@@ -40,17 +40,17 @@ def config(home, **options):
     return SweepConfig(str(home), tracking=QUIET, **options)
 
 
-def trial(values, needs):
+def trial(values, inputs):
     """Reports x in each of some epochs; does worse things where told to."""
-    if values["x"] in needs.get("fails", ()):
+    if values["x"] in inputs.get("fails", ()):
         raise ValueError(f"no {values['x']}")
-    mark = Path(needs["home"]) / f"died-{values['x']}"
-    if values["x"] in needs.get("dies", ()) or (values["x"] in needs.get("dies_once", ()) and not mark.exists()):
+    mark = Path(inputs["home"]) / f"died-{values['x']}"
+    if values["x"] in inputs.get("dies", ()) or (values["x"] in inputs.get("dies_once", ()) and not mark.exists()):
         mark.touch()
         os._exit(1)
-    for epoch in range(1, needs["epochs"] + 1):
-        time.sleep(needs.get("sleep", 0))
-        report(values["x"] * epoch, {"x": values["x"]}, epoch, epoch == needs["epochs"])
+    for epoch in range(1, inputs["epochs"] + 1):
+        time.sleep(inputs.get("sleep", 0))
+        report_epoch(values["x"] * epoch, {"x": values["x"]}, epoch, epoch == inputs["epochs"])
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,9 @@ def swept(local_ray):
         target = Target(trial, {"epochs": epochs, "home": str(home), **needs}, "x", True, epochs)
         watch = (lambda state: None) if seen is None else seen.append
         trackers = Trackers([])
-        return sweep.run(wanted, space, target, allocate_trials(wanted, False), samples, str(home), trackers, watch)
+        return sweep.run_sweep(
+            wanted, space, target, allocate_trials(wanted, False), samples, str(home), trackers, watch
+        )
 
     yield run
     ray.cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
@@ -95,7 +97,7 @@ def test_a_trial_that_fails_or_dies_is_recorded_and_the_sweep_goes_on(swept, tmp
     assert done.trials[1].error == "ValueError: no 2"
     assert "died" in done.trials[2].error
     assert done.best.parameters == {"x": 5}
-    assert [each.error for each in load(str(tmp_path), {})] == [each.error for each in done.trials]
+    assert [each.error for each in load_trials(str(tmp_path), {})] == [each.error for each in done.trials]
     options |= {"fails": (), "dies": ()}
     assert swept(tmp_path, **options).earlier == 5
     mended = swept(tmp_path, retry_failed=True, **options)
