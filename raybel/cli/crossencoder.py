@@ -11,7 +11,7 @@ from raybel.cli.common import CONTEXT
 from raybel.cli.options import options, recipe_of, recipe_options
 from raybel.config import configured
 from raybel.display import duration, percent, relative
-from raybel.evaluation.metrics import CUTS
+from raybel.evaluation.metrics import CUTOFFS
 from raybel.jobs.train.config import TrainCrossEncoderConfig
 from raybel.rerank.parameters import CrossEncoderParameters
 
@@ -50,7 +50,7 @@ def crossencoder(values: dict[str, Any], recipe: str, params: str | None) -> Non
 
 def show(done: Any, parameters: CrossEncoderParameters) -> None:
     """Print the tables of a training job."""
-    within = [score for score, most in zip(_SCORES, CUTS, strict=True) if most <= parameters.top_k]
+    within = [score for score, most in zip(_SCORES, CUTOFFS, strict=True) if most <= parameters.top_k]
     rows: list[list[object]] = []
     for each in done.epochs:
         scores = each["scores"] or {}

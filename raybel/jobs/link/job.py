@@ -12,7 +12,7 @@ import ray
 
 from raybel.candidates.base import UNKNOWN
 from raybel.candidates.registry import open_generator, uses_encoder
-from raybel.config import results
+from raybel.config import deciding_fields
 from raybel.display import counted
 from raybel.errors import BadFractionError, ConfigError, RaybelError
 from raybel.files import tables
@@ -123,7 +123,7 @@ def link(config: LinkConfig, watch: Callable[[Progress], None] | None = None) ->
         "ontology": ontology.fingerprint,
         "generator": f"{generator.name} {generator.fingerprint}",
         **({"reranker": reranker["fingerprint"]} if reranker else {}),
-        **results(config),
+        **deciding_fields(config),
     }
     shards = find_shards(config.in_corpus, fingerprint(identity))
     run = RunDirectory(config.out_corpus)
