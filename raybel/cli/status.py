@@ -18,5 +18,5 @@ def status(directory: str) -> None:
     Example:
       raybel status runs/val
     """
-    found = status_of(directory)
-    tables.table(found.title, ["", ""], [("state", found.state), *found.figures], found.notes)
+    job = status_of(directory)
+    tables.table(job.title, ["", ""], [("state", job.state), *job.figures], job.notes)

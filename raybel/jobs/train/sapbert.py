@@ -61,7 +61,7 @@ def train_sapbert(config: TrainSapbertConfig, watch: Watch | None = None) -> Tra
         ConfigError: No such model, nothing to learn, or the directory holds something else.
         InputError: A file can't be read.
         LockedError: Another job works on the directory.
-        RaybelError: The loss is no number, or workers died too often.
+        RaybelError: The loss isn't a number (NaN or infinite), or workers died too often.
     """
     begun = time.perf_counter()
     model = pretrained.resolve(config.base_model)
@@ -139,7 +139,7 @@ def _publish(
 
 
 def _card(config: TrainSapbertConfig, identity: dict[str, Any], outcome: dict[str, Any]) -> str:
-    """A model card: data, parameters, scores."""
+    """Return a model card: data, parameters, scores."""
     rows = [f"| {name} | {value} |" for name, value in identity["parameters"].items()]
     lines = [
         "---",
@@ -161,6 +161,6 @@ def _card(config: TrainSapbertConfig, identity: dict[str, Any], outcome: dict[st
     if outcome["scores"]:
         lines += ["", "Recall on the validation corpus, as `raybel index dense` counts it:", ""]
         for name, scores in outcome["scores"].items():
-            told_scores = ", ".join(f"{key} {100 * value:.1f}" for key, value in scores.items() if value is not None)
-            lines.append(f"- {name.replace('_', ' ')}: {told_scores}")
+            listed = ", ".join(f"{key} {100 * value:.1f}" for key, value in scores.items() if value is not None)
+            lines.append(f"- {name.replace('_', ' ')}: {listed}")
     return "\n".join(lines) + "\n"
