@@ -26,7 +26,7 @@ class Option:
     """How a field is offered on the command line.
 
     Args:
-        help: What it is, in a line.
+        help: What the field is, in a line.
         metavar: What stands for its value in `--help`; None for the type's name.
         default: What a default of None means, in words ("the fastest").
         names: Its spellings, the first one preferred; none for the field's name with dashes.
@@ -50,19 +50,19 @@ def configuration(cls: type[T]) -> type[T]:
     can't. A value that doesn't fit raises a `ConfigError` that names the field.
     """
     settings = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
-    made = cast("type[T]", pydantic.dataclasses.dataclass(frozen=True, config=settings)(cls))
-    checked = made.__init__
+    checked_class = cast("type[T]", pydantic.dataclasses.dataclass(frozen=True, config=settings)(cls))
+    checked_init = checked_class.__init__
 
-    @functools.wraps(checked)
+    @functools.wraps(checked_init)
     def __init__(self: Any, *values: Any, **named: Any) -> None:  # noqa: N807
         try:
-            checked(self, *values, **named)
+            checked_init(self, *values, **named)
         except ValidationError as error:
             names = [item.name for item in fields(self)]
             raise ConfigError(_in_words(error, names)) from None
 
-    made.__init__ = __init__  # type: ignore[method-assign]
-    return made
+    checked_class.__init__ = __init__  # type: ignore[method-assign]
+    return checked_class
 
 
 #: The library's words -> ours.
@@ -81,7 +81,7 @@ _WORDS = (
 
 
 def _in_words(error: ValidationError, names: Sequence[str]) -> str:
-    """Say which fields don't fit, and why: `top_k must be at least 1, not 0`."""
+    """Return which fields don't fit, and why: `top_k must be at least 1, not 0`."""
     reasons: dict[str, list[str]] = {}
     values: dict[str, Any] = {}
     for problem in error.errors(include_url=False):
@@ -91,10 +91,10 @@ def _in_words(error: ValidationError, names: Sequence[str]) -> str:
         reasons.setdefault(name, []).append(reason)
         values[name] = problem["input"]
     sentences = []
-    for name, several in reasons.items():
-        musts = dict.fromkeys(reason.removeprefix("must ") for reason in several if reason.startswith("must "))
+    for name, problems in reasons.items():
+        musts = dict.fromkeys(reason.removeprefix("must ") for reason in problems if reason.startswith("must "))
         if not musts:
-            sentences.append(f"{name}: {several[0]}" if name not in several[0] else several[0])
+            sentences.append(f"{name}: {problems[0]}" if name not in problems[0] else problems[0])
         elif "be given" in musts:
             sentences.append(f"{name} must be given")
         else:
@@ -106,18 +106,18 @@ def _absolute(path: str) -> str:
     return storage.absolute(path) if path else path
 
 
-def _several(value: Any) -> Any:
+def _as_tuple(value: Any) -> Any:
     """A single path counts as a sequence of one."""
     return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
 
 
-def _words(value: Any) -> Any:
+def _split_words(value: Any) -> Any:
     """Texts may be given with commas between."""
     texts = (value,) if isinstance(value, str) else value
     return tuple(word.strip() for text in texts for word in text.split(",") if word.strip())
 
 
-def _table(path: str) -> str:
+def _with_table_suffix(path: str) -> str:
     if not path.endswith(tables.SUFFIXES):
         raise ValueError(f"{path}: a table's name must end in {', '.join(tables.SUFFIXES)}")
     return path
@@ -125,12 +125,12 @@ def _table(path: str) -> str:
 
 #: A path or URI; becomes absolute.
 FilePath = Annotated[str, AfterValidator(_absolute)]
-#: One or more of them, or a directory, or a glob; a single one may be given as a string.
-FilePaths = Annotated[tuple[FilePath, ...], BeforeValidator(_several)]
+#: One or more files, directories or globs; a single one may be given as a string.
+FilePaths = Annotated[tuple[FilePath, ...], BeforeValidator(_as_tuple)]
 #: One or more words, also with commas between.
-Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
+Words = Annotated[tuple[str, ...], BeforeValidator(_split_words)]
 #: Where a table goes, in the format that its suffix says.
-TablePath = Annotated[FilePath, AfterValidator(_table)]
+TablePath = Annotated[FilePath, AfterValidator(_with_table_suffix)]
 Count = Annotated[int, Ge(1)]
 Seed = Annotated[int, Ge(0)]
 Share = Annotated[float, Ge(0), pydantic.Field(le=1)]
@@ -257,7 +257,7 @@ def configured(kind: Callable[..., T], values: Mapping[str, Any], **given: Any) 
     return kind(**chosen)
 
 
-def results(config: Any) -> dict[str, Any]:
-    """Return the fields of a configuration that decide what it writes."""
+def deciding_fields(config: Any) -> dict[str, Any]:
+    """Return the fields of a configuration that decide the bytes that its job writes, by name."""
     marks = {item.name: option_of(type(config), item.name) for item in fields(config)}
     return {name: getattr(config, name) for name, option in marks.items() if option is not None and option.result}

@@ -19,7 +19,7 @@ def local_ray():
 
     from raybel.jobs import runtime
 
-    os.environ.update({name: value for name, value in runtime._QUIET.items() if name not in os.environ})
+    os.environ.update({name: value for name, value in runtime.ENVIRONMENT.items() if name not in os.environ})
     ray.init(
         address="local",
         num_cpus=2,
@@ -27,7 +27,7 @@ def local_ray():
         logging_level="ERROR",
         log_to_driver=False,
         object_store_memory=runtime.LOCAL_STORE_BYTES,
-        _system_config=runtime._LOCAL_SYSTEM,
+        _system_config=runtime.LOCAL_SYSTEM_CONFIG,
     )
     yield
     ray.shutdown()

@@ -34,9 +34,9 @@ def test_a_configuration_that_cannot_be(change, reason):
 
 def test_results_are_what_decides_the_output():
     one, two = LinkConfig(**BASE), LinkConfig(**{**BASE, "out_corpus": "other", "overwrite": True})
-    assert config.results(one) == config.results(two)
-    assert "top_k" in config.results(one)
-    assert not {"out_corpus", "overwrite", "resources", "max_bad_fraction"} & set(config.results(one))
+    assert config.deciding_fields(one) == config.deciding_fields(two)
+    assert "top_k" in config.deciding_fields(one)
+    assert not {"out_corpus", "overwrite", "resources", "max_bad_fraction"} & set(config.deciding_fields(one))
     options = LinkConfig(**BASE, max_document_mb=2, chunk_documents=7).read_options
     assert (options.max_document_bytes, options.chunk_documents) == (2 << 20, 7)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,10 +10,13 @@ from raybel.cli import tables
 from raybel.cli.common import CONTEXT
 from raybel.cli.options import options, recipe_of, recipe_options
 from raybel.config import configured
-from raybel.display import duration, percent, relative
-from raybel.evaluation.metrics import CUTS
+from raybel.display import counted, duration, percent, relative
+from raybel.evaluation.metrics import CUTOFFS
 from raybel.jobs.train.config import TrainCrossEncoderConfig
 from raybel.rerank.parameters import CrossEncoderParameters
+
+if TYPE_CHECKING:  # it imports Ray
+    from raybel.jobs.train.crossencoder import TrainedCrossEncoder
 
 _SCORES = ("Acc@1", "recall@5", "recall@10")
 #: Fewer mentions without a right candidate tell little of how likely that is.
@@ -40,54 +43,63 @@ def crossencoder(values: dict[str, Any], recipe: str, params: str | None) -> Non
     """
     parameters = recipe_of(values, recipe, params)
     config = configured(TrainCrossEncoderConfig, values, parameters=parameters)
-    from raybel.cli.progress import cross_training, shown
+    from raybel.cli.progress import cross_training, show_progress
     from raybel.jobs.train.crossencoder import train_crossencoder  # Ray takes a second to import
 
-    with shown(cross_training, "with the epoch it was in") as watch:
-        done = train_crossencoder(config, watch)
-    show(done, config.parameters)
+    with show_progress(cross_training, "with the epoch it was in") as watch:
+        trained = train_crossencoder(config, watch)
+    show(trained, config.parameters)
 
 
-def show(done: Any, parameters: CrossEncoderParameters) -> None:
+def show(trained: TrainedCrossEncoder, parameters: CrossEncoderParameters) -> None:
     """Print the tables of a training job."""
-    within = [score for score, most in zip(_SCORES, CUTS, strict=True) if most <= parameters.top_k]
+    names = [name for name, cutoff in zip(_SCORES, CUTOFFS, strict=True) if cutoff <= parameters.top_k]
+    _show_epochs(trained, parameters, names)
+    if trained.best["scores"]:
+        _show_stages(trained, parameters, names)
+
+
+def _show_epochs(trained: TrainedCrossEncoder, parameters: CrossEncoderParameters, names: list[str]) -> None:
     rows: list[list[object]] = []
-    for each in done.epochs:
-        scores = each["scores"] or {}
-        mark = "*" if each is done.best else ""
-        cells = [percent(scores.get(name)) for name in ("F1", *within, "first_share", "shuffled_Acc@1")]
-        loss = [f"{each['loss']:.4f}", "" if scores.get("loss") is None else f"{scores['loss']:.4f}"]
-        rows.append([f"{each['epoch']}{mark}", *loss, *cells, duration(each["seconds"])])
-    header = ["epoch", "loss", "val loss", "val F1", *within, "stays first", "Acc@1 shuffled", "time"]
-    counts = done.counts
+    for epoch in trained.epochs:
+        scores = epoch["scores"] or {}
+        mark = "*" if epoch is trained.best else ""
+        cells = [percent(scores.get(name)) for name in ("F1", *names, "first_share", "shuffled_Acc@1")]
+        loss = [f"{epoch['loss']:.4f}", "" if scores.get("loss") is None else f"{scores['loss']:.4f}"]
+        rows.append([f"{epoch['epoch']}{mark}", *loss, *cells, duration(epoch["seconds"])])
+    header = ["epoch", "loss", "val loss", "val F1", *names, "stays first", "Acc@1 shuffled", "time"]
     notes = [
-        *(
-            f"{name}: {c['mentions']:,} mentions of {c['documents']:,} documents; {c['left_out']:,} left out (no "
-            f"single id that the ontology knows); {c['without_gold']:,} without their concept among {parameters.top_k}"
-            + (" (without their own document's aliases)" if name == "train" else "")
-            for name, c in counts.items()
-        ),
-        "* the best epoch, which is kept; Acc@1 and recall are those of the ranking, the other columns are by the "
-        "cross-encoder's logits alone; F1 is the macro one over pairs",
+        f"{split}: {counted(counts['mentions'], 'mention')} of {counted(counts['documents'], 'document')}; "
+        f"{counts['left_out']:,} left out (no single id that the ontology knows); {counts['without_gold']:,} without "
+        f"their concept among {parameters.top_k}"
+        + (" (without their own document's aliases)" if split == "train" else "")
+        for split, counts in trained.counts.items()
     ]
-    cut = sum(c["cut"] for c in counts.values())
-    notes += [f"{cut:,} names or mentions are longer than their share of the window, and were cut"] if cut else []
-    notes += [f"{done.resumed} epochs are from earlier starts"] if done.resumed else []
-    tables.table(f"cross-encoder {relative(done.output_dir)}", header, rows, notes + done.notes)
-    scores = done.best["scores"]
-    if scores:
-        stages = [("first stage", "first_stage_"), ("re-ranked", "")]
-        if parameters.calibrate:
-            stages.insert(1, ("cross-encoder alone", "alone_"))
-        table = [[name, *(percent(scores[prefix + score]) for score in within)] for name, prefix in stages]
-        notes = [
-            "the best epoch was chosen on this corpus"
-            + (", and the weights of both stages were fitted on it" if parameters.calibrate else "")
-            + ": on new text expect a little less"
-        ]
-        if parameters.calibrate and counts["val"]["without_gold"] < FEW:
-            notes.append(
-                f"only {counts['val']['without_gold']} of its mentions lack their concept among the candidates: the "
-                "probability that none is right (--threshold) rests on them"
-            )
-        tables.table(f"validation corpus, {parameters.top_k} candidates", ["", *within], table, notes)
+    notes.append(
+        "* the best epoch, which is kept; Acc@1 and recall are those of the ranking, the other columns are by the "
+        "cross-encoder's logits alone; F1 is the macro one over pairs"
+    )
+    cut = sum(counts["cut"] for counts in trained.counts.values())
+    notes += [f"names or mentions that were cut, since longer than their share of the window: {cut:,}"] if cut else []
+    notes += [f"{counted(trained.resumed, 'epoch')} from earlier starts"] if trained.resumed else []
+    tables.table(f"cross-encoder {relative(trained.output_dir)}", header, rows, notes + trained.notes)
+
+
+def _show_stages(trained: TrainedCrossEncoder, parameters: CrossEncoderParameters, names: list[str]) -> None:
+    scores, without_gold = trained.best["scores"], trained.counts["val"]["without_gold"]
+    stages = [("first stage", "first_stage_"), ("re-ranked", "")]
+    if parameters.calibrate:
+        stages.insert(1, ("cross-encoder alone", "alone_"))
+    rows = [[stage, *(percent(scores[prefix + name]) for name in names)] for stage, prefix in stages]
+    notes = [
+        "the best epoch was chosen on this corpus"
+        + (", and the weights of both stages were fitted on it" if parameters.calibrate else "")
+        + ": on new text expect a little less"
+    ]
+    if parameters.calibrate and without_gold < FEW:
+        notes.append(
+            f"few of its mentions lack their concept among the candidates ({without_gold}): the probability that none "
+            "is right (--threshold) rests on them"
+        )
+    title = f"validation corpus, {counted(parameters.top_k, 'candidate')}"
+    tables.table(title, ["", *names], rows, notes)

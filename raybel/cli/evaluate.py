@@ -12,6 +12,7 @@ from raybel.cli import tables
 from raybel.cli.common import CONTEXT
 from raybel.cli.options import options
 from raybel.config import configured
+from raybel.display import counted, relative
 from raybel.errors import ConfigError
 from raybel.evaluation.evaluate import EvaluateConfig, Evaluation
 from raybel.evaluation.evaluate import evaluate as run
@@ -52,7 +53,7 @@ def evaluate(values: dict[str, Any], metric_file: tuple[str, ...], summary_file:
     for path in summary_file:
         result.write_summary(path)
     for path in (*metric_file, *summary_file):
-        tables.out.print(f"written: {path}", markup=False, soft_wrap=True)
+        tables.out.print(f"written: {relative(path)}", markup=False, soft_wrap=True)
 
 
 def _check(option: str, paths: Iterable[str]) -> None:
@@ -68,14 +69,14 @@ def rows(result: Evaluation) -> Iterator[list[str]]:
     A row is two lines high: 80 columns hold five scores only with the intervals below them.
     """
     before = "all"
-    for (kind, group, mentions), each in groupby(
+    for (kind, group, mentions), scores in groupby(
         result.groups.to_pylist(), key=lambda row: (row["group_kind"], row["group"], row["mentions"])
     ):
         if kind != before:
             yield [""] * (1 + len(METRICS))
         before = kind
         name = f"{kind} {group}" if kind in ("surface", "concept") else group
-        yield [f"{name}\n{mentions:,} mention{'' if mentions == 1 else 's'}", *map(cell, each)]
+        yield [f"{name}\n{counted(mentions, 'mention')}", *map(cell, scores)]
 
 
 def cell(row: dict[str, Any]) -> str:

@@ -25,12 +25,12 @@ def fetch(names: tuple[str, ...], out_dir: str) -> None:
     Example:
       raybel fetch ncbi-disease ctd-medic --out-dir sources
     """
-    from raybel.cli.progress import shown
+    from raybel.cli.progress import show_progress
     from raybel.prepare.fetch import fetch as run
 
     wanted = tuple(name for name in names if name != "umls")
     failed: list[str] = []
-    with shown(lambda state: _line(*state), "where the download was") as line:
+    with show_progress(lambda state: _line(*state), "where the download was") as line:
         for each in run(wanted, out_dir, lambda *state: line(state), _say) if wanted else ():
             line.close()
             if each.problem and len(wanted) == 1 and wanted != ("all",):

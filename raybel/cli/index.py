@@ -34,33 +34,33 @@ def dense(values: dict[str, Any]) -> None:
           --val-corpus data/val.bioc.xml.gz --model-name models/sapbert --out-index models/dense
     """
     config = configured(IndexDenseConfig, values)
-    from raybel.cli.progress import embedding, shown
+    from raybel.cli.progress import embedding, show_progress
     from raybel.jobs.index.job import index_dense  # Ray takes a second to import
 
-    with shown(embedding) as watch:
-        done = index_dense(config, watch)
-    state, p = done.embedding, done.parameters
+    with show_progress(embedding) as watch:
+        result = index_dense(config, watch)
+    embedded, parameters = result.embedding, result.parameters
     rows: list[tuple[str, object]] = [
-        ("distinct strings", done.strings),
-        ("  taken from --vectors now, or embedded" if config.vectors else "  embedded now", state.strings),
-        ("  of them cut, since too long", state.cut),
-        ("training aliases", done.training_aliases),
-        ("components of a vector", p["width"]),
-        ("index", p["index_type"]),
-        ("encoder", f"{p['model']}, {p['pooling']} pooling, {p['precision']}"),
-        ("time to embed, with the start of Ray", duration(done.seconds["embedding"])),
-        ("time to build the index", duration(done.seconds["building"])),
+        ("distinct strings", result.strings),
+        ("  taken from --vectors now, or embedded" if config.vectors else "  embedded now", embedded.strings),
+        ("  of them cut, since they were too long", embedded.cut),
+        ("training aliases", result.training_aliases),
+        ("components of a vector", parameters["width"]),
+        ("index", parameters["index_type"]),
+        ("encoder", f"{parameters['model']}, {parameters['pooling']} pooling, {parameters['precision']}"),
+        ("time to embed, with the start of Ray", duration(result.seconds["embedding"])),
+        ("time to build the index", duration(result.seconds["building"])),
     ]
     tables.table(f"dense index {relative(config.out_index)}", ["", ""], rows)
-    if done.scores:
+    if result.scores:
         scores = [
-            [name, done.mentions[name], *(percent(done.scores[name][metric]) for metric in METRICS)]
-            for name in done.scores
+            [name, result.mentions[name], *(percent(result.scores[name][metric]) for metric in METRICS)]
+            for name in result.scores
         ]
         notes = [
             f"recall@all is within {config.top_k} candidates",
             "counted: mentions with a single id that the ontology knows",
         ]
-        if done.training_aliases and "train" in done.scores:
+        if result.training_aliases and "train" in result.scores:
             notes.append("train: its mentions are aliases of the index, so that its scores say little")
         tables.table("recall", ["corpus", "mentions", *METRICS], scores, notes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,8 +11,11 @@ from raybel.cli import tables
 from raybel.cli.common import CONTEXT, INCOMPLETE
 from raybel.cli.options import options
 from raybel.config import configured
-from raybel.display import duration, rate
+from raybel.display import counted, duration, rate, relative
 from raybel.jobs.link.config import LinkConfig
+
+if TYPE_CHECKING:  # it imports Ray
+    from raybel.jobs.link.job import LinkResult
 
 
 @click.command(context_settings=CONTEXT)
@@ -38,20 +41,20 @@ def link(more: tuple[str, ...], values: dict[str, Any]) -> None:
     if not values["in_corpus"]:
         raise click.UsageError("Missing option '--in-corpus'.")
     config = configured(LinkConfig, values)
-    from raybel.cli.progress import line, shown
+    from raybel.cli.progress import linking, show_progress
     from raybel.jobs.link import job  # Ray takes a second to import
 
-    with shown(line) as watch:
-        done = job.link(config, watch)
-    _summary(done, config.threshold)
-    if done.failed:
+    with show_progress(linking) as watch:
+        result = job.link(config, watch)
+    _summary(result, config.threshold)
+    if result.failed:
         sys.exit(INCOMPLETE)
 
 
-def _summary(done: Any, threshold: float | None) -> None:
+def _summary(result: LinkResult, threshold: float | None) -> None:
     from raybel.runs.parts import COUNTS
 
-    counts, progress = done.counts, done.progress
+    counts, progress = result.counts, result.progress
     totals = {name: sum(counts[name].to_pylist()) for name in COUNTS}
     rows: list[tuple[str, object]] = [("shards", counts.num_rows)]
     if progress.shards_before:
@@ -63,15 +66,15 @@ def _summary(done: Any, threshold: float | None) -> None:
     if progress.chunks:
         rows.append(("time, without Ray's start", duration(progress.seconds)))
         rows.append(("documents/s", rate(progress.counts["documents"], progress.seconds)))
-    notes = [*done.notes, *(f"quarantine: {reason}" for reason in done.top_errors)]
-    count, examples = done.repeated
+    notes = [*result.notes, *(f"quarantine: {reason}" for reason in result.top_errors)]
+    count, examples = result.repeated
     if count:
-        notes.append(f"{count:,} documents share their id with another one, such as {', '.join(examples[:3])}")
-    tables.table(f"run directory {done.run}", ["", "count"], rows, notes)
-    for reason in done.failed.values():
+        notes.append(f"{counted(count, 'document')} with an id that another one has, such as {', '.join(examples[:3])}")
+    tables.table(f"run directory {relative(result.run)}", ["", "count"], rows, notes)
+    for reason in result.failed.values():
         tables.err.print(f"not read: {reason}", style="red", markup=False, soft_wrap=True)
-    if done.failed:
+    if result.failed:
         tables.err.print(
-            f"{len(done.failed)} input files couldn't be read and have no shard; mend them and run the same command",
+            f"{counted(len(result.failed), 'input file')} couldn't be read: mend this and run the same command",
             style="red",
         )

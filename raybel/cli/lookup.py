@@ -28,15 +28,15 @@ def lookup(values: dict[str, Any]) -> None:
     config = configured(LookupConfig, values)
     from raybel.jobs.lookup.job import make_lookup  # Ray takes a second to import
 
-    done = make_lookup(config)
+    result = make_lookup(config)
     rows: list[tuple[str, object]] = [
-        ("mentions", done.mentions),
-        ("distinct surfaces", done.surfaces),
-        ("  with candidates", done.found),
-        ("documents that couldn't be read", done.bad_documents),
+        ("mentions", result.mentions),
+        ("distinct surfaces", result.surfaces),
+        ("  with candidates", result.found),
+        ("documents that couldn't be read", result.bad_documents),
     ]
     tables.table(f"lookup {relative(config.output)}", ["", "count"], rows)
-    for reason in done.failed.values():
+    for reason in result.failed.values():
         tables.err.print(f"not read: {reason}", style="red", markup=False, soft_wrap=True)
-    if done.failed:
+    if result.failed:
         sys.exit(INCOMPLETE)

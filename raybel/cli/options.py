@@ -64,7 +64,7 @@ def options(
     """
     defaults = defaults or {}
     offers = {name: (owner, item) for name, owner, item in _fields_of(kind) if name not in leave}
-    made = [_option(owner, item, name in optional, defaults.get(name)) for name, (owner, item) in offers.items()]
+    from_fields = [_option(owner, item, name in optional, defaults.get(name)) for name, (owner, item) in offers.items()]
 
     def add(command: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(command)
@@ -72,12 +72,12 @@ def options(
             offered = {name: given.pop(name) for name in offers}
             values = {**defaults, **{name: value for name, value in offered.items() if value not in (None, ())}}
             for name, value in values.items():
-                _check_that_it_exists(offers[name][0], name, value)
+                _check_made(offers[name][0], name, value)
             command(values=values, **given)
 
         # What click's own decorators keep on a function, the last option first.
         own = getattr(command, "__click_params__", [])
-        gathered.__click_params__ = [_config_file(), *own, *reversed(made)]  # type: ignore[attr-defined]
+        gathered.__click_params__ = [_config_file(), *own, *reversed(from_fields)]  # type: ignore[attr-defined]
         return gathered
 
     return add
@@ -93,7 +93,7 @@ def _fields_of(kind: Any) -> Iterator[tuple[str, type, Field[Any]]]:
             yield item.name, kind, item
 
 
-def _check_that_it_exists(kind: type, name: str, path: Any) -> None:
+def _check_made(kind: type, name: str, path: Any) -> None:
     """Refuse a path to what another command makes, and hasn't made.
 
     Raises:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from raybel.cli import tables
 from raybel.display import duration, percent, rate
+from raybel.tuning.trials import score_text
 
 if TYPE_CHECKING:  # they import Ray
     from raybel.jobs.index.config import Embedding
@@ -19,7 +20,7 @@ if TYPE_CHECKING:  # they import Ray
 LINE_EVERY = 15.0
 
 
-def line(progress: Progress) -> str:
+def linking(progress: Progress) -> str:
     """Return progress as one line: shards, documents, rates, time left."""
     seconds, counts = progress.seconds, progress.counts
     parts = [
@@ -60,31 +61,40 @@ def cross_training(state: dict[str, Any]) -> str:
     """Return the progress of a cross-encoder's training as one line: stage, epoch, share of it, loss, scores so far."""
     if "epoch" not in state:
         return f"train: {state['stage']}"
-    line = f"train: epoch {state['epoch']}/{state['epochs']}, {100 * state['done']:.0f} %, loss {state['loss']:.4f}"
+    text = f"train: epoch {state['epoch']}/{state['epochs']}, {100 * state['done']:.0f} %, loss {state['loss']:.4f}"
     if (reached := state["last"].get("Acc@1")) is None:
-        return line
+        return text
     stages = f"{percent(state['last']['first_stage_Acc@1'])} -> {percent(reached)}"
-    return f"{line}; Acc@1 after epoch {state['epoch'] - 1}: {stages}"
+    return f"{text}; Acc@1 after epoch {state['epoch'] - 1}: {stages}"
 
 
 def tuning(state: dict[str, Any]) -> str:
-    """Return the progress of a sweep as one line: trials, the best so far, time left."""
+    """Return the progress of a sweep as one line: trials and their epochs, the best so far, time left."""
     if "stage" in state:
         return f"tune: {state['stage']}"
     total = "" if state["samples"] is None else f"/{state['samples']}"
-    parts = [f"{state['done']}{total} trials ended", f"{state['running']} running"]
+    parts = [f"{state['done']}{total} trials ended", f"{len(state['running'])} running{_epochs(state)}"]
     if state["failed"]:
         parts.append(f"{state['failed']} failed")
     if state["best"] is not None:
-        parts.append(f"best {state['metric']} {state['best'].value:.4f} (trial {state['best'].number})")
+        value = score_text(state["metric"], state["best"].value)
+        parts.append(f"best {state['metric']} {value} (trial {state['best'].number})")
     parts.append("time left unknown" if state["left"] is None else f"{duration(state['left'])} left")
     return "tune: " + ", ".join(parts)
 
 
+def _epochs(state: dict[str, Any]) -> str:
+    """Return the epochs that the running trials of a sweep are in, nothing where trials have no epochs."""
+    if state["max_epochs"] == 1 or not state["running"]:
+        return ""
+    epochs = ", ".join(str(done + 1) for done in state["running"])
+    return f" (epoch{'s' if len(state['running']) > 1 else ''} {epochs} of {state['max_epochs']})"
+
+
 @contextlib.contextmanager
-def shown(render: Callable[[Any], str], goes_on: str = "from here") -> Iterator[Line]:
+def show_progress(render: Callable[[Any], str], goes_on: str = "from here") -> Iterator[ProgressLine]:
     """Show a job's progress while it runs; Ctrl-C ends the command with exit status 130 and says how it goes on."""
-    line = Line(render)
+    line = ProgressLine(render)
     try:
         yield line
     except KeyboardInterrupt:
@@ -95,10 +105,10 @@ def shown(render: Callable[[Any], str], goes_on: str = "from here") -> Iterator[
         line.close()
 
 
-class Line:
+class ProgressLine:
     """Shows a job's progress, as `render` puts it; `close` leaves the terminal clean."""
 
-    def __init__(self, render: Callable[[Any], str] = line) -> None:
+    def __init__(self, render: Callable[[Any], str]) -> None:
         self.render = render
         self.terminal = sys.stderr.isatty()
         self.shown = 0.0

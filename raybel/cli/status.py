@@ -19,5 +19,5 @@ def status(directory: str) -> None:
       raybel status runs/val
       raybel status s3://bucket/sweeps/multi
     """
-    found = status_of(directory)
-    tables.table(found.title, ["", ""], [("state", found.state), *found.figures], found.notes)
+    job = status_of(directory)
+    tables.table(job.title, ["", ""], [("state", job.state), *job.figures], job.notes)

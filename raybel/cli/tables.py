@@ -21,7 +21,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], 
     """Print a table: texts left-aligned, numbers right; whole numbers with thousands separators.
 
     Args:
-        title: Stands above the table.
+        title: Shown above the table.
         columns: Headings.
         rows: Cells; None is shown as an empty cell.
         notes: Lines below the table.
@@ -52,7 +52,7 @@ def _is_number(text: str) -> bool:
 
 
 def cell(value: object) -> str:
-    """Return a value as it stands in a table."""
+    """Return a value as a table shows it."""
     if value is None:
         return ""
     if isinstance(value, bool):

@@ -14,9 +14,9 @@ from raybel.cli.common import CONTEXT, Commands
 from raybel.cli.crossencoder import crossencoder
 from raybel.cli.options import options, params_of, params_option
 from raybel.config import configured
-from raybel.display import duration, percent, relative
+from raybel.display import counted, duration, percent, relative
 from raybel.evaluation.metrics import METRICS
-from raybel.jobs.train.config import TrainNgramsConfig, TrainSapbertConfig
+from raybel.jobs.train.config import VALIDATION_TOP_K, TrainNgramsConfig, TrainSapbertConfig
 
 
 @click.group(cls=Commands, context_settings=CONTEXT)
@@ -57,7 +57,7 @@ def ngrams(values: dict[str, Any], params: str | None, training_aliases: bool | 
         for name in trained.scores
     ]
     notes = [
-        f"{trained.alias_rows:,} aliases, {trained.training_aliases:,} of them from training mentions; "
+        f"{counted(trained.alias_rows, 'alias', 'aliases')}, {trained.training_aliases:,} from training mentions; "
         f"trained in {duration(trained.seconds)}",
     ]
     if not rows:
@@ -85,31 +85,31 @@ def sapbert(values: dict[str, Any], params: str | None) -> None:
     """
     parameters = AlignmentParameters().changed(params_of(params, "sapbert"))
     config = configured(TrainSapbertConfig, values, parameters=parameters)
-    from raybel.cli.progress import shown, training
+    from raybel.cli.progress import show_progress, training
     from raybel.jobs.train.sapbert import train_sapbert  # Ray takes a second to import
 
-    with shown(training, "with the epoch it was in") as watch:
-        done = train_sapbert(config, watch)
+    with show_progress(training, "with the epoch it was in") as watch:
+        trained = train_sapbert(config, watch)
     rows: list[list[object]] = [
         [
-            f"{each['stage']}, epoch {each['epoch']}",
-            each["groups"],
-            _loss(each["loss"]),
-            duration(each["seconds"]),
+            f"{epoch['stage']}, epoch {epoch['epoch']}",
+            epoch["groups"],
+            _loss(epoch["loss"]),
+            duration(epoch["seconds"]),
         ]
-        for each in done.epochs
+        for epoch in trained.epochs
     ]
-    notes = [f"{done.resumed} epochs are from earlier starts"] if done.resumed else []
-    tables.table(f"encoder {relative(done.output_dir)}", ["", "groups", "loss", "time"], rows, notes)
-    if done.scores:
-        first = done.epochs[0]["before"] or {}
-        states = [("base model", first), ("result", done.scores)]
+    notes = [f"{counted(trained.resumed, 'epoch')} from earlier starts"] if trained.resumed else []
+    tables.table(f"encoder {relative(trained.output_dir)}", ["", "groups", "loss", "time"], rows, notes)
+    if trained.scores:
+        stages = [("base model", trained.epochs[0]["before"] or {}), ("result", trained.scores)]
         scores = [
-            [f"{state}, {name.replace('_', ' ')}", *(percent(held[name][metric]) for metric in METRICS)]
-            for state, held in states
-            for name in held
+            [f"{stage}, {aliases.replace('_', ' ')}", *(percent(recall[metric]) for metric in METRICS)]
+            for stage, by_aliases in stages
+            for aliases, recall in by_aliases.items()
         ]
-        tables.table("recall on the validation corpus", ["", *METRICS], scores)
+        notes = [f"recall@all is within {VALIDATION_TOP_K} candidates"]
+        tables.table("recall on the validation corpus", ["", *METRICS], scores, notes)
 
 
 def _loss(value: float | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,12 +13,17 @@ from raybel.cli import tables
 from raybel.cli.common import CONTEXT, Commands
 from raybel.cli.options import options, params_of, params_option, recipe_of, recipe_options
 from raybel.config import configured
+from raybel.display import counted, relative
 from raybel.errors import ConfigError
 from raybel.files.mappings import read_mapping
 from raybel.jobs.tune.config import TuneCrossEncoderConfig, TuneNgramsConfig
 from raybel.tuning.config import SweepConfig
 from raybel.tuning.space import Space
-from raybel.tuning.trials import best
+from raybel.tuning.trials import best_trial, maximised, score_text
+
+if TYPE_CHECKING:  # they import Ray
+    from raybel.jobs.tune.results import SweepResult
+    from raybel.jobs.tune.sweep import Outcome
 
 #: Trials in the table on the terminal; all are in the report.
 SHOWN = 10
@@ -81,12 +86,12 @@ def ngrams(values: dict[str, Any], space: str | None, params: str | None) -> Non
     sweep = configured(SweepConfig, values, space=space_of(space, "ngrams"))
     parameters = NgramParameters().changed(params_of(params, "ngrams"))
     config = configured(TuneNgramsConfig, values, sweep=sweep, parameters=parameters)
-    from raybel.cli.progress import shown, tuning
+    from raybel.cli.progress import show_progress, tuning
     from raybel.jobs.tune.ngrams import tune_ngrams  # Ray takes a second to import
 
-    with shown(tuning, "with the trials that are missing") as watch:
-        done = tune_ngrams(config, watch)
-    show(done, "ngrams", True)
+    with show_progress(tuning, "with the trials that are missing") as watch:
+        result = tune_ngrams(config, watch)
+    show(result, "ngrams")
 
 
 @tune.command(context_settings=CONTEXT)
@@ -113,40 +118,45 @@ def crossencoder(values: dict[str, Any], space: str | None, recipe: str, params:
     sweep = configured(SweepConfig, values, space=space_of(space, key))
     parameters = recipe_of(values, recipe, params)
     config = configured(TuneCrossEncoderConfig, values, sweep=sweep, parameters=parameters)
-    from raybel.cli.progress import shown, tuning
+    from raybel.cli.progress import show_progress, tuning
     from raybel.jobs.tune.crossencoder import tune_crossencoder  # Ray takes a second to import
 
-    with shown(tuning, "with the trials that are missing") as watch:
-        done = tune_crossencoder(config, watch)
-    show(done, key, done.metric != "loss")
+    with show_progress(tuning, "with the trials that are missing") as watch:
+        result = tune_crossencoder(config, watch)
+    show(result, key)
 
 
-def show(done: Any, key: str, maximise: bool) -> None:
-    """Print the best trials of a sweep, and what to do with them."""
-    outcome, names = done.outcome, list(done.space.searched)
+def show(result: SweepResult, key: str) -> None:
+    """Print the best trials of a sweep, and what to do with them.
+
+    Raises:
+        ConfigError: No trial has a value.
+    """
+    outcome, metric, names = result.outcome, result.metric, list(result.space.searched)
+    home = relative(result.output_dir)
     rows: list[list[object]] = []
-    left = list(outcome.trials)
-    while left and len(rows) < SHOWN and (found := best(left, maximise)):
-        left.remove(found)
-        values = [
-            value if isinstance(value := found.parameters.get(name), str) else json.dumps(value) for name in names
-        ]
-        rows.append([found.number, f"{found.value:.4f}", found.status, len(found.epochs), *values])
-    failed = [each for each in outcome.trials if each.status == "failed"]
+    trials = list(outcome.trials)
+    while len(rows) < SHOWN and (best := best_trial(trials, maximised(metric))):
+        trials.remove(best)
+        values = [value if isinstance(value := best.parameters.get(name), str) else json.dumps(value) for name in names]
+        rows.append([best.number, score_text(metric, best.value), best.status, len(best.epochs), *values])
+    notes = _notes(outcome)
+    notes.append(f"all trials: {home}/report.html and trials.parquet")
+    if result.parameters is not None:
+        notes.append(f"the best one's values: {home}/params.json, key `{key}`; for `raybel train --params`")
+    tables.table(f"sweep {home}", ["trial", metric, "status", "epochs", *names], rows, notes)
+    if outcome.failure is not None:
+        sentence = outcome.failure[0].lower() + outcome.failure[1:].rstrip(".")
+        raise ConfigError(f"{sentence}; see {home}/report.html")
+
+
+def _notes(outcome: Outcome) -> list[str]:
+    """Return what a person should know about the trials."""
     notes = [outcome.pace] if outcome.pace else []
-    notes += [f"{outcome.earlier:,} of the trials from earlier starts"] if outcome.earlier else []
+    notes += [f"{counted(outcome.earlier, 'trial')} from earlier starts"] if outcome.earlier else []
     for status, meaning in (("stopped", "stopped early"), ("cut", "cut short by the end of the time")):
-        if count := sum(each.status == status for each in outcome.trials):
+        if count := sum(trial.status == status for trial in outcome.trials):
             notes.append(f"{count:,} {meaning}")
+    failed = [trial for trial in outcome.trials if trial.status == "failed"]
     notes += [f"{len(failed):,} failed, the first (trial {failed[0].number}): {failed[0].error}"] if failed else []
-    notes += outcome.notes
-    notes.append(f"all trials: {done.output_dir}/report.html and trials.parquet")
-    if done.parameters is not None:
-        notes.append(f"the best one's values: {done.output_dir}/params.json, key `{key}`; for `raybel train --params`")
-    tables.table(f"sweep {done.output_dir}", ["trial", done.metric, "status", "epochs", *names], rows, notes)
-    if done.parameters is None:
-        if not any(each.status != "cut" for each in outcome.trials):
-            raise ConfigError(
-                "the time was over before a trial ended: the same command goes on; give a longer --time-budget"
-            )
-        raise ConfigError(f"no trial ended with a value: see {done.output_dir}/report.html")
+    return notes + outcome.notes

@@ -14,9 +14,10 @@ from annotated_types import Ge
 from raybel.config import FilePath, FilePaths, Option, Seed, configuration
 from raybel.corpus.chunks import corpus_files, read_rows
 from raybel.corpus.documents import GOLD, ReadOptions, Row
+from raybel.display import counted, relative
 from raybel.errors import ConfigError, MismatchError
 from raybel.evaluation import metrics, predictions
-from raybel.evaluation.policy import Codes, Policy, category, counting, sentences
+from raybel.evaluation.policy import ConceptNumbers, Policy, category, describe_policy, which_count
 from raybel.files import storage, tables
 from raybel.ontology import Ontology
 
@@ -33,7 +34,7 @@ GROUPS = pa.schema(
     ]
 )
 #: Columns that say whether the gold is among a mention's first 1, 5, 10 or all concepts; named as published.
-CUTS = ("at_1", "at_5", "at_10", "at_all")
+AT_COLUMNS = ("at_1", "at_5", "at_10", "at_all")
 #: `rank` is 0-based and null where the gold isn't in the ranking; the scores are null where the mention doesn't count.
 SCORED = pa.schema(
     [
@@ -48,7 +49,7 @@ SCORED = pa.schema(
         ("category", pa.string()),
         ("counts", pa.bool_()),
         ("rank", pa.int32()),
-        *((name, pa.bool_()) for name in CUTS),
+        *((name, pa.bool_()) for name in AT_COLUMNS),
         ("reciprocal_rank", pa.float64()),
         ("surface_seen", pa.bool_()),
         ("concept_seen", pa.bool_()),
@@ -113,7 +114,7 @@ class Evaluation:
             return
         rows = [row for row in self.mentions.to_pylist() if row["counts"]]
         ids = [f"{row['doc_id']}_{row['start']}_{row['end']}" for row in rows]
-        right = {cut: pa.array([int(row[cut]) for row in rows], pa.int8()) for cut in CUTS}
+        right = {cut: pa.array([int(row[cut]) for row in rows], pa.int8()) for cut in AT_COLUMNS}
         tables.write_rows(uri, pa.table({"id": pa.array(ids, pa.string()), **right}))
 
     def write_summary(self, uri: str) -> None:
@@ -129,36 +130,39 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
         InputError: A file can't be read, or a gold document's mentions can't be located.
         MismatchError: The predictions hold none of the gold's documents.
     """
-    files, recorded = predictions.sources(config.pred_corpus)
+    files, recorded = predictions.prediction_files(config.pred_corpus)
     uri = config.ontology or _recorded(recorded)
     ontology = Ontology.open(uri) if uri else None
     gold, predicted = ", ".join(config.gold_corpus), ", ".join(config.pred_corpus)
     documents = [(row.doc_id, row.mentions) for row in _rows(config.gold_corpus, config)]
     golds = [mention["gold"] for _, mentions in documents for mention in mentions]
     if all(ids is None for ids in golds):
-        held = f"{len(documents):,} documents with {len(golds):,} mentions"
-        raise ConfigError(f"{gold}: no mention has a gold annotation (infon {GOLD}); there are {held}")
+        content = f"{counted(len(documents), 'document')} with {counted(len(golds), 'mention')}"
+        raise ConfigError(f"{gold}: no mention has a gold annotation (infon {GOLD}); of {content}")
     try:
         joined = predictions.join(documents, files)
     except MismatchError as error:
         raise MismatchError(f"{gold} and {predicted}: {error}") from error
     train_surfaces, train_ids = _training(config)
-    codes = Codes(ontology, (one for ids in (*golds, *joined.rankings, train_ids) for one in ids or ()))
-    categories = [category(ids, codes) for ids in golds]
-    counts = counting(categories, config.policy)
-    said = sentences(config.policy, codes, golds, joined.rankings) + joined.notes
+    every_id = (concept_id for ids in (*golds, *joined.rankings, train_ids) for concept_id in ids or ())
+    concepts = ConceptNumbers(ontology, every_id)
+    categories = [category(ids, concepts) for ids in golds]
+    counts = which_count(categories, config.policy)
+    sentences = describe_policy(config.policy, concepts, golds, joined.rankings) + joined.notes
     if not counts.any():
-        raise ConfigError(f"{gold}: there is nothing to score. {' '.join(said[:2])}")
+        raise ConfigError(f"{gold}: there is nothing to score. {' '.join(sentences[:2])}")
     ranks = metrics.gold_ranks(
-        (codes.all(ranking or ()) for ranking in joined.rankings), (codes.all(ids or ()) for ids in golds)
+        (concepts.of(ranking or ()) for ranking in joined.rankings), (concepts.of(ids or ()) for ids in golds)
     )
     columns: dict[str, list[Any]] = {"type": [mention["type"] for mention in joined.mentions]}
     if config.train_corpus:
-        concepts = set(codes.all(train_ids))
+        train_concepts = set(concepts.of(train_ids))
         columns["surface_seen"] = [mention["surface"] in train_surfaces for mention in joined.mentions]
-        columns["concept_seen"] = [concepts.issuperset(codes.all(ids)) if ids else None for ids in golds]
-        said.append(_seen_sentence(config))
-    said.append(_interval_sentence(config, len(np.unique(joined.documents[counts]))))
+        columns["concept_seen"] = [train_concepts.issuperset(concepts.of(ids)) if ids else None for ids in golds]
+        sentences.append(_seen_sentence(config))
+    most = max((len(ranking) for ranking in joined.rankings if ranking), default=0)
+    sentences.append(f"recall@all counts all links of a mention: in these predictions at most {most}.")
+    sentences.append(_interval_sentence(config, len(np.unique(joined.documents[counts]))))
     policy = config.policy if ontology else f"{config.policy} without ontology"
     groups = [
         row
@@ -166,7 +170,7 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
         for row in _scores(kind, name, ranks[members], joined.documents[members], policy, config)
     ]
     table = _mentions(joined, categories, counts, ranks, columns)
-    return Evaluation(pa.Table.from_pylist(groups, schema=GROUPS), table, tuple(said))
+    return Evaluation(pa.Table.from_pylist(groups, schema=GROUPS), table, tuple(sentences))
 
 
 def _rows(uris: Sequence[str], config: EvaluateConfig) -> Iterator[Row]:
@@ -198,8 +202,8 @@ def _training(config: EvaluateConfig) -> tuple[set[str], set[str]]:
 def _seen_sentence(config: EvaluateConfig) -> str:
     expanded = "expanded by their own document" if config.expand_abbreviations else "as they stand"
     return (
-        f"Seen: a mention of {', '.join(config.train_corpus)} has the same surface (lower-cased, white space folded, "
-        f"abbreviations {expanded}), or the same concept."
+        f"Seen: a mention of {', '.join(map(relative, config.train_corpus))} has the same surface (lower-cased, white "
+        f"space folded, abbreviations {expanded}), or the same concept."
     )
 
 
@@ -218,7 +222,7 @@ def _groups(columns: dict[str, list[Any]], counts: np.ndarray) -> Iterator[tuple
     types = np.array(columns["type"], dtype=object)
     frequency = Counter(types[counts].tolist())
     if set(frequency) != {""}:
-        for name in sorted(frequency, key=lambda one: (-frequency[one], one)):
+        for name in sorted(frequency, key=lambda name: (-frequency[name], name)):
             yield "type", name or "no type", counts & (types == name)
     for column in ("surface_seen", "concept_seen"):
         if column in columns:
@@ -258,7 +262,7 @@ def _mentions(
         for name in ("mention_id", "start", "end", "surface", "gold")
     }
     scores = metrics.per_mention(ranks)
-    for place, name in enumerate(CUTS):
+    for place, name in enumerate(AT_COLUMNS):
         table[name] = pa.array(scores[:, place] > 0, mask=~counts)
     table |= {
         **columns,

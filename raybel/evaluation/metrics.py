@@ -12,8 +12,8 @@ import numpy as np
 
 #: The scores that `summarise` and `bootstrap` give, in the order in which they are shown.
 METRICS = ("Acc@1", "recall@5", "recall@10", "recall@all", "MRR")
-#: Cut-offs of the scores that have one.
-CUTS = (1, 5, 10)
+#: Numbers of first candidates of the scores "at" one.
+CUTOFFS = (1, 5, 10)
 #: Resamples are drawn in blocks of about this many weights (8 bytes each), so that memory stays bounded.
 _BLOCK_WEIGHTS = 1 << 22
 
@@ -71,13 +71,13 @@ def mean_reciprocal_rank(ranks: np.ndarray) -> float | None:
 
 def summarise(ranks: np.ndarray) -> dict[str, float | None]:
     """Return every score of `METRICS` by name; each is None where there are no mentions."""
-    recalls = [recall_at(ranks, k) for k in (*CUTS, None)]
+    recalls = [recall_at(ranks, k) for k in (*CUTOFFS, None)]
     return dict(zip(METRICS, [*recalls, mean_reciprocal_rank(ranks)], strict=True))
 
 
 def per_mention(ranks: np.ndarray) -> np.ndarray:
     """Return what each mention adds to each score: float64 (mentions, scores), columns as in `METRICS`."""
-    columns = [*(_hits(ranks, k) for k in (*CUTS, None)), _reciprocal(ranks)]
+    columns = [*(_hits(ranks, k) for k in (*CUTOFFS, None)), _reciprocal(ranks)]
     return np.stack([np.asarray(column, dtype=np.float64) for column in columns], axis=1)
 
 
@@ -122,8 +122,8 @@ def bootstrap(
 
 def _hits(ranks: np.ndarray, k: int | None) -> np.ndarray:
     ranks = np.asarray(ranks)
-    found = ranks >= 0
-    return found if k is None else found & (ranks < k)
+    present = ranks >= 0
+    return present if k is None else present & (ranks < k)
 
 
 def _reciprocal(ranks: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The scoring policy: which gold mentions count, when two ids mean the same, and how that is told."""
+"""The scoring policy: which gold mentions count, when two ids mean the same, and how that is said."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from raybel.display import counted, relative
 from raybel.ontology import Ontology
 
 Policy = Literal["linkable", "all"]
 POLICIES: tuple[Policy, ...] = get_args(Policy)
-#: What a gold mention is, and how a number of them is told.
+#: What a gold mention is, and how a number of them is described.
 CATEGORIES = {
     "single": "with one id",
     "composite": "with several ids (composite)",
@@ -23,7 +24,7 @@ CATEGORIES = {
 _COUNTING = {"linkable": ("single",), "all": ("single", "composite", "nil", "unknown")}
 
 
-class Codes:
+class ConceptNumbers:
     """A number for each concept id, the same for all ids of a concept.
 
     An id or alternative id of the ontology has its concept's row, any other id a number beyond the rows: it is equal
@@ -39,80 +40,85 @@ class Codes:
         self.ontology = ontology
         self.rows = 0 if ontology is None else len(ontology)
         rows = [-1] * len(distinct) if ontology is None else ontology.indices(distinct).tolist()
-        self.of = {
-            concept_id: row if row >= 0 else self.rows + number
-            for number, (concept_id, row) in enumerate(zip(distinct, rows, strict=True))
+        self._numbers = {
+            concept_id: row if row >= 0 else self.rows + place
+            for place, (concept_id, row) in enumerate(zip(distinct, rows, strict=True))
         }
 
-    def all(self, ids: Iterable[str]) -> list[int]:
+    def of(self, ids: Iterable[str]) -> list[int]:
         """Return the numbers of ids, in order."""
-        return [self.of[one] for one in ids]
+        return [self._numbers[concept_id] for concept_id in ids]
 
-    def known(self, concept_id: str) -> bool:
+    def in_ontology(self, concept_id: str) -> bool:
         """True for an id or alternative id of the ontology, and for every id where there is no ontology."""
-        return self.ontology is None or self.of[concept_id] < self.rows
+        return self.ontology is None or self._numbers[concept_id] < self.rows
 
 
-def category(gold: Sequence[str] | None, codes: Codes) -> str:
+def category(gold: Sequence[str] | None, concepts: ConceptNumbers) -> str:
     """Return which of `CATEGORIES` a gold mention is; two ids of one concept are a composite, as published."""
     if gold is None:
         return "unannotated"
     if len(gold) != 1:
         return "composite" if gold else "nil"
-    return "single" if codes.known(gold[0]) else "unknown"
+    return "single" if concepts.in_ontology(gold[0]) else "unknown"
 
 
-def counting(categories: Sequence[str], policy: str) -> np.ndarray:
+def which_count(categories: Sequence[str], policy: str) -> np.ndarray:
     """Return which mentions count under a policy: bool (mentions,)."""
-    return np.array([each in _COUNTING[policy] for each in categories], dtype=bool)
+    return np.array([name in _COUNTING[policy] for name in categories], dtype=bool)
 
 
-def sentences(
-    policy: str, codes: Codes, golds: Sequence[Sequence[str] | None], rankings: Sequence[Sequence[str] | None]
+def describe_policy(
+    policy: str,
+    concepts: ConceptNumbers,
+    golds: Sequence[Sequence[str] | None],
+    rankings: Sequence[Sequence[str] | None],
 ) -> list[str]:
     """Say with counts which mentions count, which are left out, and what the predictions lack.
 
     Args:
         policy: One of `POLICIES`.
-        codes: Of all ids.
+        concepts: Of all ids.
         golds: Each gold mention's ids, None where it isn't annotated.
         rankings: Each gold mention's predicted ids, None where it has no counterpart in the predictions.
     """
-    categories = [category(gold, codes) for gold in golds]
-    counts = counting(categories, policy)
+    categories = [category(gold, concepts) for gold in golds]
+    counts = which_count(categories, policy)
     tally = Counter(categories)
-    told = {name: f"{tally[name]:,} {words}" for name, words in CATEGORIES.items() if tally[name]}
-    if "unknown" in told:
+    described = {name: f"{tally[name]:,} {words}" for name, words in CATEGORIES.items() if tally[name]}
+    if "unknown" in described:
         example = golds[categories.index("unknown")]
-        told["unknown"] += f" (such as {', '.join(example or ())})"
-    counted = [words for name, words in told.items() if name in _COUNTING[policy]]
-    left = [words for name, words in told.items() if name not in _COUNTING[policy]]
+        described["unknown"] += f" (such as {', '.join(example or ())})"
+    included = [words for name, words in described.items() if name in _COUNTING[policy]]
+    left_out = [words for name, words in described.items() if name not in _COUNTING[policy]]
     if policy == "linkable":
-        counted = ["those with one id" + (" that the ontology knows" if codes.ontology else "")]
-    said = [
-        f"Policy {policy}: {int(counts.sum()):,} of {len(golds):,} gold mentions count: {', '.join(counted)}.",
-        f"Left out: {', '.join(left)}." if left else "None is left out.",
+        included = ["those with one id" + (" that the ontology knows" if concepts.ontology else "")]
+    sentences = [
+        f"Policy {policy}: {int(counts.sum()):,} of {counted(len(golds), 'gold mention')} count: "
+        f"{', '.join(included)}.",
+        f"Left out: {', '.join(left_out)}." if left_out else "None is left out.",
     ]
-    if codes.ontology is None:
-        said.append(
+    if concepts.ontology is None:
+        sentences.append(
             "No ontology is given (--ontology): ids are compared as they are written, so an alternative id is wrong, "
-            "and whether an ontology knows the gold ids can't be told."
+            "and whether an ontology knows the gold ids can't be said."
         )
     else:
-        said.append(f"Alternative ids count as their concept's id ({codes.ontology.path}).")
+        sentences.append(f"Alternative ids count as their concept's id ({relative(concepts.ontology.path)}).")
     if policy == "all":
-        said.append(
+        sentences.append(
             "NIL is right if nothing is linked. A composite is right at k if all its n ids are among the first "
             "max(k, n). An id that the ontology doesn't know is right only where the very same id is predicted."
         )
     scored = [ranking for ranking, counts_ in zip(rankings, counts.tolist(), strict=True) if counts_]
-    absent, empty = sum(each is None for each in scored), sum(each == [] for each in scored)
+    absent, empty = sum(ranking is None for ranking in scored), sum(ranking == [] for ranking in scored)
     if absent or empty:
-        said.append(
-            f"Of those that count, {absent:,} aren't among the predicted mentions and {empty:,} are linked to nothing: "
-            + ("right for NIL, else wrong." if policy == "all" else "wrong.")
+        sentences.append(
+            f"Of those that count, not among the predicted mentions: {absent:,}; linked to nothing: {empty:,}; "
+            + ("right for NIL, else wrong." if policy == "all" else "all wrong.")
         )
-    foreign = {one for each in scored for one in each or () if not codes.known(one)}
+    predicted = {concept_id for ranking in scored for concept_id in ranking or ()}
+    foreign = {concept_id for concept_id in predicted if not concepts.in_ontology(concept_id)}
     if foreign:
-        said.append(f"{len(foreign):,} predicted ids aren't in the ontology (such as {min(foreign)}).")
-    return said
+        sentences.append(f"Predicted ids that aren't in the ontology: {len(foreign):,} (such as {min(foreign)}).")
+    return sentences

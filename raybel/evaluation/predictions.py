@@ -18,6 +18,7 @@ import numpy as np
 from raybel.corpus import text
 from raybel.corpus.chunks import corpus_files, read_documents
 from raybel.corpus.documents import GOLD, NIL, ReadOptions, mentions_in, to_row
+from raybel.display import counted
 from raybel.errors import ConfigError, MismatchError
 from raybel.runs.run_directory import RunDirectory
 
@@ -46,10 +47,10 @@ def ranking_of(infons: Mapping[str, str]) -> list[str]:
     else:
         linked = infons.get("link_id") or (infons.get(GOLD) if "concept_score" in infons else None)
         ids = [linked.strip()] if linked else []
-    return [one for one in ids if one and one not in NIL]
+    return [concept_id for concept_id in ids if concept_id and concept_id not in NIL]
 
 
-def sources(uris: Iterable[str]) -> tuple[list[str], list[str]]:
+def prediction_files(uris: Iterable[str]) -> tuple[list[str], list[str]]:
     """Return (prediction files, ontologies of the runs among them) for files, directories, globs and run directories.
 
     Raises:
@@ -113,26 +114,26 @@ def match(gold: Sequence[Mapping[str, Any]], predicted: Sequence[Prediction]) ->
         predicted: The same document's mentions.
     """
     gold_keys: list[Callable[[Mapping[str, Any]], tuple[object, ...]]] = [
-        lambda one: (one["mention_id"], one["start"], one["end"]),
-        lambda one: (one["start"], one["end"]),
-        lambda one: (one["mention_id"], text.surface(one["text"])),
+        lambda mention: (mention["mention_id"], mention["start"], mention["end"]),
+        lambda mention: (mention["start"], mention["end"]),
+        lambda mention: (mention["mention_id"], text.surface(mention["text"])),
     ]
     predicted_keys: list[Callable[[Prediction], tuple[object, ...]]] = [
-        lambda one: (one.mention_id, one.start, one.end),
-        lambda one: (one.start, one.end),
-        lambda one: (one.mention_id, one.text),
+        lambda mention: (mention.mention_id, mention.start, mention.end),
+        lambda mention: (mention.start, mention.end),
+        lambda mention: (mention.mention_id, mention.text),
     ]
-    found = [-1] * len(gold)
+    partners = [-1] * len(gold)
     free = set(range(len(predicted)))
     for gold_key, predicted_key in zip(gold_keys, predicted_keys, strict=True):
         waiting: dict[tuple[object, ...], deque[int]] = {}
         for index in sorted(free):
             waiting.setdefault(predicted_key(predicted[index]), deque()).append(index)
         for place, mention in enumerate(gold):
-            if found[place] < 0 and (queue := waiting.get(gold_key(mention))):
-                found[place] = queue.popleft()
-                free.discard(found[place])
-    return found
+            if partners[place] < 0 and (queue := waiting.get(gold_key(mention))):
+                partners[place] = queue.popleft()
+                free.discard(partners[place])
+    return partners
 
 
 @dataclass
@@ -186,22 +187,22 @@ def join(gold: Sequence[tuple[str, list[dict[str, Any]]]], files: Iterable[str])
             continue
         matched += 1
         number = queue.popleft()
-        found = predictions(document, source, options)
-        partners = match(gold[number][1], found)
-        extra += len(found) - sum(partner >= 0 for partner in partners)
+        predicted = predictions(document, source, options)
+        partners = match(gold[number][1], predicted)
+        extra += len(predicted) - sum(partner >= 0 for partner in partners)
         for place, partner in enumerate(partners, starts[number]):
             if partner >= 0:
-                rankings[place] = found[partner].ranking
+                rankings[place] = predicted[partner].ranking
     if not matched:
-        raise MismatchError(f"no document id stands in both (gold: {len(gold):,}, predicted: {documents:,} documents)")
+        raise MismatchError(f"no document id is in both (gold: {len(gold):,}, predicted: {documents:,} documents)")
     notes = []
     if matched < len(gold):
-        notes.append(f"{len(gold) - matched:,} of {len(gold):,} gold documents aren't among the predicted ones.")
+        notes.append(f"Gold documents that aren't among the predicted ones: {len(gold) - matched:,} of {len(gold):,}.")
     if extra or documents > matched:
         notes.append(
-            f"Ignored: {extra:,} predicted mentions without gold in the gold's documents, and {elsewhere:,} in "
-            f"{documents - matched:,} other documents."
+            f"Ignored: {counted(extra, 'predicted mention')} without gold in the gold's documents, and {elsewhere:,} "
+            f"in {counted(documents - matched, 'other document')}."
         )
-    mentions = [mention for _, each in gold for mention in each]
-    doc_ids = [doc_id for doc_id, each in gold for _ in each]
+    mentions = [mention for _, document_mentions in gold for mention in document_mentions]
+    doc_ids = [doc_id for doc_id, document_mentions in gold for _ in document_mentions]
     return Joined(mentions, doc_ids, np.repeat(np.arange(len(gold)), sizes), rankings, notes)

@@ -59,7 +59,7 @@ def save(
     written = {}
     for name, data in pairs:
         written[name] = write_file(directory, name, data)
-        del data  # before the next one is made
+        del data  # before the next file's is made
     return seal(directory, kind, version, parameters, written, facts)
 
 
@@ -150,9 +150,9 @@ def check_sizes(directory: str, sizes: Mapping[str, int]) -> None:
         InputError: One is missing, or of another size.
     """
     for name, size in sizes.items():
-        found = storage.identity(storage.join(directory, name))
-        if found is None or found.size != size:
-            state = "is missing" if found is None else f"has {found.size} bytes in place of {size}"
+        file = storage.identity(storage.join(directory, name))
+        if file is None or file.size != size:
+            state = "is missing" if file is None else f"has {file.size} bytes in place of {size}"
             raise InputError(f"{name} {state}: train the model again", path=directory)
 
 

@@ -42,11 +42,11 @@ def _owner() -> dict[str, Any]:
     return {"host": os.uname().nodename, "pid": os.getpid(), "id": uuid.uuid4().hex}
 
 
-def _told(owner: str) -> str:
-    """Who holds a lock, for people; nothing where it is just being written."""
+def _holder(owner: str) -> str:
+    """Return who holds a lock, for people; nothing where it is just being written."""
     try:
-        found = json.loads(owner)
-        return f" (host {found['host']}, pid {found['pid']})"
+        process = json.loads(owner)
+        return f" (host {process['host']}, pid {process['pid']})"
     except ValueError:
         return ""
 
@@ -54,7 +54,7 @@ def _told(owner: str) -> str:
 @contextlib.contextmanager
 def _hold_file(directory: str) -> Iterator[None]:
     folder = Path(storage.resolve(directory)[1])
-    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    new_folders = [path for path in (folder, *folder.parents) if not path.exists()]
     with _locked(folder, directory) as file:
         try:
             file.truncate(0)
@@ -62,9 +62,9 @@ def _hold_file(directory: str) -> Iterator[None]:
             file.flush()
             yield
         finally:
-            if made and os.listdir(folder) == [_NAME]:  # nothing came of the job
+            if new_folders and os.listdir(folder) == [_NAME]:  # nothing came of the job
                 os.unlink(folder / _NAME)
-                for path in made:
+                for path in new_folders:
                     with contextlib.suppress(OSError):  # another job has begun to use it
                         path.rmdir()
 
@@ -85,7 +85,7 @@ def _locked(folder: Path, directory: str) -> TextIO:
             owner = file.read()
             file.close()
             if isinstance(error, BlockingIOError):
-                raise LockedError(f"{directory}: another job works on it{_told(owner)}") from None
+                raise LockedError(f"{directory}: another job works on it{_holder(owner)}") from None
             raise ConfigError(f"{directory}: its file system has no locks: {error.strerror or error}") from error
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
@@ -97,10 +97,10 @@ def _locked(folder: Path, directory: str) -> TextIO:
 def _hold_lease(directory: str) -> Iterator[None]:
     uri, owner = storage.join(directory, _NAME), _owner()
     if storage.exists(uri):
-        found = storage.read_json(uri)
-        if time.time() - found["time"] < LEASE_SECONDS:
+        lease = storage.read_json(uri)
+        if time.time() - lease["time"] < LEASE_SECONDS:
             raise LockedError(
-                f"{directory}: another job works on it (host {found['host']}, pid {found['pid']}), or was killed less "
+                f"{directory}: another job works on it (host {lease['host']}, pid {lease['pid']}), or was killed less "
                 f"than {LEASE_SECONDS:.0f} seconds ago"
             )
     stop = threading.Event()
@@ -124,7 +124,7 @@ def _hold_lease(directory: str) -> Iterator[None]:
             storage.delete(uri)
 
 
-def held(directory: str) -> bool:
+def is_locked(directory: str) -> bool:
     """True while a job holds a directory."""
     uri = storage.join(directory, _NAME)
     if not storage.exists(uri):

@@ -18,8 +18,8 @@ _PACKAGES = (
 
 def versions() -> dict[str, str]:
     """Return the versions of what a run's output depends on."""
-    found = {name: metadata.version(name) for name in _PACKAGES}
-    return {**found, "python": platform.python_version()}
+    packages = {name: metadata.version(name) for name in _PACKAGES}
+    return {**packages, "python": platform.python_version()}
 
 
 def git_hash() -> str | None:
@@ -27,11 +27,11 @@ def git_hash() -> str | None:
     home = Path(__file__).parents[2]
     if not (home / ".git").exists():
         return None
-    run = subprocess.run(
+    git = subprocess.run(
         ["git", "-C", str(home), "rev-parse", "HEAD"],
         capture_output=True,
         text=True,
         check=False,
         env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
     )
-    return run.stdout.strip() or None
+    return git.stdout.strip() or None

@@ -58,7 +58,7 @@ def absolute(uri: str) -> str:
 
 
 def name_of(uri: str) -> str:
-    """Return a path or URI without a URI's query: what its suffix is told from."""
+    """Return a path or URI without a URI's query: where its suffix is."""
     return uri.partition("?")[0] if "://" in uri else uri
 
 
@@ -75,7 +75,12 @@ def join(uri: str, *names: str) -> str:
 
 @dataclass(frozen=True)
 class FileIdentity:
-    """What tells one version of a file from another without reading it: size in bytes, mtime in nanoseconds."""
+    """What tells one version of a file from another without reading it.
+
+    Args:
+        size: In bytes.
+        mtime_ns: When it was changed, in nanoseconds since the epoch; 0 where the file system doesn't say.
+    """
 
     size: int
     mtime_ns: int
@@ -97,8 +102,8 @@ def exists(uri: str) -> bool:
 def names(directory: str) -> list[str]:
     """Return the sorted paths of all files below a directory, relative to it; [] where there is none."""
     filesystem, path = resolve(directory)
-    found = filesystem.get_file_info(fs.FileSelector(path, recursive=True, allow_not_found=True))
-    return sorted(os.path.relpath(info.path, path) for info in found if info.is_file)
+    infos = filesystem.get_file_info(fs.FileSelector(path, recursive=True, allow_not_found=True))
+    return sorted(os.path.relpath(info.path, path) for info in infos if info.is_file)
 
 
 def entries(directory: str) -> list[str]:
@@ -114,25 +119,25 @@ def expand(patterns: Iterable[str], suffixes: tuple[str, ...]) -> list[tuple[str
     Raises:
         ConfigError: A pattern matches nothing.
     """
-    found: dict[str, str] = {}
+    files: dict[str, str] = {}
     for pattern in patterns:
         filesystem, path = resolve(pattern)
         info = filesystem.get_file_info(path)
         if info.is_file:
-            found.setdefault(pattern, os.path.basename(path))
+            files.setdefault(pattern, os.path.basename(path))
         elif info.type == fs.FileType.Directory:
             inside = [name for name in names(pattern) if name.endswith(suffixes) and not _hidden(name)]
             if not inside:
                 raise ConfigError(f"{pattern}: the directory holds no file named *{', *'.join(suffixes)}")
             for name in inside:
-                found.setdefault(join(pattern, name), name)
+                files.setdefault(join(pattern, name), name)
         else:
-            files = _glob(pattern)
-            if not files:
+            matches = _glob(pattern)
+            if not matches:
                 raise ConfigError(f"{pattern}: no such file or directory, and no file matches it as a glob")
-            for match in files:
-                found.setdefault(match, os.path.basename(name_of(match)))
-    return list(found.items())
+            for match in matches:
+                files.setdefault(match, os.path.basename(name_of(match)))
+    return list(files.items())
 
 
 def _glob(pattern: str) -> list[str]:
@@ -143,8 +148,8 @@ def _glob(pattern: str) -> list[str]:
     if "*" not in path:
         return []
     above = path[: path.index("*")].rpartition("/")[0]
-    found = filesystem.get_file_info(fs.FileSelector(above, recursive=True, allow_not_found=True))
-    matched = sorted(info.path for info in found if info.is_file and fnmatch.fnmatchcase(info.path, path))
+    infos = filesystem.get_file_info(fs.FileSelector(above, recursive=True, allow_not_found=True))
+    matched = sorted(info.path for info in infos if info.is_file and fnmatch.fnmatchcase(info.path, path))
     whole, mark, query = pattern.partition("?")
     scheme = whole[: whole.index(path)] if path in whole else whole.partition("://")[0] + "://"
     return [scheme + match + mark + query for match in matched]
@@ -305,8 +310,8 @@ def localise(uri: str) -> Path:
     home = Path(tempfile.gettempdir()) / f"raybel-{os.getuid()}"
     target = home / hashlib.sha256(key.encode()).hexdigest()[:24]
     home.mkdir(mode=0o700, exist_ok=True)
-    with open(f"{target}.lock", "w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)  # one process of this machine copies, the others wait for it
+    with open(f"{target}.lock", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # one process of this machine copies, the others wait for it
         if not target.exists():
             staging = Path(tempfile.mkdtemp(dir=home))
             try:

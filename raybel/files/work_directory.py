@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from raybel.display import duration
+from raybel.display import duration, relative
 from raybel.errors import ConfigError, InputError
 from raybel.files import artefacts, locks, storage
 from raybel.files.fingerprints import differences
@@ -45,7 +45,7 @@ class Status:
 
 @dataclass(frozen=True)
 class WorkDirectory:
-    """A job's directory.
+    """A directory that a job fills.
 
     Args:
         uri: Path or URI.
@@ -96,15 +96,15 @@ class WorkDirectory:
             ConfigError: The directory holds something else, or another configuration's work and not `overwrite`.
             InputError: Its description isn't one.
         """
-        earlier = self.read()
-        if earlier is None:
+        description = self.read()
+        if description is None:
             content = [name for name in storage.names(self.uri) if name.partition("/")[0] not in _SPARED]
             if content and artefacts.kind_of(self.uri) != self.kind:
                 self._refuse(f"holds something else than {self.noun} ({content[0]})", "choose a new or empty")
             return None
-        if earlier.get("kind") != self.kind:
-            self._refuse(f"holds something else than {self.noun} ({earlier.get('kind')})", "choose another")
-        before = earlier.get("identity")
+        if description.get("kind") != self.kind:
+            self._refuse(f"holds something else than {self.noun} ({description.get('kind')})", "choose another")
+        before = description.get("identity")
         if not before:
             return None  # what a kill left belongs to no configuration
         different = differences(before, identity)
@@ -112,7 +112,7 @@ class WorkDirectory:
             listed = "; ".join(different)[:500]
             remedy = "or --overwrite to delete what it holds"
             self._refuse(f"holds {self.noun} of another configuration ({listed})", "choose another", remedy)
-        return None if different else earlier
+        return None if different else description
 
     def _refuse(self, reason: str, advice: str, *more: str) -> None:
         raise ConfigError(f"{self.uri} {reason}: {', '.join([f'{advice} {self.option}', *more])}")
@@ -132,12 +132,12 @@ class WorkDirectory:
             ConfigError: As for `check`.
             InputError: As for `check`.
         """
-        earlier = self.check(identity, overwrite)
-        if earlier is None:
+        description = self.check(identity, overwrite)
+        if description is None:
             self.clear()
-            earlier = self.describe(identity, **facts)
+            description = self.describe(identity, **facts)
         storage.delete_temporary(self.uri)
-        return earlier
+        return description
 
     def describe(self, identity: dict[str, Any], **facts: Any) -> dict[str, Any]:
         """Write the description, and return it."""
@@ -162,8 +162,8 @@ class WorkDirectory:
         self,
         finished: bool,
         figures: Iterable[tuple[str, object]],
-        news: Iterable[str] = (),
-        but: str = "",
+        updated: Iterable[str] = (),
+        problem: str = "",
         notes: tuple[str, ...] = (),
     ) -> Status:
         """Say how far the job is.
@@ -171,13 +171,13 @@ class WorkDirectory:
         Args:
             finished: Whether nothing is left to do.
             figures: How far it is.
-            news: Names of files of which the newest is the job's last sign of life.
-            but: What is wrong with a finished job.
+            updated: Names of files of which the newest is the job's last sign of life.
+            problem: What is wrong with a finished job.
             notes: Further lines.
         """
-        state = f"finished, but {but}" if but else "finished" if finished else _STOPPED
-        state = "running" if locks.held(self.uri) else state
-        files = (storage.identity(join(self.uri, name)) for name in news)
+        state = f"finished, but {problem}" if problem else "finished" if finished else _STOPPED
+        state = "running" if locks.is_locked(self.uri) else state
+        files = (storage.identity(join(self.uri, name)) for name in updated)
         times = [file.mtime_ns / 1e9 for file in files if file is not None]
         since = [("last update", f"{duration(max(0.0, time.time() - max(times)))} ago")] if times else []
-        return Status(f"{self.noun.partition(' ')[2]} {self.uri}", state, [*figures, *since], notes)
+        return Status(f"{self.noun.partition(' ')[2]} {relative(self.uri)}", state, [*figures, *since], notes)

@@ -21,22 +21,34 @@ from raybel.schemas import CHUNK, MENTION
 
 
 @dataclass(frozen=True)
-class Source:
-    """One file of a corpus, and the chunks of it that are wanted without their documents."""
+class InputFile:
+    """A file of a corpus to read.
+
+    Args:
+        path: Path or URI.
+        shard: Name of its shard.
+        finished_chunks: Called when it is read: numbers of the chunks that are wanted without their documents.
+    """
 
     path: str
     shard: str
-    done: Callable[[], frozenset[int]] = frozenset
+    finished_chunks: Callable[[], frozenset[int]] = frozenset
 
 
 class BiocDatasource(Datasource):
-    """Reads each file in a task of its own, as a stream: memory for one chunk."""
+    """Reads each file in a task of its own, as a stream: memory for one chunk.
+
+    Args:
+        files: What to read.
+        options: How documents become rows.
+        read: Called with a file and the options; yields a file's blocks. By default, its chunks (`schemas.CHUNK`).
+    """
 
     def __init__(
-        self, sources: Sequence[Source], options: ReadOptions, read: Callable[..., Iterator[pa.Table]] | None = None
+        self, files: Sequence[InputFile], options: ReadOptions, read: Callable[..., Iterator[pa.Table]] | None = None
     ) -> None:
         super().__init__()
-        self.sources, self.options, self.read = list(sources), options, read or _read
+        self.files, self.options, self.read = list(files), options, read or _read_chunks
 
     def estimate_inmemory_data_size(self) -> int | None:
         """Unknown before reading."""
@@ -48,16 +60,16 @@ class BiocDatasource(Datasource):
         """Return one task per file, whatever the parallelism that Ray would like."""
         return [
             ReadTask(
-                partial(self.read, source, self.options),
-                BlockMetadata(num_rows=None, size_bytes=None, input_files=(source.path,), exec_stats=None),
-                schema=CHUNK if self.read is _read else None,
+                partial(self.read, file, self.options),
+                BlockMetadata(num_rows=None, size_bytes=None, input_files=(file.path,), exec_stats=None),
+                schema=CHUNK if self.read is _read_chunks else None,
             )
-            for source in self.sources
+            for file in self.files
         ]
 
 
-def _read(source: Source, options: ReadOptions) -> Iterator[pa.Table]:
-    return read_chunks(source.path, source.shard, options, source.done())
+def _read_chunks(file: InputFile, options: ReadOptions) -> Iterator[pa.Table]:
+    return read_chunks(file.path, file.shard, options, file.finished_chunks())
 
 
 def read_bioc(paths: str | Iterable[str], options: ReadOptions | None = None, num_cpus: float | None = None) -> Dataset:
@@ -75,15 +87,15 @@ def read_bioc(paths: str | Iterable[str], options: ReadOptions | None = None, nu
     """
     patterns = [paths] if isinstance(paths, str) else paths
     files = corpus_files(patterns)
-    return read_sources([Source(path, name) for path, name in files], options or ReadOptions(), num_cpus)
+    return read_files([InputFile(path, name) for path, name in files], options or ReadOptions(), num_cpus)
 
 
-def read_sources(sources: Sequence[Source], options: ReadOptions, num_cpus: float | None = None) -> Dataset:
+def read_files(files: Sequence[InputFile], options: ReadOptions, num_cpus: float | None = None) -> Dataset:
     """Read the given files as a Dataset of chunks."""
     with data_context():
         return ray.data.read_datasource(
-            BiocDatasource(sources, options),
-            override_num_blocks=max(1, len(sources)),
+            BiocDatasource(files, options),
+            override_num_blocks=max(1, len(files)),
             num_cpus=num_cpus,
         )
 
@@ -112,7 +124,7 @@ def mentions_of(chunks: pa.Table) -> pa.Table:
     Raises:
         InputError: A chunk or document has an error.
     """
-    found = []
+    tables = []
     for row in range(chunks.num_rows):
         chunk = chunks.slice(row, 1)
         path, reason = chunk["path"][0].as_py(), chunk["error"][0].as_py()
@@ -130,5 +142,5 @@ def mentions_of(chunks: pa.Table) -> pa.Table:
             "doc_id": pc.struct_field(documents, "doc_id").take(parents),
             **{item.name: pc.struct_field(mentions, item.name) for item in MENTION},
         }
-        found.append(pa.table(columns))
-    return pa.concat_tables(found)
+        tables.append(pa.table(columns))
+    return pa.concat_tables(tables)

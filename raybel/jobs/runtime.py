@@ -1,4 +1,4 @@
-"""Ray for our jobs: a quiet local start, or the cluster that we run on; a plan that can't starve itself."""
+"""Ray for our jobs: a quiet local start, or the cluster that we run on; what a job takes of it without starving."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ from raybel.errors import ConfigError, RaybelError
 
 #: Bytes of a local object store: chunks are about 1 MB, and back-pressure keeps few of them.
 LOCAL_STORE_BYTES = 512 << 20
-#: A job that makes no progress for this long fails in place of waiting for ever.
+#: A job that makes no progress for this long fails in place of waiting without end.
 NO_PROGRESS_SECONDS = 1200
 
 #: Ray stops a worker that is idle for a second; each of ours takes two seconds of CPU to start and import again.
-_LOCAL_SYSTEM = {"idle_worker_killing_time_threshold_ms": 60_000, "num_workers_soft_limit": 8}
+LOCAL_SYSTEM_CONFIG = {"idle_worker_killing_time_threshold_ms": 60_000, "num_workers_soft_limit": 8}
 
-_QUIET = {
+#: Environment of a Ray that says nothing on its own, for its processes too.
+ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
@@ -38,25 +39,39 @@ _QUIET = {
 
 
 @contextlib.contextmanager
-def started() -> Iterator[None]:
-    """Use the Ray that is there (this process's, or the one that `RAY_ADDRESS` names); else start one, and stop it."""
+def ray_session() -> Iterator[None]:
+    """Have a Ray to run on, and turn its errors into sentences.
+
+    It is the Ray that is there (this process's, or the one that `RAY_ADDRESS` names); else one is started on this
+    machine, and stopped at the end.
+
+    Raises:
+        RaybelError: A worker's own error, as it is; or a worker failed or died too often, Ray gave up, or the job made
+            no progress.
+    """
+    with _errors_as_sentences(), _connection():
+        yield
+
+
+@contextlib.contextmanager
+def _connection() -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    for name, value in _QUIET.items():
+    for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     if os.environ.get("RAY_ADDRESS"):
         ray.init(logging_level=logging.ERROR, log_to_driver=False)
     else:
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # Ray's C++ core writes to our terminal otherwise
-        with _silent():
+        with standard_error_dropped():
             ray.init(
                 address="local",
                 include_dashboard=False,
                 logging_level=logging.ERROR,
                 log_to_driver=False,
                 object_store_memory=LOCAL_STORE_BYTES,
-                _system_config=_LOCAL_SYSTEM,
+                _system_config=LOCAL_SYSTEM_CONFIG,
             )
     try:
         yield
@@ -65,22 +80,21 @@ def started() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _silent() -> Iterator[None]:
+def standard_error_dropped() -> Iterator[None]:
     """Drop what Ray's C++ core writes to the standard error of this process; Python's errors are raised as ever."""
     sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    terminal, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(terminal, 2)
+        os.close(terminal)
         os.close(nowhere)
 
 
 @contextlib.contextmanager
-def told() -> Iterator[None]:
-    """Turn Ray's errors into sentences."""
+def _errors_as_sentences() -> Iterator[None]:
     try:
         yield
     except RayTaskError as error:
@@ -102,7 +116,7 @@ class _KillsActors(ExecutionCallback):
     """Has a Dataset that fails kill its actors.
 
     Ray Data only lets go of them, so that they keep their CPUs as long as anything refers to them (the error that was
-    raised, a record of the log, garbage that isn't collected yet), and the next job would wait for them for ever.
+    raised, a record of the log, garbage that isn't collected yet), and the next job could never start.
     """
 
     def before_execution_starts(self, executor: StreamingExecutor) -> None:
@@ -120,7 +134,7 @@ def data_context() -> Iterator[DataContext]:
     """Settings of Ray Data for chunks, put back afterwards: a block per row, no output of its own, no endless wait."""
     context = DataContext.get_current()
     for name in ("ray.data", "ray"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # errors are raised, and told once
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # errors are raised, and printed once
     settings = {
         "target_max_block_size": 1,  # a row is never split, so that each chunk is a block of its own
         "enable_progress_bars": False,
@@ -130,7 +144,7 @@ def data_context() -> Iterator[DataContext]:
         "raise_original_map_exception": True,
         "custom_execution_callback_classes": [*context.custom_execution_callback_classes, _KillsActors],
     }
-    kept = {name: getattr(context, name) for name in settings}
+    before = {name: getattr(context, name) for name in settings}
     for name, value in settings.items():
         setattr(context, name, value)
     try:
@@ -139,11 +153,11 @@ def data_context() -> Iterator[DataContext]:
             warnings.filterwarnings("ignore", module=r"(ray|raybel)\.")
             yield context
     finally:
-        for name, value in kept.items():
+        for name, value in before.items():
             setattr(context, name, value)
 
 
-def largest_node() -> int:
+def largest_node_cpus() -> int:
     """Return the CPUs of the largest node of the cluster, at least 1: what one task or worker can have at most."""
     nodes = [node["Resources"].get("CPU", 0.0) for node in ray.nodes() if node["Alive"]]
     return max(1, int(max(nodes, default=1)))
@@ -158,18 +172,27 @@ def cpus_per_worker(workers: int, gpu: bool) -> int:
         ConfigError: They don't fit even with a CPU each.
     """
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    for cpus in range(largest_node(), 0, -1):
-        room = [min(int(n.get("CPU", 0) / cpus), int(n.get("GPU", 0)) if gpu else 1 << 30) for n in nodes]
-        if sum(room) >= workers:
+    for cpus in range(largest_node_cpus(), 0, -1):
+        fitting = [min(int(n.get("CPU", 0) / cpus), int(n.get("GPU", 0)) if gpu else 1 << 30) for n in nodes]
+        if sum(fitting) >= workers:
             return cpus
-    what = "a CPU and a GPU" if gpu else "a CPU"
-    have = ", ".join(f"{n.get('CPU', 0):g} CPUs and {n.get('GPU', 0):g} GPUs" for n in nodes)
-    raise ConfigError(f"{workers} workers need {what} each; the cluster's nodes have {have}: give fewer --num-workers")
+    needs = "a CPU and a GPU" if gpu else "a CPU"
+    available = ", ".join(f"{n.get('CPU', 0):g} CPUs and {n.get('GPU', 0):g} GPUs" for n in nodes)
+    raise ConfigError(
+        f"{workers} workers need {needs} each; the cluster's nodes have {available}: give fewer --num-workers"
+    )
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How many actors a job runs, and what each and each task takes."""
+class Allocation:
+    """What a job takes of the cluster.
+
+    Args:
+        actors: How many hold the models.
+        cpus_per_actor: Logical CPUs of each of them.
+        cpus_per_task: Logical CPUs of each task that reads or writes.
+        gpus_per_actor: GPUs of each actor, or the share of one; 0 where it computes on CPUs.
+    """
 
     actors: int
     cpus_per_actor: float
@@ -187,7 +210,7 @@ class Plan:
         return max(1, int(self.cpus_per_actor))
 
 
-def plan(wanted: Resources, available: dict[str, float], encodes: bool = False) -> Plan:
+def allocate(wanted: Resources, available: dict[str, float], encodes: bool = False) -> Allocation:
     """Fit a job onto a cluster.
 
     Args:
@@ -196,30 +219,28 @@ def plan(wanted: Resources, available: dict[str, float], encodes: bool = False) 
         encodes: Whether its actors run an encoder, on GPUs where there are any.
 
     Raises:
-        ConfigError: The actors would hold every CPU, and reading and writing could never run; or more GPUs than there
-            are.
+        ConfigError: The actors would hold every CPU, so that reading and writing could never run, or need more GPUs
+            than there are.
     """
     cpus, gpus = available.get("CPU", 0.0), available.get("GPU", 0.0)
-    gpu = wanted.gpus_per_actor if wanted.gpus_per_actor is not None else float(gpus >= 1)
-    if encodes and gpu > 0:
-        wanted = replace(wanted, actors=wanted.actors if wanted.actors is not None else int(gpus / gpu))
-        if not wanted.actors or wanted.actors * gpu > gpus:
+    per_actor = wanted.gpus_per_actor if wanted.gpus_per_actor is not None else float(gpus >= 1)
+    if encodes and per_actor > 0:
+        wanted = replace(wanted, actors=wanted.actors if wanted.actors is not None else int(gpus / per_actor))
+        if not wanted.actors or wanted.actors * per_actor > gpus:
             raise ConfigError(
-                f"{wanted.actors or 1} actors of {gpu:g} GPUs: the cluster has {gpus:g}; give fewer --actors, or "
+                f"{wanted.actors or 1} actors of {per_actor:g} GPUs: the cluster has {gpus:g}; give fewer --actors, or "
                 "--gpus-per-actor 0 for the CPU"
             )
-        return replace(plan(wanted, available), gpus_per_actor=gpu)
+        return replace(allocate(wanted, available), gpus_per_actor=per_actor)
     actors = wanted.actors if wanted.actors is not None else max(1, int(cpus))
     if actors < 1:
         raise ConfigError(f"the job needs at least one actor, not {actors}")
     needed = actors * wanted.cpus_per_actor + wanted.cpus_per_task
-    if wanted.actors is None and needed > cpus:  # one CPU: actors and tasks share what there is
-        share = replace(wanted, actors=1, cpus_per_actor=cpus / 2, cpus_per_task=cpus / 2)
-        if cpus > 0:
-            return Plan(1, share.cpus_per_actor, share.cpus_per_task)
+    if wanted.actors is None and 0 < cpus < needed:  # one CPU: an actor and a task share what there is
+        return Allocation(1, cpus / 2, cpus / 2)
     if needed > cpus:
         raise ConfigError(
             f"{actors} actors of {wanted.cpus_per_actor:g} CPUs and one task of {wanted.cpus_per_task:g} need "
-            f"{needed:g} CPUs; the cluster has {cpus:g}, so that the job would wait for ever: give fewer --actors"
+            f"{needed:g} CPUs; the cluster has {cpus:g}, so that the job could never start: give fewer --actors"
         )
-    return Plan(actors, wanted.cpus_per_actor, wanted.cpus_per_task)
+    return Allocation(actors, wanted.cpus_per_actor, wanted.cpus_per_task)

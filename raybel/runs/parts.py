@@ -22,7 +22,7 @@ COUNTS = tuple(SHARD_COUNTS.names[1:])
 
 @dataclass
 class Part:
-    """What a chunk becomes.
+    """A chunk's finished piece of output.
 
     Args:
         data: The linked documents, one gzip member (with the shard's header or footer where the chunk has one).
@@ -86,9 +86,9 @@ def quarantine_lines(path: str, summaries: Iterable[dict[str, Any]]) -> Iterator
         first += summary["documents"]
 
 
-def sum_counts(counted: Sequence[dict[str, Any]]) -> dict[str, int]:
+def sum_counts(tallies: Sequence[dict[str, Any]]) -> dict[str, int]:
     """Return the sums of `COUNTS` over parts' summaries or shards' states."""
-    return {name: sum(one[name] for one in counted) for name in COUNTS}
+    return {name: sum(tally[name] for tally in tallies) for name in COUNTS}
 
 
 def counts_table(states: Iterable[dict[str, Any]]) -> pa.Table:
@@ -112,8 +112,8 @@ def repeated_ids(shards: Sequence[str], ids_of: Callable[[str], list[str]]) -> t
         digests = (hashlib.blake2b(doc_id.encode(), digest_size=8).digest() for doc_id in ids)
         return np.frombuffer(b"".join(digests), np.uint64)
 
-    every = np.concatenate([np.zeros(0, np.uint64), *(hashes(ids_of(shard)) for shard in shards)])
-    values, counts = np.unique(every, return_counts=True)
+    every_hash = np.concatenate([np.zeros(0, np.uint64), *(hashes(ids_of(shard)) for shard in shards)])
+    values, counts = np.unique(every_hash, return_counts=True)
     repeated = values[counts > 1]
     examples: dict[str, None] = {}
     for shard in shards if len(repeated) else ():

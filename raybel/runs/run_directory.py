@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 
 from raybel.corpus.chunks import corpus_files
 from raybel.corpus.formats.registry import SUFFIXES, format_of, shard_name
-from raybel.display import rate
+from raybel.display import counted, rate
 from raybel.errors import ConfigError, InputError
 from raybel.files import artefacts, storage
 from raybel.files.fingerprints import fingerprint
@@ -157,7 +157,7 @@ class RunDirectory:
 
     @property
     def work(self) -> WorkDirectory:
-        """Whose the directory is."""
+        """The run directory as the directory of a job, which says whose it is."""
         outputs = (*_FILES, "parts", "counts.parquet")
         return WorkDirectory(self.uri, "link run", "a run", "--out-corpus", _MANIFEST, outputs)
 
@@ -291,14 +291,14 @@ class RunDirectory:
         plan, progress = (storage.read_json(path) if storage.exists(path) else None for path in logs)
         planned = [shard["name"] for shard in plan or ()]
         finished = {name.removesuffix(".json") for name in storage.names(join(self.uri, "state"))}
-        left = len([name for name in planned if name not in finished])
-        figures: list[tuple[str, object]] = [("shards", f"{len(planned) - left:,} of {len(planned):,}")]
+        unfinished = len([name for name in planned if name not in finished])
+        figures: list[tuple[str, object]] = [("shards", f"{len(planned) - unfinished:,} of {len(planned):,}")]
         if progress:
             counts = progress["counts"]
             figures.append(("documents (this start)", counts["documents"]))
             figures.append(("documents/s", rate(counts["documents"], progress["seconds"])))
             figures.append(("documents in quarantine", counts["quarantined"]))
-        failed = f"{left:,} input file{'' if left == 1 else 's'} couldn't be read"
-        but = failed if left and progress and progress["finished"] else ""
+        failed = f"{counted(unfinished, 'input file')} couldn't be read"
+        problem = failed if unfinished and progress and progress["finished"] else ""
         notes = (f"fingerprint {manifest['fingerprint']}",)
-        return self.work.status(bool(plan) and not left, figures, [_PROGRESS], but, notes)
+        return self.work.status(bool(plan) and not unfinished, figures, [_PROGRESS], problem, notes)

@@ -10,7 +10,7 @@ from itertools import accumulate
 from typing import Any
 
 from raybel.tuning.space import Range, Space
-from raybel.tuning.trials import Trial
+from raybel.tuning.trials import Trial, maximised, score_text
 
 _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 1100px; padding: 0 1rem; color: #222; }
@@ -26,7 +26,7 @@ _COLOURS = {"finished": "#1f6fb4", "stopped": "#b0b7bf", "cut": "#e2c26b"}
 _LABELS = {"finished": "finished", "stopped": "stopped early", "cut": "cut short by the time"}
 
 
-def page(
+def sweep_page(
     title: str,
     trials: Sequence[Trial],
     space: Space,
@@ -41,9 +41,9 @@ def page(
         title: Above it.
         trials: By number.
         space: What was searched.
-        metric: What `value` is.
-        best: Marked.
-        facts: Shown as they are, name and value.
+        metric: What the trials' `value` is of; shown in percent, but for a loss.
+        best: The trial that is marked.
+        facts: Shown above the figures, name and value.
         failure: Why there is no best trial; None where there is one.
     """
     valued = [trial for trial in trials if trial.value is not None]
@@ -56,8 +56,8 @@ def page(
     ]
     if valued:
         figures = (
-            ("Best so far", _curve(valued, metric)),
-            ("Parallel coordinates", _coordinates(valued, space, metric)),
+            ("Best so far", best_so_far(valued, metric)),
+            ("Parallel coordinates", parallel_coordinates(valued, space, metric)),
         )
         for number, (heading, figure) in enumerate(figures):
             script = "inline" if number == 0 else False
@@ -69,41 +69,49 @@ def page(
     parts += [*(f"<th>{html.escape(name)}</th>" for name in head), "</tr>"]
     for trial in trials:
         mark = " class='best'" if trial is best else " class='failed'" if trial.status == "failed" else ""
-        value = "" if trial.value is None else f"{trial.value:.4f}"
-        cells = [trial.number, trial.status, value, len(trial.epochs), f"{trial.seconds:.1f}"]
-        cells += [_shown(trial.parameters.get(name)) for name in names]
+        cells = [trial.number, trial.status, score_text(metric, trial.value), len(trial.epochs), f"{trial.seconds:.1f}"]
+        cells += [_text(trial.parameters.get(name)) for name in names]
         row = "".join(f"<td>{html.escape(str(cell))}</td>" for cell in cells)
         parts.append(f"<tr{mark}>{row}<td class='error'>{html.escape(trial.error or '')}</td></tr>")
     return "\n".join([*parts, "</table></div></body></html>\n"])
 
 
-def _shown(value: Any) -> str:
+def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _curve(trials: Sequence[Trial], metric: str) -> Any:
-    """A point for each trial, and a line for the best one so far."""
+def _shown(trial: Trial, metric: str) -> float:
+    """Return the value of a trial that has one as it is drawn: in percent, but for a loss."""
+    value = trial.value or 0.0
+    return 100 * value if maximised(metric) else value
+
+
+def _axis(metric: str) -> str:
+    return f"{metric} (%)" if maximised(metric) else metric
+
+
+def best_so_far(trials: Sequence[Trial], metric: str) -> Any:
+    """Draw a point for each trial, and a line for the best one so far."""
     from plotly import graph_objects as go
 
     figure = go.Figure()
     for status, colour in _COLOURS.items():
-        some = [trial for trial in trials if trial.status == status]
-        if not some:
+        of_status = [trial for trial in trials if trial.status == status]
+        if not of_status:
             continue
-        texts = [", ".join(f"{name} {_shown(value)}" for name, value in each.parameters.items()) for each in some]
+        texts = [", ".join(f"{name} {_text(value)}" for name, value in trial.parameters.items()) for trial in of_status]
         figure.add_scatter(
-            x=[each.number for each in some],
-            y=[each.value for each in some],
+            x=[trial.number for trial in of_status],
+            y=[_shown(trial, metric) for trial in of_status],
             text=texts,
             mode="markers",
             name=_LABELS[status],
             marker={"color": colour, "size": 8},
         )
-    maximise = metric != "loss"
-    counting = [trial for trial in trials if trial.status != "cut"]  # as `trials.best` has it
-    values = list(accumulate((trial.value for trial in counting if trial.value is not None), max if maximise else min))
+    uncut = [trial for trial in trials if trial.status != "cut"]  # as `best_trial` has it
+    values = list(accumulate((_shown(trial, metric) for trial in uncut), max if maximised(metric) else min))
     figure.add_scatter(
-        x=[each.number for each in counting],
+        x=[trial.number for trial in uncut],
         y=values,
         mode="lines",
         name="best so far",
@@ -114,14 +122,14 @@ def _curve(trials: Sequence[Trial], metric: str) -> Any:
         height=380,
         margin={"t": 20},
         xaxis_title="trial",
-        yaxis_title=metric,
+        yaxis_title=_axis(metric),
         hovermode="closest",
     )
     return figure
 
 
-def _coordinates(trials: Sequence[Trial], space: Space, metric: str) -> Any:
-    """A line for each trial through its values, coloured by the metric."""
+def parallel_coordinates(trials: Sequence[Trial], space: Space, metric: str) -> Any:
+    """Draw a line for each trial through its values, coloured by the metric."""
     from plotly import graph_objects as go
 
     axes: list[dict[str, Any]] = []
@@ -137,14 +145,14 @@ def _coordinates(trials: Sequence[Trial], space: Space, metric: str) -> Any:
                     "ticktext": [f"{tick:.2g}" for tick in ticks],
                 }
         else:
-            texts = [_shown(value) for value in dimension.values]
-            axis = {"label": name, "values": [texts.index(_shown(value)) for value in values]}
+            texts = [_text(value) for value in dimension.values]
+            axis = {"label": name, "values": [texts.index(_text(value)) for value in values]}
             axis |= {"tickvals": list(range(len(texts))), "ticktext": texts, "range": [0, max(len(texts) - 1, 1)]}
         axes.append(axis)
-    shown = [trial.value for trial in trials]
-    axes.append({"label": metric, "values": shown})
+    shown = [_shown(trial, metric) for trial in trials]
+    axes.append({"label": _axis(metric), "values": shown})
     # The dark end for the best: its lines are seen on white.
-    line = {"color": shown, "colorscale": "Viridis", "showscale": True, "reversescale": metric != "loss"}
+    line = {"color": shown, "colorscale": "Viridis", "showscale": True, "reversescale": maximised(metric)}
     figure = go.Figure(go.Parcoords(line=line, dimensions=axes))
     figure.update_layout(template="plotly_white", height=420, margin={"t": 60, "l": 90, "r": 40})
     return figure

@@ -21,7 +21,7 @@ class Search(Protocol):
         """Take a trial's result; None where it failed."""
 
 
-class Drawn:
+class RandomOrGrid:
     """Values that depend on the trial's number alone: random ones, or a grid's.
 
     Args:
@@ -47,7 +47,7 @@ class Drawn:
         return self.space.sample(self.seed, number) if self.grid is None else self.grid[number]
 
     def tell(self, number: int, value: float | None) -> None:
-        """Results change nothing."""
+        """Ignore a result: the values don't depend on it."""
 
 
 class Optuna:
@@ -81,7 +81,7 @@ class Optuna:
         self.distributions = {name: self._distribution(name) for name in space.searched}
         for trial in known:
             state = optuna.trial.TrialState.COMPLETE if trial.value is not None else optuna.trial.TrialState.FAIL
-            values = {name: self._written(name, value) for name, value in trial.parameters.items()}
+            values = {name: self._to_optuna(name, value) for name, value in trial.parameters.items()}
             self.study.add_trial(
                 optuna.trial.create_trial(
                     params=values, distributions=self.distributions, value=trial.value, state=state
@@ -89,12 +89,12 @@ class Optuna:
             )
         self.asked: dict[int, Any] = {}
         if first is not None and not known:
-            self.study.enqueue_trial({name: self._written(name, value) for name, value in first.items()})
+            self.study.enqueue_trial({name: self._to_optuna(name, value) for name, value in first.items()})
 
     def ask(self, number: int) -> dict[str, Any]:
         """Return the values of a trial."""
         self.asked[number] = self.study.ask(self.distributions)
-        return {name: self._read(name, value) for name, value in self.asked[number].params.items()}
+        return {name: self._from_optuna(name, value) for name, value in self.asked[number].params.items()}
 
     def tell(self, number: int, value: float | None) -> None:
         """Take a trial's result; None where it failed."""
@@ -109,17 +109,17 @@ class Optuna:
             return distributions.IntDistribution(int(dimension.low), int(dimension.high), log=dimension.log)
         return distributions.FloatDistribution(dimension.low, dimension.high, log=dimension.log)
 
-    def _written(self, name: str, value: Any) -> Any:
+    def _to_optuna(self, name: str, value: Any) -> Any:
         return json.dumps(value) if isinstance(self.space.searched[name], Choice) else value
 
-    def _read(self, name: str, value: Any) -> Any:
+    def _from_optuna(self, name: str, value: Any) -> Any:
         dimension = self.space.searched[name]
         if not isinstance(dimension, Choice):
             return value
-        return next(each for each in dimension.values if json.dumps(each) == value)
+        return next(choice for choice in dimension.values if json.dumps(choice) == value)
 
 
-def trials_of(kind: str, space: Space, num_samples: int | None) -> int | None:
+def number_of_trials(kind: str, space: Space, num_samples: int | None) -> int | None:
     """Return how many trials a search has; None for as many as there is time for.
 
     Raises:
@@ -136,10 +136,19 @@ def trials_of(kind: str, space: Space, num_samples: int | None) -> int | None:
     return points
 
 
-def search(
+def make_search(
     kind: str, space: Space, seed: int, maximise: bool, known: Sequence[Trial], first: dict[str, Any] | None = None
 ) -> Search:
-    """Return a search of a kind; `first` are the values of its first trial, where that isn't a grid's."""
+    """Return a search.
+
+    Args:
+        kind: One of `SearchMethod`.
+        space: What to search.
+        seed: Of random values.
+        maximise: Whether larger values are better.
+        known: Trials of earlier starts.
+        first: Values of the first trial, where it isn't a grid's.
+    """
     if kind == "optuna":
         return Optuna(space, seed, maximise, known, first)
-    return Drawn(space, seed, list(space.grid()) if kind == "grid" else None, first)
+    return RandomOrGrid(space, seed, list(space.grid()) if kind == "grid" else None, first)

@@ -111,7 +111,7 @@ class Space:
             raise ConfigError("the search space is empty: nothing but fixed values; name what is to be searched")
         first = {name: dimension.ends[0] for name, dimension in self.searched.items()}
         for name, value in (first | self.fixed).items():
-            _try(apply, {name: value}, name)  # by itself, so that a wrong name isn't told as another one's fault
+            _try(apply, {name: value}, name)  # by itself, so that a wrong name isn't taken for another one's fault
         for name, dimension in self.searched.items():
             inner = (
                 ()
@@ -121,19 +121,19 @@ class Space:
             for value in (*dimension.ends, *inner):
                 _try(apply, self.fixed | first | {name: value}, name)
 
-    def allowed(self, values: dict[str, Any]) -> dict[str, Any] | None:
-        """Return those of some values that are searched, None where the space hasn't one of them."""
-        found = {}
+    def searched_values(self, values: dict[str, Any]) -> dict[str, Any] | None:
+        """Return the searched ones among some values, None where the space doesn't have one of them."""
+        searched = {}
         for name, dimension in self.searched.items():
             value = values[name]
             if isinstance(dimension, Choice):
-                same = [each for each in dimension.values if _same(each, value)]
+                equal = [choice for choice in dimension.values if _same(choice, value)]
             else:
-                same = [value] if isinstance(value, int | float) and dimension.low <= value <= dimension.high else []
-            if not same:
+                equal = [value] if isinstance(value, int | float) and dimension.low <= value <= dimension.high else []
+            if not equal:
                 return None
-            found[name] = same[0]
-        return found
+            searched[name] = equal[0]
+        return searched
 
     def sample(self, seed: int, number: int) -> dict[str, Any]:
         """Return the values of a trial by its number: the same ones each time."""
@@ -180,10 +180,10 @@ class Space:
         return written | self.fixed
 
 
-def _same(one: Any, other: Any) -> bool:
+def _same(value: Any, other: Any) -> bool:
     """Whether two values are the same: a pair is a list in a file, 0 may stand for 0.0, and 1 isn't true."""
-    one, other = (list(each) if isinstance(each, tuple) else each for each in (one, other))
-    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
+    value, other = (list(side) if isinstance(side, tuple) else side for side in (value, other))
+    return bool(value == other) and isinstance(value, bool) == isinstance(other, bool)
 
 
 def _try(apply: Callable[[dict[str, Any]], object], values: dict[str, Any], name: str) -> None:

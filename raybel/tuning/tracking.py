@@ -96,16 +96,16 @@ class MLflow:
         # Sweeps of one name may share a store.
         sweep_id = hashlib.sha256(home.encode()).hexdigest()[:16]
         self.tags = {"sweep": os.path.basename(home.rstrip("/")), "sweep_id": sweep_id}
-        held = self.client.get_experiment_by_name(experiment)
-        self.experiment = held.experiment_id if held else self.client.create_experiment(experiment)
+        existing = self.client.get_experiment_by_name(experiment)
+        self.experiment = existing.experiment_id if existing else self.client.create_experiment(experiment)
         self.runs: dict[int, str] = {}
 
     def begin(self, number: int, parameters: dict[str, Any]) -> None:
         """Start the trial's run; end one that a killed driver left running."""
         name = f"trial-{number:06d}"
         mine = f"tags.sweep_id = '{self.tags['sweep_id']}' and attributes.run_name = '{name}'"
-        for left in self.client.search_runs([self.experiment], f"{mine} and attributes.status = 'RUNNING'"):
-            self.client.set_terminated(left.info.run_id, "KILLED")
+        for run in self.client.search_runs([self.experiment], f"{mine} and attributes.status = 'RUNNING'"):
+            self.client.set_terminated(run.info.run_id, "KILLED")
         run = self.client.create_run(self.experiment, run_name=name, tags=self.tags)
         self.runs[number] = run.info.run_id
         for name, value in parameters.items():
@@ -135,7 +135,7 @@ class Trackers:
         """Open what a configuration names.
 
         Args:
-            config: What.
+            config: Which trackers, and how they are reached.
             home: The sweep's directory, a local one for TensorBoard, Weights & Biases' files, and MLflow's database.
 
         Raises:
@@ -177,8 +177,8 @@ class Trackers:
                 getattr(tracker, method)(*args)
             except Exception as error:  # a service that is down mustn't end days of work
                 self.trackers.remove(tracker)
-                what = f"{type(tracker).__name__} failed at trial {args[0]} and got nothing from there on"
-                self.notes.append(f"{what}: {type(error).__name__}: {error}")
+                failure = f"{type(tracker).__name__} failed at trial {args[0]} and got nothing from there on"
+                self.notes.append(f"{failure}: {type(error).__name__}: {error}")
 
 
 def _mlflow_uri(config: TrackingConfig) -> str | None:
@@ -191,20 +191,20 @@ def _opened(config: TrackingConfig, home: str, kinds: Sequence[str]) -> list[Tra
     if "://" in home and (needing := sorted(local & set(config.trackers))):
         raise ConfigError(f"{', '.join(needing)}: files can't be written to {home}; --track none, or a local directory")
     sweep = os.path.basename(home.rstrip("/"))
-    made: list[Tracker] = []
+    trackers: list[Tracker] = []
     for kind in kinds:
         try:
             if kind == "tensorboard":
-                made.append(TensorBoard(os.path.join(home, "tensorboard")))
+                trackers.append(TensorBoard(os.path.join(home, "tensorboard")))
             elif kind == "wandb":
-                made.append(WandB(os.path.join(home, "wandb"), config.project, sweep, config.wandb_offline))
+                trackers.append(WandB(os.path.join(home, "wandb"), config.project, sweep, config.wandb_offline))
             else:
-                made.append(MLflow(uri or f"sqlite:///{os.path.join(home, 'mlflow.db')}", config.project, home))
+                trackers.append(MLflow(uri or f"sqlite:///{os.path.join(home, 'mlflow.db')}", config.project, home))
         except ConfigError:
             raise
         except Exception as error:
             raise ConfigError(f"{kind} can't be used: {error}") from error
-    return made
+    return trackers
 
 
 def _package(name: str, module: str | None = None) -> Any:

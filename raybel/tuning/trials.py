@@ -45,8 +45,8 @@ class Trial:
     def read(cls, value: dict[str, Any], choices: Mapping[str, Sequence[Any]]) -> Trial:
         """Read what `save` wrote; a value of a list of choices comes back as it stands there (a pair as a tuple)."""
         parameters = {
-            name: next((each for each in choices.get(name, ()) if json.dumps(each) == json.dumps(own)), own)
-            for name, own in value["parameters"].items()
+            name: next((choice for choice in choices.get(name, ()) if json.dumps(choice) == json.dumps(read)), read)
+            for name, read in value["parameters"].items()
         }
         return cls(**{**value, "parameters": parameters})
 
@@ -60,45 +60,56 @@ def trial_file(number: int) -> str:
     return f"{TRIALS}/{number:06d}.json"
 
 
-def load(home: str, choices: Mapping[str, Sequence[Any]]) -> list[Trial]:
+def load_trials(home: str, choices: Mapping[str, Sequence[Any]]) -> list[Trial]:
     """Return the trials of a directory, by number."""
     where = join(home, TRIALS)
     names = [name for name in storage.names(where) if name.endswith(".json")]
     return [Trial.read(storage.read_json(join(where, name)), choices) for name in sorted(names)]
 
 
-def best(trials: Iterable[Trial], maximise: bool) -> Trial | None:
+def maximised(metric: str) -> bool:
+    """True for a metric of which larger values are better."""
+    return metric != "loss"
+
+
+def score_text(metric: str, value: float | None) -> str:
+    """Return a metric's value as people read it: a loss with four decimals, any other in percent; "" for None."""
+    return "" if value is None else f"{100 * value:.1f}" if maximised(metric) else f"{value:.4f}"
+
+
+def best_trial(trials: Iterable[Trial], maximise: bool) -> Trial | None:
     """Return the trial with the best value, of equal ones the first; None where none has any."""
     with_value = [trial for trial in trials if trial.value is not None and trial.status != "cut"]
     sign = -1 if maximise else 1
-    return min(with_value, key=lambda each: (sign * (each.value or 0.0), each.number), default=None)
+    return min(with_value, key=lambda trial: (sign * (trial.value or 0.0), trial.number), default=None)
 
 
-def table(trials: Sequence[Trial], names: Sequence[str]) -> pa.Table:
+def trials_table(trials: Sequence[Trial], names: Sequence[str]) -> pa.Table:
     """Return a row per trial: number, status, value, epochs, seconds, error, then the hyper-parameters and the scores.
 
     Scores are the best epoch's. A hyper-parameter whose values aren't all text, whole numbers, numbers or booleans is
     text, as JSON.
     """
-    rows: dict[str, Any] = {
-        "trial": pa.array([each.number for each in trials], pa.int32()),
-        "status": pa.array([each.status for each in trials], pa.string()),
-        "value": pa.array([each.value for each in trials], pa.float64()),
-        "epochs": pa.array([len(each.epochs) for each in trials], pa.int32()),
-        "seconds": pa.array([each.seconds for each in trials], pa.float64()),
-        "error": pa.array([each.error for each in trials], pa.string()),
+    columns: dict[str, Any] = {
+        "trial": pa.array([trial.number for trial in trials], pa.int32()),
+        "status": pa.array([trial.status for trial in trials], pa.string()),
+        "value": pa.array([trial.value for trial in trials], pa.float64()),
+        "epochs": pa.array([len(trial.epochs) for trial in trials], pa.int32()),
+        "seconds": pa.array([trial.seconds for trial in trials], pa.float64()),
+        "error": pa.array([trial.error for trial in trials], pa.string()),
     }
     for name in names:
-        rows[f"parameter_{name}"] = _column([each.parameters.get(name) for each in trials])
-    scored = [_scores(each) for each in trials]
-    for name in sorted({name for each in scored for name in each}):
-        rows[f"score_{name}"] = pa.array([each.get(name) for each in scored], pa.float64())
-    return pa.table(rows)
+        columns[f"parameter_{name}"] = _column([trial.parameters.get(name) for trial in trials])
+    scores = [_best_scores(trial) for trial in trials]
+    for name in sorted({name for by_name in scores for name in by_name}):
+        columns[f"score_{name}"] = pa.array([by_name.get(name) for by_name in scores], pa.float64())
+    return pa.table(columns)
 
 
-def _scores(trial: Trial) -> dict[str, Any]:
-    right = [each for each in trial.epochs if each["value"] == trial.value]
-    return dict(right[0]["scores"]) if right else {}
+def _best_scores(trial: Trial) -> dict[str, Any]:
+    """Return the scores of a trial's best epoch, of equal ones the first; {} where it has none."""
+    best = [epoch for epoch in trial.epochs if epoch["value"] == trial.value]
+    return dict(best[0]["scores"]) if best else {}
 
 
 def _column(values: list[Any]) -> pa.Array:

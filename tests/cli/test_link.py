@@ -10,7 +10,7 @@ from ray_fixture import documents, one
 from samples import annotation, collection, document, passage, put
 
 from raybel.cli import main
-from raybel.cli.progress import Line, line
+from raybel.cli.progress import ProgressLine, linking
 from raybel.errors import ConfigError
 from raybel.jobs.link.job import Progress
 
@@ -119,15 +119,15 @@ def progress(**changes):
 
 
 def test_progress_is_a_line():
-    said = line(progress())
+    said = linking(progress())
     assert said == "link: shards 3/8, 1,200 documents (120/s), 2,400 mentions (240/s), 30 s left"
     counts = {"documents": 10, "mentions": 0, "quarantined": 4}
-    said = line(progress(counts=counts, shards_failed=2, bytes_done=0))
+    said = linking(progress(counts=counts, shards_failed=2, bytes_done=0))
     assert said.endswith("4 in quarantine, 2 unreadable, time left unknown")
 
 
 def test_lines_come_now_and_then(capsys):
-    shown = Line()
+    shown = ProgressLine(linking)
     for _ in range(3):
         shown(progress())
     shown.close()

@@ -12,7 +12,7 @@ from raybel.cli.progress import tuning
 from raybel.cli.tune import show
 from raybel.errors import ConfigError
 from raybel.files.mappings import read_mapping
-from raybel.jobs.tune.results import Tuned
+from raybel.jobs.tune.results import SweepResult
 from raybel.jobs.tune.sweep import Outcome
 from raybel.tuning.config import SweepConfig
 from raybel.tuning.space import Choice, Space
@@ -111,37 +111,40 @@ def test_a_sweep_from_the_command_line(local_ray, model, tmp_path, monkeypatch):
     assert len(list((tmp_path / "o" / "tensorboard").iterdir())) == 2
 
 
-def tuned(trials, best, **options):
+def result(trials, best, **options):
     outcome = Outcome(
         trials, best, **{"earlier": 1, "concurrent": 2, "seconds": 90.0, "busy": 0.875, "notes": []} | options
     )
-    return Tuned("d", outcome, "loss", Space({"a": Choice((1, 2))}, {}), {"a": 1} if best else None)
+    return SweepResult("d", outcome, "loss", Space({"a": Choice((1, 2))}, {}), {"a": 1} if best else None)
 
 
 def test_the_table_shows_the_best_trials_first(capsys):
     trials = [Trial(n, {"a": n}, "finished" if n else "stopped", 1.0 - n / 10, [{}] * n) for n in range(3)]
     trials.append(Trial(3, {"a": 1}, "failed", error="no luck"))
-    show(tuned(trials, trials[2]), "treecrossencoder", False)
+    show(result(trials, trials[2]), "treecrossencoder")
     told = capsys.readouterr().out
     assert told.index("0.8000") < told.index("0.9000") < told.index("1.0000")
     for said in (
         "3 trials in 1 min 30 s (120 an hour), 2 at a time; trials worked 88 %",
-        "1 of the trials from earlier starts",
+        "1 trial from earlier starts",
         "1 stopped early",
         "1 failed, the first (trial 3): no luck",
         "key `treecrossencoder`",
     ):
         assert said in told
     with pytest.raises(ConfigError, match="no trial ended with a value"):
-        show(tuned(trials[3:], None), "ngrams", True)
+        show(result(trials[3:], None), "ngrams")
 
 
 def test_the_progress_line():
     best = Trial(7, {}, value=0.9)
-    state = {"done": 3, "samples": 20, "running": 2, "failed": 1, "metric": "Acc@1", "best": best, "left": 75.0}
+    state = {"done": 3, "samples": 20, "running": [1, 0], "max_epochs": 4, "failed": 1, "metric": "Acc@1"}
+    state |= {"best": best, "left": 75.0}
     assert tuning(state) == (
-        "tune: 3/20 trials ended, 2 running, 1 failed, best Acc@1 0.9000 (trial 7), 1 min 15 s left"
+        "tune: 3/20 trials ended, 2 running (epochs 2, 1 of 4), 1 failed, best Acc@1 90.0 (trial 7), 1 min 15 s left"
     )
-    state |= {"samples": None, "failed": 0, "best": None, "left": None}
+    assert "best loss 0.9000 (trial 7)" in tuning(state | {"metric": "loss"})
+    assert "1 running (epoch 2 of 4)," in tuning(state | {"running": [1]})
+    state |= {"samples": None, "max_epochs": 1, "failed": 0, "best": None, "left": None}
     assert tuning(state) == "tune: 3 trials ended, 2 running, time left unknown"
     assert tuning({"stage": "reading"}) == "tune: reading"

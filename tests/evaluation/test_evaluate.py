@@ -119,7 +119,8 @@ def test_scores_worked_out_by_hand(write, ontology):
     assert value(result, "Acc@1", "type", "D") == pytest.approx(1 / 3)
     assert value(result, "Acc@1", "type", "E") == 0
     assert result.sentences[0].startswith("Policy linkable: 4 of 4 gold mentions count")
-    assert "5 predicted ids aren't in the ontology (such as X1)." in result.sentences
+    assert "recall@all counts all links of a mention: in these predictions at most 6." in result.sentences
+    assert "Predicted ids that aren't in the ontology: 5 (such as X1)." in result.sentences
 
 
 def test_mentions_join_by_id_and_span_then_by_span_in_order(write):
@@ -141,7 +142,7 @@ def test_the_same_id_and_text_join_where_offsets_are_counted_otherwise(write):
     other = mention(600, "ache", "T2", link_id="C3")  # the old id on another mention joins nothing
     result = score(gold, write("pred.xml", document("1", far, other)))
     assert column(result, "rank") == [0, None]
-    assert any("1 aren't among the predicted mentions" in sentence for sentence in result.sentences)
+    assert any("not among the predicted mentions: 1;" in sentence for sentence in result.sentences)
 
 
 def test_what_has_no_counterpart_is_wrong_and_counted(write):
@@ -157,8 +158,8 @@ def test_what_has_no_counterpart_is_wrong_and_counted(write):
     )
     result = score(gold, predicted)
     assert value(result) == pytest.approx(1 / 3)
-    assert "1 of 2 gold documents aren't among the predicted ones." in result.sentences
-    said = "Ignored: 1 predicted mentions without gold in the gold's documents, and 2 in 1 other documents."
+    assert "Gold documents that aren't among the predicted ones: 1 of 2." in result.sentences
+    said = "Ignored: 1 predicted mention without gold in the gold's documents, and 2 in 1 other document."
     assert said in result.sentences
 
 
@@ -228,7 +229,7 @@ def test_without_an_ontology_ids_are_compared_as_written(mixed):
     assert column(result, "counts") == [True, False, False, True, False, False]
     assert value(result) == 1 / 2  # OLD1 isn't known to be C1
     assert result.groups["policy"][0].as_py() == "linkable without ontology"
-    assert any("can't be told" in sentence for sentence in result.sentences)
+    assert any("can't be said" in sentence for sentence in result.sentences)
 
 
 def test_ids_with_reserved_characters(write, ontology):
@@ -295,7 +296,7 @@ def test_errors_name_what_is_wrong(write, tmp_path, ontology):
         score(gold, other)
     with pytest.raises(ConfigError, match=r"empty\.xml: no mention .* 0 documents"):
         score(write("empty.xml"), other)
-    with pytest.raises(ConfigError, match=r"no mention has a gold annotation .* 1 mentions"):
+    with pytest.raises(ConfigError, match=r"no mention has a gold annotation .* 1 mention"):
         score(other, other)
     with pytest.raises(ConfigError, match=r"nothing to score.*D99"):
         score(gold, gold, ontology)

@@ -153,10 +153,10 @@ def test_json(place):
 
 def test_one_holder_of_a_lock(place):
     with locks.lock(place):
-        assert locks.held(place)
+        assert locks.is_locked(place)
         with pytest.raises(LockedError, match=f"another job works on it.*{os.getpid()}"), locks.lock(place):
             pass
-    assert not locks.held(place)
+    assert not locks.is_locked(place)
     with locks.lock(place):
         pass
     assert [name for name in storage.names(place) if name != ".lock"] == []
@@ -179,7 +179,7 @@ def test_a_lease_is_renewed(endpoint, tmp_path, monkeypatch):
         first = storage.read_json(storage.join(place, ".lock"))["time"]
         time.sleep(1.5)
         assert storage.read_json(storage.join(place, ".lock"))["time"] > first
-        assert locks.held(place)
+        assert locks.is_locked(place)
 
 
 def test_only_its_owner_ends_a_lease(endpoint, tmp_path, monkeypatch):

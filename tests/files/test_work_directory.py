@@ -119,4 +119,4 @@ def test_status(work):
     assert (told.title, told.state) == (f"sweep {work.uri}", STOPPED)
     assert told.figures == [("trials", 3), ("last update", "0 s ago")]
     assert work.status(True, []).state == "finished"
-    assert work.status(False, [], but="it rained").state == "finished, but it rained"
+    assert work.status(False, [], problem="it rained").state == "finished, but it rained"

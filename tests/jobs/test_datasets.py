@@ -5,7 +5,7 @@ from samples import annotation, collection, document, passage, put
 from raybel.corpus.documents import ReadOptions
 from raybel.errors import ConfigError, InputError
 from raybel.jobs.datasets import read_bioc, read_mentions
-from raybel.jobs.runtime import told
+from raybel.jobs.runtime import ray_session
 from raybel.schemas import CHUNK, MENTION
 
 pytestmark = pytest.mark.usefixtures("local_ray")
@@ -47,7 +47,7 @@ def test_a_corpus_without_documents(tmp_path):
 def test_mentions_of_a_bad_corpus_raise(tmp_path, content, reason):
     put(tmp_path / "a.xml", collection(*documents("a", 2)))
     bad = put(tmp_path / "b.xml", content)
-    with pytest.raises(InputError, match=reason) as caught, told():
+    with pytest.raises(InputError, match=reason) as caught, ray_session():
         read_mentions(str(tmp_path)).take_all()
     assert str(caught.value).count(bad) == 1
 

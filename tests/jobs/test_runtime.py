@@ -7,25 +7,25 @@ from ray.exceptions import ActorDiedError, GetTimeoutError, RayTaskError
 from raybel.config import Resources
 from raybel.errors import ConfigError, InputError, RaybelError
 from raybel.jobs import runtime
-from raybel.jobs.runtime import Plan, plan
+from raybel.jobs.runtime import Allocation, allocate
 
 
 @pytest.mark.parametrize(
-    ("cpus", "fitted"),
+    ("cpus", "expected"),
     [
-        (0.5, Plan(1, 0.25, 0.25)),
-        (1, Plan(1, 0.5, 0.5)),
-        (2, Plan(2, 0.5, 0.5)),
-        (64, Plan(64, 0.5, 0.5)),
+        (0.5, Allocation(1, 0.25, 0.25)),
+        (1, Allocation(1, 0.5, 0.5)),
+        (2, Allocation(2, 0.5, 0.5)),
+        (64, Allocation(64, 0.5, 0.5)),
     ],
 )
-def test_a_plan_fits_the_cluster(cpus, fitted):
-    assert plan(Resources(), {"CPU": cpus}) == fitted
-    assert fitted.actors * fitted.cpus_per_actor + fitted.cpus_per_task <= cpus
+def test_an_allocation_fits_the_cluster(cpus, expected):
+    assert allocate(Resources(), {"CPU": cpus}) == expected
+    assert expected.actors * expected.cpus_per_actor + expected.cpus_per_task <= cpus
 
 
 def test_a_wanted_number_of_actors_is_kept():
-    assert plan(Resources(actors=3, cpus_per_actor=1), {"CPU": 4}) == Plan(3, 1, 0.5)
+    assert allocate(Resources(actors=3, cpus_per_actor=1), {"CPU": 4}) == Allocation(3, 1, 0.5)
 
 
 @pytest.mark.parametrize(
@@ -37,44 +37,44 @@ def test_a_wanted_number_of_actors_is_kept():
         (Resources(), 0, "the cluster has 0"),
     ],
 )
-def test_a_plan_that_would_wait_for_ever_is_refused(wanted, cpus, reason):
+def test_a_job_that_could_never_start_is_refused(wanted, cpus, reason):
     with pytest.raises(ConfigError, match=reason):
-        plan(wanted, {"CPU": cpus})
+        allocate(wanted, {"CPU": cpus})
 
 
 @pytest.mark.parametrize(
-    ("wanted", "available", "fitted"),
+    ("wanted", "available", "expected"),
     [
-        (Resources(), {"CPU": 16, "GPU": 2}, Plan(2, 0.5, 0.5, 1.0)),
-        (Resources(gpus_per_actor=0.5), {"CPU": 16, "GPU": 2}, Plan(4, 0.5, 0.5, 0.5)),
-        (Resources(gpus_per_actor=0), {"CPU": 4, "GPU": 2}, Plan(4, 0.5, 0.5, 0.0)),
-        (Resources(), {"CPU": 4}, Plan(4, 0.5, 0.5, 0.0)),
-        (Resources(actors=1), {"CPU": 4, "GPU": 2}, Plan(1, 0.5, 0.5, 1.0)),
+        (Resources(), {"CPU": 16, "GPU": 2}, Allocation(2, 0.5, 0.5, 1.0)),
+        (Resources(gpus_per_actor=0.5), {"CPU": 16, "GPU": 2}, Allocation(4, 0.5, 0.5, 0.5)),
+        (Resources(gpus_per_actor=0), {"CPU": 4, "GPU": 2}, Allocation(4, 0.5, 0.5, 0.0)),
+        (Resources(), {"CPU": 4}, Allocation(4, 0.5, 0.5, 0.0)),
+        (Resources(actors=1), {"CPU": 4, "GPU": 2}, Allocation(1, 0.5, 0.5, 1.0)),
     ],
 )
-def test_an_encoder_takes_a_gpu_where_there_are_any(wanted, available, fitted):
-    assert plan(wanted, available, encodes=True) == fitted
-    assert fitted.device == ("cuda" if fitted.gpus_per_actor else "cpu")
-    assert plan(Resources(), available).device == "cpu"  # n-grams need none
+def test_an_encoder_takes_a_gpu_where_there_are_any(wanted, available, expected):
+    assert allocate(wanted, available, encodes=True) == expected
+    assert expected.device == ("cuda" if expected.gpus_per_actor else "cpu")
+    assert allocate(Resources(), available).device == "cpu"  # n-grams need none
 
 
 @pytest.mark.parametrize("wanted", [Resources(actors=3), Resources(gpus_per_actor=4)])
 def test_more_gpus_than_there_are(wanted):
     with pytest.raises(ConfigError, match="the cluster has 2"):
-        plan(wanted, {"CPU": 16, "GPU": 2}, encodes=True)
+        allocate(wanted, {"CPU": 16, "GPU": 2}, encodes=True)
 
 
 def test_an_actors_threads_are_its_cpus():
-    assert [Plan(1, cpus, 0.5).threads for cpus in (0.25, 1, 4.5)] == [1, 1, 4]
+    assert [Allocation(1, cpus, 0.5).threads for cpus in (0.25, 1, 4.5)] == [1, 1, 4]
 
 
 def raised(error):
-    with pytest.raises(RaybelError) as caught, runtime.told():
+    with pytest.raises(RaybelError) as caught, runtime.ray_session():
         raise error
     return caught.value
 
 
-def test_errors_of_ray_are_sentences():
+def test_errors_of_ray_are_sentences(local_ray):
     own = InputError("is bad", path="x")
     assert raised(RayTaskError("f", "traceback", own)) is own
     assert str(raised(RayTaskError("f", "traceback", ValueError("no")))) == "a worker failed: ValueError: no"
@@ -91,7 +91,7 @@ def test_settings_are_put_back():
 
 
 def test_standard_error_is_dropped_and_comes_back(capfd):
-    with runtime._silent():
+    with runtime.standard_error_dropped():
         os.write(2, b"dropped")
     os.write(2, b"kept")
     assert capfd.readouterr().err == "kept"
@@ -101,6 +101,6 @@ def test_a_ray_that_is_there_is_used(local_ray):
     import ray
 
     before = ray.get_runtime_context().get_job_id()
-    with runtime.started():
+    with runtime.ray_session():
         assert ray.get_runtime_context().get_job_id() == before
     assert ray.is_initialized()

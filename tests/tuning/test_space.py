@@ -77,16 +77,16 @@ def test_whole_numbers_at_the_ends_are_as_likely_as_others():
     assert counts[1:].min() > 900
 
 
-def test_usual_values_are_taken_where_the_space_has_them():
+def test_default_values_are_taken_where_the_space_has_them():
     space = Space({"a": Choice((1, None)), "b": Range(0, 1)}, {"c": 2})
-    assert space.allowed({"a": None, "b": 0.5, "c": 9, "d": 1}) == {"a": None, "b": 0.5}
-    assert space.allowed({"a": 2, "b": 0.5}) is None
-    assert space.allowed({"a": 1, "b": 1.5}) is None
-    assert space.allowed({"a": 1, "b": None}) is None
+    assert space.searched_values({"a": None, "b": 0.5, "c": 9, "d": 1}) == {"a": None, "b": 0.5}
+    assert space.searched_values({"a": 2, "b": 0.5}) is None
+    assert space.searched_values({"a": 1, "b": 1.5}) is None
+    assert space.searched_values({"a": 1, "b": None}) is None
     pairs = Space({"a": Choice(([2, 3], [3, 3])), "b": Choice((1, 0))}, {})  # as a file gives them
-    assert pairs.allowed({"a": (3, 3), "b": 1}) == {"a": [3, 3], "b": 1}
-    assert pairs.allowed({"a": (3, 3), "b": True}) is None
-    assert Space({"a": Choice((0, 0.1))}, {}).allowed({"a": 0.0}) == {"a": 0}
+    assert pairs.searched_values({"a": (3, 3), "b": 1}) == {"a": [3, 3], "b": 1}
+    assert pairs.searched_values({"a": (3, 3), "b": True}) is None
+    assert Space({"a": Choice((0, 0.1))}, {}).searched_values({"a": 0.0}) == {"a": 0}
 
 
 def test_a_grid_has_all_combinations_and_no_range():

@@ -1,4 +1,4 @@
-"""What the index job is asked to do, and what it says of itself."""
+"""What the index job is asked to do, how far it is, and what it made."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Embedding:
 
 
 @dataclass
-class Indexed:
+class IndexResult:
     """What the index job made.
 
     Args:

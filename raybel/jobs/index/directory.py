@@ -10,7 +10,7 @@ from raybel.files.work_directory import DESCRIPTION, Status, WorkDirectory
 #: For each string its row in given vectors, or -1.
 GIVEN_ROWS = "given_rows.npy"
 #: What an index of before `raybel.json` is described by.
-_OLD_PLAN = "plan.json"
+_OLD_DESCRIPTION = "plan.json"
 _OUTPUTS = (
     *("vectors-*.npy", "first_pair.npy", "concept_frequency.npy", "aliases.arrow"),
     *(ENCODER, INDEX, GIVEN_ROWS, artefacts.CONFIG),
@@ -23,11 +23,11 @@ def index_directory(uri: str) -> WorkDirectory:
 
 
 def adopt(work: WorkDirectory) -> None:
-    """Describe an index of before `raybel.json`, whose plan was its identity; while it is locked."""
-    plan = join(work.uri, _OLD_PLAN)
-    if storage.exists(plan) and artefacts.kind_of(work.uri) in (KIND, None):
-        work.describe(storage.read_json(plan))
-        storage.delete(plan)
+    """Describe an index of before `raybel.json`, whose own file held its identity; while it is locked."""
+    old = join(work.uri, _OLD_DESCRIPTION)
+    if storage.exists(old) and artefacts.kind_of(work.uri) in (KIND, None):
+        work.describe(storage.read_json(old))
+        storage.delete(old)
 
 
 def status(work: WorkDirectory) -> Status:

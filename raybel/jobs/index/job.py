@@ -1,4 +1,4 @@
-"""The index job: an ontology's names and aliases embedded by actors, into sharded vectors and a FAISS index.
+"""The index job: an ontology's names and aliases embedded by actors, into files of vectors and a FAISS index.
 
 Distinct strings are embedded once, in chunks; each chunk's vectors are a file, written whole. The same call again goes
 on where a killed one stopped. Memory: an actor holds one chunk; the alias table is made on the driver.
@@ -24,17 +24,17 @@ from raybel.encoders import pretrained
 from raybel.files import artefacts, storage, tables
 from raybel.files.fingerprints import fingerprint
 from raybel.files.storage import join
-from raybel.jobs.index.config import Embedding, IndexDenseConfig, Indexed
+from raybel.jobs.index.config import Embedding, IndexDenseConfig, IndexResult
 from raybel.jobs.index.directory import GIVEN_ROWS, adopt, index_directory
 from raybel.jobs.index.stage import EmbedStage, build_index, given_vectors, precision_of, write_vectors
-from raybel.jobs.runtime import Plan, data_context, largest_node, plan, started, told
+from raybel.jobs.runtime import Allocation, allocate, data_context, largest_node_cpus, ray_session
 from raybel.ontology import Ontology
 
 #: Threads for the building of the FAISS index, at most.
 BUILD_THREADS = 16
 
 
-def index_dense(config: IndexDenseConfig, watch: Callable[[Embedding], None] | None = None) -> Indexed:
+def index_dense(config: IndexDenseConfig, watch: Callable[[Embedding], None] | None = None) -> IndexResult:
     """Embed an ontology; the same call again goes on where a killed one stopped, and embeds nothing twice.
 
     Args:
@@ -86,12 +86,16 @@ class _Job:
         self.home, self.work = config.out_index, index_directory(config.out_index)
         self.chunks = -(-len(aliases) // config.chunk_strings)
         self.state = Embedding(self.chunks)
-        self.plan: dict[str, Any] = {}
+        self.identity: dict[str, Any] = {}
         self.fresh = True
         self.alias_files: dict[str, bytes] = {}
 
     def prepare(self) -> None:
-        """Look at what the directory holds; refuse another configuration's."""
+        """Look at what the directory holds; refuse another configuration's.
+
+        Raises:
+            ConfigError: It holds something else, or another configuration's index and not `overwrite`.
+        """
         self.alias_files = self.aliases.files()
         weights = {name: storage.size_and_digest(str(path))[1] for name, path in pretrained.files(self.model).items()}
         identity = {
@@ -107,9 +111,9 @@ class _Job:
         identity["precision"] = self.config.precision or before.get("precision")
         self.fresh = self.work.check(identity, self.config.overwrite) is None
         # Of another configuration's index the precision says nothing.
-        self.plan = {**identity, "precision": self.config.precision} if self.fresh else identity
+        self.identity = {**identity, "precision": self.config.precision} if self.fresh else identity
 
-    def finished(self, kind: str) -> Indexed | None:
+    def finished(self, kind: str) -> IndexResult | None:
         """Return what an earlier start finished, None if something is left to do."""
         where = join(self.home, artefacts.CONFIG)
         if self.fresh or not storage.exists(where):
@@ -125,12 +129,12 @@ class _Job:
         if config["parameters"]["index_type"] != kind:
             return None
         self.state.chunks_before = self.chunks
-        return self._told(config["fingerprint"], config["parameters"], {"embedding": 0.0, "building": 0.0})
+        return self._result(config["fingerprint"], config["parameters"], {"embedding": 0.0, "building": 0.0})
 
     def _begin(self, given: np.ndarray | None) -> None:
         """Delete another configuration's files, and write what the actors read."""
         artefacts.unseal(self.home)
-        self.work.open(self.plan, self.config.overwrite, chunks=self.chunks)
+        self.work.open(self.identity, self.config.overwrite, chunks=self.chunks)
         for name, path in pretrained.files(self.model).items():
             if not storage.exists(join(self.home, ENCODER, name)):
                 storage.publish(join(self.home, ENCODER, name), storage.copy_bytes(str(path)))
@@ -143,33 +147,35 @@ class _Job:
             first[rows[rows >= 0]] = np.arange(len(rows) - 1, -1, -1)[rows >= 0]  # of equal strings the first stays
             storage.publish(join(self.home, GIVEN_ROWS), artefacts.array_bytes(first))
 
-    def go(self, given: np.ndarray | None) -> Indexed:
+    def go(self, given: np.ndarray | None) -> IndexResult:
         """Embed the chunks that aren't there, build the index, seal the directory."""
         kind = faiss_index.choose_type(self.config.index_type, len(self.aliases))
-        if (held := self.finished(kind)) is not None:
-            return held
+        if (earlier := self.finished(kind)) is not None:
+            return earlier
         begun = time.perf_counter()
-        with told(), started(), data_context():
-            fitted = plan(self.config.resources, ray.cluster_resources(), encodes=True)
-            if self.plan["precision"] is None:
-                ask = ray.remote(num_cpus=fitted.cpus_per_task, num_gpus=fitted.gpus_per_actor)(precision_of)
-                self.plan["precision"] = ray.get(ask.remote(fitted.device))
+        with ray_session(), data_context():
+            allocation = allocate(self.config.resources, ray.cluster_resources(), encodes=True)
+            if self.identity["precision"] is None:
+                precision = ray.remote(num_cpus=allocation.cpus_per_task, num_gpus=allocation.gpus_per_actor)(
+                    precision_of
+                )
+                self.identity["precision"] = ray.get(precision.remote(allocation.device))
             self._begin(given)
             present = set(storage.names(self.home))
             to_do = [number for number in range(self.chunks) if shard_name(number) not in present]
             self.state.chunks_before, self.state.started = self.chunks - len(to_do), time.time()
             if to_do:
-                self._embed(to_do, fitted)
+                self._embed(to_do, allocation)
             embedded = time.perf_counter()
-            # It takes the CPUs that the actors had, but reserves few: to wait for all could be to wait for ever.
-            build = ray.remote(num_cpus=fitted.cpus_per_task)(build_index)
-            width = ray.get(build.remote(self.home, self.chunks, kind, min(BUILD_THREADS, largest_node())))
+            # It takes the CPUs that the actors had, but reserves few: a task that asks for all might never start.
+            build = ray.remote(num_cpus=allocation.cpus_per_task)(build_index)
+            width = ray.get(build.remote(self.home, self.chunks, kind, min(BUILD_THREADS, largest_node_cpus())))
         parameters = {
             "ontology_fingerprint": self.ontology.fingerprint,
             "model": self.config.model_name,
-            "encoder_fingerprint": self.plan["encoder"],
-            "pooling": self.plan["pooling"],
-            "precision": self.plan["precision"],
+            "encoder_fingerprint": self.identity["encoder"],
+            "pooling": self.identity["pooling"],
+            "precision": self.identity["precision"],
             "expand_abbreviations": self.config.expand_abbreviations,
             "training_aliases": self.aliases.training_pairs,
             "index_type": kind,
@@ -179,18 +185,18 @@ class _Job:
         names = [name for name in names if name != GIVEN_ROWS]
         written = {name: storage.size_and_digest(join(self.home, name)) for name in names}
         seconds = {"embedding": embedded - begun, "building": time.perf_counter() - embedded}
-        return self._told(artefacts.seal(self.home, KIND, VERSION, parameters, written), parameters, seconds)
+        return self._result(artefacts.seal(self.home, KIND, VERSION, parameters, written), parameters, seconds)
 
-    def _embed(self, to_do: list[int], fitted: Plan) -> None:
+    def _embed(self, to_do: list[int], allocation: Allocation) -> None:
         rows = ray.data.from_items([{"number": number} for number in to_do], override_num_blocks=len(to_do))
         counted = rows.map_batches(
             EmbedStage,
-            fn_constructor_args=(self.home, self.config.chunk_strings, self.config.vectors, self.plan, fitted),
+            fn_constructor_args=(self.home, self.config.chunk_strings, self.config.vectors, self.identity, allocation),
             batch_size=1,
             batch_format="pyarrow",
-            compute=ActorPoolStrategy(size=min(fitted.actors, len(to_do))),
-            num_cpus=fitted.cpus_per_actor,
-            num_gpus=fitted.gpus_per_actor,
+            compute=ActorPoolStrategy(size=min(allocation.actors, len(to_do))),
+            num_cpus=allocation.cpus_per_actor,
+            num_gpus=allocation.gpus_per_actor,
             max_restarts=self.config.resources.max_restarts,
             max_task_retries=self.config.resources.max_restarts,
         )
@@ -201,6 +207,6 @@ class _Job:
                 self.state.cut += row["cut"]
             self.watch(self.state)
 
-    def _told(self, fingerprint: str, parameters: dict[str, Any], seconds: dict[str, float]) -> Indexed:
+    def _result(self, fingerprint: str, parameters: dict[str, Any], seconds: dict[str, float]) -> IndexResult:
         pairs = self.aliases.training_pairs
-        return Indexed(fingerprint, parameters, len(self.aliases), self.state, seconds, {}, {}, pairs)
+        return IndexResult(fingerprint, parameters, len(self.aliases), self.state, seconds, {}, {}, pairs)

@@ -16,7 +16,7 @@ from raybel.errors import InputError
 from raybel.files import artefacts, storage
 from raybel.files.storage import join
 from raybel.jobs.index.directory import GIVEN_ROWS
-from raybel.jobs.runtime import Plan
+from raybel.jobs.runtime import Allocation
 from raybel.ontology import Ontology
 
 if TYPE_CHECKING:
@@ -28,23 +28,25 @@ _ROWS = pa.schema([("number", pa.int64()), ("strings", pa.int64()), ("cut", pa.i
 class EmbedStage:
     """Embeds chunks of strings, each into a file of float16 vectors; one per actor."""
 
-    def __init__(self, home: str, size: int, vectors: str | None, plan: dict[str, Any], fitted: Plan) -> None:
-        self.home, self.size, self.path, self.plan, self.fitted = home, size, vectors, plan, fitted
+    def __init__(
+        self, home: str, size: int, vectors: str | None, identity: dict[str, Any], allocation: Allocation
+    ) -> None:
+        self.home, self.size, self.path, self.identity, self.allocation = home, size, vectors, identity, allocation
         self.aliases = AliasTable.load(home)
         self.given = artefacts.load_array(storage.localise(vectors)) if vectors else None
         self.rows = artefacts.load_array(storage.localise(join(home, GIVEN_ROWS))) if vectors else None
 
     @cached_property
     def encoder(self) -> TextEncoder:
-        """Loaded with the first chunk: an error in a constructor would look like a worker's death."""
+        """The encoder, loaded with the first chunk: an error in a constructor would look like a worker's death."""
         import torch
 
         from raybel.encoders.text_encoder import TextEncoder
 
-        if self.fitted.device == "cpu":
-            torch.set_num_threads(self.fitted.threads)
+        if self.allocation.device == "cpu":
+            torch.set_num_threads(self.allocation.threads)
         folder = storage.localise(join(self.home, ENCODER))
-        encoder = TextEncoder.load(folder, self.plan["pooling"], self.plan["precision"], self.fitted.device)
+        encoder = TextEncoder.load(folder, self.identity["pooling"], self.identity["precision"], self.allocation.device)
         if self.given is not None and self.given.shape[1] != encoder.width:
             raise InputError(
                 f"has vectors of {self.given.shape[1]} components, the model gives {encoder.width}: it was made by "
@@ -62,17 +64,17 @@ class EmbedStage:
         if self.given is None or self.rows is None:
             vectors, cut = self.encoder.encode(strings), self.encoder.cut(strings)
         else:
-            vectors = self._taken(strings, self.rows[start:stop])
+            vectors = self._given_vectors(strings, self.rows[start:stop])
         storage.publish(join(self.home, shard_name(number)), artefacts.array_bytes(vectors.astype(np.float16)))
         return pa.table({"number": [number], "strings": [len(strings)], "cut": [cut]}, schema=_ROWS)
 
-    def _taken(self, strings: list[str], rows: np.ndarray) -> np.ndarray:
-        """Given vectors, scaled to unit length; strings that have none (training mentions) are embedded."""
+    def _given_vectors(self, strings: list[str], rows: np.ndarray) -> np.ndarray:
+        """Return given vectors, scaled to unit length; strings that have none (training mentions) are embedded."""
         assert self.given is not None
         vectors = np.empty((len(strings), self.encoder.width), np.float32)
-        has = rows >= 0
-        vectors[has] = faiss_index.unit(self.given[rows[has]])
-        vectors[~has] = self.encoder.encode([strings[i] for i in np.flatnonzero(~has)])
+        given = rows >= 0
+        vectors[given] = faiss_index.unit(self.given[rows[given]])
+        vectors[~given] = self.encoder.encode([strings[i] for i in np.flatnonzero(~given)])
         if not np.isfinite(vectors).all():
             raise InputError("holds NaN or infinite vectors", path=self.path)
         return vectors
@@ -82,7 +84,7 @@ def given_vectors(uri: str, ontology: Ontology) -> np.ndarray:
     """Memory-map given vectors: one row for each of the ontology's names, in its order.
 
     Raises:
-        InputError: They are something else.
+        InputError: The file isn't a readable .npy file, or its shape isn't (names, any width).
     """
     try:
         vectors = np.load(storage.localise(uri), mmap_mode="r", allow_pickle=False)
@@ -98,10 +100,10 @@ def given_vectors(uri: str, ontology: Ontology) -> np.ndarray:
 
 
 def build_index(home: str, chunks: int, kind: str, threads: int) -> int:
-    """Build the FAISS index over the shards, publish it, and return the vectors' width."""
+    """Build the FAISS index over the chunks' vectors, publish it, and return the vectors' width."""
     names = [shard_name(number) for number in range(chunks)]
-    shards = [artefacts.load_array(storage.localise(join(home, name))) for name in names]
-    index = faiss_index.build(shards, kind, threads)
+    vectors = [artefacts.load_array(storage.localise(join(home, name))) for name in names]
+    index = faiss_index.build(vectors, kind, threads)
     if storage.is_local(home):
         faiss_index.write(index, str(storage.resolve(join(home, INDEX))[1]))
     else:
@@ -116,13 +118,13 @@ def write_vectors(generator: DenseGenerator, ontology: Ontology, uri: str) -> No
     rows = generator.aliases.rows_of_names(ontology)
     with tempfile.TemporaryDirectory() as folder:
         shape = (len(rows), generator.parameters["width"])
-        made = np.lib.format.open_memmap(f"{folder}/vectors.npy", "w+", np.float32, shape)
+        output = np.lib.format.open_memmap(f"{folder}/vectors.npy", "w+", np.float32, shape)
         for start in range(0, len(rows), 65_536):
-            some = rows[start : start + 65_536]
-            vectors = faiss_index.unit(generator.vectors(some.clip(0)))
-            vectors[some < 0] = 0  # a concept without a name
-            made[start : start + 65_536] = vectors
-        made.flush()
+            block = rows[start : start + 65_536]
+            vectors = faiss_index.unit(generator.vectors(block.clip(0)))
+            vectors[block < 0] = 0  # a concept without a name
+            output[start : start + 65_536] = vectors
+        output.flush()
         storage.publish(uri, storage.copy_bytes(f"{folder}/vectors.npy"))
 
 

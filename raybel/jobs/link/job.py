@@ -1,4 +1,4 @@
-"""The link job: read -> candidates -> write, as one stream of chunks over Ray Data; exactly once, resumable."""
+"""The link job: read -> candidates -> re-rank -> write, as one stream of chunks over Ray Data; resumable."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ import ray
 
 from raybel.candidates.base import UNKNOWN
 from raybel.candidates.registry import open_generator, uses_encoder
-from raybel.config import results
+from raybel.config import deciding_fields
+from raybel.display import counted
 from raybel.errors import BadFractionError, ConfigError, RaybelError
 from raybel.files import tables
 from raybel.files.fingerprints import fingerprint
 from raybel.files.provenance import OUTPUT_FORMAT, git_hash, versions
 from raybel.jobs.link.config import LinkConfig
 from raybel.jobs.link.stage import stream
-from raybel.jobs.runtime import data_context, plan, started, told
+from raybel.jobs.runtime import allocate, data_context, ray_session
 from raybel.ontology import Ontology
 from raybel.runs.parts import COUNTS
 from raybel.runs.run_directory import RunDirectory, Shard, find_shards
@@ -31,7 +32,20 @@ PROGRESS_SECONDS = 1.0
 
 @dataclass
 class Progress:
-    """How far a job is: counts of this start and of what was done before it."""
+    """How far a link job is.
+
+    Args:
+        shards_total: Input files.
+        shards_done: Published by this start.
+        shards_before: Published by earlier starts.
+        shards_failed: Input files that couldn't be read.
+        chunks: That this start finished.
+        counts: Of `COUNTS`, over this start's chunks.
+        bytes_total: Of the input files that this start has to do.
+        bytes_done: Of those of them that are published or set aside.
+        started: When Ray was there: seconds since the epoch.
+        first_chunk: Seconds from then to the first finished chunk; None before it.
+    """
 
     shards_total: int
     shards_done: int = 0
@@ -99,27 +113,29 @@ def link(config: LinkConfig, watch: Callable[[Progress], None] | None = None) ->
     generator.check_usable(config.top_k, config.expand_abbreviations)
     reranker = None
     if config.reranker_model is not None:
-        from raybel.rerank import reranker as second  # imports torch
+        from raybel.rerank import reranker as second_stage  # imports torch
 
-        reranker = second.describe(config.reranker_model, None if config.any_ontology else ontology, config.crosstype)
+        reranker = second_stage.describe(
+            config.reranker_model, None if config.any_ontology else ontology, config.crosstype
+        )
     identity = {
         "format": OUTPUT_FORMAT,
         "ontology": ontology.fingerprint,
         "generator": f"{generator.name} {generator.fingerprint}",
         **({"reranker": reranker["fingerprint"]} if reranker else {}),
-        **results(config),
+        **deciding_fields(config),
     }
-    every = find_shards(config.in_corpus, fingerprint(identity))
+    shards = find_shards(config.in_corpus, fingerprint(identity))
     run = RunDirectory(config.out_corpus)
     with run.work.lock():
         manifest = {"config": asdict(config), "versions": versions(), "git": git_hash()}
         run.open(identity, manifest, config.overwrite)
-        states = {shard.name: run.state(shard) for shard in every}
+        states = {shard.name: run.state(shard) for shard in shards}
         finished = {name: state for name, state in states.items() if state is not None}
-        to_do = [shard for shard in every if shard.name not in finished]
+        to_do = [shard for shard in shards if shard.name not in finished]
         job = _Job(config, to_do, finished, watch or (lambda progress: None))
-        job.progress.shards_total, job.progress.shards_before = len(every), len(finished)
-        run.write_plan(every)
+        job.progress.shards_total, job.progress.shards_before = len(shards), len(finished)
+        run.write_plan(shards)
         if to_do:
             job.go(_shared_ontology(config, ontology))
         result = job.finish()
@@ -141,7 +157,7 @@ def _refuse_output_among_input(config: LinkConfig) -> None:
 
 
 def _shared_ontology(config: LinkConfig, ontology: Ontology) -> str:
-    """Path of the ontology in a form that workers memory-map: itself, or a copy in the run directory."""
+    """Return the path of an ontology that workers can memory-map: itself, or a copy in the run directory."""
     if config.ontology.endswith(".arrow"):
         return config.ontology
     copy = RunDirectory(config.out_corpus).ontology_copy
@@ -172,27 +188,28 @@ class _Job:
 
     def go(self, ontology: str) -> None:
         """Run the stream until every shard to do is published or set aside."""
-        with told(), started(), data_context():
+        with ray_session(), data_context():
             encodes = uses_encoder(self.config.generator) or self.config.reranker_model is not None
-            fitted = plan(self.config.resources, ray.cluster_resources(), encodes)
+            allocation = allocate(self.config.resources, ray.cluster_resources(), encodes)
             self.progress.started = time.time()
-            dataset = stream(self.config, list(self.to_do.values()), fitted, ontology)
-            assemble = ray.remote(num_cpus=fitted.cpus_per_task, max_retries=3)(RunDirectory.assemble)
+            dataset = stream(self.config, list(self.to_do.values()), allocation, ontology)
+            assemble = ray.remote(num_cpus=allocation.cpus_per_task, max_retries=3)(RunDirectory.assemble)
             for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
                 for row in batch.to_pylist():
                     self._count(row, assemble)
                 self._collect(timeout=0)
-                self._tell()
+                self._show()
                 self._check_fraction([self.progress.counts, *self.before], BAD_FRACTION_AFTER)
             while self.assembling:
                 self._collect(timeout=5)
-                self._tell()
+                self._show()
             missing = [
                 name for name, shard in self.to_do.items() if not (name in self.finished or shard.path in self.failed)
             ]
             if missing:
                 raise RaybelError(
-                    f"{len(missing)} shards came to no end, such as {missing[0]}: run the same command again"
+                    f"{counted(len(missing), 'shard')} couldn't be finished, such as {missing[0]}: run the same "
+                    "command again"
                 )
 
     def _count(self, row: dict[str, Any], assemble: Any) -> None:
@@ -227,7 +244,7 @@ class _Job:
             self.progress.bytes_done += self.to_do[name].size
             ready, _ = ray.wait(list(self.assembling), num_returns=1, timeout=0) if self.assembling else ([], [])
 
-    def _tell(self) -> None:
+    def _show(self) -> None:
         self.watch(self.progress)
         if time.time() - self.written > PROGRESS_SECONDS:
             self.written = time.time()
@@ -236,11 +253,11 @@ class _Job:
     def _log(self, finished: bool) -> None:
         self.run.write_progress({**asdict(self.progress), "seconds": self.progress.seconds, "finished": finished})
 
-    def _check_fraction(self, counted: list[dict[str, Any]], least: int) -> None:
-        bad, of = (sum(each[name] for each in counted) for name in ("quarantined", "documents"))
-        if of >= least and bad > of * self.config.max_bad_fraction:
+    def _check_fraction(self, tallies: list[dict[str, Any]], least: int) -> None:
+        bad, documents = (sum(counts[name] for counts in tallies) for name in ("quarantined", "documents"))
+        if documents >= least and bad > documents * self.config.max_bad_fraction:
             raise BadFractionError(
-                f"{bad:,} of {of:,} documents couldn't be linked, more than --max-bad-fraction "
+                f"{bad:,} of {documents:,} documents couldn't be linked, more than --max-bad-fraction "
                 f"{self.config.max_bad_fraction:g} allows; reasons are in {self.run.quarantine}, "
                 "finished shards stay"
             )

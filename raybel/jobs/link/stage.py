@@ -1,4 +1,4 @@
-"""What the link job maps over chunks: candidates, then the chunk's part."""
+"""What the link job maps over chunks: candidates, their re-ranking, then the chunk's part."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from ray.data import ActorPoolStrategy, Dataset
 from raybel.candidates.base import Cached
 from raybel.candidates.registry import open_generator
 from raybel.errors import RaybelError
-from raybel.jobs.datasets import Source, read_sources
+from raybel.jobs.datasets import InputFile, read_files
 from raybel.jobs.link.config import LinkConfig
-from raybel.jobs.runtime import Plan
+from raybel.jobs.runtime import Allocation
 from raybel.linking.candidates import add_candidates
 from raybel.linking.poison import SUFFIX, CrashRecord
 from raybel.linking.render import render
@@ -28,22 +28,22 @@ if TYPE_CHECKING:
     from raybel.rerank.reranker import Reranker
 
 
-def stream(config: LinkConfig, to_do: list[Shard], fitted: Plan, ontology: str) -> Dataset:
+def stream(config: LinkConfig, to_do: list[Shard], allocation: Allocation, ontology: str) -> Dataset:
     """Return the job's Dataset: consuming it writes the parts, and yields a row of counts for each chunk."""
     run, session = RunDirectory(config.out_corpus), uuid.uuid4().hex
-    by_name = {shard.name: shard for shard in to_do}
+    shards = {shard.name: shard for shard in to_do}
     options = replace(config.read_options, sentences=config.reranker_model is not None)
-    sources = [Source(shard.path, shard.name, partial(run.finished_parts, shard)) for shard in to_do]
-    chunks = read_sources(sources, options, fitted.cpus_per_task)
+    files = [InputFile(shard.path, shard.name, partial(run.finished_parts, shard)) for shard in to_do]
+    chunks = read_files(files, options, allocation.cpus_per_task)
     return chunks.map_batches(
         LinkStage,
-        fn_constructor_args=(config, ontology, by_name, session, fitted),
+        fn_constructor_args=(config, ontology, shards, session, allocation),
         batch_size=1,
         batch_format="pyarrow",
         zero_copy_batch=True,
-        compute=ActorPoolStrategy(size=fitted.actors),
-        num_cpus=fitted.cpus_per_actor,
-        num_gpus=fitted.gpus_per_actor,
+        compute=ActorPoolStrategy(size=allocation.actors),
+        num_cpus=allocation.cpus_per_actor,
+        num_gpus=allocation.gpus_per_actor,
         max_restarts=config.resources.max_restarts,
         max_task_retries=config.resources.max_restarts,
     )
@@ -61,25 +61,26 @@ _COUNTS_SCHEMA = pa.schema(
 
 
 class LinkStage:
-    """Candidates, then the chunk's part; one per actor, with the model memory-mapped and found surfaces kept.
+    """Finds a chunk's candidates, re-ranks them, and writes the chunk's part; one per actor.
 
-    Both in one actor: a chunk with its candidates needn't travel once more, and no worker starts for writing alone.
+    The generator's model is memory-mapped, and the candidates of surfaces that were searched are cached. All in one
+    actor: a chunk with its candidates needn't travel once more, and no worker starts for writing alone.
     """
 
     def __init__(
-        self, config: LinkConfig, ontology: str, by_name: dict[str, Shard], session: str, fitted: Plan
+        self, config: LinkConfig, ontology: str, shards: dict[str, Shard], session: str, allocation: Allocation
     ) -> None:
         self.ontology = Ontology.open(ontology)
-        generator = open_generator(self.ontology, config.generator, fitted.device, fitted.threads)
+        generator = open_generator(self.ontology, config.generator, allocation.device, allocation.threads)
         self.name, self.generator = generator.name, Cached(generator, config.top_k)
-        self.run, self.by_name, self.session = RunDirectory(config.out_corpus), by_name, session
+        self.run, self.shards, self.session = RunDirectory(config.out_corpus), shards, session
         self.describer = Describer(self.ontology, generator.alias_table)
-        self.config, self.fitted = config, fitted
+        self.config, self.allocation = config, allocation
         self._reranker: Reranker | None = None
 
     def __call__(self, chunk: pa.Table) -> pa.Table:
         """Write a chunk's part, if it isn't there from an earlier start, and return its counts."""
-        shard, number = self.by_name[chunk["shard"][0].as_py()], chunk["chunk"][0].as_py()
+        shard, number = self.shards[chunk["shard"][0].as_py()], chunk["chunk"][0].as_py()
         if chunk["error"][0].as_py():
             return _counts({"error": chunk["error"][0].as_py(), "chunk": number, "last": True}, shard)
         summary = self.run.read_summary(shard, number)
@@ -96,20 +97,23 @@ class LinkStage:
         return _counts(summary, shard)
 
     def _rerank(self, linked: pa.Table, model: str, crashes: CrashRecord) -> pa.Table:
-        """The second stage, loaded with the first chunk: an error in a constructor would look like a worker's death."""
+        """Re-rank a chunk's candidates.
+
+        The model is loaded with the first chunk: an error in a constructor would look like a worker's death.
+        """
         import torch
 
         from raybel.linking.reranking import rerank
         from raybel.rerank.reranker import Reranker
 
         if self._reranker is None:
-            if self.fitted.device == "cpu":
-                torch.set_num_threads(self.fitted.threads)
-            self._reranker = Reranker.load(model, self.fitted.device, self.config.precision)
+            if self.allocation.device == "cpu":
+                torch.set_num_threads(self.allocation.threads)
+            self._reranker = Reranker.load(model, self.allocation.device, self.config.precision)
         return rerank(linked, self._reranker, self.describer, crashes)
 
 
 def _counts(summary: dict[str, Any], shard: Shard) -> pa.Table:
-    """A chunk's row of counts; one that couldn't be read counts nothing, whatever could be read of it."""
+    """Return a chunk's row of counts; one that couldn't be read counts nothing, whatever could be read of it."""
     row = {**dict.fromkeys(COUNTS, 0), **summary, "shard": shard.name}
     return pa.Table.from_pylist([{name: row[name] for name in _COUNTS_SCHEMA.names}], schema=_COUNTS_SCHEMA)

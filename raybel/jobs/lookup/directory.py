@@ -1,4 +1,4 @@
-"""A lookup's directory: a file for each range of surfaces' hashes; made anew by each start."""
+"""A lookup's directory: a file for each range of the surfaces' hashes; every start begins anew."""
 
 from __future__ import annotations
 

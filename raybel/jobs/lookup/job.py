@@ -27,10 +27,10 @@ from raybel.corpus.chunks import corpus_files, read_chunks
 from raybel.corpus.documents import ReadOptions
 from raybel.files import artefacts, storage, tables
 from raybel.files.work_directory import WorkDirectory
-from raybel.jobs.datasets import BiocDatasource, Source
+from raybel.jobs.datasets import BiocDatasource, InputFile
 from raybel.jobs.lookup.config import LookupConfig
 from raybel.jobs.lookup.directory import lookup_directory, range_name
-from raybel.jobs.runtime import Plan, data_context, plan, started, told
+from raybel.jobs.runtime import Allocation, allocate, data_context, ray_session
 from raybel.ontology import Ontology
 
 #: A task searches whole ranges and says nothing before its end: time that it may take.
@@ -63,7 +63,15 @@ _WRITTEN = pa.schema(
 
 @dataclass
 class LookupResult:
-    """What the job made: counts, and the files and documents that it couldn't take surfaces from."""
+    """What the job made.
+
+    Args:
+        surfaces: Distinct ones.
+        mentions: That have them.
+        found: Surfaces with at least one candidate.
+        bad_documents: Documents that couldn't be read.
+        failed: Files that couldn't be read, with the reason.
+    """
 
     surfaces: int
     mentions: int
@@ -80,6 +88,7 @@ def make_lookup(config: LookupConfig) -> LookupResult:
         MismatchError: Model and ontology don't belong together.
     """
     begun = time.perf_counter()
+    files = [InputFile(path, name) for path, name in corpus_files(config.in_corpus)]
     ontology = Ontology.open(config.ontology)
     generator = open_generator(ontology, config.generator)
     published = storage.name_of(config.output).endswith((".json", ".json.gz"))
@@ -87,9 +96,9 @@ def make_lookup(config: LookupConfig) -> LookupResult:
     work = lookup_directory(home)
     with work.lock():
         work.check({}, overwrite=True)
-        rows = _run(config, work)
-        parts = [row for row in rows if row["name"]]
-        written = {row["name"]: (row["size"], row["sha256"]) for row in parts}
+        rows = _search(config, work, files)
+        searched = [row for row in rows if row["name"]]
+        written = {row["name"]: (row["size"], row["sha256"]) for row in searched}
         for number in range(config.ranges):  # a range without surfaces has a file too
             name = range_name(number)
             if name not in written:
@@ -111,9 +120,9 @@ def make_lookup(config: LookupConfig) -> LookupResult:
     if published:
         storage.delete(home)
     done = LookupResult(
-        sum(row["surfaces"] for row in parts),
-        sum(row["mentions"] for row in parts),
-        sum(row["found"] for row in parts),
+        sum(row["surfaces"] for row in searched),
+        sum(row["mentions"] for row in searched),
+        sum(row["found"] for row in searched),
         sum(row["bad"] or 0 for row in rows),
         {row["path"]: row["error"] for row in rows if row["error"]},
     )
@@ -122,48 +131,46 @@ def make_lookup(config: LookupConfig) -> LookupResult:
     return done
 
 
-def _run(config: LookupConfig, work: WorkDirectory) -> list[dict[str, Any]]:
-    files = corpus_files(config.in_corpus)
+def _search(config: LookupConfig, work: WorkDirectory, files: list[InputFile]) -> list[dict[str, Any]]:
+    """Search every range and write its file; return a row of `_WRITTEN` for each range and each input file."""
     options = ReadOptions(expand_abbreviations=config.expand_abbreviations)
-    with told(), started(), data_context() as context:
+    with ray_session(), data_context() as context:
         context.target_max_block_size = 16 << 20  # rows are small here
         context.execution_no_progress_timeout_s = RANGE_SECONDS
-        fitted = plan(config.resources, ray.cluster_resources(), uses_encoder(config.generator))
+        allocation = allocate(config.resources, ray.cluster_resources(), uses_encoder(config.generator))
         work.open({}, overwrite=True, ranges=config.ranges)
-        source = BiocDatasource(
-            [Source(path, name) for path, name in files], options, partial(_distinct, config.ranges)
-        )
-        rows = ray.data.read_datasource(source, override_num_blocks=len(files), num_cpus=fitted.cpus_per_task)
-        written = rows.groupby("bucket", num_partitions=min(config.ranges, 4 * fitted.actors)).map_groups(
+        corpus = BiocDatasource(files, options, partial(_distinct, config.ranges))
+        distinct = ray.data.read_datasource(corpus, override_num_blocks=len(files), num_cpus=allocation.cpus_per_task)
+        written = distinct.groupby("bucket", num_partitions=min(config.ranges, 4 * allocation.actors)).map_groups(
             LookupStage,
-            fn_constructor_args=(config, work.uri, fitted),
+            fn_constructor_args=(config, work.uri, allocation),
             batch_format="pyarrow",
-            compute=ActorPoolStrategy(size=fitted.actors),
-            num_cpus=fitted.cpus_per_actor,
-            num_gpus=fitted.gpus_per_actor,
+            compute=ActorPoolStrategy(size=allocation.actors),
+            num_cpus=allocation.cpus_per_actor,
+            num_gpus=allocation.gpus_per_actor,
             max_restarts=config.resources.max_restarts,
             max_task_retries=config.resources.max_restarts,
         )
-        found: list[dict[str, Any]] = written.take_all()
-        return found
+        files_and_ranges: list[dict[str, Any]] = written.take_all()
+        return files_and_ranges
 
 
-def _distinct(ranges: int, source: Source, options: ReadOptions) -> Iterator[pa.Table]:
+def _distinct(ranges: int, file: InputFile, options: ReadOptions) -> Iterator[pa.Table]:
     """Yield a file's distinct surfaces with how many mentions have each, and one row (range -1) of what went wrong."""
     counts: Counter[str] = Counter()
     bad, error = 0, None
-    for chunk in read_chunks(source.path, source.shard, options):
+    for chunk in read_chunks(file.path, file.shard, options):
         counts.update(surfaces(chunk))
         bad += pc.sum(pc.is_valid(pc.struct_field(pc.list_flatten(chunk["docs"]), "error"))).as_py() or 0
         error = chunk["error"][0].as_py()
     counts.pop("", None)
-    found = list(counts)
-    size = len(found)
+    distinct = list(counts)
+    size = len(distinct)
     columns = {
-        "bucket": [*buckets(hashes(found), ranges).tolist(), -1],
-        "surface": [*found, ""],
+        "bucket": [*buckets(hashes(distinct), ranges).tolist(), -1],
+        "surface": [*distinct, ""],
         "mentions": [*counts.values(), 0],
-        "path": [None] * size + [source.path],
+        "path": [None] * size + [file.path],
         "bad": [0] * size + [bad],
         "error": [None] * size + [error],
     }
@@ -173,25 +180,28 @@ def _distinct(ranges: int, source: Source, options: ReadOptions) -> Iterator[pa.
 class LookupStage:
     """Searches one range's surfaces and writes its file; one per actor."""
 
-    def __init__(self, config: LookupConfig, home: str, fitted: Plan) -> None:
+    def __init__(self, config: LookupConfig, home: str, allocation: Allocation) -> None:
         self.config, self.home = config, home
-        self.generator = open_generator(Ontology.open(config.ontology), config.generator, fitted.device, fitted.threads)
+        self.generator = open_generator(
+            Ontology.open(config.ontology), config.generator, allocation.device, allocation.threads
+        )
 
     def __call__(self, rows: pa.Table) -> pa.Table:
         """Return a row that names the file, or for range -1 a row for each input file."""
         bucket = rows["bucket"][0].as_py()
         empty = dict.fromkeys(_WRITTEN.names)
         if bucket < 0:
-            told_rows = rows.select(["path", "bad", "error"]).to_pylist()
-            return pa.Table.from_pylist([{**empty, **row} for row in told_rows], schema=_WRITTEN)
+            files = rows.select(["path", "bad", "error"]).to_pylist()
+            return pa.Table.from_pylist([{**empty, **row} for row in files], schema=_WRITTEN)
         summed = rows.group_by("surface").aggregate([("mentions", "sum")])
-        names = summed["surface"].to_pylist()
-        order = np.argsort(np.array(names, dtype=object)).tolist()
-        wanted = [names[i] for i in order]
+        unsorted = summed["surface"].to_pylist()
+        order = np.argsort(np.array(unsorted, dtype=object)).tolist()
+        distinct = [unsorted[row] for row in order]
         mentions = summed["mentions_sum"].to_numpy()[order].tolist()
-        found = self.generator.search(wanted, self.config.top_k)
-        table = bucket_table(wanted, mentions, found)
+        candidates = self.generator.search(distinct, self.config.top_k)
+        table = bucket_table(distinct, mentions, candidates)
         size, digest = artefacts.write_file(self.home, range_name(bucket), artefacts.arrow_bytes(table))
-        row = {"name": range_name(bucket), "size": size, "sha256": digest, "surfaces": len(wanted), "bad": 0}
-        counted = {"mentions": sum(mentions), "found": sum(len(each) > 0 for each in found)}
+        row = {"name": range_name(bucket), "size": size, "sha256": digest, "surfaces": len(distinct), "bad": 0}
+        with_candidates = sum(len(ranking) > 0 for ranking in candidates)
+        counted = {"mentions": sum(mentions), "found": with_candidates}
         return pa.Table.from_pylist([{**empty, **row, **counted}], schema=_WRITTEN)

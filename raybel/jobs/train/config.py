@@ -29,6 +29,8 @@ from raybel.rerank.parameters import CrossEncoderParameters, Crosstype
 
 Model = Annotated[FilePath, Option("The model; the same command again resumes.", "DIR")]
 RandomSeed = Annotated[Seed, Option("Of everything random.")]
+#: Candidates for recall@all, where an encoder in training is measured.
+VALIDATION_TOP_K = 50
 
 
 @configuration

@@ -15,21 +15,21 @@ from raybel.files import storage, tables
 from raybel.files.fingerprints import fingerprint
 from raybel.files.provenance import versions
 from raybel.files.storage import join
-from raybel.files.work_directory import DESCRIPTION, WorkDirectory
-from raybel.jobs.runtime import started, told
-from raybel.jobs.train import crossencoder_features
+from raybel.files.work_directory import DESCRIPTION
+from raybel.jobs.runtime import ray_session
 from raybel.jobs.train.config import TrainCrossEncoderConfig
+from raybel.jobs.train.crossencoder_features import FeatureConfig, make_features
 from raybel.jobs.train.crossencoder_worker import train_worker
 from raybel.jobs.train.directory import (
     BASE,
     FEATURES,
-    UNFINISHED,
+    TRAINING_FILES,
     base_fingerprint,
-    keep_base,
-    tidy,
+    copy_base,
+    delete_training_files,
     training_directory,
 )
-from raybel.jobs.train.run import Watch, fit, workers_on_cluster
+from raybel.jobs.train.run import Watch, run_workers, workers_on_cluster
 from raybel.ontology import Ontology
 from raybel.rerank import model as models
 from raybel.rerank.model import CrossEncoder
@@ -63,11 +63,15 @@ class TrainedCrossEncoder:
     @property
     def best(self) -> dict[str, Any]:
         """The best epoch's record."""
-        return [each for each in self.epochs if each["best"]][-1]
+        return [epoch for epoch in self.epochs if epoch["best"]][-1]
 
 
 def train_crossencoder(config: TrainCrossEncoderConfig, watch: Watch | None = None) -> TrainedCrossEncoder:
     """Train a cross-encoder; the same call again goes on with the epoch in which a killed one stopped.
+
+    Args:
+        config: What to do.
+        watch: Called about once a second with the stage, then with the workers' progress.
 
     Raises:
         ConfigError: No such model, one that can't be such a cross-encoder, candidates that can't be cross-fitted,
@@ -75,92 +79,137 @@ def train_crossencoder(config: TrainCrossEncoderConfig, watch: Watch | None = No
         InputError: A file can't be read, or a corpus has nothing to learn from or to judge by.
         LockedError: Another job works on the directory.
         MismatchError: Generator and ontology don't belong together.
-        RaybelError: The loss, the weights or the scores are no numbers, or workers died too often.
+        RaybelError: The loss, a weight or a score isn't a number (NaN or infinite), or workers died too often.
     """
-    begun = time.perf_counter()
-    watch = watch or (lambda state: None)
-    model = pretrained.resolve(config.model_name)
-    pretrained.refuse_inside(model, config.output_dir)
-    ontology = Ontology.open(config.ontology)
-    generator = open_generator(ontology, config.generator)
-    check_generator(generator, config.parameters.top_k, config.expand_abbreviations)
-    wanted = regimes(generator, config.parameters.dictionary_share)
-    notes = notes_on(generator)
-    positions = window(str(model), config.crosstype, config.parameters)
-    home = config.output_dir
-    work = training_directory(home, KIND)
-    corpora = {"train": config.train_corpus, "val": config.val_corpus}
-    with work.lock():
-        identity: dict[str, Any] = {
+    job = _Job(config, watch or (lambda state: None))
+    with job.work.lock():
+        earlier = job.work.check(job.identity, config.overwrite)
+        trained = job.finished(earlier) if earlier and earlier.get("finished") else job.train()
+    if config.metric_file:
+        values = {"epochs": trained.epochs, "counts": trained.counts, "seconds": trained.seconds}
+        tables.write_values(config.metric_file, {**values, "parameters": asdict(config.parameters)})
+    return trained
+
+
+class _Job:
+    """One start of the job; whether it can be done at all is looked at before Ray starts."""
+
+    def __init__(self, config: TrainCrossEncoderConfig, watch: Watch) -> None:
+        self.begun = time.perf_counter()
+        self.config, self.watch = config, watch
+        self.model = pretrained.resolve(config.model_name)
+        pretrained.refuse_inside(self.model, config.output_dir)
+        self.ontology = Ontology.open(config.ontology)
+        generator = open_generator(self.ontology, config.generator)
+        check_generator(generator, config.parameters.top_k, config.expand_abbreviations)
+        self.regimes = regimes(generator, config.parameters.dictionary_share)
+        self.notes = notes_on(generator)
+        self.positions = checked_window(str(self.model), config.crosstype, config.parameters)
+        self.corpora = {"train": config.train_corpus, "val": config.val_corpus}
+        self.identity: dict[str, Any] = {
             "crosstype": config.crosstype,
-            "ontology": ontology.fingerprint,
+            "ontology": self.ontology.fingerprint,
             "generator": f"{generator.name} {generator.fingerprint}",
-            "base_model": base_fingerprint(model),
+            "base_model": base_fingerprint(self.model),
             "parameters": asdict(config.parameters),
-            "corpora": digests(corpora),
+            "corpora": digests(self.corpora),
             "expand_abbreviations": config.expand_abbreviations,
             "precision": config.precision,
             "seed": config.seed,
             "workers": config.workers.num_workers,
         }
-        earlier = work.check(identity, config.overwrite)
-        if earlier and earlier.get("finished"):
-            describe(home)
-            tidy(home)  # killed while it did
-            epochs = earlier["epochs"]
-            done = TrainedCrossEncoder(config.output_dir, epochs, earlier["counts"], 0.0, len(epochs), notes)
-            _write_metrics(config, done)
-            return done
-        made = crossencoder_features.FeatureConfig(
-            join(home, FEATURES),
+        self.work = training_directory(config.output_dir, KIND)
+        self.home = self.work.uri
+
+    def finished(self, description: dict[str, Any]) -> TrainedCrossEncoder:
+        """Return what an earlier start trained to the end."""
+        describe(self.home)
+        delete_training_files(self.home)  # killed while it did
+        epochs = description["epochs"]
+        return TrainedCrossEncoder(self.home, epochs, description["counts"], 0.0, len(epochs), self.notes)
+
+    def train(self) -> TrainedCrossEncoder:
+        """Make the features, train on them, and complete the model directory."""
+        config = self.config
+        with ray_session():
+            workers_on_cluster(config.workers)  # what can't run is refused before anything is deleted or made
+            self.work.open(self.identity, config.overwrite, finished=False)
+            copy_base(self.home, self.model)
+            counts = self._features()
+            settings = {
+                "crosstype": config.crosstype,
+                "parameters": asdict(config.parameters),
+                "positions": self.positions,
+                "precision": config.precision,
+                "seed": config.seed,
+            }
+            outcome = run_workers(train_worker, self.home, settings, config.workers, self.watch)
+        if outcome is None:
+            raise ConfigError("nothing was trained")
+        self._publish(counts, outcome)
+        seconds = time.perf_counter() - self.begun
+        return TrainedCrossEncoder(self.home, outcome["epochs"], counts, seconds, outcome["resumed"], self.notes)
+
+    def _features(self) -> dict[str, dict[str, int]]:
+        """Make the features of each split that aren't there; return what was counted of each."""
+        config = self.config
+        features = FeatureConfig(
+            join(self.home, FEATURES),
             config.ontology,
             config.generator,
-            join(home, BASE),
-            positions,
+            join(self.home, BASE),
+            self.positions,
             config.parameters,
             config.expand_abbreviations,
             config.resources,
         )
-        with told(), started():
-            workers_on_cluster(config.workers)  # a plan that can't run is refused before anything is deleted or made
-            work.open(identity, config.overwrite, finished=False)
-            keep_base(home, model)
-            counts = {}
-            for split, paths in corpora.items():
-                if paths:
-                    watch({"stage": f"candidates of the {split} corpus"})
-                    absolute = tuple(map(storage.absolute, paths))
-                    counts[split] = crossencoder_features.make(
-                        made, split, absolute, wanted if split == "train" else ("all",)
-                    )
-            try:
-                for split, found in counts.items():
-                    check_counts(found, corpora[split], ontology, config.parameters.top_k)
-            except InputError:  # nothing is learned yet: the directory is free for the corrected command
-                work.clear()
-                raise
-            settings = {
-                "crosstype": config.crosstype,
-                "parameters": asdict(config.parameters),
-                "positions": positions,
-                "precision": config.precision,
-                "seed": config.seed,
-            }
-            outcome = fit(train_worker, home, settings, config.workers, watch)
-        if outcome is None:
-            raise ConfigError("nothing was trained")
-        _publish(config, work, identity, ontology, counts, outcome)
-    seconds = time.perf_counter() - begun
-    done = TrainedCrossEncoder(config.output_dir, outcome["epochs"], counts, seconds, outcome["resumed"], notes)
-    _write_metrics(config, done)
-    return done
+        counts = {}
+        for split, paths in self.corpora.items():
+            if paths:
+                self.watch({"stage": f"candidates of the {split} corpus"})
+                counts[split] = make_features(features, split, paths, self.regimes if split == "train" else ("all",))
+        try:
+            for split, counted in counts.items():
+                check_counts(counted, self.corpora[split], self.ontology, config.parameters.top_k)
+        except InputError:  # nothing is learned yet: the directory is free for the corrected command
+            self.work.clear()
+            raise
+        return counts
+
+    def _publish(self, counts: dict[str, dict[str, int]], outcome: dict[str, Any]) -> None:
+        """Complete the Hugging Face directory, then delete what only training needed."""
+        best = [epoch for epoch in outcome["epochs"] if epoch["best"]][-1]
+        spared = {DESCRIPTION, "README.md", ".lock", *TRAINING_FILES}
+        names = sorted({name for name in storage.names(self.home) if "/" not in name} - spared)
+        files = {name: storage.size_and_digest(join(self.home, name)) for name in names}
+        weights = files[WEIGHTS][1]
+        result = {"weights": weights, "edges": outcome["edges"], "calibration": best["calibration"]}
+        facts = {
+            "version": VERSION,
+            "finished": True,
+            "crosstype": self.config.crosstype,
+            "parameters": asdict(self.config.parameters),
+            "ontology_fingerprint": self.ontology.fingerprint,
+            "generator": self.identity["generator"].split()[0],
+            "files": {name: size for name, (size, _) in files.items()},
+            **result,
+            "fingerprint": fingerprint(result),
+            "epochs": outcome["epochs"],
+            "counts": counts,
+            "versions": versions(),
+        }
+        storage.publish(
+            join(self.home, "README.md"), card(self.config.model_name, {"identity": self.identity, **facts}).encode()
+        )
+        self.work.describe(self.identity, **facts)
+        delete_training_files(self.home)
 
 
-def window(model: str, crosstype: str, parameters: CrossEncoderParameters) -> int:
-    """Return a model's window; refuses one that can't be a cross-encoder of the type before anything starts.
+def checked_window(model: str, crosstype: str, parameters: CrossEncoderParameters) -> int:
+    """Return how many positions a model has, once it is known that it can be a cross-encoder of a type.
 
     Raises:
-        ConfigError: So it is.
+        ConfigError: It can't: no encoder, or too short a window.
     """
     loaded, tokenizer = models.load(model, head=False)
     positions = models.window(loaded, tokenizer)
@@ -175,8 +224,14 @@ def window(model: str, crosstype: str, parameters: CrossEncoderParameters) -> in
 def check_counts(counts: dict[str, int], paths: Sequence[str], ontology: Ontology, top_k: int) -> None:
     """Refuse a corpus that there is nothing to learn from, or to judge by.
 
+    Args:
+        counts: Of its features, by name.
+        paths: The corpus, for the error.
+        ontology: Whose concepts count.
+        top_k: Candidates of a mention.
+
     Raises:
-        InputError: So it is.
+        InputError: No mention can be linked, or none has its concept among the candidates.
     """
     if not counts["mentions"]:
         raise InputError(
@@ -189,44 +244,3 @@ def check_counts(counts: dict[str, int], paths: Sequence[str], ontology: Ontolog
             "negative; give another generator or a larger top_k",
             path=", ".join(paths),
         )
-
-
-def _write_metrics(config: TrainCrossEncoderConfig, done: TrainedCrossEncoder) -> None:
-    if config.metric_file:
-        value = {"epochs": done.epochs, "counts": done.counts, "seconds": done.seconds}
-        tables.write_values(config.metric_file, {**value, "parameters": asdict(config.parameters)})
-
-
-def _publish(
-    config: TrainCrossEncoderConfig,
-    work: WorkDirectory,
-    identity: dict[str, Any],
-    ontology: Ontology,
-    counts: dict[str, dict[str, int]],
-    outcome: dict[str, Any],
-) -> None:
-    """Complete the Hugging Face directory, then leave out what only training needed."""
-    home = work.uri
-    best = [each for each in outcome["epochs"] if each["best"]][-1]
-    names = {name for name in storage.names(home) if "/" not in name} - {DESCRIPTION, "README.md", ".lock", *UNFINISHED}
-    files = {name: storage.size_and_digest(join(home, name)) for name in sorted(names)}
-    weights = files[WEIGHTS][1]
-    facts = {
-        "version": VERSION,
-        "finished": True,
-        "crosstype": config.crosstype,
-        "parameters": asdict(config.parameters),
-        "edges": outcome["edges"],
-        "calibration": best["calibration"],
-        "ontology_fingerprint": ontology.fingerprint,
-        "generator": identity["generator"].split()[0],
-        "files": {name: size for name, (size, _) in files.items()},
-        "weights": weights,
-        "fingerprint": fingerprint({"weights": weights, "edges": outcome["edges"], "calibration": best["calibration"]}),
-        "epochs": outcome["epochs"],
-        "counts": counts,
-        "versions": versions(),
-    }
-    storage.publish(join(home, "README.md"), card(config.model_name, {"identity": identity, **facts}).encode())
-    work.describe(identity, **facts)
-    tidy(home)

@@ -23,8 +23,8 @@ from raybel.corpus.documents import ReadOptions
 from raybel.errors import InputError
 from raybel.files import artefacts, storage
 from raybel.files.storage import join
-from raybel.jobs.datasets import Source, read_sources
-from raybel.jobs.runtime import Plan, data_context, plan
+from raybel.jobs.datasets import InputFile, read_files
+from raybel.jobs.runtime import Allocation, allocate, data_context
 from raybel.ontology import Ontology
 from raybel.rerank.examples import Describer
 from raybel.rerank.parameters import CrossEncoderParameters
@@ -63,35 +63,37 @@ class FeatureConfig:
     resources: Resources
 
 
-def make(config: FeatureConfig, split: str, paths: tuple[str, ...], regimes: tuple[str, ...]) -> dict[str, int]:
+def make_features(
+    config: FeatureConfig, split: str, paths: tuple[str, ...], regimes: tuple[str, ...]
+) -> dict[str, int]:
     """Make the features of a split on the Ray that runs, unless they are there; return what was counted.
 
     Args:
-        config: How.
+        config: How features are made.
         split: Name of the corpus.
-        paths: BioC files.
+        paths: BioC files, directories or globs.
         regimes: Which candidates; see `rerank.crossfit`.
 
     Raises:
         InputError: A file or document can't be read.
     """
-    where = join(config.folder, split)
-    done = join(where, "counts.json")
-    if storage.exists(done):
-        return dict(storage.read_json(done))
+    folder = join(config.folder, split)
+    counts_file = join(folder, "counts.json")
+    if storage.exists(counts_file):
+        return dict(storage.read_json(counts_file))
     options = ReadOptions(config.expand_abbreviations, sentences=True, chunk_documents=CHUNK)
     files = corpus_files(paths)
     with data_context():
-        fitted = plan(config.resources, ray.cluster_resources(), uses_encoder(config.generator))
-        sources = [Source(path, f"{number:05d}") for number, (path, _) in enumerate(files)]
-        rows = read_sources(sources, options, fitted.cpus_per_task).map_batches(
+        allocation = allocate(config.resources, ray.cluster_resources(), uses_encoder(config.generator))
+        inputs = [InputFile(path, f"{number:05d}") for number, (path, _) in enumerate(files)]
+        rows = read_files(inputs, options, allocation.cpus_per_task).map_batches(
             FeatureStage,
-            fn_constructor_args=(config, where, regimes, fitted),
+            fn_constructor_args=(config, folder, regimes, allocation),
             batch_size=1,
             batch_format="pyarrow",
-            compute=ActorPoolStrategy(size=min(fitted.actors, 8 * len(files))),
-            num_cpus=fitted.cpus_per_actor,
-            num_gpus=fitted.gpus_per_actor,
+            compute=ActorPoolStrategy(size=min(allocation.actors, 8 * len(files))),
+            num_cpus=allocation.cpus_per_actor,
+            num_gpus=allocation.gpus_per_actor,
             max_restarts=config.resources.max_restarts,
             max_task_retries=config.resources.max_restarts,
         )
@@ -102,25 +104,25 @@ def make(config: FeatureConfig, split: str, paths: tuple[str, ...], regimes: tup
                     raise InputError(row["error"])
                 for name in _COUNTS:
                     counts[name] += row[name]
-    storage.publish_json(done, counts)
+    storage.publish_json(counts_file, counts)
     return counts
 
 
 class FeatureStage:
     """Makes a chunk's features; one per actor."""
 
-    def __init__(self, config: FeatureConfig, where: str, regimes: tuple[str, ...], fitted: Plan) -> None:
-        self.config, self.where, self.regimes, self.fitted = config, where, regimes, fitted
+    def __init__(self, config: FeatureConfig, folder: str, regimes: tuple[str, ...], allocation: Allocation) -> None:
+        self.config, self.folder, self.regimes, self.allocation = config, folder, regimes, allocation
 
     @cached_property
     def ontology(self) -> Ontology:
-        """Memory-mapped."""
+        """What candidates refer to, memory-mapped."""
         return Ontology.open(self.config.ontology)
 
     @cached_property
     def generator(self) -> Generator:
-        """Loaded with the first chunk: an error in a constructor would look like a worker's death."""
-        return open_generator(self.ontology, self.config.generator, self.fitted.device, self.fitted.threads)
+        """Finds candidates; loaded with the first chunk: an error in a constructor would look like a worker's death."""
+        return open_generator(self.ontology, self.config.generator, self.allocation.device, self.allocation.threads)
 
     @cached_property
     def describer(self) -> Describer:
@@ -139,25 +141,21 @@ class FeatureStage:
         """Write a chunk's features and return its counts."""
         counts: dict[str, Any] = {"error": chunk["error"][0].as_py(), **dict.fromkeys(_COUNTS, 0)}
         documents = pc.list_flatten(chunk["docs"].combine_chunks())
-        rows = [
-            dict(zip(("passages", "mentions", "error", "doc_id"), each, strict=True))
-            for each in zip(
-                *(pc.struct_field(documents, name).to_pylist() for name in ("passages", "mentions", "error", "doc_id")),
-                strict=True,
-            )
-        ]
+        names = ("passages", "mentions", "error", "doc_id")
+        columns = [pc.struct_field(documents, name).to_pylist() for name in names]
+        rows = [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
         path = chunk["path"][0].as_py()
         for row in rows:
             counts["error"] = counts["error"] or (row["error"] and f"{path}: {row['error']}")
         if not counts["error"]:
             table = self._features(rows, counts)
             name = f"{chunk['shard'][0].as_py()}-{chunk['chunk'][0].as_py():05d}.arrow"
-            storage.publish(join(self.where, name), artefacts.arrow_bytes(table))
+            storage.publish(join(self.folder, name), artefacts.arrow_bytes(table))
         return pa.Table.from_pylist([counts], schema=_ROW)
 
     def _features(self, documents: list[dict[str, Any]], counts: dict[str, Any]) -> pa.Table:
         parameters = self.config.parameters
-        found = [
+        by_regime = [
             labelled(
                 documents, self.generator, self.ontology, self.describer, parameters.context, parameters.top_k, regime
             )
@@ -165,15 +163,15 @@ class FeatureStage:
         ]
         rows = []
         for number, document in enumerate(documents):
-            tokenised = [self.tokens(each[number]) for each in found]
+            tokenised = [self.tokens(examples[number]) for examples in by_regime]
             contexts: dict[tuple[int, ...], int] = {}
             row: dict[str, list[Any]] = {"contexts": [], "lessons": []}
-            for one in zip(*tokenised, strict=True):
-                first = one[0]
+            for versions in zip(*tokenised, strict=True):
+                first = versions[0]
                 if first.group not in contexts:
                     contexts[first.group] = len(contexts)
                     row["contexts"].append({"group": list(first.group), "tokens": first.context})
-                regimes = [{"tokens": t.candidates, "scores": t.scores.tolist(), "gold": t.gold} for t in one]
+                regimes = [{"tokens": t.candidates, "scores": t.scores.tolist(), "gold": t.gold} for t in versions]
                 row["lessons"].append({"context": contexts[first.group], "mention": first.mention, "regimes": regimes})
                 counts["cut"] += first.cut
                 counts["without_gold"] += first.gold < 0

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from raybel.files import storage
 from raybel.files.storage import join
 from raybel.jobs.train.directory import BASE, FEATURES, PROGRESS
-from raybel.jobs.train.run import guarded, load_checkpoint, load_weights, save_checkpoint
+from raybel.jobs.train.run import load_checkpoint, load_weights, save_checkpoint, without_retries
 from raybel.rerank.training.epochs import Epochs
 
 _BEST = "best.safetensors"
@@ -21,7 +21,7 @@ _BEST = "best.safetensors"
 
 def train_worker(settings: dict[str, Any]) -> None:
     """Train as a worker of Ray Train. Goes on from the last epoch's checkpoint where there is one."""
-    guarded(lambda: Worker(settings).run(), settings["home"])
+    without_retries(lambda: Worker(settings).run(), settings["home"])
 
 
 class Worker:
@@ -37,7 +37,7 @@ class Worker:
         self.shown = 0.0
 
     def run(self) -> None:
-        """Train the epochs that are left until none is better, save a checkpoint after each, and the result."""
+        """Train the remaining epochs until none is better, save a checkpoint after each, and the result."""
         epochs = self.epochs
         if (checkpoint := ray.train.get_checkpoint()) is not None:
             with checkpoint.as_directory() as folder:
@@ -54,21 +54,23 @@ class Worker:
         if self.first and time.time() - self.shown > 2:
             self.shown = time.time()
             before = self.epochs.done
-            of: dict[str, Any] = {"epoch": len(before) + 1, "epochs": self.epochs.parameters.max_epochs}
-            of |= {"last": (before[-1]["scores"] if before else None) or {}}
-            storage.publish_json(join(self.home, PROGRESS), {"stage": "training", **of, "done": done, "loss": loss})
+            progress: dict[str, Any] = {"epoch": len(before) + 1, "epochs": self.epochs.parameters.max_epochs}
+            progress |= {"last": (before[-1]["scores"] if before else None) or {}}
+            storage.publish_json(
+                join(self.home, PROGRESS), {"stage": "training", **progress, "done": done, "loss": loss}
+            )
 
     def _save(self) -> None:
         """Write the best epoch's weights and the tokenizer."""
         trainer = self.epochs.trainer
-        kept = {name: value.clone() for name, value in trainer.model.state_dict().items()}
+        last = {name: value.clone() for name, value in trainer.model.state_dict().items()}
         trainer.model.load_state_dict(self.epochs.best)
         with tempfile.TemporaryDirectory() as folder:
             trainer.model.save_pretrained(folder)
             trainer.tokens.tokenizer.save_pretrained(folder)
             for path in sorted(Path(folder).iterdir()):
                 storage.publish(join(self.home, path.name), storage.copy_bytes(str(path)))
-        trainer.model.load_state_dict(kept)
+        trainer.model.load_state_dict(last)
 
     def _report(self, resumed: int) -> None:
         trainer = self.epochs.trainer

@@ -17,7 +17,7 @@ from raybel.files.work_directory import DESCRIPTION, Status, WorkDirectory
 KINDS = ("sapbert", "crossencoder")
 CHECKPOINTS, PROGRESS, FAILURE, BASE, FEATURES = "checkpoints", "progress.json", "failure.json", "base", "features"
 #: What only training needs.
-UNFINISHED = (BASE, CHECKPOINTS, PROGRESS, FAILURE, FEATURES)
+TRAINING_FILES = (BASE, CHECKPOINTS, PROGRESS, FAILURE, FEATURES)
 
 
 def training_directory(uri: str, kind: str) -> WorkDirectory:
@@ -30,23 +30,23 @@ def base_fingerprint(model: Path) -> str:
     return fingerprint({name: storage.size_and_digest(str(path))[1] for name, path in pretrained.files(model).items()})
 
 
-def keep_base(home: str, model: Path) -> None:
+def copy_base(home: str, model: Path) -> None:
     """Copy the base model into the directory, where all workers see it."""
     for name, path in pretrained.files(model).items():
         if not storage.exists(join(home, BASE, name)):
             storage.publish(join(home, BASE, name), storage.copy_bytes(str(path)))
 
 
-def publish_rest(home: str) -> None:
-    """Copy what of the base model's files the trained one needs beside its weights."""
+def copy_tokenizer_and_config(home: str) -> None:
+    """Copy from the base model to the trained one what that needs beside its weights."""
     for name in storage.names(join(home, BASE)):
         if name not in ("model.safetensors", "README.md") and not name.endswith(".index.json"):
             storage.publish(join(home, name), storage.copy_bytes(join(home, BASE, name)))
 
 
-def tidy(home: str) -> None:
+def delete_training_files(home: str) -> None:
     """Delete what only training needed."""
-    for name in UNFINISHED:
+    for name in TRAINING_FILES:
         storage.delete(join(home, name))
 
 

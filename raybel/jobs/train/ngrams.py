@@ -1,4 +1,4 @@
-"""Training jobs: the n-gram generator."""
+"""The training job of the n-gram generator."""
 
 from __future__ import annotations
 
@@ -13,8 +13,18 @@ from raybel.ontology import Ontology
 
 
 @dataclass
-class Trained:
-    """What training gave: recall per split (None: no linkable mention there), counts and times."""
+class TrainedNgrams:
+    """What training gave.
+
+    Args:
+        fingerprint: Of the model.
+        scores: Recall of each split, by metric; None where the split has no mention that counts.
+        mentions: Mentions that count, of each split.
+        left_out: The other mentions, of each split.
+        alias_rows: Aliases of the model.
+        training_aliases: (alias, concept) pairs that training mentions have.
+        seconds: Of reading and training.
+    """
 
     fingerprint: str
     scores: dict[str, dict[str, float | None]]
@@ -25,7 +35,7 @@ class Trained:
     seconds: float
 
 
-def train_ngrams(config: TrainNgramsConfig) -> Trained:
+def train_ngrams(config: TrainNgramsConfig) -> TrainedNgrams:
     """Train the n-gram generator, measure its recall on both corpora, write the model directory.
 
     Mentions count as the default scoring policy says: those with a single id that the ontology knows. With training
@@ -37,18 +47,20 @@ def train_ngrams(config: TrainNgramsConfig) -> Trained:
     """
     ontology = Ontology.open(config.ontology)
     begun = time.perf_counter()
-    read = read_splits({"train": config.train_corpus, "val": config.val_corpus}, ontology, config.expand_abbreviations)
-    training = read["train"][0] if "train" in read else []
+    splits = read_splits(
+        {"train": config.train_corpus, "val": config.val_corpus}, ontology, config.expand_abbreviations
+    )
+    training = splits["train"][0] if "train" in splits else []
     model = NgramGenerator.build(ontology, config.parameters, training)
     seconds = time.perf_counter() - begun
-    scores = {name: recall(model, mentions, config.top_k) for name, (mentions, _) in read.items()}
+    scores = {name: recall(model, mentions, config.top_k) for name, (mentions, _) in splits.items()}
     extra = {"expand_abbreviations": config.expand_abbreviations}
     fingerprint = model.save(config.output_dir, extra, {"scores": scores})
-    trained = Trained(
+    trained = TrainedNgrams(
         fingerprint,
         scores,
-        {name: len(mentions) for name, (mentions, _) in read.items()},
-        {name: left_out for name, (_, left_out) in read.items()},
+        {name: len(mentions) for name, (mentions, _) in splits.items()},
+        {name: left_out for name, (_, left_out) in splits.items()},
         model.aliases.table.num_rows,
         model.aliases.training_pairs,
         seconds,

@@ -26,7 +26,7 @@ from raybel.jobs.runtime import cpus_per_worker
 from raybel.jobs.train.config import Workers
 from raybel.jobs.train.directory import CHECKPOINTS, FAILURE, PROGRESS
 
-_ANEW = "delete the directory `checkpoints` to train anew"
+_REMEDY = "delete the directory `checkpoints` to train anew"
 
 Watch = Callable[[dict[str, Any]], None]
 
@@ -49,14 +49,14 @@ def workers_on_cluster(wanted: Workers) -> tuple[int, int, bool]:
     return workers, wanted.cpus_per_worker or most, use_gpu
 
 
-def fit(
+def run_workers(
     worker: Callable[[dict[str, Any]], None],
     home: str,
     settings: dict[str, Any],
     workers: Workers,
     watch: Watch,
 ) -> dict[str, Any] | None:
-    """Run the workers on the Ray that runs; return the last checkpoint's state, None where there is none.
+    """Run the workers on the Ray that runs; return the last checkpoint's record, None where there is none.
 
     Args:
         worker: Called in each with the settings, `home` and `threads` among them.
@@ -87,17 +87,17 @@ def fit(
     )
     stop = threading.Event()
     watcher = threading.Thread(target=_watch, args=(join(home, PROGRESS), stop, watch), daemon=True)
-    for left in (FAILURE, PROGRESS):  # of an earlier start
-        storage.delete(join(home, left))
+    for name in (FAILURE, PROGRESS):  # of an earlier start
+        storage.delete(join(home, name))
     watcher.start()
     try:
-        result = _fitted(trainer)
+        result = _fit(trainer)
     except WorkerGroupError as error:
         cause = next(iter(error.worker_failures.values()), error)
         cause = getattr(cause, "cause", None) or cause
         raise cause if isinstance(cause, RaybelError) else RaybelError(f"training failed: {cause}") from error
     except CheckpointManagerInitializationError as error:
-        raise InputError(f"the list of checkpoints is damaged: {_ANEW}", path=join(home, CHECKPOINTS)) from error
+        raise InputError(f"the list of checkpoints is damaged: {_REMEDY}", path=join(home, CHECKPOINTS)) from error
     except ControllerError as error:
         raise RaybelError(f"training failed: {error.controller_failure}") from error
     finally:
@@ -108,11 +108,11 @@ def fit(
     if result.checkpoint is None:
         return None
     with result.checkpoint.as_directory() as folder:
-        return _state(Path(folder))
+        return _record(Path(folder))
 
 
-def _fitted(trainer: TorchTrainer) -> Any:
-    """Run a trainer; Ray's own handler of Ctrl-C would end the process with status 0, and stay."""
+def _fit(trainer: TorchTrainer) -> Any:
+    """Run a trainer without Ray's own handler of Ctrl-C, which would end the process with status 0, and stay."""
     main = threading.current_thread() is threading.main_thread()
     previous = signal.getsignal(signal.SIGINT) if main else None
     try:
@@ -130,10 +130,10 @@ def _watch(path: str, stop: threading.Event, watch: Watch) -> None:
             watch(storage.read_json(path))
 
 
-def guarded(run: Callable[[], None], home: str) -> None:
-    """Run a worker.
+def without_retries(run: Callable[[], None], home: str) -> None:
+    """Run a worker, so that an error of ours isn't tried again.
 
-    Ray would try again after any error. One of ours comes again with each try, so that a worker on its own leaves it
+    Ray would try again after any error, and one of ours comes again with each try. So a worker on its own leaves it
     in a file; one of several raises it, since the others wait for it.
     """
     try:
@@ -144,16 +144,16 @@ def guarded(run: Callable[[], None], home: str) -> None:
         storage.publish_json(join(home, FAILURE), {"message": str(error)})
 
 
-def save_checkpoint(folder: str, model: Any, optimiser: Optimizer, state: dict[str, Any]) -> Checkpoint:
-    """Write weights, the optimiser's state and JSON values into a folder; no pickle."""
+def save_checkpoint(folder: str, model: Any, optimiser: Optimizer, record: dict[str, Any]) -> Checkpoint:
+    """Write weights, the optimiser's state and a record of JSON values into a folder; no pickle."""
     save_file(
         {name: value.contiguous().clone() for name, value in model.state_dict().items()},
         f"{folder}/weights.safetensors",
     )
-    held = optimiser.state_dict()["state"]
-    flat = {f"{number}.{key}": value.clone() for number, each in held.items() for key, value in each.items()}
+    states = optimiser.state_dict()["state"]
+    flat = {f"{number}.{key}": value.clone() for number, state in states.items() for key, value in state.items()}
     save_file(flat, f"{folder}/optimiser.safetensors")
-    (Path(folder) / "state.json").write_text(json.dumps(state))
+    (Path(folder) / "state.json").write_text(json.dumps(record))
     return Checkpoint.from_directory(folder)
 
 
@@ -171,16 +171,16 @@ def load_checkpoint(folder: Path, model: Any, optimiser: Optimizer) -> dict[str,
             state.setdefault(int(number), {})[key] = value
         optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
     except (ValueError, RuntimeError, KeyError) as error:
-        raise InputError(f"the checkpoint is damaged ({error}): {_ANEW}", path=str(folder)) from error
-    return _state(folder)
+        raise InputError(f"the checkpoint is damaged ({error}): {_REMEDY}", path=str(folder)) from error
+    return _record(folder)
 
 
-def _state(folder: Path) -> dict[str, Any]:
+def _record(folder: Path) -> dict[str, Any]:
     try:
-        held: dict[str, Any] = json.loads((folder / "state.json").read_text())
+        record: dict[str, Any] = json.loads((folder / "state.json").read_text())
     except (OSError, ValueError) as error:
-        raise InputError(f"the checkpoint is damaged ({error}): {_ANEW}", path=str(folder / "state.json")) from error
-    return held
+        raise InputError(f"the checkpoint is damaged ({error}): {_REMEDY}", path=str(folder / "state.json")) from error
+    return record
 
 
 def load_weights(path: Path) -> dict[str, torch.Tensor]:
@@ -192,4 +192,4 @@ def load_weights(path: Path) -> dict[str, torch.Tensor]:
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
-        raise InputError(f"the checkpoint is damaged ({error}): {_ANEW}", path=str(path)) from error
+        raise InputError(f"the checkpoint is damaged ({error}): {_REMEDY}", path=str(path)) from error

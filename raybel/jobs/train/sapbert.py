@@ -15,10 +15,16 @@ from raybel.files import storage, tables
 from raybel.files.provenance import versions
 from raybel.files.storage import join
 from raybel.files.work_directory import WorkDirectory
-from raybel.jobs.runtime import started, told
+from raybel.jobs.runtime import ray_session
 from raybel.jobs.train.config import TrainSapbertConfig
-from raybel.jobs.train.directory import base_fingerprint, keep_base, publish_rest, tidy, training_directory
-from raybel.jobs.train.run import Watch, fit, workers_on_cluster
+from raybel.jobs.train.directory import (
+    base_fingerprint,
+    copy_base,
+    copy_tokenizer_and_config,
+    delete_training_files,
+    training_directory,
+)
+from raybel.jobs.train.run import Watch, run_workers, workers_on_cluster
 from raybel.jobs.train.sapbert_worker import train_worker
 from raybel.ontology import Ontology
 
@@ -55,7 +61,7 @@ def train_sapbert(config: TrainSapbertConfig, watch: Watch | None = None) -> Tra
         ConfigError: No such model, nothing to learn, or the directory holds something else.
         InputError: A file can't be read.
         LockedError: Another job works on the directory.
-        RaybelError: The loss is no number, or workers died too often.
+        RaybelError: The loss isn't a number (NaN or infinite), or workers died too often.
     """
     begun = time.perf_counter()
     model = pretrained.resolve(config.base_model)
@@ -76,15 +82,15 @@ def train_sapbert(config: TrainSapbertConfig, watch: Watch | None = None) -> Tra
         }
         earlier = work.check(identity, config.overwrite)
         if earlier and earlier.get("finished"):
-            tidy(work.uri)  # killed while it did
+            delete_training_files(work.uri)  # killed while it did
             epochs = earlier["epochs"]
             done = TrainedSapbert(config.output_dir, epochs, earlier["scores"], 0.0, len(epochs))
             _write_metrics(config, done)
             return done
-        with told(), started():
-            workers_on_cluster(config.workers)  # a plan that can't run is refused before anything is deleted or made
+        with ray_session():
+            workers_on_cluster(config.workers)  # what can't run is refused before anything is deleted or made
             work.open(identity, config.overwrite, finished=False)
-            keep_base(work.uri, model)
+            copy_base(work.uri, model)
             outcome = _fit(config, work.uri, identity["pooling"], watch or (lambda state: None))
         _publish(config, work, identity, outcome)
     seconds = time.perf_counter() - begun
@@ -110,7 +116,7 @@ def _fit(config: TrainSapbertConfig, home: str, pooling: str, watch: Watch) -> d
         "parameters": asdict(config.parameters),
         "seed": config.seed,
     }
-    outcome = fit(train_worker, home, settings, config.workers, watch)
+    outcome = run_workers(train_worker, home, settings, config.workers, watch)
     if outcome is None:
         raise ConfigError(
             "nothing to learn: no concept has two unambiguous names, and no training mention is unambiguous"
@@ -123,17 +129,17 @@ def _publish(
 ) -> None:
     """Complete the Hugging Face directory, then leave out what only training needed."""
     home = work.uri
-    publish_rest(home)
+    copy_tokenizer_and_config(home)
     pooling = {f"pooling_mode_{mode}": mode.startswith(identity["pooling"]) for mode in ("cls_token", "mean_tokens")}
     storage.publish_json(join(home, "1_Pooling", "config.json"), pooling)
     storage.publish(join(home, "README.md"), _card(config, identity, outcome).encode())
     scores = {"epochs": outcome["epochs"], "scores": outcome["scores"]}
     work.describe(identity, finished=True, versions=versions(), **scores)
-    tidy(home)
+    delete_training_files(home)
 
 
 def _card(config: TrainSapbertConfig, identity: dict[str, Any], outcome: dict[str, Any]) -> str:
-    """A model card: data, parameters, scores."""
+    """Return a model card: data, parameters, scores."""
     rows = [f"| {name} | {value} |" for name, value in identity["parameters"].items()]
     lines = [
         "---",
@@ -155,6 +161,6 @@ def _card(config: TrainSapbertConfig, identity: dict[str, Any], outcome: dict[st
     if outcome["scores"]:
         lines += ["", "Recall on the validation corpus, as `raybel index dense` counts it:", ""]
         for name, scores in outcome["scores"].items():
-            told_scores = ", ".join(f"{key} {100 * value:.1f}" for key, value in scores.items() if value is not None)
-            lines.append(f"- {name.replace('_', ' ')}: {told_scores}")
+            listed = ", ".join(f"{key} {100 * value:.1f}" for key, value in scores.items() if value is not None)
+            lines.append(f"- {name.replace('_', ' ')}: {listed}")
     return "\n".join(lines) + "\n"

@@ -25,17 +25,19 @@ from raybel.errors import RaybelError
 from raybel.evaluation.metrics import gold_ranks, summarise
 from raybel.files import storage
 from raybel.files.storage import join
+from raybel.jobs.train.config import VALIDATION_TOP_K
 from raybel.jobs.train.directory import PROGRESS
-from raybel.jobs.train.run import guarded, load_checkpoint, save_checkpoint
+from raybel.jobs.train.run import load_checkpoint, save_checkpoint, without_retries
 from raybel.ontology import Ontology
 
+#: Steps of each stage in which the learning rate rises.
 WARM_UP = 30
 WEIGHTS = "model.safetensors"
 
 
 def train_worker(settings: dict[str, Any]) -> None:
     """Train; one call per worker. Goes on from the last epoch's checkpoint where there is one."""
-    guarded(lambda: Worker(settings).run(), settings["home"])
+    without_retries(lambda: Worker(settings).run(), settings["home"])
 
 
 class Worker:
@@ -52,9 +54,9 @@ class Worker:
         self.precision = best_precision(self.device.type)
         ontology = Ontology.open(settings["ontology"])
         corpora = {name: tuple(settings[f"{name}_corpus"]) for name in ("train", "val")}
-        read = read_splits(corpora, ontology, settings["expand_abbreviations"])
-        training = read["train"][0] if "train" in read else []
-        self.validation = read["val"][0] if "val" in read else []
+        splits = read_splits(corpora, ontology, settings["expand_abbreviations"])
+        training = splits["train"][0] if "train" in splits else []
+        self.validation = splits["val"][0] if "val" in splits else []
         self.tables = {"without_training_aliases": AliasTable.build(ontology)}
         if training:
             self.tables["with_training_aliases"] = AliasTable.build(ontology, training)
@@ -70,16 +72,16 @@ class Worker:
 
     def run(self) -> None:
         """Train the epochs that are left, save a checkpoint after each, and the result at the end."""
-        plan = [("synonyms", n) for n in range(self.parameters.synonym_epochs)] if self.data.synonyms else []
+        schedule = [("synonyms", n) for n in range(self.parameters.synonym_epochs)] if self.data.synonyms else []
         if self.data.mentions:
-            plan += [("mentions", n) for n in range(self.parameters.mention_epochs)]
+            schedule += [("mentions", n) for n in range(self.parameters.mention_epochs)]
         optimiser = self._optimiser()
         if (checkpoint := ray.train.get_checkpoint()) is not None:
             with checkpoint.as_directory() as folder:
                 self._load(Path(folder), optimiser)
         self.resumed = len(self.epochs)
-        for number in range(len(self.epochs), len(plan)):
-            stage, within = plan[number]
+        for number in range(len(self.epochs), len(schedule)):
+            stage, within = schedule[number]
             if within == 0:
                 optimiser = self._optimiser()
             begun = time.perf_counter()
@@ -89,44 +91,44 @@ class Worker:
             make = self.data.synonym_groups if stage == "synonyms" else self.data.mention_groups
             groups = make(pool, vectors, self._rng(number, "groups"))
             del vectors
-            of_stage = sum(each == stage for each, _ in plan)
-            loss = self._epoch(stage, within, of_stage, groups, optimiser, number)
+            stage_epochs = sum(scheduled == stage for scheduled, _ in schedule)
+            loss = self._epoch(stage, within, stage_epochs, groups, optimiser, number)
             seconds = time.perf_counter() - begun
             record = {"stage": stage, "epoch": within + 1, "loss": loss, "seconds": seconds, "before": scores}
             self.epochs.append({**record, "groups": len(groups)})
-            final = number + 1 == len(plan)
+            final = number + 1 == len(schedule)
             self._report(optimiser, self._finish() if final else None)
 
     def _rng(self, number: int, purpose: str) -> np.random.Generator:
-        """The same on every worker."""
+        """Return a random generator, the same on every worker."""
         return np.random.default_rng([self.settings["seed"], number, sum(map(ord, purpose))])
 
     def _optimiser(self) -> torch.optim.AdamW:
         return torch.optim.AdamW(self.model.parameters(), weight_decay=0.01)  # the rate is set in every step
 
     def _epoch(
-        self, stage: str, within: int, of: int, groups: list[Group], optimiser: torch.optim.AdamW, number: int
+        self, stage: str, within: int, epochs: int, groups: list[Group], optimiser: torch.optim.AdamW, number: int
     ) -> float | None:
         """Train on groups; return the mean loss, None without any."""
         torch.manual_seed(self.settings["seed"] * 1_000_003 + number * self.workers + self.rank)
         synonyms = stage == "synonyms"
         size = self.parameters.batch_size if synonyms else max(1, self.parameters.batch_size // 2)
         rate = self.parameters.synonym_learning_rate if synonyms else self.parameters.mention_learning_rate
-        every = list(batches(groups, size, self.rank, self.workers))
+        steps = list(batches(groups, size, self.rank, self.workers))
         loss_of = SynonymLoss() if synonyms else MentionLoss(self.parameters.temperature)
         losses: list[float] = []
         shown = 0.0
         self.model.train()
-        for step, batch in enumerate(every):
-            done = (within * len(every) + step) / (of * len(every))
-            warm = min(1.0, (within * len(every) + step + 1) / WARM_UP)
+        for step, batch in enumerate(steps):
+            done = (within * len(steps) + step) / (epochs * len(steps))
+            warm = min(1.0, (within * len(steps) + step + 1) / WARM_UP)
             for group in optimiser.param_groups:
                 group["lr"] = rate * warm * (1 - done)
             loss = loss_of(self._forward([string for string, _ in loss_of.strings(batch)]), batch)
             if not math.isfinite(loss.item()):
                 raise RaybelError(
-                    f"the loss is {loss.item()} in step {step + 1} of {stage}, epoch {within + 1}: lower the "
-                    "learning rate, and look whether the base model's weights are whole"
+                    f"the loss isn't a number ({loss.item()}) in step {step + 1} of {stage}, epoch {within + 1}: lower "
+                    "the learning rate, and look whether the base model's weights are whole"
                 )
             optimiser.zero_grad()
             loss.backward()
@@ -136,17 +138,17 @@ class Worker:
             losses.append(loss.item())
             if self.rank == 0 and time.time() - shown > 2:
                 shown = time.time()
-                value = {"stage": stage, "epoch": within + 1, "epochs": of, "step": step + 1, "steps": len(every)}
+                value = {"stage": stage, "epoch": within + 1, "epochs": epochs, "step": step + 1, "steps": len(steps)}
                 storage.publish_json(join(self.home, PROGRESS), {**value, "loss": float(np.mean(losses[-20:]))})
         self.model.eval()
         return float(np.mean(losses)) if losses else None
 
     def _forward(self, strings: list[str]) -> torch.Tensor:
-        """Unit vectors with gradients. Strings of about one length go through the model together."""
+        """Return unit vectors with gradients. Strings of about one length go through the model together."""
         distinct = list(dict.fromkeys(strings))
         ids = self.encoder.tokens(distinct)
         order = sorted(range(len(distinct)), key=lambda row: len(ids[row]))
-        found = []
+        batches_of_vectors = []
         half = torch.bfloat16 if self.precision == "bf16" else torch.float16
         for start in range(0, len(order), 64):
             batch = self.encoder.tokenizer.pad({"input_ids": [ids[row] for row in order[start : start + 64]]})
@@ -156,13 +158,13 @@ class Worker:
                 hidden = self.model(input_ids=tokens, attention_mask=mask).last_hidden_state.float()
             weight = mask.unsqueeze(-1).float()
             cls = self.encoder.pooling == "cls"
-            found.append(hidden[:, 0] if cls else (hidden * weight).sum(1) / weight.sum(1))
+            batches_of_vectors.append(hidden[:, 0] if cls else (hidden * weight).sum(1) / weight.sum(1))
         place = {distinct[row]: index for index, row in enumerate(order)}
-        vectors = torch.nn.functional.normalize(torch.cat(found), dim=1)
+        vectors = torch.nn.functional.normalize(torch.cat(batches_of_vectors), dim=1)
         return vectors[[place[string] for string in strings]]
 
     def _average_gradients(self) -> None:
-        """By hand, not by DDP: a batch is several forward passes, and which weights it uses may differ."""
+        """Average gradients by hand, not by DDP: a batch is several forward passes, and may not use all weights."""
         if self.workers > 1:
             for weight in self.model.parameters():
                 if weight.requires_grad:
@@ -171,7 +173,7 @@ class Worker:
                     weight.grad /= self.workers
 
     def _encode(self, strings: list[str], model: Any) -> np.ndarray:
-        """Unit vectors of strings, float32; each worker encodes its share."""
+        """Return unit vectors of strings, float32; each worker encodes its share."""
         frozen = TextEncoder(
             copy.deepcopy(model), self.encoder.tokenizer, self.encoder.pooling, self.precision, str(self.device)
         )
@@ -184,11 +186,11 @@ class Worker:
         parts = [torch.empty_like(padded) for _ in range(self.workers)]
         dist.all_gather(parts, padded)
         whole = torch.stack(parts, 1).reshape(-1, own.shape[1])  # row i of worker r is string i * workers + r
-        found: np.ndarray = whole[: len(strings)].cpu().numpy()
-        return found
+        vectors: np.ndarray = whole[: len(strings)].cpu().numpy()
+        return vectors
 
     def _validate(self, pool: np.ndarray, vectors: np.ndarray, model: Any) -> dict[str, Any] | None:
-        """Recall on the validation corpus, without and with training aliases; None where strings are sampled."""
+        """Return recall on the validation corpus, without and with training aliases; None where strings are sampled."""
         if not self.validation or len(pool) < len(self.data.strings):
             return None
         surfaces = sorted({surface for surface, _ in self.validation})
@@ -196,8 +198,8 @@ class Worker:
         scores = {}
         for name, table in self.tables.items():
             rows = [self.data.row[string] for string in table.strings()]
-            found = exact(table, vectors[rows], queries, 50)
-            by_surface = {surface: each["concept"].tolist() for surface, each in zip(surfaces, found, strict=True)}
+            rankings = exact(table, vectors[rows], queries, VALIDATION_TOP_K)
+            by_surface = {s: ranking["concept"].tolist() for s, ranking in zip(surfaces, rankings, strict=True)}
             scores[name] = summarise(
                 gold_ranks([by_surface[s] for s, _ in self.validation], [[c] for _, c in self.validation])
             )
@@ -237,11 +239,11 @@ class Worker:
 def exact(table: AliasTable, vectors: np.ndarray, queries: np.ndarray, top_k: int) -> list[np.ndarray]:
     """Return the best concepts of queries among a table's strings, as the dense generator would, at fixed depth."""
     depth = min(len(vectors), 40 * top_k)
-    found: list[np.ndarray] = []
+    rankings: list[np.ndarray] = []
     for start in range(0, len(queries), 256):
         scores = torch.from_numpy(queries[start : start + 256]) @ torch.from_numpy(vectors).T
         score, row = scores.topk(depth, 1)
-        asked = np.repeat(np.arange(len(score)), depth)
+        query = np.repeat(np.arange(len(score)), depth)
         rounded = np.round(score.numpy().ravel(), 5).astype(np.float32)
-        found += table.concepts(Hits(asked, row.numpy().ravel(), rounded), len(score), top_k, depth)[0]
-    return found
+        rankings += table.concepts(Hits(query, row.numpy().ravel(), rounded), len(score), top_k, depth)[0]
+    return rankings

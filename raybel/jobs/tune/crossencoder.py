@@ -2,158 +2,206 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import asdict, astuple
 from typing import Any
 
 from raybel.candidates.registry import open_generator
 from raybel.corpus.chunks import digests
+from raybel.display import relative
 from raybel.encoders import pretrained
 from raybel.errors import ConfigError, InputError
 from raybel.files import storage
 from raybel.files.storage import join
-from raybel.jobs.runtime import started, told
-from raybel.jobs.train import crossencoder_features
-from raybel.jobs.train.crossencoder import check_counts, window
-from raybel.jobs.train.directory import BASE, FEATURES, base_fingerprint, keep_base
+from raybel.jobs.runtime import ray_session
+from raybel.jobs.train.crossencoder import check_counts, checked_window
+from raybel.jobs.train.crossencoder_features import FeatureConfig, make_features
+from raybel.jobs.train.directory import BASE, FEATURES, base_fingerprint, copy_base
 from raybel.jobs.tune.config import TuneCrossEncoderConfig
-from raybel.jobs.tune.crossencoder_trial import CrossEncoderNeeds, crossencoder_trial, feature_key
+from raybel.jobs.tune.crossencoder_trial import CrossEncoderTrialInputs, crossencoder_trial, feature_key
 from raybel.jobs.tune.directory import sweep_directory
 from raybel.jobs.tune.results import (
-    Tuned,
+    SweepResult,
     Watch,
     check_sweep,
     close_sweep,
+    listed,
     nothing_to_compare,
     open_sweep,
     publish,
-    space_of,
+    space_and_samples,
 )
-from raybel.jobs.tune.sweep import Target, places, run
+from raybel.jobs.tune.sweep import Outcome, Target, TrialAllocation, allocate_trials, run_sweep
 from raybel.ontology import Ontology
 from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.rerank.training.regimes import check_generator, notes_on, regimes
-from raybel.tuning.space import CROSSENCODER, Space
-from raybel.tuning.trials import TRIALS
+from raybel.tuning.space import CROSSENCODER
+from raybel.tuning.trials import TRIALS, maximised
 
 #: Feature sets that a sweep makes at most.
 MOST_FEATURES = 24
 
 
-def tune_crossencoder(config: TuneCrossEncoderConfig, watch: Watch | None = None) -> Tuned:
+def tune_crossencoder(config: TuneCrossEncoderConfig, watch: Watch | None = None) -> SweepResult:
     """Search a cross-encoder's hyper-parameters; the same call again goes on and repeats no trial that ended.
 
     Candidates and token ids are made once and shared by all trials; a trial with fewer candidates takes the first ones.
+
+    Args:
+        config: What to do.
+        watch: Called with the stage, then now and then with how far the trials are.
 
     Raises:
         ConfigError: A space, metric or trial that can't be, no such model, or the directory holds something else.
         InputError: A file can't be read, or there is nothing to learn.
         LockedError: Another job works on the directory.
     """
-    watch = watch or (lambda state: None)
-    sweep, base = config.sweep, config.parameters
-    key = f"{config.crosstype}crossencoder"
-    space, samples = space_of(sweep, key, CROSSENCODER, base.changed)
-    base = base.changed(space.fixed).of_type(config.crosstype)
-    metric = base.metric
-    if len(space.values("metric", metric)) > 1 or "metric" in space.searched or metric != config.parameters.metric:
-        raise ConfigError("the metric isn't searched: give it as --metric")
-    model = pretrained.resolve(config.model_name)
-    pretrained.refuse_inside(model, sweep.output_dir)
-    ontology = Ontology.open(config.ontology)
-    generator = open_generator(ontology, config.generator)
-    check_generator(generator, max(space.values("top_k", base.top_k)), config.expand_abbreviations)
-    wanted = tuple(regimes(generator, share) for share in (0.0, 0.5, 1.0))
-    share = base.dictionary_share
-    stored = wanted[1] if "dictionary_share" in space.searched else regimes(generator, share)
-    positions = window(str(model), config.crosstype, base)
-    corpora = {"train": config.train_corpus, "val": config.val_corpus}
-    identity = {
-        "target": key,
-        "ontology": ontology.fingerprint,
-        "generator": f"{generator.name} {generator.fingerprint}",
-        "base_model": base_fingerprint(model),
-        "corpora": digests(corpora),
-        "parameters": asdict(config.parameters),
-        "expand_abbreviations": config.expand_abbreviations,
-        "precision": config.precision,
-        "workers": sweep.workers_per_trial,
-    }
-    by_top_k = generator.depends_on_top_k
-    epochs = max(space.values("max_epochs", base.max_epochs))
-    sets = _feature_sets(space, base, config.crosstype, by_top_k)
-    home = sweep.output_dir
-    work = sweep_directory(home)
-    with work.lock():
-        whole = check_sweep(work, sweep, identity, space, metric)
-        with told(), started():
-            fitted = places(sweep, computes=True)
-            trackers = open_sweep(work, sweep, whole, samples)
-            keep_base(home, model)
-            try:
-                for number, (name, parameters) in enumerate(sets.items()):
-                    made = crossencoder_features.FeatureConfig(
-                        join(home, FEATURES, name),
-                        config.ontology,
-                        config.generator,
-                        join(home, BASE),
-                        positions,
-                        parameters,
-                        config.expand_abbreviations,
-                        config.resources,
-                    )
-                    for split, paths in corpora.items():
-                        watch({"stage": f"candidates of the {split} corpus, set {number + 1} of {len(sets)}"})
-                        absolute = tuple(map(storage.absolute, paths))
-                        counts = crossencoder_features.make(
-                            made, split, absolute, stored if split == "train" else ("all",)
-                        )
-                        if split == "val" and not counts["mentions"]:
-                            raise nothing_to_compare(ontology, paths)
-                        check_counts(counts, paths, ontology, parameters.top_k)
-            except InputError:  # the corrected command may have the directory, where no trial is in it
-                if not any(name.startswith(f"{TRIALS}/") for name in storage.names(home)):
-                    work.clear()
-                raise
-            needs = CrossEncoderNeeds(
-                *(config.crosstype, base, join(home, BASE), join(home, FEATURES), by_top_k, stored, wanted),
-                *(positions, config.precision, sweep.seed, fitted),
+    job = _Job(config, watch or (lambda state: None))
+    with job.work.lock():
+        return job.tune()
+
+
+class _Job:
+    """One start of the job; whether it can be done at all is looked at before Ray starts."""
+
+    def __init__(self, config: TuneCrossEncoderConfig, watch: Watch) -> None:
+        self.config, self.sweep, self.watch = config, config.sweep, watch
+        self.key = f"{config.crosstype}crossencoder"
+        self.space, self.samples = space_and_samples(self.sweep, self.key, CROSSENCODER, config.parameters.changed)
+        self.parameters = config.parameters.changed(self.space.fixed).of_type(config.crosstype)
+        self.metric = self.parameters.metric
+        if "metric" in self.space.searched or self.metric != config.parameters.metric:
+            raise ConfigError("the metric isn't searched: give it as --metric")
+        self.model = pretrained.resolve(config.model_name)
+        pretrained.refuse_inside(self.model, self.sweep.output_dir)
+        self.ontology = Ontology.open(config.ontology)
+        self.generator = open_generator(self.ontology, config.generator)
+        most = max(self.space.values("top_k", self.parameters.top_k))
+        check_generator(self.generator, most, config.expand_abbreviations)
+        self.regimes_of_shares = tuple(regimes(self.generator, share) for share in (0.0, 0.5, 1.0))
+        searched = "dictionary_share" in self.space.searched
+        share = self.parameters.dictionary_share
+        self.stored_regimes = self.regimes_of_shares[1] if searched else regimes(self.generator, share)
+        self.positions = checked_window(str(self.model), config.crosstype, self.parameters)
+        self.feature_sets = self._feature_sets()
+        self.corpora = {"train": config.train_corpus, "val": config.val_corpus}
+        self.work = sweep_directory(self.sweep.output_dir)
+        self.home = self.work.uri
+
+    def tune(self) -> SweepResult:
+        """Make the features that trials share, run the trials that are missing, and write what was found."""
+        identity = check_sweep(self.work, self.sweep, self._identity(), self.space, self.metric)
+        with ray_session():
+            allocation = allocate_trials(self.sweep, computes=True)
+            trackers = open_sweep(self.work, self.sweep, identity, self.samples)
+            copy_base(self.home, self.model)
+            self._features()
+            target = self._target(allocation)
+            outcome = run_sweep(
+                self.sweep, self.space, target, allocation, self.samples, self.home, trackers, self.watch
             )
-            target = Target(crossencoder_trial, needs, metric, metric != "loss", epochs, asdict(base))
-            outcome = run(sweep, space, target, fitted, samples, home, trackers, watch)
-            outcome.notes += notes_on(generator)
+            outcome.notes += notes_on(self.generator)
+        result = self._publish(outcome)
+        close_sweep(self.work, identity, self.samples, outcome.trials)
+        return result
+
+    def _identity(self) -> dict[str, Any]:
+        """Return what makes another sweep, beside what `check_sweep` adds."""
+        return {
+            "target": self.key,
+            "ontology": self.ontology.fingerprint,
+            "generator": f"{self.generator.name} {self.generator.fingerprint}",
+            "base_model": base_fingerprint(self.model),
+            "corpora": digests(self.corpora),
+            "parameters": asdict(self.config.parameters),
+            "expand_abbreviations": self.config.expand_abbreviations,
+            "precision": self.config.precision,
+            "workers": self.sweep.workers_per_trial,
+        }
+
+    def _feature_sets(self) -> dict[str, CrossEncoderParameters]:
+        """Return hyper-parameters for each set of features that trials may need, by `feature_key`."""
+        base, by_top_k = self.parameters, self.generator.depends_on_top_k
+        top_ks = self.space.values("top_k", base.top_k)
+        points = itertools.product(
+            self.space.values("context", base.context),
+            self.space.values("max_length", base.max_length),
+            self.space.values("alias", base.alias),
+            top_ks if by_top_k else (max(top_ks),),
+        )
+        sets: dict[str, CrossEncoderParameters] = {}
+        for context, length, alias, top_k in points:
+            values = {"context": context, "max_length": length, "alias": alias, "top_k": top_k}
+            parameters = base.changed(values).of_type(self.config.crosstype)
+            sets[feature_key(parameters, by_top_k)] = parameters
+        if len(sets) > MOST_FEATURES:
+            raise ConfigError(
+                f"the space needs {len(sets)} sets of candidates, more than {MOST_FEATURES}: give fewer values of "
+                "top_k, context, max_length, alias"
+            )
+        return sets
+
+    def _features(self) -> None:
+        """Make the feature sets that aren't there.
+
+        Raises:
+            InputError: A file can't be read, or there is nothing to learn from or to compare on.
+        """
+        try:
+            for number, (name, parameters) in enumerate(self.feature_sets.items()):
+                features = FeatureConfig(
+                    join(self.home, FEATURES, name),
+                    self.config.ontology,
+                    self.config.generator,
+                    join(self.home, BASE),
+                    self.positions,
+                    parameters,
+                    self.config.expand_abbreviations,
+                    self.config.resources,
+                )
+                for split, paths in self.corpora.items():
+                    of = f"set {number + 1} of {len(self.feature_sets)}"
+                    self.watch({"stage": f"candidates of the {split} corpus, {of}"})
+                    wanted = self.stored_regimes if split == "train" else ("all",)
+                    counts = make_features(features, split, paths, wanted)
+                    if split == "val" and not counts["mentions"]:
+                        raise nothing_to_compare(self.ontology, paths)
+                    check_counts(counts, paths, self.ontology, parameters.top_k)
+        except InputError:  # the corrected command may have the directory, where no trial is in it
+            if not any(name.startswith(f"{TRIALS}/") for name in storage.names(self.home)):
+                self.work.clear()
+            raise
+
+    def _target(self, allocation: TrialAllocation) -> Target:
+        inputs = CrossEncoderTrialInputs(
+            self.config.crosstype,
+            self.parameters,
+            join(self.home, BASE),
+            join(self.home, FEATURES),
+            self.generator.depends_on_top_k,
+            self.stored_regimes,
+            self.regimes_of_shares,
+            self.positions,
+            self.config.precision,
+            self.sweep.seed,
+            allocation,
+        )
+        epochs = max(self.space.values("max_epochs", self.parameters.max_epochs))
+        defaults = asdict(self.parameters)
+        return Target(crossencoder_trial, inputs, self.metric, maximised(self.metric), epochs, defaults)
+
+    def _publish(self, outcome: Outcome) -> SweepResult:
+        config = self.config
 
         def complete(values: dict[str, Any]) -> dict[str, Any]:
-            return asdict(base.changed(values).of_type(config.crosstype))
+            return asdict(self.parameters.changed(values).of_type(config.crosstype))
 
         about = {
-            "train corpus": ", ".join(config.train_corpus),
-            "validation corpus": ", ".join(config.val_corpus),
-            "ontology": config.ontology,
-            "generator": ", ".join(path for path in astuple(config.generator) if path),
-            "base model": config.model_name,
+            "train corpus": listed(config.train_corpus),
+            "validation corpus": listed(config.val_corpus),
+            "ontology": relative(config.ontology),
+            "generator": listed(path for path in astuple(config.generator) if path),
+            "base model": relative(config.model_name),
         }
-        usual = asdict(CrossEncoderParameters().of_type(config.crosstype))
-        tuned = publish(sweep, home, key, outcome, space, metric, complete, usual, about)
-        close_sweep(work, whole, samples, outcome.trials)
-        return tuned
-
-
-def _feature_sets(
-    space: Space, base: CrossEncoderParameters, crosstype: str, by_top_k: bool
-) -> dict[str, CrossEncoderParameters]:
-    """Return hyper-parameters for each set of features that trials may need."""
-    sets: dict[str, CrossEncoderParameters] = {}
-    every = space.values("top_k", base.top_k)
-    for context in space.values("context", base.context):
-        for length in space.values("max_length", base.max_length):
-            for alias in space.values("alias", base.alias):
-                for top_k in every if by_top_k else (max(every),):
-                    values = {"context": context, "max_length": length, "alias": alias, "top_k": top_k}
-                    parameters = base.changed(values).of_type(crosstype)
-                    sets[feature_key(parameters, by_top_k)] = parameters
-    if len(sets) > MOST_FEATURES:
-        raise ConfigError(
-            f"the space needs {len(sets)} sets of candidates, more than {MOST_FEATURES}: give fewer values of top_k, "
-            "context, max_length, alias"
-        )
-    return sets
+        defaults = asdict(CrossEncoderParameters().of_type(config.crosstype))
+        return publish(self.sweep, self.key, outcome, self.space, self.metric, complete, defaults, about)

@@ -17,7 +17,7 @@ from ray.util import get_current_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from raybel.errors import RaybelError
-from raybel.jobs.tune.sweep import Places, report
+from raybel.jobs.tune.sweep import TrialAllocation, report_epoch
 from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.rerank.training.epochs import Epochs
 
@@ -26,7 +26,7 @@ PATIENCE = timedelta(minutes=30)
 
 
 @dataclass(frozen=True)
-class CrossEncoderNeeds:
+class CrossEncoderTrialInputs:
     """What trials of a cross-encoder share.
 
     Args:
@@ -35,12 +35,12 @@ class CrossEncoderNeeds:
         base: Directory of the base model.
         features: Directory below which features are, one for each `feature_key`.
         by_top_k: Whether candidates depend on how many are wanted.
-        regimes: That features were made in.
-        wanted: Regimes of training mentions by `dictionary_share`: of 0, between, of 1.
+        stored_regimes: Regimes that the features of training mentions were made in.
+        regimes_of_shares: Regimes that a `dictionary_share` of 0, between 0 and 1, and of 1 needs.
         positions: The base model's window.
-        precision: That is computed in; None for the fastest.
+        precision: What trials compute in; None for the fastest.
         seed: Of everything random.
-        places: A trial's workers.
+        allocation: A trial's workers.
     """
 
     crosstype: str
@@ -48,18 +48,18 @@ class CrossEncoderNeeds:
     base: str
     features: str
     by_top_k: bool
-    regimes: tuple[str, ...]
-    wanted: tuple[tuple[str, ...], ...]
+    stored_regimes: tuple[str, ...]
+    regimes_of_shares: tuple[tuple[str, ...], ...]
     positions: int
     precision: str | None
     seed: int
-    places: Places
+    allocation: TrialAllocation
 
     def settings(self, values: dict[str, Any]) -> dict[str, Any]:
         """Return a trial's settings, as `Epochs` takes them."""
         parameters = self.parameters.changed(values).of_type(self.crosstype)
         share = parameters.dictionary_share
-        wanted = self.wanted[0 if share <= 0 else 2 if share >= 1 else 1]
+        regimes = self.regimes_of_shares[0 if share <= 0 else 2 if share >= 1 else 1]
         return {
             "base": self.base,
             "features": f"{self.features}/{feature_key(parameters, self.by_top_k)}",
@@ -68,9 +68,9 @@ class CrossEncoderNeeds:
             "positions": self.positions,
             "precision": self.precision,
             "seed": self.seed,
-            "threads": self.places.threads,
+            "threads": self.allocation.threads,
             "top_k": parameters.top_k,
-            "regimes": [self.regimes.index(each) for each in wanted],
+            "regimes": [self.stored_regimes.index(regime) for regime in regimes],
         }
 
 
@@ -80,21 +80,23 @@ def feature_key(parameters: CrossEncoderParameters, by_top_k: bool) -> str:
     return "-".join([*parts, *([f"top{parameters.top_k}"] if by_top_k else [])])
 
 
-def crossencoder_trial(values: dict[str, Any], needs: CrossEncoderNeeds) -> None:
+def crossencoder_trial(values: dict[str, Any], inputs: CrossEncoderTrialInputs) -> None:
     """Train a cross-encoder and report each epoch's scores; with several workers, this one is the first."""
-    settings, workers = needs.settings(values), needs.places.workers
-    device = "cuda" if needs.places.gpus else "cpu"
-    with _helpers(settings, device, needs.places):
+    settings, workers = inputs.settings(values), inputs.allocation.workers
+    device = "cuda" if inputs.allocation.gpus else "cpu"
+    with _other_workers(settings, device, inputs.allocation):
         epochs = Epochs(settings, device, 0, workers)
         while not epochs.ended:
             record = epochs.next()
-            report(record["value"], record["scores"] | {"train_loss": record["loss"]}, record["epoch"], epochs.ended)
+            report_epoch(
+                record["value"], record["scores"] | {"train_loss": record["loss"]}, record["epoch"], epochs.ended
+            )
 
 
 @contextlib.contextmanager
-def _helpers(settings: dict[str, Any], device: str, places: Places) -> Iterator[None]:
+def _other_workers(settings: dict[str, Any], device: str, allocation: TrialAllocation) -> Iterator[None]:
     """Start a trial's other workers in its own placement group, with which Ray ends them."""
-    if places.workers == 1:
+    if allocation.workers == 1:
         yield
         return
     with socket.socket() as free:
@@ -102,29 +104,30 @@ def _helpers(settings: dict[str, Any], device: str, places: Places) -> Iterator[
         address = f"tcp://{ray.util.get_node_ip_address()}:{free.getsockname()[1]}"
     group = get_current_placement_group()
     actors = [
-        ray.remote(_Helper)
+        ray.remote(_OtherWorker)
         .options(
-            num_cpus=places.cpus,
-            num_gpus=places.gpus,
+            num_cpus=allocation.cpus,
+            num_gpus=allocation.gpus,
             scheduling_strategy=PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=number),
         )
         .remote()
-        for number in range(1, places.workers)
+        for number in range(1, allocation.workers)
     ]
     running = [
-        actor.run.remote(settings, device, number, places.workers, address) for number, actor in enumerate(actors, 1)
+        actor.run.remote(settings, device, number, allocation.workers, address)
+        for number, actor in enumerate(actors, 1)
     ]
     try:
-        _join(device, 0, places.workers, address)
+        _join(device, 0, allocation.workers, address)
         yield
         ray.get(running)
     except RaybelError:
         raise  # each worker has it
     except Exception:
         gone, _ = ray.wait(running, num_returns=len(running), timeout=5)
-        for one in gone:
+        for task in gone:
             try:
-                ray.get(one)
+                ray.get(task)
             except RayActorError:
                 os._exit(1)  # a worker died: Ray Tune starts the trial again
         raise
@@ -138,11 +141,11 @@ def _join(device: str, worker: int, workers: int, address: str) -> None:
     dist.init_process_group(backend, init_method=address, rank=worker, world_size=workers, timeout=PATIENCE)
 
 
-class _Helper:
+class _OtherWorker:
     """A worker of a trial, other than the first."""
 
     def run(self, settings: dict[str, Any], device: str, worker: int, workers: int, address: str) -> None:
-        """Train along; where this worker alone fails its process ends, so that the others don't wait for it."""
+        """Train with the first worker; where this one alone fails, end its process, so that the others don't wait."""
         try:
             _join(device, worker, workers, address)
             epochs = Epochs(settings, device, worker, workers)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from raybel.display import percent
 from raybel.files.work_directory import DESCRIPTION, Status, WorkDirectory
-from raybel.tuning.trials import best, load, trial_file
+from raybel.tuning.trials import best_trial, load_trials, maximised, score_text, trial_file
 
 KIND = "sweep"
 PARAMS, TABLE, PAGE = "params.json", "trials.parquet", "report.html"
@@ -19,14 +18,13 @@ def sweep_directory(uri: str) -> WorkDirectory:
 
 def status(work: WorkDirectory) -> Status:
     """Say how far a sweep is: trials that ended, and the best so far."""
-    description, trials = work.read() or {}, load(work.uri, {})
-    samples, metric = description.get("samples"), description.get("identity", {}).get("metric")
+    description, trials = work.read() or {}, load_trials(work.uri, {})
+    samples, metric = description.get("samples"), description.get("identity", {}).get("metric", "")
     statuses = Counter(trial.status for trial in trials)
     ended = len(trials) - statuses.pop("cut", 0)
     figures: list[tuple[str, object]] = [("trials", f"{ended:,} of {samples:,}" if samples else f"{ended:,}")]
     figures += [(f"  {name}", statuses[name]) for name in ("stopped", "failed") if statuses[name]]
-    if found := best(trials, metric != "loss"):
-        value = f"{found.value:.4f}" if metric == "loss" else percent(found.value)
-        figures.append((f"best {metric}", f"{value} (trial {found.number})"))
-    news = [DESCRIPTION, *(trial_file(trial.number) for trial in trials)]
-    return work.status(bool(description.get("finished")), figures, news)
+    if best := best_trial(trials, maximised(metric)):
+        figures.append((f"best {metric}", f"{score_text(metric, best.value)} (trial {best.number})"))
+    written = [DESCRIPTION, *(trial_file(trial.number) for trial in trials)]
+    return work.status(bool(description.get("finished")), figures, written)

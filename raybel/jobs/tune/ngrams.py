@@ -8,27 +8,33 @@ from typing import Any
 from raybel.candidates.parameters import NgramParameters
 from raybel.candidates.recall import read_splits
 from raybel.corpus.chunks import digests
-from raybel.jobs.runtime import started, told
+from raybel.display import relative
+from raybel.jobs.runtime import ray_session
 from raybel.jobs.tune.config import TuneNgramsConfig
 from raybel.jobs.tune.directory import sweep_directory
-from raybel.jobs.tune.ngrams_trial import NgramNeeds, ngrams_trial
+from raybel.jobs.tune.ngrams_trial import NgramTrialInputs, ngrams_trial
 from raybel.jobs.tune.results import (
-    Tuned,
+    SweepResult,
     Watch,
     check_sweep,
     close_sweep,
+    listed,
     nothing_to_compare,
     open_sweep,
     publish,
-    space_of,
+    space_and_samples,
 )
-from raybel.jobs.tune.sweep import Target, places, run
+from raybel.jobs.tune.sweep import Target, allocate_trials, run_sweep
 from raybel.ontology import Ontology
 from raybel.tuning.space import NGRAMS
 
 
-def tune_ngrams(config: TuneNgramsConfig, watch: Watch | None = None) -> Tuned:
+def tune_ngrams(config: TuneNgramsConfig, watch: Watch | None = None) -> SweepResult:
     """Search the n-gram generator's hyper-parameters; the same call again goes on and repeats no trial that ended.
+
+    Args:
+        config: What to do.
+        watch: Called with the stage, then now and then with how far the trials are.
 
     Raises:
         ConfigError: A space, metric or trial that can't be, or the directory holds something else.
@@ -36,44 +42,44 @@ def tune_ngrams(config: TuneNgramsConfig, watch: Watch | None = None) -> Tuned:
         LockedError: Another job works on the directory.
     """
     watch = watch or (lambda state: None)
-    sweep, fixed = config.sweep, asdict(config.parameters)
+    sweep, given = config.sweep, asdict(config.parameters)
     metric = sweep.metric or "recall@10"
-    space, samples = space_of(sweep, "ngrams", NGRAMS, lambda values: NgramParameters().changed(fixed | values))
+    space, samples = space_and_samples(sweep, "ngrams", NGRAMS, config.parameters.changed)
+    fixed = given | space.fixed
+
+    def complete(values: dict[str, Any]) -> dict[str, Any]:
+        return asdict(NgramParameters().changed(fixed | values))
+
     ontology = Ontology.open(config.ontology)
     corpora = {"train": config.train_corpus, "val": config.val_corpus}
-    identity = {
+    identity: dict[str, Any] = {
         "target": "ngrams",
         "ontology": ontology.fingerprint,
         "corpora": digests(corpora),
-        "parameters": fixed,
+        "parameters": given,
         "expand_abbreviations": config.expand_abbreviations,
         "top_k": config.top_k,
     }
     work = sweep_directory(sweep.output_dir)
     with work.lock():
-        whole = check_sweep(work, sweep, identity, space, metric)
-        with told(), started():
-            fitted = places(sweep, computes=False)
-            watch({"stage": "reading"})
-            read = read_splits(corpora, ontology, config.expand_abbreviations)
-            training = read["train"][0] if "train" in read else []
-            validation = read["val"][0] if "val" in read else []
-            if not validation:
-                raise nothing_to_compare(ontology, config.val_corpus)
-            trackers = open_sweep(work, sweep, whole, samples)
-            needs = NgramNeeds(config.ontology, fixed | space.fixed, training, validation, metric, config.top_k)
-            target = Target(ngrams_trial, needs, metric, True, 1, fixed)
-            outcome = run(sweep, space, target, fitted, samples, work.uri, trackers, watch)
-
-        def complete(values: dict[str, Any]) -> dict[str, Any]:
-            return asdict(NgramParameters().changed(fixed | space.fixed | values))
-
+        identity = check_sweep(work, sweep, identity, space, metric)
+        watch({"stage": "reading"})
+        splits = read_splits(corpora, ontology, config.expand_abbreviations)
+        training, validation = (splits[name][0] if name in splits else [] for name in ("train", "val"))
+        if not validation:
+            raise nothing_to_compare(ontology, config.val_corpus)
+        with ray_session():
+            allocation = allocate_trials(sweep, computes=False)
+            trackers = open_sweep(work, sweep, identity, samples)
+            inputs = NgramTrialInputs(config.ontology, fixed, training, validation, metric, config.top_k)
+            target = Target(ngrams_trial, inputs, metric, True, 1, given)
+            outcome = run_sweep(sweep, space, target, allocation, samples, work.uri, trackers, watch)
         about = {
-            "train corpus": ", ".join(config.train_corpus) or "none",
-            "validation corpus": ", ".join(config.val_corpus),
-            "ontology": config.ontology,
+            "train corpus": listed(config.train_corpus) or "none",
+            "validation corpus": listed(config.val_corpus),
+            "ontology": relative(config.ontology),
         }
-        usual = asdict(NgramParameters())
-        tuned = publish(sweep, work.uri, "ngrams", outcome, space, metric, complete, usual, about)
-        close_sweep(work, whole, samples, outcome.trials)
-        return tuned
+        defaults = asdict(NgramParameters())
+        result = publish(sweep, "ngrams", outcome, space, metric, complete, defaults, about)
+        close_sweep(work, identity, samples, outcome.trials)
+        return result

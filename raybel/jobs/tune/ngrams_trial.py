@@ -8,16 +8,16 @@ from typing import Any
 from raybel.candidates.ngrams import NgramGenerator
 from raybel.candidates.parameters import NgramParameters
 from raybel.candidates.recall import recall
-from raybel.jobs.tune.sweep import report
+from raybel.jobs.tune.sweep import report_epoch
 from raybel.ontology import Ontology
 
 
 @dataclass(frozen=True)
-class NgramNeeds:
+class NgramTrialInputs:
     """What trials of the n-gram generator share.
 
     Args:
-        ontology: File.
+        ontology: Path or URI.
         fixed: Hyper-parameters that aren't searched.
         training: (surface, concept index) of training mentions.
         validation: The same to measure recall on.
@@ -33,9 +33,9 @@ class NgramNeeds:
     top_k: int
 
 
-def ngrams_trial(values: dict[str, Any], needs: NgramNeeds) -> None:
+def ngrams_trial(values: dict[str, Any], inputs: NgramTrialInputs) -> None:
     """Build a generator and report its recall on the validation corpus."""
-    parameters = NgramParameters().changed(needs.fixed | values)
-    model = NgramGenerator.build(Ontology.open(needs.ontology), parameters, needs.training)
-    scores = recall(model, needs.validation, needs.top_k)
-    report(scores[needs.metric], scores)
+    parameters = NgramParameters().changed(inputs.fixed | values)
+    model = NgramGenerator.build(Ontology.open(inputs.ontology), parameters, inputs.training)
+    scores = recall(model, inputs.validation, inputs.top_k)
+    report_epoch(scores[inputs.metric], scores)

@@ -17,17 +17,16 @@ from typing import Any
 import ray
 from ray import tune
 
-from raybel.display import duration
+from raybel.display import counted, duration
 from raybel.errors import ConfigError, RaybelError
-from raybel.jobs.runtime import told
-from raybel.jobs.tune.callbacks import Keeper, Missing, scheduler, teach
+from raybel.jobs.tune.callbacks import PendingTrials, TrialRecorder, early_stopping, replay
 from raybel.tuning.config import SweepConfig
-from raybel.tuning.search import search
+from raybel.tuning.search import make_search
 from raybel.tuning.space import Choice, Space
 from raybel.tuning.tracking import Trackers
-from raybel.tuning.trials import Trial, best, load
+from raybel.tuning.trials import Trial, best_trial, load_trials
 
-_QUIET = {
+_ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # a trial that fails has no value
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
@@ -36,7 +35,7 @@ _QUIET = {
 
 
 @dataclass(frozen=True)
-class Places:
+class TrialAllocation:
     """How many trials run at a time, and what each worker of one has."""
 
     concurrent: int
@@ -52,11 +51,11 @@ class Places:
     @property
     def group(self) -> tune.PlacementGroupFactory:
         """A trial's resources, given whole or not at all."""
-        one = {"CPU": self.cpus, **({"GPU": self.gpus} if self.gpus else {})}
-        return tune.PlacementGroupFactory([one] * self.workers)
+        worker = {"CPU": self.cpus, **({"GPU": self.gpus} if self.gpus else {})}
+        return tune.PlacementGroupFactory([worker] * self.workers)
 
 
-def places(config: SweepConfig, computes: bool) -> Places:
+def allocate_trials(config: SweepConfig, computes: bool) -> TrialAllocation:
     """Fit trials onto the cluster that runs.
 
     Args:
@@ -77,12 +76,12 @@ def places(config: SweepConfig, computes: bool) -> Places:
     room = [min(int(node.get("CPU", 0) / cpus), int(node.get("GPU", 0) / gpus) if gpus else 1 << 30) for node in nodes]
     fitting = sum(room) // config.workers_per_trial
     if not fitting:
-        have = ", ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes)
+        available = ", ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes)
         raise ConfigError(
-            f"a trial needs {config.workers_per_trial} x {cpus:g} CPUs and {gpus:g} GPUs, and would wait for ever: the "
-            f"cluster's nodes have {have}; give less per trial"
+            f"a trial needs {config.workers_per_trial} x {cpus:g} CPUs and {gpus:g} GPUs, and could never start: the "
+            f"cluster's nodes have {available}; give less per trial"
         )
-    return Places(min(fitting, config.max_concurrent or fitting), cpus, gpus, config.workers_per_trial)
+    return TrialAllocation(min(fitting, config.max_concurrent or fitting), cpus, gpus, config.workers_per_trial)
 
 
 @dataclass
@@ -91,11 +90,11 @@ class Outcome:
 
     Args:
         trials: All of them by number, those of earlier starts included.
-        best: None where every one failed.
+        best: None where none has a value.
         earlier: How many trials earlier starts had done.
         concurrent: Trials at a time.
         seconds: Of this start.
-        busy: Share of the places' time in which a trial worked; None where none ran.
+        busy: Share of the time in which a trial worked, of all that could run at a time; None where none ran.
         notes: What a person should know.
     """
 
@@ -123,7 +122,7 @@ class Outcome:
             return None
         ran = len(self.trials) - self.earlier
         return (
-            f"{ran:,} trials in {duration(self.seconds)} ({ran / self.seconds * 3600:,.0f} an hour), "
+            f"{counted(ran, 'trial')} in {duration(self.seconds)} ({ran / self.seconds * 3600:,.0f} an hour), "
             f"{self.concurrent} at a time; trials worked {100 * self.busy:.0f} % of that time"
         )
 
@@ -133,133 +132,147 @@ class Target:
     """What a sweep tunes.
 
     Args:
-        trial: Called in a trial's process with its values and what else it needs; calls `report` after each epoch.
-        needs: That else; goes through Ray's object store, once.
+        trial: Called in a trial's process with its values and the shared inputs; calls `report_epoch` after each epoch.
+        inputs: What all trials share; goes through Ray's object store, once.
         metric: What is better.
         maximise: Whether larger values are.
         max_epochs: Most epochs of a trial; 1 for what has none.
-        usual: Hyper-parameters where nothing is tuned: the first trial's, so that a sweep finds nothing worse.
+        defaults: Hyper-parameters where nothing is tuned: the first trial's, so that a sweep finds nothing worse.
     """
 
     trial: Callable[[dict[str, Any], Any], None]
-    needs: Any
+    inputs: Any
     metric: str
     maximise: bool
     max_epochs: int
-    usual: dict[str, Any] | None = None
+    defaults: dict[str, Any] | None = None
 
 
 #: When a trial's process began with what it reports next.
-_begun = 0.0
+_epoch_begun = 0.0
 
 
-def report(value: float | None, scores: dict[str, Any], epoch: int = 1, ended: bool = True) -> None:
+def report_epoch(value: float | None, scores: dict[str, Any], epoch: int = 1, ended: bool = True) -> None:
     """Report a trial's epoch; blocks until the sweep has decided whether the trial goes on.
+
+    Args:
+        value: Of the sweep's metric.
+        scores: All there are, by name.
+        epoch: Its number, from 1.
+        ended: Whether it is the trial's last.
 
     Raises:
         RaybelError: The metric has no value.
     """
     if value is None:
         raise RaybelError("the validation corpus gives the metric no value: no mention there has a candidate")
-    global _begun
-    seconds = time.perf_counter() - _begun
-    _begun = time.perf_counter()
+    global _epoch_begun
+    seconds = time.perf_counter() - _epoch_begun
+    _epoch_begun = time.perf_counter()
     tune.report({"epoch": epoch, "value": float(value), "scores": scores, "seconds": seconds, "ended": ended})
 
 
-def run(
+def run_sweep(
     config: SweepConfig,
     space: Space,
     target: Target,
-    fitted: Places,
+    allocation: TrialAllocation,
     samples: int | None,
     home: str,
     trackers: Trackers,
     watch: Callable[[dict[str, Any]], None],
 ) -> Outcome:
-    """Run the trials that are missing on the Ray that runs.
+    """Run the trials that haven't ended on the Ray that runs.
 
     Args:
         config: Of the sweep.
         space: What is searched.
         target: What is tuned.
-        fitted: How trials fit onto the cluster.
+        allocation: How trials fit onto the cluster.
         samples: Trials; None for as many as there is time for.
         home: The sweep's directory.
         trackers: What the trials are logged to.
         watch: Called now and then with how far it is.
     """
     begun = time.perf_counter()
-    choices = {name: each.values for name, each in space.searched.items() if isinstance(each, Choice)}
-    held = load(home, choices)
-    again = ("cut", "failed") if config.retry_failed else ("cut",)
-    known = [each for each in held if each.status not in again]
-    done = {each.number for each in known}
-    ended, ran = known, list[Trial]()
-    if samples is None or any(number not in done for number in range(samples)):
+    choices = {name: choice.values for name, choice in space.searched.items() if isinstance(choice, Choice)}
+    recorded = load_trials(home, choices)
+    run_again = ("cut", "failed") if config.retry_failed else ("cut",)
+    earlier = [trial for trial in recorded if trial.status not in run_again]
+    numbers = {trial.number for trial in earlier}
+    first = _default_values(config, space, target)
+    ended = earlier
+    if samples is None or any(number not in numbers for number in range(samples)):
         deadline = None if config.time_budget is None else time.monotonic() + config.time_budget
-        first = _first(config, space, target)
-        chosen = search(config.search, space, config.seed, target.maximise, known, first)
-        missing = Missing(chosen, done, samples, fitted.concurrent)
-        keeper = Keeper(home, known, trackers, missing, target.metric, target.maximise, samples, deadline, watch)
-        _fit(config, target, fitted, missing, keeper, known)
-        ended = keeper.trials()
-        ran = [each for each in ended if each.number not in done]
-    numbers = {each.number for each in ended}
-    every = sorted([*ended, *(each for each in held if each.number not in numbers)], key=lambda each: each.number)
+        search = make_search(config.search, space, config.seed, target.maximise, earlier, first)
+        pending = PendingTrials(search, numbers, samples, allocation.concurrent)
+        recorder = TrialRecorder(
+            *(home, earlier, trackers, pending, target.metric, target.maximise, target.max_epochs),
+            *(samples, deadline, watch),
+        )
+        _run_trials(config, target, allocation, pending, recorder, earlier)
+        ended = recorder.trials()
+    ran = [trial for trial in ended if trial.number not in numbers]
+    by_number = {trial.number: trial for trial in [*recorded, *ended]}
+    trials = [by_number[number] for number in sorted(by_number)]
     seconds = time.perf_counter() - begun
-    work = sum(epoch["seconds"] for each in ran for epoch in each.epochs)
-    busy = work / (seconds * fitted.concurrent) if ran else None
-    found = best(every, target.maximise)
+    work = sum(epoch["seconds"] for trial in ran for epoch in trial.epochs)
+    busy = work / (seconds * allocation.concurrent) if ran else None
+    best = best_trial(trials, target.maximise)
     notes = list(trackers.notes)
-    if found and found.number == 0 and len(every) > 1 and found.parameters == _first(config, space, target):
-        notes.append("the best, trial 0, has the values that training takes by itself: no other was better")
-    return Outcome(every, found, len(done), fitted.concurrent, seconds, busy, notes)
+    if best and best.number == 0 and len(trials) > 1 and best.parameters == first:
+        notes.append("trial 0, which has the default values, is the best: no other was better")
+    return Outcome(trials, best, len(earlier), allocation.concurrent, seconds, busy, notes)
 
 
-def _first(config: SweepConfig, space: Space, target: Target) -> dict[str, Any] | None:
-    """The first trial's values where they are what training would take; None where they aren't."""
-    return None if target.usual is None or config.search == "grid" else space.allowed(target.usual)
+def _default_values(config: SweepConfig, space: Space, target: Target) -> dict[str, Any] | None:
+    """Return the first trial's values, which are the defaults; None where the search or the space hasn't these."""
+    return None if target.defaults is None or config.search == "grid" else space.searched_values(target.defaults)
 
 
-def _fit(
-    config: SweepConfig, target: Target, fitted: Places, missing: Missing, keeper: Keeper, known: Sequence[Trial]
+def _run_trials(
+    config: SweepConfig,
+    target: Target,
+    allocation: TrialAllocation,
+    pending: PendingTrials,
+    recorder: TrialRecorder,
+    earlier: Sequence[Trial],
 ) -> None:
-    os.environ.update(_QUIET)
+    os.environ.update(_ENVIRONMENT)
     for name in ("ray.tune", "ray.train"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # a trial's error is told once, in the table
-    stopping = scheduler(config, target.max_epochs, target.maximise)
-    for trial in known:
-        teach(stopping, trial)
-    trainable = tune.with_parameters(_trial, trial=target.trial, needs=target.needs)
-    with tempfile.TemporaryDirectory() as folder, told():  # Ray's own record of the sweep, pickles among it: not kept
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # a trial's error is shown once, in the table
+    scheduler = early_stopping(config, target.max_epochs, target.maximise)
+    for trial in earlier:
+        replay(scheduler, trial)
+    trainable = tune.with_parameters(_run_trial, trial=target.trial, inputs=target.inputs)
+    with tempfile.TemporaryDirectory() as folder:  # Ray's own record of the sweep, pickles among it: not kept
         tune.Tuner(
-            tune.with_resources(trainable, fitted.group),
+            tune.with_resources(trainable, allocation.group),
             tune_config=tune.TuneConfig(
-                search_alg=missing,
-                scheduler=stopping,
+                search_alg=pending,
+                scheduler=scheduler,
                 num_samples=-1,
                 # A process with a GPU may be spoiled by a trial's error, one of several can't be left by itself.
-                reuse_actors=fitted.workers == 1 and not fitted.gpus,
+                reuse_actors=allocation.workers == 1 and not allocation.gpus,
             ),
             run_config=tune.RunConfig(
                 name="sweep",
                 storage_path=folder,
                 failure_config=tune.FailureConfig(max_failures=config.max_failures),
-                callbacks=[keeper],
-                stop=keeper.stopper,
+                callbacks=[recorder],
+                stop=recorder.stopper,
                 verbose=0,
             ),
         ).fit()
-    keeper.close()
+    recorder.close()
 
 
-def _trial(config: dict[str, Any], trial: Callable[[dict[str, Any], Any], None], needs: Any) -> None:
+def _run_trial(config: dict[str, Any], trial: Callable[[dict[str, Any], Any], None], inputs: Any) -> None:
     """Run a trial in its process; its own errors end it, the death of its process starts it again."""
-    global _begun
-    _begun = time.perf_counter()
+    global _epoch_begun
+    _epoch_begun = time.perf_counter()
     try:
-        trial(config["parameters"], needs)
+        trial(config["parameters"], inputs)
     except Exception as error:
         kind = "" if isinstance(error, RaybelError) else f"{type(error).__name__}: "
         tune.report({"error": f"{kind}{error}"})

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from raybel.evaluation.metrics import CUTS, recall_at
+from raybel.evaluation.metrics import CUTOFFS, recall_at
 from raybel.rerank.calibration import Calibration, fit
 from raybel.rerank.tokens import Tokenised
 from raybel.rerank.training.steps import loss_sum
@@ -64,11 +64,11 @@ def validate(
     orders: dict[str, Sequence[np.ndarray]] = {"": values, "first_stage_": [-np.arange(len(each)) for each in logits]}
     if calibrate:
         orders["alone_"] = logits
-    names = ["Acc@1", *(f"recall@{cut}" for cut in CUTS[1:])]
+    names = ["Acc@1", *(f"recall@{cut}" for cut in CUTOFFS[1:])]
     scores: dict[str, Any] = {}
     for prefix, value in orders.items():
         found = ranks(value, golds)
-        scores |= {f"{prefix}{name}": recall_at(found, cut) for name, cut in zip(names, CUTS, strict=True)}
+        scores |= {f"{prefix}{name}": recall_at(found, cut) for name, cut in zip(names, CUTOFFS, strict=True)}
     scores["recall@all"] = recall_at(np.array(golds))
     scores["shuffled_Acc@1"] = recall_at(ranks(shuffled, golds), 1)
     several = [each for each in logits if len(each) > 1]

@@ -36,7 +36,7 @@ from raybel.errors import BadFractionError, ConfigError, InputError, LockedError
 from raybel.files import locks, storage
 from raybel.jobs.link import stage
 from raybel.jobs.link.job import link
-from raybel.jobs.runtime import Plan
+from raybel.jobs.runtime import Allocation
 from raybel.runs.run_directory import RunDirectory, find_shards
 from raybel.schemas import DOCUMENTS, MENTIONS, SHARD_COUNTS
 
@@ -352,7 +352,7 @@ def test_a_chunk_of_a_broken_file_is_never_a_part(base, model, tmp_path):
     source = put(tmp_path / "in.xml", collection(document("1", passage("Anemia.")))[:-20])
     config = model.config([source], tmp_path / "run")
     (shard,) = find_shards([source], "x")
-    linker = stage.LinkStage(config, config.ontology, {shard.name: shard}, "session", Plan(1, 0.5, 0.5))
+    linker = stage.LinkStage(config, config.ontology, {shard.name: shard}, "session", Allocation(1, 0.5, 0.5))
     (chunk,) = read_chunks(source, shard.name, config.read_options)
     assert linker(chunk)["error"][0].as_py()
     assert RunDirectory(config.out_corpus).finished_parts(shard) == frozenset()

@@ -124,7 +124,7 @@ def test_a_loss_that_is_no_number(made, tmp_path):
     weights = load_file(home / "model.safetensors")
     weights["encoder.layer.0.output.dense.weight"][:] = 1e30
     save_file(weights, home / "model.safetensors", {"format": "pt"})
-    with pytest.raises(RaybelError, match=r"NaN|the loss is nan"):
+    with pytest.raises(RaybelError, match=r"the loss isn't a number"):
         train_sapbert(
             replace(config, output_dir=str(tmp_path / "out"), base_model=str(home), workers=Workers(max_failures=0))
         )

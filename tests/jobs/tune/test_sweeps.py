@@ -23,14 +23,14 @@ from raybel.jobs.tune import sweep
 from raybel.jobs.tune.config import TuneCrossEncoderConfig, TuneNgramsConfig
 from raybel.jobs.tune.crossencoder import tune_crossencoder
 from raybel.jobs.tune.ngrams import tune_ngrams
-from raybel.jobs.tune.sweep import Places, Target, places, report
+from raybel.jobs.tune.sweep import Target, TrialAllocation, allocate_trials, report_epoch
 from raybel.ontology import Ontology
 from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.rerank.training.epochs import Epochs
 from raybel.tuning.config import SweepConfig
 from raybel.tuning.space import NGRAMS, Choice, Range, Space
 from raybel.tuning.tracking import Trackers, TrackingConfig
-from raybel.tuning.trials import load
+from raybel.tuning.trials import load_trials
 
 QUIET = TrackingConfig(())
 SPACE = Space({"x": Range(0, 1)}, {})
@@ -40,17 +40,17 @@ def config(home, **options):
     return SweepConfig(str(home), tracking=QUIET, **options)
 
 
-def trial(values, needs):
+def trial(values, inputs):
     """Reports x in each of some epochs; does worse things where told to."""
-    if values["x"] in needs.get("fails", ()):
+    if values["x"] in inputs.get("fails", ()):
         raise ValueError(f"no {values['x']}")
-    mark = Path(needs["home"]) / f"died-{values['x']}"
-    if values["x"] in needs.get("dies", ()) or (values["x"] in needs.get("dies_once", ()) and not mark.exists()):
+    mark = Path(inputs["home"]) / f"died-{values['x']}"
+    if values["x"] in inputs.get("dies", ()) or (values["x"] in inputs.get("dies_once", ()) and not mark.exists()):
         mark.touch()
         os._exit(1)
-    for epoch in range(1, needs["epochs"] + 1):
-        time.sleep(needs.get("sleep", 0))
-        report(values["x"] * epoch, {"x": values["x"]}, epoch, epoch == needs["epochs"])
+    for epoch in range(1, inputs["epochs"] + 1):
+        time.sleep(inputs.get("sleep", 0))
+        report_epoch(values["x"] * epoch, {"x": values["x"]}, epoch, epoch == inputs["epochs"])
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,9 @@ def swept(local_ray):
         target = Target(trial, {"epochs": epochs, "home": str(home), **needs}, "x", True, epochs)
         watch = (lambda state: None) if seen is None else seen.append
         trackers = Trackers([])
-        return sweep.run(wanted, space, target, places(wanted, False), samples, str(home), trackers, watch)
+        return sweep.run_sweep(
+            wanted, space, target, allocate_trials(wanted, False), samples, str(home), trackers, watch
+        )
 
     yield run
     ray.cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
@@ -95,7 +97,7 @@ def test_a_trial_that_fails_or_dies_is_recorded_and_the_sweep_goes_on(swept, tmp
     assert done.trials[1].error == "ValueError: no 2"
     assert "died" in done.trials[2].error
     assert done.best.parameters == {"x": 5}
-    assert [each.error for each in load(str(tmp_path), {})] == [each.error for each in done.trials]
+    assert [each.error for each in load_trials(str(tmp_path), {})] == [each.error for each in done.trials]
     options |= {"fails": (), "dies": ()}
     assert swept(tmp_path, **options).earlier == 5
     mended = swept(tmp_path, retry_failed=True, **options)
@@ -160,23 +162,23 @@ def node(cpus, gpus=0, alive=True):
 
 
 @pytest.mark.parametrize(
-    ("nodes", "options", "computes", "fitted"),
+    ("nodes", "options", "computes", "expected"),
     [
-        ([node(2)], {}, True, Places(2, 1, 0, 1)),
-        ([node(2)], {"max_concurrent": 1}, True, Places(1, 1, 0, 1)),
-        ([node(2)], {"cpus_per_trial": 0.5}, False, Places(4, 0.5, 0, 1)),
-        ([node(16, 4), node(16, 4), node(64, 8, False)], {}, True, Places(8, 4, 1, 1)),
-        ([node(16, 4), node(16, 4)], {"workers_per_trial": 3}, True, Places(2, 4, 1, 3)),
-        ([node(16, 4)], {"gpus_per_trial": 0.5}, True, Places(8, 2, 0.5, 1)),
-        ([node(16, 4)], {}, False, Places(16, 1, 0, 1)),
-        ([node(4), node(4)], {"workers_per_trial": 4, "cpus_per_trial": 2}, True, Places(1, 2, 0, 4)),
+        ([node(2)], {}, True, TrialAllocation(2, 1, 0, 1)),
+        ([node(2)], {"max_concurrent": 1}, True, TrialAllocation(1, 1, 0, 1)),
+        ([node(2)], {"cpus_per_trial": 0.5}, False, TrialAllocation(4, 0.5, 0, 1)),
+        ([node(16, 4), node(16, 4), node(64, 8, False)], {}, True, TrialAllocation(8, 4, 1, 1)),
+        ([node(16, 4), node(16, 4)], {"workers_per_trial": 3}, True, TrialAllocation(2, 4, 1, 3)),
+        ([node(16, 4)], {"gpus_per_trial": 0.5}, True, TrialAllocation(8, 2, 0.5, 1)),
+        ([node(16, 4)], {}, False, TrialAllocation(16, 1, 0, 1)),
+        ([node(4), node(4)], {"workers_per_trial": 4, "cpus_per_trial": 2}, True, TrialAllocation(1, 2, 0, 4)),
     ],
 )
-def test_trials_are_fitted_onto_the_nodes(monkeypatch, nodes, options, computes, fitted):
+def test_trials_are_fitted_onto_the_nodes(monkeypatch, nodes, options, computes, expected):
     monkeypatch.setattr(ray, "nodes", lambda: nodes)
-    found = places(config("x", **options), computes)
-    assert found == fitted
-    assert len(found.group.bundles) == fitted.workers
+    found = allocate_trials(config("x", **options), computes)
+    assert found == expected
+    assert len(found.group.bundles) == expected.workers
 
 
 @pytest.mark.parametrize(
@@ -190,8 +192,8 @@ def test_trials_are_fitted_onto_the_nodes(monkeypatch, nodes, options, computes,
 )
 def test_a_trial_that_could_never_start_is_refused(monkeypatch, nodes, options):
     monkeypatch.setattr(ray, "nodes", lambda: nodes)
-    with pytest.raises(ConfigError, match="would wait for ever"):
-        places(config("x", **options), True)
+    with pytest.raises(ConfigError, match="could never start"):
+        allocate_trials(config("x", **options), True)
 
 
 @pytest.mark.parametrize(
@@ -243,7 +245,7 @@ def test_the_best_n_gram_parameters_are_what_training_takes(local_ray, model, co
     with pytest.raises(ConfigError, match="holds a sweep of another configuration"):
         tune_ngrams(replace(job, top_k=7))
     before = {path: path.read_bytes() for path in (tmp_path / "s").rglob("*.*") if path.is_file()}
-    with pytest.raises(ConfigError, match="would wait for ever"):
+    with pytest.raises(ConfigError, match="could never start"):
         tune_ngrams(replace(job, top_k=7, sweep=replace(wanted, overwrite=True, cpus_per_trial=99)))
     with pytest.raises(InputError, match="can't be compared"):
         tune_ngrams(replace(job, val_corpus=(), sweep=replace(wanted, overwrite=True)))
@@ -258,7 +260,7 @@ def test_the_best_n_gram_parameters_are_what_training_takes(local_ray, model, co
         TuneNgramsConfig(model.ontology, (corpus,), replace(wanted, stop_early="asha"), (corpus,))
     with pytest.raises(InputError, match="can't be compared"):
         tune_ngrams(replace(job, val_corpus=(), sweep=replace(wanted, output_dir=str(tmp_path / "t"))))
-    with pytest.raises(ConfigError, match="would wait for ever"):
+    with pytest.raises(ConfigError, match="could never start"):
         tune_ngrams(replace(job, sweep=replace(wanted, output_dir=str(tmp_path / "t"), cpus_per_trial=99)))
     assert not (tmp_path / "none").exists()
     assert not (tmp_path / "t").exists()
@@ -392,7 +394,7 @@ def test_what_cannot_be_tuned_is_told_before_trials(cross, tmp_path):
     told("unknown cross-encoder parameters: lr", {"space": {"lr": [1, 2]}})
     told("the search space is empty", {"space": {}})
     told("the metric isn't searched", {"space": {"metric": ["F1", "loss"]}})
-    told("would wait for ever", {"cpus_per_trial": 3})
+    told("could never start", {"cpus_per_trial": 3})
     told("sets of candidates", {"space": {"max_length": {"int": [64, 128]}}})
     told("metric must be one of", {"metric": "recall@5"})
     told("one to compare on", val_corpus=())
