@@ -13,6 +13,7 @@ from raybel.corpus.formats.bioc_xml import new_collection
 from raybel.corpus.formats.registry import SUFFIXES, format_of
 from raybel.errors import InputError
 from raybel.files import storage
+from raybel.files.patterns import expand
 
 #: A chunk ends early at this many bytes of serialisation, so that full texts don't make chunks of gigabytes.
 CHUNK_BYTES = 4 << 20
@@ -24,7 +25,7 @@ def corpus_files(patterns: Iterable[str]) -> list[tuple[str, str]]:
     Raises:
         ConfigError: A pattern matches nothing, or a directory holds no file of a corpus format.
     """
-    return storage.expand(patterns, SUFFIXES)
+    return expand(patterns, SUFFIXES)
 
 
 def read_documents(uri: str, options: ReadOptions) -> Iterator[Piece]:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import fnmatch
-import glob
 import hashlib
 import io
 import json
@@ -111,52 +109,6 @@ def entries(directory: str) -> list[str]:
     filesystem, path = resolve(directory)
     inside = filesystem.get_file_info(fs.FileSelector(path, allow_not_found=True))
     return sorted(info.base_name for info in inside)
-
-
-def expand(patterns: Iterable[str], suffixes: tuple[str, ...]) -> list[tuple[str, str]]:
-    """Return (file, its name relative to the directory that was given) for files, directories and globs, in order.
-
-    Raises:
-        ConfigError: A pattern matches nothing.
-    """
-    files: dict[str, str] = {}
-    for pattern in patterns:
-        filesystem, path = resolve(pattern)
-        info = filesystem.get_file_info(path)
-        if info.is_file:
-            files.setdefault(pattern, os.path.basename(path))
-        elif info.type == fs.FileType.Directory:
-            inside = [name for name in names(pattern) if name.endswith(suffixes) and not _hidden(name)]
-            if not inside:
-                raise ConfigError(f"{pattern}: the directory holds no file named *{', *'.join(suffixes)}")
-            for name in inside:
-                files.setdefault(join(pattern, name), name)
-        else:
-            matches = _glob(pattern)
-            if not matches:
-                raise ConfigError(f"{pattern}: no such file or directory, and no file matches it as a glob")
-            for match in matches:
-                files.setdefault(match, os.path.basename(name_of(match)))
-    return list(files.items())
-
-
-def _glob(pattern: str) -> list[str]:
-    """Return the files that match a pattern; on an object store its stars match slashes too."""
-    filesystem, path = resolve(pattern)
-    if isinstance(filesystem, fs.LocalFileSystem):
-        return [match for match in sorted(glob.glob(path, recursive=True)) if os.path.isfile(match)]
-    if "*" not in path:
-        return []
-    above = path[: path.index("*")].rpartition("/")[0]
-    infos = filesystem.get_file_info(fs.FileSelector(above, recursive=True, allow_not_found=True))
-    matched = sorted(info.path for info in infos if info.is_file and fnmatch.fnmatchcase(info.path, path))
-    whole, mark, query = pattern.partition("?")
-    scheme = whole[: whole.index(path)] if path in whole else whole.partition("://")[0] + "://"
-    return [scheme + match + mark + query for match in matched]
-
-
-def _hidden(name: str) -> bool:
-    return any(part.startswith((".", "_")) for part in name.split("/"))
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ from raybel.config import FilePath, Option, configuration
 from raybel.corpus.documents import TYPE
 from raybel.errors import InputError
 from raybel.files import storage
+from raybel.files.patterns import expand
 from raybel.prepare import bioc_source, lists, mesh, splits
 from raybel.prepare.common import SPLITS, SourceDocument
 from raybel.prepare.ids import IdMap
@@ -114,7 +115,7 @@ def _files(directory: str) -> dict[str, str]:
     if not storage.exists(directory):
         raise InputError("no such directory; the corpus has its articles there", path=directory)
     found: dict[str, str] = {}
-    for path, name in storage.expand([directory], (".xml", ".xml.gz")):
+    for path, name in expand([directory], (".xml", ".xml.gz")):
         key = _FILE.fullmatch(name.rsplit("/", 1)[-1])
         if not key:
             raise InputError("the name doesn't begin with a PMCID", path=path)

@@ -12,6 +12,7 @@ import pytest
 
 from raybel.errors import ConfigError, InputError, LockedError
 from raybel.files import locks, storage
+from raybel.files.patterns import expand
 
 
 @pytest.fixture(scope="module")
@@ -102,22 +103,22 @@ def test_open_bytes_decompresses_what_is_gzip(place):
 def test_expand_a_file_a_directory_and_nothing(place):
     for name in ("b.xml", "a/b.xml", "a/c.txt", ".d.xml", "_e/f.xml"):
         storage.publish(storage.join(place, name), b"x")
-    found = storage.expand([place], (".xml",))
+    found = expand([place], (".xml",))
     assert found == [(storage.join(place, "a/b.xml"), "a/b.xml"), (storage.join(place, "b.xml"), "b.xml")]
     single = storage.join(place, "a/c.txt")
-    assert storage.expand([single, single], (".xml",)) == [(single, "c.txt")]
+    assert expand([single, single], (".xml",)) == [(single, "c.txt")]
     assert all(storage.read_bytes(path) == b"x" for path, _ in found)
     with pytest.raises(ConfigError, match="no such file"):
-        storage.expand([storage.join(place, "none")], (".xml",))
+        expand([storage.join(place, "none")], (".xml",))
     with pytest.raises(ConfigError, match="holds no file named"):
-        storage.expand([storage.join(place, "a")], (".json",))
+        expand([storage.join(place, "a")], (".json",))
 
 
 def test_globs(tmp_path):
     for name in ("a1.xml", "a2.xml", "b.xml"):
         (tmp_path / name).write_text("x")
     (tmp_path / "a3.xml").mkdir()
-    found = storage.expand([str(tmp_path / "a*.xml")], (".xml",))
+    found = expand([str(tmp_path / "a*.xml")], (".xml",))
     assert [name for _, name in found] == ["a1.xml", "a2.xml"]
 
 
@@ -195,7 +196,7 @@ def test_globs_and_suffixes_on_an_object_store(endpoint, tmp_path):
     place = endpoint(tmp_path.name + "-globs")
     for name in ("a.xml", "b.xml.gz", "below/c.json"):
         storage.publish(storage.join(place, name), b"x")
-    found = storage.expand([storage.join(place, "*.xml*")], (".xml",))
+    found = expand([storage.join(place, "*.xml*")], (".xml",))
     assert [name for _, name in found] == ["a.xml", "b.xml.gz"]
     assert all(storage.read_bytes(uri) == b"x" for uri, _ in found)
     assert storage.name_of(storage.join(place, "below", "c.json")).endswith("c.json")
