@@ -7,9 +7,6 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import click
 
 from raybel.cli import main
 
@@ -79,13 +76,3 @@ def words(command: str) -> list[str]:
 def raybel(arguments: list[str]) -> None:
     """Run `raybel ...` in this process; one that fails raises an error or `SystemExit`."""
     main(arguments, prog_name="raybel", standalone_mode=False)
-
-
-def parsed(name: str, arguments: list[str]) -> dict[str, Any]:
-    """Return the options of a raybel command line, without running it; unknown and missing ones are click's errors."""
-    command = main.get_command(click.Context(main), name)
-    while isinstance(command, click.Group):
-        name, *arguments = arguments
-        command = command.get_command(click.Context(command), name)
-    assert command is not None, name
-    return command.make_context(name, list(arguments)).params

@@ -11,7 +11,7 @@ from raybel.cli import tables
 from raybel.cli.common import CONTEXT, INCOMPLETE
 from raybel.cli.options import options
 from raybel.config import configured
-from raybel.display import duration, rate
+from raybel.display import duration, rate, relative
 from raybel.jobs.link.config import LinkConfig
 
 
@@ -67,7 +67,7 @@ def _summary(done: Any, threshold: float | None) -> None:
     count, examples = done.repeated
     if count:
         notes.append(f"{count:,} documents share their id with another one, such as {', '.join(examples[:3])}")
-    tables.table(f"run directory {done.run}", ["", "count"], rows, notes)
+    tables.table(f"run directory {relative(done.run)}", ["", "count"], rows, notes)
     for reason in done.failed.values():
         tables.err.print(f"not read: {reason}", style="red", markup=False, soft_wrap=True)
     if done.failed:
