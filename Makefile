@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= ../shared/data
-DEMO := runs/demo
-CORPUS := tests/fixtures/demo
+# Errors are shown, and no warnings.
+PIP_INSTALL := $(BIN)/pip install -qq --disable-pip-version-check
 
 # pip is told where to find nothing else than what constraints.txt says.
 export PIP_CONSTRAINT := constraints.txt
@@ -16,11 +16,11 @@ unexport PYTHONDONTWRITEBYTECODE
 
 $(BIN)/raybel: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable .[demo]
+	$(PIP_INSTALL) --editable .[demo]
 	@touch $@
 
 $(VENV)/.dev: $(BIN)/raybel
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable .[dev]
+	$(PIP_INSTALL) --editable .[dev]
 	@touch $@
 
 setup: $(VENV)/.dev  ## Make the virtual environment with all that development needs
@@ -50,23 +50,8 @@ bench: setup  ## Slow checks on the real corpora; results and commands: BENCHMAR
 	$(BIN)/python tests/benchmarks/tuning.py --data $(DATA)
 	$(BIN)/python tests/benchmarks/rerank_throughput.py --data $(DATA)
 
-demo: $(BIN)/raybel  ## Prepare, train, link and evaluate a small corpus, and show linked text
-	rm -rf $(DEMO)
-	$(BIN)/raybel prepare ncbi-disease --ncbidisease-dir $(CORPUS) \
-	    --ctd-medic-diseases $(CORPUS)/CTD_diseases.tsv --out-dir $(DEMO)/data
-	$(BIN)/raybel train ngrams --train-corpus $(DEMO)/data/train.bioc.xml.gz \
-	    --val-corpus $(DEMO)/data/val.bioc.xml.gz --ontology $(DEMO)/data/ontology.arrow --output-dir $(DEMO)/ngrams
-	$(BIN)/raybel index dense --ontology $(DEMO)/data/ontology.arrow --train-corpus $(DEMO)/data/train.bioc.xml.gz \
-	    --val-corpus $(DEMO)/data/val.bioc.xml.gz --model-name minilm --out-index $(DEMO)/dense
-	$(BIN)/raybel train crossencoder --train-corpus $(DEMO)/data/train.bioc.xml.gz \
-	    --val-corpus $(DEMO)/data/val.bioc.xml.gz --ontology $(DEMO)/data/ontology.arrow \
-	    --ngrams-model $(DEMO)/ngrams --dense-index $(DEMO)/dense --model-name minilm --max-epochs 2 --output-dir $(DEMO)/tree
-	$(BIN)/raybel link --in-corpus $(DEMO)/data/test.bioc.xml.gz --ontology $(DEMO)/data/ontology.arrow \
-	    --ngrams-model $(DEMO)/ngrams --dense-index $(DEMO)/dense --reranker-model $(DEMO)/tree --top-k 5 \
-	    --out-corpus $(DEMO)/run
-	$(BIN)/raybel show $(DEMO)/run --documents 2
-	$(BIN)/raybel evaluate --gold-corpus $(DEMO)/data/test.bioc.xml.gz --pred-corpus $(DEMO)/run \
-	    --train-corpus $(DEMO)/data/train.bioc.xml.gz
+demo: $(BIN)/raybel  ## Prepare, train, link and evaluate a small corpus; show linked text and what each stage adds
+	RAY_AUTH_MODE=disabled $(BIN)/python tests/demo.py
 
 clean:
 	rm -rf $(VENV) runs build *.egg-info

@@ -18,8 +18,7 @@ import pytest
 import ray
 import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
-
-from raybel.cli import main
+from stand_ins import parsed, submitted
 
 ROOT = Path(__file__).parent.parent
 CLUSTER, JOBS = ROOT / "cluster", ROOT / "jobs"
@@ -118,32 +117,6 @@ def command_lines(path: Path) -> Iterator[list[str]]:
             yield shlex.split(line, comments=True)
     if path == KUBERAY:
         yield shlex.split(load(path)["spec"]["entrypoint"])
-
-
-def submitted(line: list[str]) -> tuple[str, list[str]]:
-    """Return the command that a command line runs, and its arguments."""
-    if line[0] == "raybel":
-        return line[1], line[2:]
-    if line[0] == "sbatch":
-        return re.search(r"^python jobs/(\w+)\.py \"\$@\"", SLURM.read_text(), re.M)[1], line[2:]
-    at = line.index("python") + 1
-    script = JOBS / Path(line[at]).name
-    assert script.exists(), line
-    if line[0] == "ray":
-        assert "--" in line[:at]
-        assert line[line.index("--working-dir") + 1] == "jobs"
-    return script.stem, line[at + 1 :]
-
-
-def parsed(name: str, arguments: list[str]) -> dict[str, Any]:
-    """Return the options of a raybel command line; unknown and missing ones are click's errors."""
-    command = main.get_command(click.Context(main), name)
-    while isinstance(command, click.Group):
-        name, *arguments = arguments
-        command = command.get_command(click.Context(command), name)
-    assert command is not None, name
-    context = command.make_context(name, list(arguments))
-    return context.params
 
 
 @pytest.mark.parametrize("path", [RAY_UP, KUBERAY, SLURM, *sorted(JOBS.glob("*.py"))], ids=ids)

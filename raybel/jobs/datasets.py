@@ -16,6 +16,7 @@ from ray.data.block import BlockMetadata
 from raybel.corpus.chunks import corpus_files, read_chunks
 from raybel.corpus.documents import ReadOptions
 from raybel.errors import InputError
+from raybel.files import storage
 from raybel.jobs.runtime import data_context
 from raybel.schemas import CHUNK, MENTION
 
@@ -86,7 +87,7 @@ def read_bioc(paths: str | Iterable[str], options: ReadOptions | None = None, nu
         ConfigError: A path matches nothing.
     """
     patterns = [paths] if isinstance(paths, str) else paths
-    files = corpus_files(patterns)
+    files = corpus_files([storage.absolute(pattern) for pattern in patterns])  # workers have other directories
     return read_files([InputFile(path, name) for path, name in files], options or ReadOptions(), num_cpus)
 
 
