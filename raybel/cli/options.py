@@ -35,7 +35,7 @@ class FieldOption(click.Option):
     """An option that shows a field's default, and leaves it to the configuration."""
 
     def __init__(self, spellings: Sequence[str], shown: str | None, **settings: Any) -> None:
-        super().__init__(spellings, **{**settings, "default": None, "show_default": False})
+        super().__init__(spellings, **{**settings, "show_default": False})
         self.shown = shown
 
     def get_help_extra(self, ctx: click.Context) -> Any:
@@ -122,11 +122,11 @@ def _option(kind: Any, item: Field[Any], optional: bool, own_default: Any) -> cl
         "multiple": several,
     }
     if plain is bool and default is False:
-        return FieldOption(spellings, is_flag=True, shown=None, **settings)
+        return FieldOption(spellings, is_flag=True, default=None, shown=None, **settings)
     if plain is bool:
         positive = spellings[0].removeprefix("--")
         spellings[0] += f"/--no-{positive}"
-        return FieldOption(spellings, shown=positive if default else option.default, **settings)
+        return FieldOption(spellings, default=None, shown=positive if default else option.default, **settings)
     kind_of_value, metavar = _type(plain, info.metadata)
     return FieldOption(spellings, type=kind_of_value, metavar=option.metavar or metavar, shown=shown, **settings)
 
