@@ -35,7 +35,9 @@ class FieldOption(click.Option):
     """An option that shows a field's default, and leaves it to the configuration."""
 
     def __init__(self, spellings: Sequence[str], shown: str | None, **settings: Any) -> None:
-        super().__init__(spellings, **{**settings, "default": None, "show_default": False})
+        if not settings["required"]:  # click takes an option that has a default, even None, for given
+            settings["default"] = None
+        super().__init__(spellings, **settings, show_default=False)
         self.shown = shown
 
     def get_help_extra(self, ctx: click.Context) -> Any:
@@ -220,7 +222,7 @@ def recipe_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add `--recipe` and `--params` of a cross-encoder."""
     choice = click.Choice(["raybel", "published"])
     command = params_option("treecrossencoder", CrossEncoderParameters, " (basecrossencoder ...)")(command)
-    return click.option("--recipe", type=choice, default="raybel", help="Where defaults are from.")(command)
+    return click.option("--recipe", type=choice, default="raybel", help="Whose default hyper-parameters.")(command)
 
 
 def recipe_of(values: Mapping[str, Any], recipe: str, params: str | None) -> CrossEncoderParameters:
