@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
@@ -29,37 +31,57 @@ def show(run: str, documents: int) -> None:
     """
     directory = RunDirectory(run)
     directory.manifest()  # refuses what is no run
-    left = documents
+    remaining = documents
     for name in directory.shard_names():
         table = pq.read_table(storage.localise(directory.mentions_file(name)))
-        rows = table.select(["document", "start", "end", "text", "surface", "ranking"]).to_pylist()
-        shard = directory.shard_file(name)
-        found = (item for item in read_documents(shard, ReadOptions()) if not isinstance(item, bytes))
-        for number, (document, _) in enumerate(islice(found, left)):
-            _show(document, [row for row in rows if row["document"] == number])
-            left -= 1
-        if not left:
+        mentions = table.select(["document", "start", "end", "text", "surface", "ranking"]).to_pylist()
+        pieces = read_documents(directory.shard_file(name), ReadOptions())
+        of_shard = (piece for piece in pieces if not isinstance(piece, bytes))
+        for number, (document, _) in enumerate(islice(of_shard, remaining)):
+            _show(document, [mention for mention in mentions if mention["document"] == number])
+            remaining -= 1
+        if not remaining:
             return
 
 
-def _show(document: Any, rows: list[dict[str, Any]]) -> None:
+def _show(document: Any, mentions: list[dict[str, Any]]) -> None:
+    """Print a document's text and a table of its mentions."""
     tables.out.print()
     tables.out.print(f"document {document.id}", style="bold", markup=False)
+    mark = marked if not tables.out.is_terminal else _coloured
     for passage in document.passages:
-        text = Text(passage_text(passage))
-        for row in rows:
-            start, end = row["start"] - passage.offset, row["end"] - passage.offset
-            if 0 <= start < end <= len(text):
-                text.stylize("bold cyan underline", start, end)
-        tables.out.print(text, soft_wrap=False)
-    links: dict[tuple[str, str], list[Any]] = {}
-    for row in rows:
-        best = row["ranking"][0] if row["ranking"] else None
-        name = f"{best['concept_id']}  {best['name']}" if best else "(no candidate)"
-        entry = links.setdefault((row["text"], name), [row["surface"], best["score"] if best else None, 0])
-        entry[2] += 1
-    cells = [
-        [text, surface if surface != " ".join(text.lower().split()) else None, name, score, count]
-        for (text, name), (surface, score, count) in links.items()
-    ]
-    tables.table("links", ["mention", "looked up as", "concept", "score", "times"], cells)
+        text = passage_text(passage)
+        spans = [(mention["start"] - passage.offset, mention["end"] - passage.offset) for mention in mentions]
+        tables.out.print(mark(text, [(start, end) for start, end in spans if 0 <= start < end <= len(text)]))
+    _show_links(mentions)
+
+
+def marked(text: str, spans: Sequence[tuple[int, int]]) -> Text:
+    """Return a text with each span in quotation marks, as `«Anemia» is ...`; spans may lie in each other."""
+    opening, closing = Counter(start for start, _ in spans), Counter(end for _, end in spans)
+    pieces = []
+    for place in range(len(text) + 1):
+        pieces.append("»" * closing[place] + "«" * opening[place] + text[place : place + 1])
+    return Text("".join(pieces))
+
+
+def _coloured(text: str, spans: Sequence[tuple[int, int]]) -> Text:
+    view = Text(text)
+    for start, end in spans:
+        view.stylize("bold cyan underline", start, end)
+    return view
+
+
+def _show_links(mentions: list[dict[str, Any]]) -> None:
+    """Print what each distinct mention was linked to, and how often."""
+    links: Counter[tuple[Any, ...]] = Counter()
+    for mention in mentions:
+        best = mention["ranking"][0] if mention["ranking"] else None
+        link = (best["concept_id"], best["name"], best["score"]) if best else ("", "(no candidate)", None)
+        plain = " ".join(mention["text"].lower().split())
+        links[(mention["text"], mention["surface"] if mention["surface"] != plain else None, *link)] += 1
+    header = ["mention", "looked up as", "concept", "name", "score", "times"]
+    rows = [[*link, count] for link, count in links.items()]
+    if not any(row[1] for row in rows):  # no abbreviation, no other typography
+        header, rows = [header[0], *header[2:]], [[row[0], *row[2:]] for row in rows]
+    tables.table("links", header, rows)

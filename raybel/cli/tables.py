@@ -22,11 +22,11 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], 
 
     Args:
         title: Shown above the table.
-        columns: Headings.
+        columns: Headings; none is shown where all are empty.
         rows: Cells; None is shown as an empty cell.
         notes: Lines below the table.
     """
-    view = Table(title=Text(title), title_justify="left", title_style="bold", box=None, pad_edge=False)
+    view = Table(box=None, pad_edge=False)
     cells = [[cell(value) for value in row] for row in rows]
     numeric = [all(_is_number(row[place]) for row in cells) for place in range(len(columns))]
     total = 0
@@ -39,9 +39,11 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], 
         total += least + 2
         view.add_column(Text(column), justify=side, overflow="fold", min_width=least)
     view.collapse_padding = total > out.width
+    view.show_header = any(columns)
     for row in cells:
         view.add_row(*map(Text, row))
     out.print()
+    out.print(title, style="bold", markup=False, soft_wrap=True)  # a table's own title is as narrow as the table
     out.print(view)
     for note in notes:
         out.print(note, style="dim", markup=False)

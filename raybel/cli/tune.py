@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,7 @@ from raybel.files.mappings import read_mapping
 from raybel.jobs.tune.config import TuneCrossEncoderConfig, TuneNgramsConfig
 from raybel.tuning.config import SweepConfig
 from raybel.tuning.space import Space
-from raybel.tuning.trials import best_trial, maximised, score_text
+from raybel.tuning.trials import best_trial, maximised, score_text, value_text
 
 if TYPE_CHECKING:  # they import Ray
     from raybel.jobs.tune.results import SweepResult
@@ -132,19 +131,19 @@ def show(result: SweepResult, key: str) -> None:
     Raises:
         ConfigError: No trial has a value.
     """
-    outcome, metric, names = result.outcome, result.metric, list(result.space.searched)
+    outcome, metric = result.outcome, result.metric
     home = relative(result.output_dir)
     rows: list[list[object]] = []
     trials = list(outcome.trials)
     while len(rows) < SHOWN and (best := best_trial(trials, maximised(metric))):
         trials.remove(best)
-        values = [value if isinstance(value := best.parameters.get(name), str) else json.dumps(value) for name in names]
-        rows.append([best.number, score_text(metric, best.value), best.status, len(best.epochs), *values])
+        values = ", ".join(f"{name} {value_text(value)}" for name, value in best.parameters.items())
+        rows.append([best.number, score_text(metric, best.value), best.status, len(best.epochs), values])
     notes = _notes(outcome)
     notes.append(f"all trials: {home}/report.html and trials.parquet")
     if result.parameters is not None:
         notes.append(f"the best one's values: {home}/params.json, key `{key}`; for `raybel train --params`")
-    tables.table(f"sweep {home}", ["trial", metric, "status", "epochs", *names], rows, notes)
+    tables.table(f"sweep {home}", ["trial", metric, "status", "epochs", "values"], rows, notes)
     if outcome.failure is not None:
         sentence = outcome.failure[0].lower() + outcome.failure[1:].rstrip(".")
         raise ConfigError(f"{sentence}; see {home}/report.html")

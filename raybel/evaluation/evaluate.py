@@ -79,7 +79,7 @@ class EvaluateConfig:
         Option("Which mentions count: linkable, those with one id that the ontology knows; all, every annotated one."),
     ] = "linkable"
     bootstrap: Annotated[int, Ge(0), Option("Resamples for the 95 % intervals; 0 for none.")] = 1000
-    seed: Annotated[Seed, Option("Of the resamples.")] = 0
+    seed: Annotated[Seed, Option("Seed of the resamples.")] = 0
     expand_abbreviations: Annotated[
         bool, Option("With --train-corpus: compare abbreviations by the long form that their document defines.")
     ] = True

@@ -73,12 +73,7 @@ def join(uri: str, *names: str) -> str:
 
 @dataclass(frozen=True)
 class FileIdentity:
-    """What tells one version of a file from another without reading it.
-
-    Args:
-        size: In bytes.
-        mtime_ns: When it was changed, in nanoseconds since the epoch; 0 where the file system doesn't say.
-    """
+    """What tells one version of a file from another without reading it: size in bytes, mtime in nanoseconds."""
 
     size: int
     mtime_ns: int

@@ -55,7 +55,7 @@ class TrackingConfig:
 class SweepConfig:
     """A sweep. `space` holds values as `Space.read` takes them, in place of the default space's or beside them."""
 
-    output_dir: Annotated[FilePath, Option("Results; the same command again goes on.", "DIR")]
+    output_dir: Annotated[FilePath, Option("The results; the same command again goes on.", "DIR")]
     num_samples: Annotated[
         int | None, Ge(1), Option("Trials, those of earlier starts included.", default="a grid's, or 20")
     ] = None
@@ -69,11 +69,11 @@ class SweepConfig:
     stop_early: Annotated[Literal["none", "asha", "median"], Option("Which trials end before their last epoch.")] = (
         "none"
     )
-    reduction: Annotated[int, Ge(2), Option("Of ASHA: one of so many trials goes on.")] = 3
-    metric: Annotated[str | None, Option("What is better: see above.", default="the first")] = None
+    reduction: Annotated[int, Ge(2), Option("With ASHA: one in so many trials goes on.")] = 3
+    metric: Annotated[str | None, Option("Score to compare trials by: see above.", default="the first")] = None
     space: dict[str, Any] = field(default_factory=dict)
     replace_space: Annotated[bool, Option("Search what --space names, nothing else.")] = False
-    seed: Annotated[Seed, Option("Of the search, and of training.")] = 0
+    seed: Annotated[Seed, Option("Seed of the search and of training.")] = 0
     cpus_per_trial: Annotated[
         Positive | None, Option("CPUs of each worker of a trial.", default="1, or a GPU's share")
     ] = None
@@ -84,7 +84,7 @@ class SweepConfig:
     max_failures: Annotated[
         int, Ge(0), Option("Deaths of a trial's workers before it counts as failed; each starts it again.")
     ] = 1
-    retry_failed: Annotated[bool, Option("Run the trials again that failed.")] = False
-    resume: Annotated[bool, Option("Go on only: an error where there is no sweep yet.")] = False
+    retry_failed: Annotated[bool, Option("Run failed trials again.")] = False
+    resume: Annotated[bool, Option("Only go on with a sweep: an error where there is none yet.")] = False
     overwrite: Annotated[bool, Option("Delete another sweep in the directory first.")] = False
     tracking: TrackingConfig = field(default_factory=TrackingConfig)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import html
-import json
 import math
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
 from raybel.tuning.space import Range, Space
-from raybel.tuning.trials import Trial, maximised, score_text
+from raybel.tuning.trials import Trial, maximised, value_text
 
 _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 1100px; padding: 0 1rem; color: #222; }
@@ -69,15 +68,17 @@ def sweep_page(
     parts += [*(f"<th>{html.escape(name)}</th>" for name in head), "</tr>"]
     for trial in trials:
         mark = " class='best'" if trial is best else " class='failed'" if trial.status == "failed" else ""
-        cells = [trial.number, trial.status, score_text(metric, trial.value), len(trial.epochs), f"{trial.seconds:.1f}"]
-        cells += [_text(trial.parameters.get(name)) for name in names]
+        cells = [
+            trial.number,
+            trial.status,
+            scorevalue_text(metric, trial.value),
+            len(trial.epochs),
+            f"{trial.seconds:.1f}",
+        ]
+        cells += [value_text(trial.parameters.get(name)) for name in names]
         row = "".join(f"<td>{html.escape(str(cell))}</td>" for cell in cells)
         parts.append(f"<tr{mark}>{row}<td class='error'>{html.escape(trial.error or '')}</td></tr>")
     return "\n".join([*parts, "</table></div></body></html>\n"])
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _shown(trial: Trial, metric: str) -> float:
@@ -99,7 +100,9 @@ def best_so_far(trials: Sequence[Trial], metric: str) -> Any:
         of_status = [trial for trial in trials if trial.status == status]
         if not of_status:
             continue
-        texts = [", ".join(f"{name} {_text(value)}" for name, value in trial.parameters.items()) for trial in of_status]
+        texts = [
+            ", ".join(f"{name} {value_text(value)}" for name, value in trial.parameters.items()) for trial in of_status
+        ]
         figure.add_scatter(
             x=[trial.number for trial in of_status],
             y=[_shown(trial, metric) for trial in of_status],
@@ -145,8 +148,8 @@ def parallel_coordinates(trials: Sequence[Trial], space: Space, metric: str) -> 
                     "ticktext": [f"{tick:.2g}" for tick in ticks],
                 }
         else:
-            texts = [_text(value) for value in dimension.values]
-            axis = {"label": name, "values": [texts.index(_text(value)) for value in values]}
+            texts = [value_text(value) for value in dimension.values]
+            axis = {"label": name, "values": [texts.index(value_text(value)) for value in values]}
             axis |= {"tickvals": list(range(len(texts))), "ticktext": texts, "range": [0, max(len(texts) - 1, 1)]}
         axes.append(axis)
     shown = [_shown(trial, metric) for trial in trials]

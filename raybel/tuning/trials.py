@@ -77,6 +77,11 @@ def score_text(metric: str, value: float | None) -> str:
     return "" if value is None else f"{100 * value:.1f}" if maximised(metric) else f"{value:.4f}"
 
 
+def value_text(value: Any) -> str:
+    """Return a hyper-parameter's value as people read it: a text as it is, any other as JSON."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
 def best_trial(trials: Iterable[Trial], maximise: bool) -> Trial | None:
     """Return the trial with the best value, of equal ones the first; None where none has any."""
     with_value = [trial for trial in trials if trial.value is not None and trial.status != "cut"]

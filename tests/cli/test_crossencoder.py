@@ -24,7 +24,7 @@ def no_ray(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("options", "status", "told"),
+    ("options", "status", "reason"),
     [
         (("--model-name", "./none"), 1, "no such model directory"),
         (("--crosstype", "best"), 2, "best"),
@@ -33,21 +33,21 @@ def no_ray(monkeypatch):
         (("--top-k", "0"), 2, "top-k"),
     ],
 )
-def test_wrong_usage_is_told_before_ray_starts(model, tmp_path, monkeypatch, no_ray, options, status, told):
+def test_wrong_usage_is_refused_before_ray_starts(model, tmp_path, monkeypatch, no_ray, options, status, reason):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "p.json").write_text(json.dumps({"treecrossencoder": {"lr": 1}}))
     (tmp_path / "c.xml").write_text("<collection/>")
     given = ("--train_corpus", "c.xml", "--ontology", model.ontology, "--ngrams-model", model.ngrams)
     done = run("train", "crossencoder", *given, "--output-dir", "o", *options)
     assert done.exit_code == status
-    assert told in done.stderr
+    assert reason in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_help_names_the_types_and_parameters():
-    told = run("train", "crossencoder", "--help").output
+    printed = run("train", "crossencoder", "--help").output
     for name in (*CROSSTYPES, "dictionary_share", "--recipe", "Examples"):
-        assert name in told
+        assert name in printed
 
 
 def record(epoch, best, **scores):
@@ -63,11 +63,11 @@ def test_the_tables(capsys):
     epochs = [record(1, True), record(2, True, **{"Acc@1": 0.875}), record(3, False)]
     done = TrainedCrossEncoder("out", epochs, {"train": counts, "val": counts}, 1.0, 1, ["a note"])
     show(done, CrossEncoderParameters(top_k=5))
-    told = " ".join(capsys.readouterr().out.split())
-    for said in ("2*", "87.5", "1 epochs are from earlier starts", "6 names or mentions", "a note", "stays first"):
-        assert said in told
-    assert "recall@10" not in told
-    assert "only 1 of its mentions lack their concept" in told
+    printed = " ".join(capsys.readouterr().out.split())
+    for said in ("2*", "87.5", "1 epoch from earlier starts", "their share of the window: 6", "a note", "stays first"):
+        assert said in printed
+    assert "recall@10" not in printed
+    assert "few of its mentions lack their concept among the candidates (1)" in printed
     bare = TrainedCrossEncoder("out", [{**record(1, True), "scores": None}], {"train": counts}, 1.0, 0, [])
     show(bare, CrossEncoderParameters())
     assert "validation corpus" not in capsys.readouterr().out

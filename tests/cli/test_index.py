@@ -4,6 +4,7 @@ import pytest
 import ray
 from click.testing import CliRunner
 from ray_fixture import three_files
+from samples import collection, put, simple
 
 from raybel.cli import main
 from raybel.cli.progress import embedding, training
@@ -48,37 +49,73 @@ def test_index_then_link(local_ray, model, encoder, tmp_path):
         ("train", "sapbert", "--output-dir", "o", "--base-model", "./none"),
     ],
 )
-def test_no_such_model_is_told_before_ray_starts(model, tmp_path, monkeypatch, command):
+def test_no_such_model_is_done_before_ray_starts(model, tmp_path, monkeypatch, command):
     monkeypatch.chdir(tmp_path)
 
     def started(*_args, **_more):
         raise AssertionError("Ray was started")
 
     monkeypatch.setattr(ray, "init", started)
-    told = run(*command, "--ontology", model.ontology)
-    assert told.exit_code == 1
-    assert "model" in told.stderr
-    assert "Traceback" not in told.output
+    done = run(*command, "--ontology", model.ontology)
+    assert done.exit_code == 1
+    assert "model" in done.stderr
+    assert "Traceback" not in done.output
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        (("link", "--out-corpus", "o"), "--in-corpus"),
+        (("lookup", "--output", "o"), "--in-corpus"),
+        (("index", "dense", "--out-index", "o"), "--val-corpus"),
+        (("train", "sapbert", "--output-dir", "o"), "--train-corpus"),
+        (("train", "crossencoder", "--output-dir", "o"), "--train-corpus"),
+        (("tune", "ngrams", "--val-corpus", "c.xml", "--output-dir", "o"), "--train-corpus"),
+        (("tune", "crossencoder", "--val-corpus", "c.xml", "--output-dir", "o"), "--train-corpus"),
+    ],
+)
+def test_a_corpus_that_is_not_there_is_refused_before_ray_starts(
+    model, encoder, tmp_path, monkeypatch, command, option
+):
+    monkeypatch.chdir(tmp_path)
+    put(tmp_path / "c.xml", collection(simple("1")))
+
+    def started(*_args, **_more):
+        raise AssertionError("Ray was started")
+
+    monkeypatch.setattr(ray, "init", started)
+    given = ["--ontology", model.ontology, option, "none.xml"]
+    if command[0] in ("link", "lookup") or "crossencoder" in command:
+        given += ["--ngrams-model", model.ngrams]
+    if "crossencoder" in command or command[0] == "index":
+        given += ["--model-name", encoder]
+    if "sapbert" in command:
+        given += ["--base-model", encoder]
+    done = run(*command, *given)
+    assert done.exit_code == 1
+    assert "none.xml: no such file or directory" in done.stderr
+    assert not (tmp_path / "o").exists()
 
 
 def test_wrong_params_are_named(model, encoder, tmp_path):
     for content, said in (({"sapbert": {"lr": 1}}, "unknown sapbert parameters: lr"), ({"ngrams": {}}, "no key")):
         (tmp_path / "p.json").write_text(json.dumps(content))
-        told = run(
+        done = run(
             *("train", "sapbert", "--ontology", model.ontology, "--base-model", encoder),
             *("--output-dir", tmp_path / "o", "--params", tmp_path / "p.json"),
         )
-        assert told.exit_code == 1
-        assert said in told.stderr
+        assert done.exit_code == 1
+        assert said in done.stderr
 
 
 def test_two_generators_or_a_lookup(model, tmp_path):
-    told = run(
-        *("link", "x", "--out-corpus", tmp_path / "run", "--ontology", model.ontology),
-        *("--dense-index", "i", "--candidates-lookup", "l"),
-    )
-    assert told.exit_code == 1
-    assert "give a generator" in told.stderr
+    base = ("link", "x", "--out-corpus", tmp_path / "run", "--ontology", model.ontology)
+    none = run(*base)
+    assert none.exit_code == 1
+    assert "give a generator: --ngrams-model or --dense-index" in none.stderr
+    many = run(*base, "--ngrams-model", model.ngrams, "--candidates-lookup", model.ngrams)
+    assert many.exit_code == 1
+    assert "give --candidates-lookup alone" in many.stderr
 
 
 def test_lines_of_progress():

@@ -57,7 +57,7 @@ def test_a_file_of_options_and_flags_over_it(local_ray, model, corpus, tmp_path)
     options.write_text("in_corpus: x\ntop_q: 3\n")
     done = run("link", "--config", options)
     assert done.exit_code == 1
-    assert "--config has unknown options: top_q" in done.stderr
+    assert "`main link` has no option top_q; did you mean top_k?" in done.stderr
 
 
 def test_unreadable_files_bad_documents_and_repeated_ids(local_ray, model, corpus, tmp_path):
@@ -67,9 +67,9 @@ def test_unreadable_files_bad_documents_and_repeated_ids(local_ray, model, corpu
     done = run(*arguments, "--max-bad-fraction", 1)
     assert done.exit_code == 3, done.output
     assert f"not read: {corpus / 'c.xml'}" in done.stderr
-    assert "1 input files couldn't be read and have no shard" in done.stderr
+    assert "1 input file couldn't be read: mend this and run the same command" in done.stderr
     assert "quarantine: " in done.stdout
-    assert "2 documents share their id with another one, such as a1" in done.stdout
+    assert "2 documents with an id that another one has, such as a1" in done.stdout
     assert "finished, but 1 input file couldn't be read" in run("status", tmp_path / "run").stdout
     done = run(*arguments)
     assert done.exit_code == 1
@@ -91,11 +91,14 @@ def test_lookup(local_ray, model, corpus, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "status", "reason"),
     [
-        (["link"], 2, "missing --in-corpus, --out-corpus, --ontology"),
+        (["link"], 2, "Missing option '--out-corpus'"),
         (["link", "x", "--top-k", "many"], 2, "not a valid integer"),
         (["link", "--nonsense"], 2, "No such option"),
-        (["link", "x", "--out-corpus", "r", "--ontology", "o"], 1, "give a generator"),
-        (["link", "x", "--out-corpus", "r", "--ontology", "/none.arrow", "--ngrams-model", "m"], 1, "no such ontology"),
+        (
+            ["link", "x", "--out-corpus", "r", "--ontology", "/none.arrow", "--ngrams-model", "m"],
+            1,
+            "`raybel prepare` makes one",
+        ),
         (["link", "--config", "/none.yaml"], 1, "/none.yaml: no such file"),
         (["lookup", "--in-corpus", "x"], 2, "Missing option"),
     ],

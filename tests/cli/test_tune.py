@@ -32,7 +32,7 @@ def no_ray(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("target", "options", "status", "told"),
+    ("target", "options", "status", "reason"),
     [
         ("ngrams", ("--space", "wrong.yaml"), 1, "unknown n-gram parameters: lr"),
         ("ngrams", ("--space", "empty.yaml"), 1, "give each hyper-parameter with its values"),
@@ -52,7 +52,9 @@ def no_ray(monkeypatch):
         ("crossencoder", ("--model-name", "./none"), 1, "no such model directory"),
     ],
 )
-def test_wrong_usage_is_told_before_ray_starts(model, tmp_path, monkeypatch, no_ray, target, options, status, told):
+def test_wrong_usage_is_refused_before_ray_starts(
+    model, tmp_path, monkeypatch, no_ray, target, options, status, reason
+):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "wrong.yaml").write_text("lr: [1, 2]\n")
     (tmp_path / "normal.yaml").write_text("min_df: {normal: [1, 3]}\n")
@@ -63,7 +65,7 @@ def test_wrong_usage_is_told_before_ray_starts(model, tmp_path, monkeypatch, no_
     given += ("--ngrams-model", model.ngrams, "--stop-early", "none") if target == "crossencoder" else ()
     done = run("tune", target, *given, *options)
     assert done.exit_code == status, done.stderr
-    assert told in done.stderr
+    assert reason in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -106,8 +108,8 @@ def test_a_sweep_from_the_command_line(local_ray, model, tmp_path, monkeypatch):
     assert "<h1>Sweep over ngrams: o</h1>" in page
     assert "<dt>fixed</dt><dd>analyzer char, char_side none</dd>" in page
     assert "<dt>validation corpus</dt><dd>c.xml</dd>" in page
-    told = r"<dd>\d+ s of work in trials; the last start: 2 trials in \d+ s \([\d,]+ an hour\), "
-    assert re.search(told, page)
+    pace = r"<dd>\d+ s of work in trials; the last start: 2 trials in \d+ s \([\d,]+ an hour\), "
+    assert re.search(pace, page)
     assert len(list((tmp_path / "o" / "tensorboard").iterdir())) == 2
 
 
@@ -122,8 +124,8 @@ def test_the_table_shows_the_best_trials_first(capsys):
     trials = [Trial(n, {"a": n}, "finished" if n else "stopped", 1.0 - n / 10, [{}] * n) for n in range(3)]
     trials.append(Trial(3, {"a": 1}, "failed", error="no luck"))
     show(result(trials, trials[2]), "treecrossencoder")
-    told = capsys.readouterr().out
-    assert told.index("0.8000") < told.index("0.9000") < told.index("1.0000")
+    printed = capsys.readouterr().out
+    assert printed.index("0.8000") < printed.index("0.9000") < printed.index("1.0000")
     for said in (
         "3 trials in 1 min 30 s (120 an hour), 2 at a time; trials worked 88 %",
         "1 trial from earlier starts",
@@ -131,7 +133,7 @@ def test_the_table_shows_the_best_trials_first(capsys):
         "1 failed, the first (trial 3): no luck",
         "key `treecrossencoder`",
     ):
-        assert said in told
+        assert said in printed
     with pytest.raises(ConfigError, match="no trial ended with a value"):
         show(result(trials[3:], None), "ngrams")
 

@@ -32,9 +32,11 @@ class IndexDenseConfig:
         Option("The encoder: `minilm` (comes as a package), a Hugging Face directory, or a name on its hub.", "NAME"),
     ] = "cambridgeltl/SapBERT-from-PubMedBERT-fulltext"
     pooling: Annotated[
-        Literal["cls", "mean"] | None, Option("What stands for a string.", default="what the model says")
+        Literal["cls", "mean"] | None, Option("How tokens' vectors become a string's.", default="what the model says")
     ] = None
-    precision: Annotated[Precision | None, Option("What the encoder computes in.", default="the fastest")] = None
+    precision: Annotated[
+        Precision | None, Option("Number format that the encoder computes in.", default="the fastest")
+    ] = None
     train_corpus: Annotated[FilePaths, Option("BioC files whose mentions become aliases. Repeatable.", "PATH")] = ()
     val_corpus: Annotated[FilePaths, Option("BioC files to measure recall on. Repeatable.", "PATH")] = ()
     index_type: Annotated[
@@ -43,7 +45,7 @@ class IndexDenseConfig:
     vectors: Annotated[
         FilePath | None, Option("Given vectors (.npy, a row for each name and alias) in place of embedding.", "FILE")
     ] = None
-    out_vectors: Annotated[FilePath | None, Option("Write such a file (float32).", "FILE")] = None
+    out_vectors: Annotated[FilePath | None, Option("Write the vectors here (.npy, float32).", "FILE")] = None
     expand_abbreviations: ExpandAbbreviations = True
     top_k: Annotated[Count, Option("Candidates for recall@all.")] = 50
     chunk_strings: Annotated[Count, Option("Strings in a chunk, the unit of work and of retry.")] = 8_192

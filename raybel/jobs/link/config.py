@@ -41,7 +41,8 @@ class LinkConfig:
     ] = None
     any_ontology: Annotated[bool, Option("Use a cross-encoder that was trained for another ontology.")] = False
     precision: Annotated[
-        Precision | None, Option("What the cross-encoder computes in.", default="the fastest", result=True)
+        Precision | None,
+        Option("Number format that the cross-encoder computes in.", default="the fastest", result=True),
     ] = None
     top_k: Annotated[Count, Option("Candidates of a mention.", result=True)] = 10
     threshold: Annotated[

@@ -28,7 +28,7 @@ from raybel.errors import ConfigError
 from raybel.rerank.parameters import CrossEncoderParameters, Crosstype
 
 Model = Annotated[FilePath, Option("The model; the same command again resumes.", "DIR")]
-RandomSeed = Annotated[Seed, Option("Of everything random.")]
+RandomSeed = Annotated[Seed, Option("Seed of all that is random.")]
 #: Candidates for recall@all, where an encoder in training is measured.
 VALIDATION_TOP_K = 50
 
@@ -80,7 +80,7 @@ class TrainSapbertConfig:
     ] = ()
     val_corpus: Annotated[FilePaths, Option("BioC files to measure recall on, every epoch. Repeatable.", "PATH")] = ()
     pooling: Annotated[
-        Literal["cls", "mean"] | None, Option("What stands for a string.", default="what the model says")
+        Literal["cls", "mean"] | None, Option("How tokens' vectors become a string's.", default="what the model says")
     ] = None
     parameters: AlignmentParameters = field(default_factory=AlignmentParameters)
     expand_abbreviations: ExpandAbbreviations = True
@@ -102,7 +102,7 @@ class TrainCrossEncoderConfig:
     output_dir: Model
     train_corpus: Annotated[FilePaths, Option("BioC files to learn from. Repeatable.", "PATH")]
     generator: GeneratorPaths
-    crosstype: Annotated[Crosstype, Option("What shares a sequence: see above.")] = "tree"
+    crosstype: Annotated[Crosstype, Option("What is scored together in a sequence: see above.")] = "tree"
     val_corpus: Annotated[
         FilePaths, Option("BioC files to choose the best epoch and fit probabilities on. Repeatable.", "PATH")
     ] = ()
@@ -114,7 +114,7 @@ class TrainCrossEncoderConfig:
     ] = "answerdotai/ModernBERT-base"
     parameters: CrossEncoderParameters = field(default_factory=CrossEncoderParameters)
     expand_abbreviations: ExpandAbbreviations = True
-    precision: Annotated[Precision | None, Option("What is computed in.", default="the fastest")] = None
+    precision: Annotated[Precision | None, Option("Number format to compute in.", default="the fastest")] = None
     seed: RandomSeed = 0
     workers: Workers = field(default_factory=Workers)
     resources: Resources = field(default_factory=Resources)

@@ -52,7 +52,7 @@ class TuneCrossEncoderConfig:
     val_corpus: Annotated[FilePaths, Option("BioC files to judge epochs on. Repeatable.", "PATH")]
     generator: GeneratorPaths
     sweep: SweepConfig
-    crosstype: Annotated[Crosstype, Option("What shares a sequence.")] = "tree"
+    crosstype: Annotated[Crosstype, Option("What is scored together in a sequence.")] = "tree"
     model_name: Annotated[
         str,
         Option(
@@ -61,7 +61,7 @@ class TuneCrossEncoderConfig:
     ] = "answerdotai/ModernBERT-base"
     parameters: CrossEncoderParameters = field(default_factory=CrossEncoderParameters)
     expand_abbreviations: ExpandAbbreviations = True
-    precision: Annotated[Precision | None, Option("What is computed in.", default="the fastest")] = None
+    precision: Annotated[Precision | None, Option("Number format to compute in.", default="the fastest")] = None
     resources: Resources = field(default_factory=Resources)
 
     def __post_init__(self) -> None:

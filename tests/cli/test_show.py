@@ -1,0 +1,62 @@
+import pytest
+from click.testing import CliRunner
+from rich.console import Console
+from samples import annotation, collection, document, parts, passage, put
+
+from raybel.cli import main, tables
+from raybel.cli.show import marked
+from raybel.runs.run_directory import RunDirectory, find_shards
+
+TEXT = "Anemia (AN) and asthma."
+
+
+@pytest.mark.parametrize(
+    ("spans", "expected"),
+    [
+        ([], TEXT),
+        ([(0, 6), (16, 22)], "«Anemia» (AN) and «asthma»."),
+        ([(0, 11), (8, 10)], "«Anemia («AN»)» and asthma."),
+        ([(16, 23)], "Anemia (AN) and «asthma.»"),
+    ],
+)
+def test_marked_text(spans, expected):
+    assert marked(TEXT, spans).plain == expected
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run directory of two documents."""
+    path = put(
+        tmp_path / "in.xml",
+        collection(
+            document("1", passage("Anemia and unknown.", annotation("Anemia", (0, 6)), annotation("unknown", (11, 7)))),
+            document("2", passage("Asthma.", annotation("Asthma", (0, 6)))),
+        ),
+    )
+    directory = RunDirectory(str(tmp_path / "run"))
+    directory.open({}, {}, False)
+    (shard,) = find_shards([path], "x")
+    for part in parts(path):
+        directory.write_part(shard, part)
+    directory.assemble(shard, 1)
+    return directory.uri
+
+
+def test_piped_output_marks_mentions(run):
+    done = CliRunner().invoke(main, ["show", run])
+    assert done.exit_code == 0, done.output
+    assert "document 1\n«Anemia» and «unknown».\n" in done.stdout
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert ["mention", "concept", "name", "score", "times"] in lines  # none was looked up as another text
+    assert ["Anemia", "a|b=c", "Asthma", "&", "co", "<x>", "0.75", "1"] in lines
+    assert "document 2" not in done.stdout
+    both = CliRunner().invoke(main, ["show", run, "--documents", "2"]).stdout
+    assert "document 2\n«Asthma»." in both
+
+
+def test_a_terminal_colours_mentions(run, monkeypatch, capsys):
+    monkeypatch.setattr(tables, "out", Console(highlight=False, width=80, force_terminal=True))
+    main(["show", run], standalone_mode=False)
+    printed = capsys.readouterr().out
+    assert "«" not in printed
+    assert "\x1b[1;4;36mAnemia\x1b[0m" in printed
