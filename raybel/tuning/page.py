@@ -71,7 +71,7 @@ def sweep_page(
         cells = [
             trial.number,
             trial.status,
-            scorevalue_text(metric, trial.value),
+            score_text(metric, trial.value),
             len(trial.epochs),
             f"{trial.seconds:.1f}",
         ]
