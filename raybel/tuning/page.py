@@ -9,7 +9,7 @@ from itertools import accumulate
 from typing import Any
 
 from raybel.tuning.space import Range, Space
-from raybel.tuning.trials import Trial, maximised, value_text
+from raybel.tuning.trials import Trial, maximised, score_text, value_text
 
 _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 1100px; padding: 0 1rem; color: #222; }
