@@ -16,9 +16,20 @@ def duration(seconds: float) -> str:
 
 
 def rate(count: int, seconds: float) -> str:
-    """Return how many a second, with a decimal below ten."""
+    """Return a rate per second, with one decimal below ten; 0.0 where no time has passed."""
     per_second = count / seconds if seconds else 0.0
     return f"{per_second:,.0f}" if per_second >= 10 else f"{per_second:.1f}"
+
+
+def counted(count: int, noun: str, plural: str | None = None) -> str:
+    """Return a count with its noun in the right number: `1 alias`, `1,200 aliases`.
+
+    Args:
+        count: How many.
+        noun: The singular.
+        plural: None for the singular with an s.
+    """
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
 def percent(value: float | None) -> str | None:
