@@ -1,4 +1,4 @@
-"""Where a preparation writes."""
+"""The files that a preparation writes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DropUnlinkable = Annotated[
 
 @configuration
 class Outputs:
-    """Where to write; what is None is not written."""
+    """Where to write each output; one that is None isn't written."""
 
     train: Annotated[
         FilePath | None, Option("Where to write this split (.xml or .xml.gz).", "FILE", names=("--out-train",))
@@ -38,10 +38,10 @@ class Outputs:
         return cls(**corpora, ontology=storage.join(directory, "ontology.arrow"))
 
     def check(self) -> None:
-        """Refuse names whose suffix isn't a format of theirs, and two outputs in one file, before any work is done.
+        """Refuse suffixes that aren't of a format that can be written, and two outputs in one file.
 
         Raises:
-            ConfigError: With the path.
+            ConfigError: An output is refused.
         """
         paths = [path for path in asdict(self).values() if path]
         for path in paths:
