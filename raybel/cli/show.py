@@ -11,8 +11,9 @@ from rich.text import Text
 
 from raybel.cli import tables
 from raybel.cli.common import CONTEXT
-from raybel.corpus.chunks import SUFFIXES, read_documents
+from raybel.corpus.chunks import read_documents
 from raybel.corpus.documents import ReadOptions, passage_text
+from raybel.corpus.formats.registry import CORPUS_SUFFIXES
 from raybel.files import storage
 from raybel.linking.run_directory import read_manifest
 
@@ -30,7 +31,7 @@ def show(run: str, documents: int) -> None:
     read_manifest(run)
     left = documents
     for name in storage.names(storage.join(run, "shards")):
-        if not name.endswith(SUFFIXES):
+        if not name.endswith(CORPUS_SUFFIXES):
             continue
         table = pq.read_table(storage.localise(storage.join(run, "mentions", name + ".parquet")))
         rows = table.select(["document", "start", "end", "text", "surface", "ranking"]).to_pylist()

@@ -13,7 +13,7 @@ from annotated_types import Ge
 
 from raybel.config import FilePath, FilePaths, Option, Seed, configuration
 from raybel.corpus.chunks import corpus_files, read_rows
-from raybel.corpus.documents import GOLD, ReadOptions, Row
+from raybel.corpus.documents import GOLD_INFON, DocumentRow, ReadOptions
 from raybel.errors import ConfigError, MismatchError
 from raybel.evaluation import metrics, predictions
 from raybel.evaluation.policy import Codes, Policy, category, counting, sentences
@@ -137,7 +137,7 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
     golds = [mention["gold"] for _, mentions in documents for mention in mentions]
     if all(ids is None for ids in golds):
         held = f"{len(documents):,} documents with {len(golds):,} mentions"
-        raise ConfigError(f"{gold}: no mention has a gold annotation (infon {GOLD}); there are {held}")
+        raise ConfigError(f"{gold}: no mention has a gold annotation (infon {GOLD_INFON}); there are {held}")
     try:
         joined = predictions.join(documents, files)
     except MismatchError as error:
@@ -169,7 +169,7 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
     return Evaluation(pa.Table.from_pylist(groups, schema=GROUPS), table, tuple(said))
 
 
-def _rows(uris: Sequence[str], config: EvaluateConfig) -> Iterator[Row]:
+def _rows(uris: Sequence[str], config: EvaluateConfig) -> Iterator[DocumentRow]:
     files = [file for file, _ in corpus_files(uris)] if uris else []
     return read_rows(files, ReadOptions(expand_abbreviations=config.expand_abbreviations))
 

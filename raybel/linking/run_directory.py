@@ -31,7 +31,7 @@ from raybel.files import artefacts, storage
 from raybel.files.fingerprints import differences, fingerprint
 from raybel.files.storage import join
 from raybel.linking.render import Part
-from raybel.schemas import DOCUMENTS, METRICS
+from raybel.schemas import DOCUMENTS, SHARD_COUNTS
 
 OUTPUTS = ("shards", "mentions", "documents", "quarantine", "state", "parts")
 COUNTS = ("documents", "mentions", "linked", "without_candidates", "repairs", "quarantined")
@@ -241,10 +241,10 @@ def set_aside(run: str, shard: Shard, reason: str) -> None:
 
 
 def metrics_table(states: Iterable[dict[str, Any]]) -> pa.Table:
-    """Return finished shards' counts as a table of `schemas.METRICS`, in order of their names."""
+    """Return finished shards' counts as a table of `schemas.SHARD_COUNTS`, in order of their names."""
     ordered = sorted(states, key=lambda each: str(each["name"]))
     columns = {"shard": [each["name"] for each in ordered]}
-    return pa.table({**columns, **{name: [each[name] for each in ordered] for name in COUNTS}}, schema=METRICS)
+    return pa.table({**columns, **{name: [each[name] for each in ordered] for name in COUNTS}}, schema=SHARD_COUNTS)
 
 
 def repeated_ids(run: str, names: Iterable[str]) -> tuple[int, list[str]]:

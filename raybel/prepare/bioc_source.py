@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from raybel.corpus.documents import TYPE, mentions_in, passage_text
+from raybel.corpus.documents import TYPE_INFON, mentions_in, passage_text
 from raybel.corpus.formats.bioc_xml import BIOC_XML
 from raybel.errors import InputError
 from raybel.prepare.common import SourceDocument, SourceMention, open_input
@@ -58,7 +58,7 @@ def _mention(annotation: Any, id_infon: str) -> SourceMention:
     return SourceMention(
         tuple((location.offset, location.length) for location in annotation.locations),
         annotation.text,
-        annotation.infons.get(TYPE) or "",
+        annotation.infons.get(TYPE_INFON) or "",
         annotation.infons.get(id_infon) or "",
         f"annotation {annotation.id or '(no id)'}",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from raybel.corpus.documents import NIL, format_gold
+from raybel.corpus.documents import NIL_IDS, format_gold
 from raybel.ontology import Ontology
 from raybel.prepare.common import plain_id
 
@@ -83,12 +83,12 @@ class IdResolver:
             parts, separators = self._split.split(column), "".join(self._split.findall(column))
         stripped = [part.strip() for part in parts if part.strip()]
         repaired = bool(stripped) and stripped != parts
-        if all(plain_id(part) in NIL for part in stripped):
+        if all(plain_id(part) in NIL_IDS for part in stripped):
             return ResolvedIds(NO_CONCEPT, repaired=repaired)
         ids, unknown, alternatives = [], [], 0
         for part in stripped:
-            if plain_id(part) in NIL:
-                ids.append(NIL[0])
+            if plain_id(part) in NIL_IDS:
+                ids.append(NIL_IDS[0])
                 continue
             canonical = self.canonical(part)
             ids.append(canonical[0] if canonical else plain_id(part))
@@ -118,6 +118,6 @@ class UncheckedIdResolver:
         parts = column.split(self.separator)
         ids = tuple(plain_id(part) for part in parts if part.strip())
         repaired = bool(ids) and len(ids) != len(parts)
-        if all(concept_id in NIL for concept_id in ids):
+        if all(concept_id in NIL_IDS for concept_id in ids):
             return ResolvedIds(NO_CONCEPT, repaired=repaired)
         return ResolvedIds(LINKABLE if len(ids) == 1 else COMPOSITE, ids, repaired=repaired)

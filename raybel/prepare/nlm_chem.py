@@ -15,7 +15,7 @@ from dataclasses import field, replace
 from typing import Annotated
 
 from raybel.config import FilePath, Option, configuration
-from raybel.corpus.documents import TYPE
+from raybel.corpus.documents import TYPE_INFON
 from raybel.display import counted
 from raybel.errors import InputError
 from raybel.files import storage
@@ -94,9 +94,9 @@ def read(path: str, other_types: Counter[str] | None = None) -> Iterator[SourceD
     """
 
     def is_chemical(infons: Mapping[str, str]) -> bool:
-        chemical = infons.get(TYPE) == "Chemical"
+        chemical = infons.get(TYPE_INFON) == "Chemical"
         if other_types is not None and not chemical:
-            other_types[infons.get(TYPE) or "(none)"] += 1
+            other_types[infons.get(TYPE_INFON) or "(none)"] += 1
         return chemical
 
     return bioc_source.read(path, "identifier", is_chemical, ("section_type",))

@@ -8,7 +8,7 @@ from typing import Annotated
 from raybel.config import FilePath, Option, configuration
 from raybel.errors import ConfigError
 from raybel.files import storage
-from raybel.ontology import SUFFIXES
+from raybel.ontology import ONTOLOGY_SUFFIXES
 from raybel.prepare.common import SPLITS
 
 #: An option of every corpus.
@@ -49,5 +49,5 @@ class Outputs:
                 raise ConfigError(f"{path}: two outputs can't go into one file")
             if path != self.ontology and not path.endswith((".xml", ".xml.gz")):
                 raise ConfigError(f"{path}: a corpus is written as BioC XML; its name must end in .xml or .xml.gz")
-        if self.ontology and not self.ontology.endswith(SUFFIXES):
-            raise ConfigError(f"{self.ontology}: an ontology's name must end in {', '.join(SUFFIXES)}")
+        if self.ontology and not self.ontology.endswith(ONTOLOGY_SUFFIXES):
+            raise ConfigError(f"{self.ontology}: an ontology's name must end in {', '.join(ONTOLOGY_SUFFIXES)}")

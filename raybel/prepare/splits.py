@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import bioc as model
 
 from raybel.corpus.chunks import write_corpus
-from raybel.corpus.documents import GOLD, TYPE
+from raybel.corpus.documents import GOLD_INFON, TYPE_INFON
 from raybel.display import counted
 from raybel.errors import DocumentError, InputError
 from raybel.ontology import Ontology
@@ -227,7 +227,7 @@ def _to_bioc(
             continue
         annotation = model.BioCAnnotation()
         annotation.id, annotation.text = str(number), span.text
-        annotation.infons = {TYPE: mention.type, GOLD: resolved.concept_id}
+        annotation.infons = {TYPE_INFON: mention.type, GOLD_INFON: resolved.concept_id}
         if mention.ids and mention.ids != resolved.concept_id:
             annotation.infons[SOURCE_ID] = mention.ids
         pieces = mention.locations if len(mention.locations) > 1 else ((span.start, span.end - span.start),)

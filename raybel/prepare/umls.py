@@ -18,7 +18,7 @@ from raybel.config import FilePath, Option, Words, configuration
 from raybel.display import counted
 from raybel.errors import ConfigError, InputError
 from raybel.files import storage
-from raybel.ontology import SUFFIXES, Concept, Ontology
+from raybel.ontology import ONTOLOGY_SUFFIXES, Concept, Ontology
 from raybel.prepare import lists
 from raybel.prepare.common import find_file, missing_message, read_lines
 
@@ -65,8 +65,8 @@ class UmlsConfig:
     def __post_init__(self) -> None:
         if not self.languages:
             raise ConfigError("give at least one language, such as ENG")
-        if not storage.name_of(self.out).endswith(SUFFIXES):
-            raise ConfigError(f"{self.out}: an ontology's name must end in {', '.join(SUFFIXES)}")
+        if not storage.name_of(self.out).endswith(ONTOLOGY_SUFFIXES):
+            raise ConfigError(f"{self.out}: an ontology's name must end in {', '.join(ONTOLOGY_SUFFIXES)}")
         if wrong := [name for name in self.semantic_types if not _TUI.fullmatch(name)]:
             raise ConfigError(f"semantic types have names like T047, not {', '.join(wrong)}")
 

@@ -5,15 +5,15 @@ import os
 
 import pyarrow.parquet as pq
 import pytest
-from samples import annotation, collection, document, parts, passage, put, simple
+from samples import annotation, collection, document, parts, passage, save, simple_document
 
 from raybel.errors import ConfigError, InputError
 from raybel.files import storage
 from raybel.linking import run_directory
-from raybel.schemas import DOCUMENTS, MENTIONS, METRICS
+from raybel.schemas import DOCUMENTS, MENTIONS, SHARD_COUNTS
 
 WRONG = document("wrong", passage("Anemia", annotation("Asthma", (0, 6))))
-MANY = collection(*(simple(str(i)) for i in range(4)), WRONG, simple("2"))
+MANY = collection(*(simple_document(str(i)) for i in range(4)), WRONG, simple_document("2"))
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def run(tmp_path):
 
 @pytest.fixture
 def corpus(tmp_path):
-    put(tmp_path / "in/a.xml", MANY)
+    save(tmp_path / "in/a.xml", MANY)
     return str(tmp_path / "in")
 
 
@@ -41,7 +41,7 @@ def write(run: str, shard: run_directory.Shard, order=lambda each: each, only=No
 
 def test_shards_are_named_after_what_was_given(tmp_path):
     for name in ("in/b.xml", "in/x/a.xml.gz", "in/x/b.json", "in/.hidden/c.xml", "in/n.txt"):
-        put(tmp_path / name, MANY)
+        save(tmp_path / name, MANY)
     found = run_directory.find_shards([str(tmp_path / "in")], "f")
     assert [shard.name for shard in found] == ["b.xml.gz", "x/a.xml.gz", "x/b.json.gz"]
     assert [os.path.relpath(shard.path, tmp_path) for shard in found] == ["in/b.xml", "in/x/a.xml.gz", "in/x/b.json"]
@@ -51,11 +51,11 @@ def test_shards_are_named_after_what_was_given(tmp_path):
 
 
 def test_two_files_of_one_output_name_are_refused(tmp_path):
-    put(tmp_path / "in/a.xml", MANY)
-    put(tmp_path / "in/a.xml.gz", MANY)
+    save(tmp_path / "in/a.xml", MANY)
+    save(tmp_path / "in/a.xml.gz", MANY)
     with pytest.raises(ConfigError, match=r"would both be written to a\.xml\.gz"):
         run_directory.find_shards([str(tmp_path / "in")], "f")
-    put(tmp_path / "two/a.xml", MANY)
+    save(tmp_path / "two/a.xml", MANY)
     with pytest.raises(ConfigError, match="would both"):
         run_directory.find_shards([str(tmp_path / "in/a.xml"), str(tmp_path / "two")], "f")
 
@@ -115,7 +115,7 @@ def test_a_changed_input_or_configuration_is_to_do_again(run, corpus):
     run_directory.assemble(run, shard, write(run, shard))
     (other,) = run_directory.find_shards([corpus], "another configuration")
     assert run_directory.state(run, other) is None
-    put_back = collection(simple("1"))
+    put_back = collection(simple_document("1"))
     with open(shard.path, "w") as file:
         file.write(put_back)
     (changed,) = run_directory.find_shards([corpus], "f")
@@ -127,7 +127,7 @@ def test_a_changed_input_or_configuration_is_to_do_again(run, corpus):
 
 
 def test_an_empty_shard(run, tmp_path):
-    put(tmp_path / "in/a.xml", collection())
+    save(tmp_path / "in/a.xml", collection())
     (shard,) = run_directory.find_shards([str(tmp_path / "in")], "f")
     assert run_directory.assemble(run, shard, write(run, shard))["documents"] == 0
     assert pq.read_table(f"{run}/mentions/a.xml.gz.parquet").schema.equals(MENTIONS)
@@ -149,10 +149,10 @@ def test_a_run_of_another_configuration_is_refused_or_overwritten(run, corpus):
 
 
 def test_a_directory_that_is_no_run_is_refused(tmp_path):
-    put(tmp_path / "logs/a", "x")
-    put(tmp_path / ".lock", "x")
+    save(tmp_path / "logs/a", "x")
+    save(tmp_path / ".lock", "x")
     run_directory.prepare_run(str(tmp_path), {}, {}, False)
-    put(tmp_path / "other/thesis.tex", "x")
+    save(tmp_path / "other/thesis.tex", "x")
     for overwrite in (False, True):
         with pytest.raises(ConfigError, match="isn't a run directory"):
             run_directory.prepare_run(str(tmp_path / "other"), {}, {}, overwrite)
@@ -162,7 +162,7 @@ def test_a_directory_that_is_no_run_is_refused(tmp_path):
 
 
 def test_an_output_that_cannot_be_written(tmp_path, corpus):
-    put(tmp_path / "file", "x")
+    save(tmp_path / "file", "x")
     (shard,) = run_directory.find_shards([corpus], "f")
     for where in (str(tmp_path / "file/run"), "/proc/raybel-run"):
         with pytest.raises(ConfigError, match="can't be written"):
@@ -200,6 +200,6 @@ def test_a_file_that_cannot_be_read_is_set_aside(run, corpus):
 def test_metrics_are_in_order_of_names():
     rows = [{"name": name, **dict.fromkeys(run_directory.COUNTS, 1)} for name in ("b", "a")]
     table = run_directory.metrics_table(rows)
-    assert table.schema.equals(METRICS)
+    assert table.schema.equals(SHARD_COUNTS)
     assert table["shard"].to_pylist() == ["a", "b"]
     assert run_directory.metrics_table([]).num_rows == 0

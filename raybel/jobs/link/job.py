@@ -64,7 +64,7 @@ class LinkResult:
 
     Args:
         run: The run directory.
-        metrics: Of `schemas.METRICS`: all finished shards of the input, those of earlier starts too.
+        metrics: Of `schemas.SHARD_COUNTS`: all finished shards of the input, those of earlier starts too.
         progress: Counts and time of this start.
         failed: Input files that can't be read, with the reason.
         repeated: Documents whose id another one has, and examples of such ids.

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from raybel.candidates.registry import open_generator
-from raybel.corpus.chunks import digests
+from raybel.corpus.chunks import corpus_digests
 from raybel.encoders import pretrained
 from raybel.errors import ConfigError, InputError
 from raybel.files import storage, tables
@@ -100,7 +100,7 @@ def train_crossencoder(config: TrainCrossEncoderConfig, watch: Watch | None = No
             "generator": f"{generator.name} {generator.fingerprint}",
             "base_model": base_fingerprint(model),
             "parameters": asdict(config.parameters),
-            "corpora": digests(corpora),
+            "corpora": corpus_digests(corpora),
             "expand_abbreviations": config.expand_abbreviations,
             "precision": config.precision,
             "seed": config.seed,

@@ -6,7 +6,7 @@ from dataclasses import asdict, astuple
 from typing import Any
 
 from raybel.candidates.registry import open_generator
-from raybel.corpus.chunks import digests
+from raybel.corpus.chunks import corpus_digests
 from raybel.encoders import pretrained
 from raybel.errors import ConfigError, InputError
 from raybel.files import storage
@@ -73,7 +73,7 @@ def tune_crossencoder(config: TuneCrossEncoderConfig, watch: Watch | None = None
         "ontology": ontology.fingerprint,
         "generator": f"{generator.name} {generator.fingerprint}",
         "base_model": base_fingerprint(model),
-        "corpora": digests(corpora),
+        "corpora": corpus_digests(corpora),
         "parameters": asdict(config.parameters),
         "expand_abbreviations": config.expand_abbreviations,
         "precision": config.precision,

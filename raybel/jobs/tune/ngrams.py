@@ -7,7 +7,7 @@ from typing import Any
 
 from raybel.candidates.parameters import NgramParameters
 from raybel.candidates.recall import read_splits
-from raybel.corpus.chunks import digests
+from raybel.corpus.chunks import corpus_digests
 from raybel.files.locks import lock
 from raybel.jobs.runtime import started, told
 from raybel.jobs.tune.config import TuneNgramsConfig
@@ -43,7 +43,7 @@ def tune_ngrams(config: TuneNgramsConfig, watch: Watch | None = None) -> Tuned:
     identity = {
         "target": "ngrams",
         "ontology": ontology.fingerprint,
-        "corpora": digests(corpora),
+        "corpora": corpus_digests(corpora),
         "parameters": fixed,
         "expand_abbreviations": config.expand_abbreviations,
         "top_k": config.top_k,
