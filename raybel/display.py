@@ -1,4 +1,4 @@
-"""Numbers and paths as people read them."""
+"""Numbers, durations and paths as people read them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors that a person can act on: each says what is wrong, where, and what to do.
+"""Errors that a person can act on: they say what is wrong, where, and what to do.
 
 The command line prints their text without a traceback (with one under `--debug`).
 """
@@ -51,7 +51,7 @@ class InputError(RaybelError):
 
 
 class DeviceError(RaybelError):
-    """A GPU failed or has too little memory: nothing that is wrong with a document."""
+    """A GPU failed or has too little memory; the documents aren't to blame."""
 
 
 def _rebuild(kind: type[InputError], message: str, state: dict[str, Any]) -> InputError:
@@ -59,12 +59,12 @@ def _rebuild(kind: type[InputError], message: str, state: dict[str, Any]) -> Inp
 
 
 class DocumentError(InputError):
-    """One document can't be linked; the job puts it into the quarantine and goes on."""
+    """One document can't be linked; the job puts it into quarantine and goes on."""
 
 
 class LockedError(RaybelError):
-    """Another job works on the same run directory."""
+    """Another job works in the same directory."""
 
 
 class BadFractionError(RaybelError):
-    """More documents than `--max-bad-fraction` allows went to the quarantine."""
+    """More documents than `--max-bad-fraction` allows went into quarantine."""

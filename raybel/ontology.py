@@ -22,11 +22,11 @@ import pyarrow.parquet as pq
 
 from raybel.errors import ConfigError, InputError
 from raybel.files import storage
-from raybel.schemas import ONTOLOGY, check
+from raybel.schemas import ONTOLOGY, conform
 
-SUFFIXES = (".arrow", ".parquet", ".json", ".json.gz")
+ONTOLOGY_SUFFIXES = (".arrow", ".parquet", ".json", ".json.gz")
 _FINGERPRINT = b"raybel.fingerprint"
-#: Concepts that are put together at once.
+#: Concepts converted at once: bounds the memory for Python's own objects.
 _BATCH = 65_536
 
 
@@ -46,9 +46,9 @@ class Ontology:
     """A table of concepts; a concept is referred to by its row (int32), the concept index.
 
     Args:
-        table: Of `schemas.ONTOLOGY`.
-        fingerprint: Hash of the content, if it is known already.
-        path: Where it came from, for messages.
+        table: A table of `schemas.ONTOLOGY`.
+        fingerprint: The hash of its content, if that is known already.
+        path: The file that it came from, for messages.
     """
 
     def __init__(self, table: pa.Table, fingerprint: str | None = None, path: str = "ontology") -> None:
@@ -66,7 +66,7 @@ class Ontology:
         A concept without a name takes its first alias; one with neither keeps the empty name and is never proposed.
 
         Raises:
-            InputError: An id is empty or stands twice.
+            InputError: An id is empty or appears twice.
         """
         columns: dict[str, list[Any]] = {name: [] for name in ONTOLOGY.names}
         batches: list[pa.Table] = []  # Python's own strings and lists take ten times Arrow's memory
@@ -77,7 +77,7 @@ class Ontology:
             if concept.concept_id in seen:
                 first = seen[concept.concept_id]
                 raise InputError(
-                    f"the id {concept.concept_id} stands twice (concepts {first} and {row}): merge them",
+                    f"the id {concept.concept_id} appears twice (concepts {first} and {row}): merge them",
                     path=path,
                 )
             seen[concept.concept_id] = row
@@ -98,9 +98,11 @@ class Ontology:
 
         Raises:
             InputError: No such file, not an ontology, ids that repeat.
+            ConfigError: The name has another suffix.
+            MismatchError: A column is missing or has another type.
         """
-        if not storage.name_of(uri).endswith(SUFFIXES):
-            raise ConfigError(f"{uri}: an ontology's name ends in {', '.join(SUFFIXES)}")
+        if not storage.name_of(uri).endswith(ONTOLOGY_SUFFIXES):
+            raise ConfigError(f"{uri}: an ontology's name ends in {', '.join(ONTOLOGY_SUFFIXES)}")
         if storage.identity(uri) is None:
             raise InputError("no such ontology; `raybel prepare` makes one", path=uri)
         if storage.name_of(uri).endswith((".json", ".json.gz")):
@@ -114,19 +116,23 @@ class Ontology:
             )
         except (pa.ArrowInvalid, OSError) as error:
             raise InputError(f"isn't a readable {uri.rsplit('.', 1)[1]} file: {error}", path=uri) from error
-        known = (table.schema.metadata or {}).get(_FINGERPRINT)
-        table = check(table, ONTOLOGY, uri)
-        if known is None and len(pc.unique(table["concept_id"])) < table.num_rows:
+        stored = (table.schema.metadata or {}).get(_FINGERPRINT)
+        table = conform(table, ONTOLOGY, uri)
+        if stored is None and len(pc.unique(table["concept_id"])) < table.num_rows:
             return cls.from_concepts((Concept(**row) for row in table.to_pylist()), uri)  # names the id that repeats
-        stated, _, check_digits = (known or b"").decode().partition(":")
-        if check_digits and check_digits != _check_digits(table):  # pyarrow keeps metadata when rows are taken out
-            stated = ""
-        return cls(table, stated or None, uri)
+        fingerprint, _, check_digits = (stored or b"").decode().partition(":")
+        if check_digits and check_digits != _check_digits(table):  # pyarrow keeps metadata when rows are removed
+            fingerprint = ""
+        return cls(table, fingerprint or None, uri)
 
     def save(self, uri: str) -> None:
-        """Write the ontology in the format that the name's suffix says."""
-        if not storage.name_of(uri).endswith(SUFFIXES):
-            raise ConfigError(f"{uri}: an ontology's name must end in {', '.join(SUFFIXES)}")
+        """Write the ontology in the format of the name's suffix.
+
+        Raises:
+            ConfigError: The name has another suffix.
+        """
+        if not storage.name_of(uri).endswith(ONTOLOGY_SUFFIXES):
+            raise ConfigError(f"{uri}: an ontology's name must end in {', '.join(ONTOLOGY_SUFFIXES)}")
         if storage.name_of(uri).endswith((".json", ".json.gz")):
             pieces = _json_pieces(self.table)
             storage.publish(uri, _gzipped(pieces) if storage.name_of(uri).endswith(".gz") else pieces)
@@ -143,14 +149,14 @@ class Ontology:
         storage.publish(uri, sink.getvalue())
 
     def concept(self, index: int) -> Concept:
-        """Return the concept in a row."""
+        """Return the concept of a row."""
         return Concept(**self.table.slice(index, 1).to_pylist()[0])
 
     def indices(self, concept_ids: Sequence[str]) -> np.ndarray:
         """Return the row of each id or alternative id, int32, -1 for ids that the ontology doesn't know."""
         rows = self._canonical(concept_ids)
-        for place in np.flatnonzero(rows < 0).tolist():
-            rows[place] = self.alternatives.get(concept_ids[place], -1)
+        for position in np.flatnonzero(rows < 0).tolist():
+            rows[position] = self.alternatives.get(concept_ids[position], -1)
         return rows
 
     def _canonical(self, concept_ids: Sequence[str]) -> np.ndarray:
@@ -169,16 +175,16 @@ class Ontology:
 
     @cached_property
     def alternatives(self) -> dict[str, int]:
-        """Row by alternative id; where concepts share one, the first concept's; ids of concepts are not in it."""
+        """Rows by alternative id: the first concept's row where several share an id; concepts' own ids are left out."""
         lists = self.table["alt_ids"].combine_chunks()
         parents = np.asarray(pc.list_parent_indices(lists))
         alternative = pc.list_flatten(lists).to_pylist()
         canonical = self._canonical(alternative)
-        found: dict[str, int] = {}
-        for alt, row, known in zip(alternative, parents.tolist(), canonical.tolist(), strict=True):
-            if known < 0:
-                found.setdefault(alt, row)
-        return found
+        rows: dict[str, int] = {}
+        for alt_id, row, canonical_row in zip(alternative, parents.tolist(), canonical.tolist(), strict=True):
+            if canonical_row < 0:
+                rows.setdefault(alt_id, row)
+        return rows
 
     def names(self) -> tuple[np.ndarray, list[str]]:
         """Return every name and alias with its concept: (int32 rows, strings), a concept's name before its aliases."""
@@ -190,22 +196,22 @@ class Ontology:
         return rows[order], [strings[i] for i in order.tolist()]
 
     def stats(self) -> dict[str, int]:
-        """Return counts by what is counted, in the order in which they are shown."""
+        """Return what is counted and its count, in the order in which they are shown."""
         lists = self.table["aliases"].combine_chunks()
         strings = pa.concat_arrays([self.table["name"].combine_chunks(), pc.list_flatten(lists)])
         strings = pc.fill_null(strings, "")
-        plain = pc.replace_substring_regex(pc.utf8_trim_whitespace(pc.utf8_lower(strings)), r"\s+", " ")
-        coded = pc.dictionary_encode(plain)
-        if isinstance(coded, pa.ChunkedArray):
-            coded = coded.combine_chunks()
+        folded = pc.replace_substring_regex(pc.utf8_trim_whitespace(pc.utf8_lower(strings)), r"\s+", " ")
+        encoded = pc.dictionary_encode(folded)
+        if isinstance(encoded, pa.ChunkedArray):
+            encoded = encoded.combine_chunks()
         rows = np.concatenate([np.arange(len(self)), np.asarray(pc.list_parent_indices(lists))])
         # A number for each pair of name and concept: Arrow's own grouping takes four times the memory.
-        pairs = np.unique((np.asarray(coded.indices).astype(np.int64) << 32) | rows)
-        concepts_of = np.bincount(pairs >> 32, minlength=len(coded.dictionary))
+        pairs = np.unique((np.asarray(encoded.indices).astype(np.int64) << 32) | rows)
+        concepts_of = np.bincount(pairs >> 32, minlength=len(encoded.dictionary))
         return {
             "concepts": len(self),
             "names and aliases": len(strings),
-            "distinct, lower-cased": len(coded.dictionary),
+            "distinct, lower-cased": len(encoded.dictionary),
             "shared by several concepts": int((concepts_of > 1).sum()),
             "concepts with a definition": pc.sum(pc.greater(pc.utf8_length(self.table["definition"]), 0)).as_py() or 0,
             "types": len(pc.unique(pc.list_flatten(self.table["types"]))),
@@ -217,8 +223,8 @@ class Ontology:
 def _check_digits(table: pa.Table) -> str:
     """A quick hash of a table's ids, of 8 hex digits."""
     ids = table["concept_id"]
-    some = ids.take(pa.array(np.linspace(0, len(ids) - 1, min(len(ids), 1000)).astype(np.int64))).to_pylist()
-    return hashlib.sha256(repr((len(ids), some)).encode()).hexdigest()[:8]
+    sample = ids.take(pa.array(np.linspace(0, len(ids) - 1, min(len(ids), 1000)).astype(np.int64))).to_pylist()
+    return hashlib.sha256(repr((len(ids), sample)).encode()).hexdigest()[:8]
 
 
 def content_fingerprint(table: pa.Table) -> str:
@@ -259,14 +265,14 @@ def _json_pieces(table: pa.Table) -> Iterator[bytes]:
     yield b"["
     for start in range(0, len(table), _BATCH):
         rows = table.slice(start, _BATCH).to_pylist()
-        written = [json.dumps({"id": row.pop("concept_id"), **row}, ensure_ascii=False) for row in rows]
-        yield ((", " if start else "") + ", ".join(written)).encode()
+        entries = [json.dumps({"id": row.pop("concept_id"), **row}, ensure_ascii=False) for row in rows]
+        yield ((", " if start else "") + ", ".join(entries)).encode()
     yield b"]"
 
 
 def _gzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield pieces as one gzip member without a time in it."""
-    packer = zlib.compressobj(wbits=31)
+    """Yield pieces compressed as one gzip member without a time stamp."""
+    compressor = zlib.compressobj(wbits=31)
     for piece in pieces:
-        yield packer.compress(piece)
-    yield packer.flush()
+        yield compressor.compress(piece)
+    yield compressor.flush()

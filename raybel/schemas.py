@@ -50,9 +50,9 @@ DOCUMENT = pa.struct(
     ]
 )
 
-#: A row of a Ray Dataset: a run of documents of one input file. `header` stands on a file's first chunk, `footer`
-#: on its last. `error` stands on a last chunk whose file couldn't be read to its end; `done` on a chunk that comes
-#: without its documents, since it was linked before.
+#: A row of a Ray Dataset: consecutive documents of one input file. A file's first chunk has its `header`, the last one
+#: its `footer`, or `error` where the file couldn't be read to its end. `done` is true for a chunk without documents,
+#: since it was linked before.
 CHUNK = pa.schema(
     [
         ("path", pa.string()),
@@ -67,7 +67,7 @@ CHUNK = pa.schema(
     ]
 )
 
-#: `concept` is a row of the ontology, `alias` a row of the generator's alias table (-1: none), rank 0 is the best.
+#: `concept` is a row of the ontology, `alias` a row of the generator's alias table (-1: none); rank 0 is the best.
 CANDIDATE = pa.struct(
     [
         ("concept", pa.int32()),
@@ -78,9 +78,11 @@ CANDIDATE = pa.struct(
     ]
 )
 
-#: Column that the candidates stage adds to a chunk: one list for each of its mentions, in document order.
+#: The column that the candidates stage adds to a chunk: a list for each of its mentions, in document order.
 CANDIDATES = pa.list_(pa.list_(CANDIDATE))
 
+#: One of a mention's concepts as linking leaves them, after re-ranking where that is asked for: `rank` is its place
+#: (0 is the best), `first_rank` its place among the generator's candidates.
 RANKING = pa.struct(
     [
         ("concept_id", pa.string()),
@@ -91,7 +93,8 @@ RANKING = pa.struct(
     ]
 )
 
-#: The mentions table that a run writes: `document` is the document's position in its shard (ids may repeat).
+#: The mentions table that a run writes, a row for each mention: `document` is the document's position in its shard (ids
+#: may repeat).
 MENTIONS = pa.schema(
     [
         ("shard", pa.string()),
@@ -102,6 +105,7 @@ MENTIONS = pa.schema(
     ]
 )
 
+#: The documents table that a run writes, a row for each document: `mentions` and `linked` are numbers of mentions.
 DOCUMENTS = pa.schema(
     [
         ("shard", pa.string()),
@@ -114,7 +118,7 @@ DOCUMENTS = pa.schema(
     ]
 )
 
-#: What a run counted, one row per shard.
+#: The counts that a run writes, a row for each shard.
 SHARD_COUNTS = pa.schema(
     [
         ("shard", pa.string()),
@@ -128,16 +132,16 @@ SHARD_COUNTS = pa.schema(
 )
 
 
-def check(table: pa.Table, schema: pa.Schema, what: str) -> pa.Table:
+def conform(table: pa.Table, schema: pa.Schema, what: str) -> pa.Table:
     """Return `table` with exactly `schema`'s columns, in its order; further columns are left out.
 
     Args:
         table: Any Arrow table; an empty one is fine.
         schema: One of this module's schemas.
-        what: What the table is, for the error ("ontology medic.parquet").
+        what: Names the table in errors ("ontology medic.parquet").
 
     Raises:
-        MismatchError: A column is missing, or can't be cast to its type.
+        MismatchError: A column is missing or can't be cast to the schema's type.
     """
     missing = [name for name in schema.names if name not in table.column_names]
     if missing:

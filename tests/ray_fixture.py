@@ -16,7 +16,7 @@ from typing import Any
 
 import psutil
 from lxml import etree
-from samples import collection, json_annotation, json_document, put, simple
+from samples import collection, json_annotation, json_document, save, simple_document
 
 from raybel.candidates.ngrams import NgramGenerator
 from raybel.candidates.parameters import NgramParameters
@@ -70,7 +70,7 @@ def make_model(home: Path, concepts: tuple[Concept, ...] = CONCEPTS) -> Model:
 
 def one(name: str, mention: str) -> str:
     """A document with one mention."""
-    return simple(name, f"A case of {mention} here.", mention)
+    return simple_document(name, f"A case of {mention} here.", mention)
 
 
 def documents(prefix: str, count: int) -> list[str]:
@@ -79,20 +79,20 @@ def documents(prefix: str, count: int) -> list[str]:
 
 def three_files(home: Path, count: int = 12) -> Path:
     """A gzipped XML file, a plain one, and a JSON file."""
-    put(home / "a.xml.gz", collection(*documents("a", count)))
-    put(home / "b.xml", collection(*documents("b", count)))
+    save(home / "a.xml.gz", collection(*documents("a", count)))
+    save(home / "b.xml", collection(*documents("b", count)))
     records = []
     for i in range(count):
         mention = SURFACES[i % len(SURFACES)]
         place = json_annotation(mention, (10, len(mention)), concept_id="D1")
         records.append(json_document(f"c{i}", f"A case of {mention} here.", place))
-    put(home / "c.json", {"source": "s", "date": "", "key": "", "infons": {}, "documents": records})
+    save(home / "c.json", {"source": "s", "date": "", "key": "", "infons": {}, "documents": records})
     return home
 
 
 def corpus_of(home: Path, files: int, count: int) -> Path:
     for number in range(files):
-        put(home / f"f{number}.xml.gz", collection(*documents(f"{number}-", count)))
+        save(home / f"f{number}.xml.gz", collection(*documents(f"{number}-", count)))
     return home
 
 

@@ -18,7 +18,7 @@ from raybel.linking.render import render
 from raybel.ontology import Concept, Ontology
 from raybel.runs.parts import Part
 
-HEAD = "<source>hand-made</source><date>2026</date><key>k</key>"
+COLLECTION_HEAD = "<source>hand-made</source><date>2026</date><key>k</key>"
 
 
 def annotation(text: str, *places: tuple[int, int], name: str = "T1", **infons: str) -> str:
@@ -36,11 +36,11 @@ def document(name: str, *passages: str) -> str:
     return f"<document><id>{name}</id>{''.join(passages)}</document>"
 
 
-def collection(*documents: str, head: str = HEAD) -> str:
+def collection(*documents: str, head: str = COLLECTION_HEAD) -> str:
     return f'<?xml version="1.0" encoding="UTF-8"?><collection>{head}{"".join(documents)}</collection>'
 
 
-def simple(name: str, text: str = "Anemia and asthma.", mention: str = "Anemia") -> str:
+def simple_document(name: str, text: str = "Anemia and asthma.", mention: str = "Anemia") -> str:
     """A document of one passage with one mention."""
     place = (text.index(mention), len(mention))
     return document(name, passage(text, annotation(mention, place, type="Disease", concept_id="D1")))
@@ -55,7 +55,7 @@ def json_annotation(text: str, *places: tuple[int, int], **infons: str) -> dict[
     return {"id": "T1", "infons": infons, "text": text, "locations": spots}
 
 
-def put(path: Path, content: str | bytes | Any) -> str:
+def save(path: Path, content: str | bytes | Any) -> str:
     """Write text, bytes or a JSON value (gzipped where the name says so); return the path."""
     data = content if isinstance(content, bytes | str) else json.dumps(content)
     data = data.encode() if isinstance(data, str) else data
@@ -73,7 +73,7 @@ def rows(path: str, **options: Any) -> list[dict[str, Any]]:
     return [row for chunk in chunks(path, **options) for row in chunk["docs"][0].as_py()]
 
 
-def failure(path: str, **options: Any) -> tuple[str | None, list[str]]:
+def read_error(path: str, **options: Any) -> tuple[str | None, list[str]]:
     """The error of a file's last chunk, and the ids of the documents that could be read."""
     read = chunks(path, **options)
     assert [chunk["last"][0].as_py() for chunk in read] == [False] * (len(read) - 1) + [True]
@@ -81,8 +81,8 @@ def failure(path: str, **options: Any) -> tuple[str | None, list[str]]:
     return read[-1]["error"][0].as_py(), [row["doc_id"] for chunk in read for row in chunk["docs"][0].as_py()]
 
 
-class Fixed:
-    """A generator with two candidates for every surface but the empty one and `unknown`."""
+class FixedGenerator:
+    """A generator with the same two candidates for every surface but the empty one and `unknown`; fails on `poison`."""
 
     name, fingerprint, ontology_fingerprint, expanded = "fixed", "f", "o", None
 
@@ -95,10 +95,10 @@ class Fixed:
         from raybel.candidates.base import CANDIDATE_DTYPE, NOTHING
 
         self.calls.append(list(surfaces))
-        both = np.array([(1, 0.75, 4), (0, 0.5, -1)], CANDIDATE_DTYPE)[:top_k]
+        candidates = np.array([(1, 0.75, 4), (0, 0.5, -1)], CANDIDATE_DTYPE)[:top_k]
         if "poison" in surfaces:
             raise ValueError("poisoned")
-        return [NOTHING if one in ("", "unknown") else both for one in surfaces]
+        return [NOTHING if surface in ("", "unknown") else candidates for surface in surfaces]
 
 
 def two_concepts() -> Ontology:
@@ -106,11 +106,11 @@ def two_concepts() -> Ontology:
 
 
 def parts(path: str, threshold: float | None = None, **options: Any) -> list[Part]:
-    """A file linked by `Fixed`, a part for each chunk."""
-    ontology, generator = two_concepts(), Cached(Fixed(), 10)
+    """A file linked by `FixedGenerator`, a part for each chunk."""
+    ontology, generator = two_concepts(), Cached(FixedGenerator(), 10)
     return [render(add_candidates(chunk, generator, "fixed"), ontology, threshold) for chunk in chunks(path, **options)]
 
 
 def linked(path: str, threshold: float | None = None, **options: Any) -> bytes:
-    """The bytes of a file linked by `Fixed`, decompressed."""
+    """The bytes of a file linked by `FixedGenerator`, decompressed."""
     return gzip.decompress(b"".join(part.data for part in parts(path, threshold, **options)))

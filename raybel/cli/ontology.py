@@ -6,6 +6,7 @@ import click
 
 from raybel.cli import tables
 from raybel.cli.common import CONTEXT, Commands
+from raybel.display import counted
 from raybel.errors import ConfigError
 from raybel.ontology import Ontology
 
@@ -66,4 +67,4 @@ def convert(path: str, target: str) -> None:
     """
     opened = Ontology.open(path)
     opened.save(target)
-    tables.out.print(f"{target}: {len(opened):,} concepts", markup=False)
+    tables.out.print(f"{target}: {counted(len(opened), 'concept')}", markup=False)

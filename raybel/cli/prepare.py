@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from raybel.cli import tables
 from raybel.cli.common import CONTEXT, Commands
 from raybel.cli.options import Decorator, options
 from raybel.config import configured
-from raybel.display import relative
+from raybel.display import counted, relative
 from raybel.prepare.bc5cdr import Bc5cdrConfig, prepare_bc5cdr
 from raybel.prepare.ids import LINKABLE
 from raybel.prepare.medmentions import MedMentionsConfig, prepare_medmentions
@@ -22,8 +22,8 @@ from raybel.prepare.outputs import Outputs
 from raybel.prepare.summary import Summary
 from raybel.prepare.umls import UmlsConfig, prepare_umls
 
-#: Lines shown of each split's repeated documents and misplaced mentions.
-SHOWN = 10
+#: How many lines of each split's repeated documents and misplaced mentions, and of the notes, are shown.
+MAX_LINES = 10
 
 
 @click.group(cls=Commands, context_settings=CONTEXT)
@@ -31,22 +31,22 @@ def prepare() -> None:
     """Make BioC files and an ontology from a corpus as it is distributed.
 
     A mention's ids go into the infon `concept_id`: canonical ids of the ontology, several joined by `|`, `-1` for none.
-    Where the corpus wrote it otherwise, `source_id` keeps that.
+    Where the corpus writes them differently, the infon `source_id` keeps its own text.
     """
 
 
-def _corpus(kind: type, leave: Sequence[str] = ()) -> Decorator:
-    """Add a corpus's options, and `--out-dir` for all its outputs."""
+def _corpus_options(config_type: type) -> Decorator:
+    """Return a decorator that adds a corpus's options, and `--out-dir` for all its outputs."""
 
     def add(command: Callable[..., None]) -> Callable[..., None]:
         text = "Write train, val, test (.bioc.xml.gz) and ontology.arrow into this directory."
-        return options(kind, leave=leave)(click.option("--out-dir", metavar="DIR", help=text)(command))
+        return options(config_type)(click.option("--out-dir", metavar="DIR", help=text)(command))
 
     return add
 
 
 @prepare.command("ncbi-disease", context_settings=CONTEXT)
-@_corpus(NcbiDiseaseConfig)
+@_corpus_options(NcbiDiseaseConfig)
 def ncbi_disease(values: dict[str, Any], out_dir: str | None) -> None:
     """Prepare the NCBI Disease corpus, with MEDIC as its ontology.
 
@@ -61,7 +61,7 @@ def ncbi_disease(values: dict[str, Any], out_dir: str | None) -> None:
 
 
 @prepare.command("bc5cdr", context_settings=CONTEXT)
-@_corpus(Bc5cdrConfig)
+@_corpus_options(Bc5cdrConfig)
 def bc5cdr(values: dict[str, Any], out_dir: str | None) -> None:
     """Prepare the BC5CDR corpus, with MeSH 2015 as its ontology.
 
@@ -75,7 +75,7 @@ def bc5cdr(values: dict[str, Any], out_dir: str | None) -> None:
 
 
 @prepare.command("medmentions", context_settings=CONTEXT)
-@_corpus(MedMentionsConfig)
+@_corpus_options(MedMentionsConfig)
 def medmentions(values: dict[str, Any], out_dir: str | None) -> None:
     """Prepare MedMentions, the full corpus or ST21pv, split by its lists of PMIDs.
 
@@ -92,7 +92,7 @@ def medmentions(values: dict[str, Any], out_dir: str | None) -> None:
 
 
 @prepare.command("nlm-chem", context_settings=CONTEXT)
-@_corpus(NlmChemConfig)
+@_corpus_options(NlmChemConfig)
 def nlm_chem(values: dict[str, Any], out_dir: str | None) -> None:
     """Prepare the NLM-Chem corpus of full texts, with MeSH 2021 as its ontology.
 
@@ -114,17 +114,17 @@ def umls(values: dict[str, Any]) -> None:
     """
     config = configured(UmlsConfig, values)
     summary = prepare_umls(config, _say)
-    tables.table("Ontology", ["", "count"], [(what, count) for what, count in summary.ontology.items() if count])
+    _show_ontology(summary.ontology)
     tables.table("Names in MRCONSO", ["", "count"], summary.names.items())
     if summary.concepts:
         tables.table("Concepts left out", ["", "count"], summary.concepts.items())
     if summary.notes:
         _lines("Notes", summary.notes)
-    _lines("Written", [f"{relative(config.out)}: {summary.ontology['concepts']:,} concepts"])
+    _lines("Written", [f"{relative(config.out)}: {counted(summary.ontology['concepts'], 'concept')}"])
 
 
 def _outputs(values: Mapping[str, Any], directory: str | None) -> Outputs:
-    """Those that are named, over the usual ones in a directory."""
+    """The outputs that options name; for the others, the usual names in a directory if there is one."""
     usual = Outputs.in_directory(directory) if directory else Outputs()
     return replace(usual, **{name: values[name] for name in vars(usual) if name in values})
 
@@ -136,25 +136,31 @@ def _say(line: str) -> None:
 def show(summary: Summary) -> None:
     """Print a summary: one table with a column per split, then what was left out and why, notes, what was written."""
     present = [split for split in summary.splits if split.path]
-    rows = [(cells[0][0], *(count for _, count in cells)) for cells in zip(*(s.rows() for s in present), strict=True)]
-    # A line of zeros says nothing, and where nothing was dropped, neither does what was kept.
+    split_rows = (split.rows() for split in present)
+    rows = [(cells[0][0], *(count for _, count in cells)) for cells in zip(*split_rows, strict=True)]
+    # A row of zeros says nothing, and where no mention was dropped, neither does the number of those kept.
     dropped = any(split.dropped for split in present)
     always = {"documents", "mentions", f"  {LINKABLE}"}
     shown = [row for row in rows if (dropped if row[0] == "mentions kept" else any(row[1:]) or row[0] in always)]
     tables.table(summary.corpus, ["", *(split.name for split in present)], shown)
-    ontology = [(what, count) for what, count in summary.ontology.items() if count]
-    if ontology:
-        tables.table("Ontology", ["", "count"], ontology)
+    _show_ontology(summary.ontology)
     for split in present:
         if split.details:
             _lines(relative(str(split.path)), split.details)
     if summary.notes:
         _lines("Notes", list(summary.notes))
-    written = [f"{relative(path)}: {what}" for path, what in summary.written]
+    written = [f"{relative(path)}: {content}" for path, content in summary.written]
     _lines("Written", written or ["nothing: no --out-... option was given"], limit=len(written) + 1)
 
 
-def _lines(title: str, lines: list[str], limit: int = SHOWN) -> None:
+def _show_ontology(stats: Mapping[str, int]) -> None:
+    """Print an ontology's counts that aren't zero; nothing where there is no ontology."""
+    rows = [(name, count) for name, count in stats.items() if count]
+    if rows:
+        tables.table("Ontology", ["", "count"], rows)
+
+
+def _lines(title: str, lines: list[str], limit: int = MAX_LINES) -> None:
     tables.out.print()
     tables.out.print(title, style="bold", markup=False, soft_wrap=True)
     for line in lines[:limit]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 _MAX_SHORT = 10  # characters, as in the paper
-_WINDOW = 400  # characters looked at beside a bracket, at most: bounds the work per bracket
+_WINDOW = 400  # the most characters looked at beside a bracket: bounds the work per bracket
 _PER_WORD = 40  # characters for each word that the long form may have
 
 _BRACKET = re.compile(r"[()\[\]]")
@@ -25,7 +25,7 @@ _TOKEN = re.compile(r"[^\W_]+(?:['’]s(?![^\W_]))?")
 _WORD = re.compile(r"\S+")
 # What no long form crosses: ends of clauses and sentences (not "C. difficile", "St. Louis"), "i.e.", "e.g.".
 _BREAK = re.compile(r"(?:[;:!?]|(?<!\b\w)(?<!\bSt)(?<!\bvs)\.|(?<=\b\w)\.(?=\s+[A-Z])|\bi\.e\.,?|\be\.g\.,?)[\"'”’]?\s")
-# An earlier bracket stands apart from the words around it unless it is part of one, as in "(R)-lysine".
+# An earlier bracket is apart from the words around it unless it is part of one, as in "(R)-lysine".
 _ASIDE = re.compile(r"(?<=\s)[(\[][^()\[\]]{0,200}[)\]](?![-\w])")
 # Between a short form and other words in one bracket. The NCBI Disease corpus has two spaces for a colon.
 _SPLIT = re.compile(r"[,;:]\s|  |\sor\s|\s(?=[(\[])")
@@ -84,7 +84,7 @@ def find_abbreviations(text: str) -> list[Abbreviation]:
     """
     if "(" not in text and "[" not in text:
         return []
-    found: list[Abbreviation | None] = []
+    definitions: list[Abbreviation | None] = []
     stack: list[int] = []
     for bracket in _BRACKET.finditer(text):
         if bracket.group() in "([":
@@ -93,8 +93,8 @@ def find_abbreviations(text: str) -> list[Abbreviation]:
             left, right = stack.pop(), bracket.start()
             if text[left] + text[right] in ("()", "[]"):
                 outer = stack[-1] + 1 if stack else 0
-                found.append(_short_inside(text, outer, left, right) or _short_before(text, outer, left, right))
-    return sorted(filter(None, found), key=lambda definition: definition.start)
+                definitions.append(_short_inside(text, outer, left, right) or _short_before(text, outer, left, right))
+    return sorted(filter(None, definitions), key=lambda definition: definition.start)
 
 
 def document_abbreviations(texts: Iterable[str]) -> dict[str, str]:
@@ -110,8 +110,8 @@ def document_abbreviations(texts: Iterable[str]) -> dict[str, str]:
     """
     first: dict[str, str] = {}
     for text in texts:
-        for found in find_abbreviations(text):
-            first.setdefault(" ".join(found.short.split()), found.long)
+        for definition in find_abbreviations(text):
+            first.setdefault(" ".join(definition.short.split()), definition.long)
     for short, long in list(first.items()):
         if _is_plural(short) and long.endswith("s") and not long.endswith(("ss", "us", "is")):
             first.setdefault(short[:-1], long[:-3] + "y" if long.endswith("ies") else long[:-1])
@@ -124,20 +124,20 @@ def expand(mention: str, abbreviations: Mapping[str, str]) -> str:
     A short form counts as a whole token only, in its own case, also with a plural s. A hyphen or slash ends
     a token ("non-HD", "HD-like"), except for short forms of one character. Longer short forms go first. A
     long form is not doubled where the mention has it beside the short form ("ataxia telangiectasia (AT)"),
-    nor its last word where the mention has that behind the short form ("HD disease"). One pass: what was put
-    in is not expanded again.
+    nor its last word where the mention has that behind the short form ("HD disease"). A long form that was
+    put in is not expanded again.
 
     Args:
-        mention: The mention's surface, as in the document.
+        mention: The mention's text, as in the document.
         abbreviations: Short form to long form, as from `document_abbreviations`; pairs with an empty short
-            form, or without a letter or digit in the long form, are passed over.
+            form, or without a letter or digit in the long form, are skipped.
 
     Returns:
         The mention with long forms, or the mention itself if it has no short form; empty only if that is.
     """
-    # Most mentions are a short form or have none: see that without a regular expression, which takes 1 ms to compile.
-    if mention.strip() and any(map(str.isalnum, whole := abbreviations.get(mention, ""))):
-        return whole
+    # Most mentions are a short form or have none: that shows without a regular expression, which takes 1 ms to compile.
+    if mention.strip() and any(map(str.isalnum, long := abbreviations.get(mention, ""))):
+        return long
     present = [
         (short, long)
         for short, long in abbreviations.items()
@@ -323,11 +323,11 @@ def _start(short: str, key: str, folded: str) -> int:
 
 def _initialism(key: str, tokens: list[re.Match[str]]) -> int:
     """Start of the last tokens if the key is their initials, stop words skipped as needed; else -1."""
-    left = len(key)
+    unmatched = len(key)
     for token in reversed(tokens):
-        if token.group()[0] == key[left - 1]:
-            left -= 1
-            if not left:
+        if token.group()[0] == key[unmatched - 1]:
+            unmatched -= 1
+            if not unmatched:
                 return token.start()
         elif token.group() not in _STOP_WORDS:
             break
@@ -390,7 +390,7 @@ def _is_initialism(key: str, words: list[str]) -> bool:
 
 
 def _has_token(token: str, text: str) -> bool:
-    """Whether the token stands in the text with no letter or digit beside it."""
+    """Whether the token is in the text with no letter or digit beside it."""
     at = text.find(token)
     while at >= 0:
         end = at + len(token)

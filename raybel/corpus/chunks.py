@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import bioc as model
 import pyarrow as pa
 
-from raybel.corpus.documents import ReadOptions, Row, chunk_table, to_row
+from raybel.corpus.documents import DocumentRow, ReadOptions, chunk_table, to_row
 from raybel.corpus.formats.base import Piece
 from raybel.corpus.formats.bioc_xml import new_collection
-from raybel.corpus.formats.registry import SUFFIXES, format_of
+from raybel.corpus.formats.registry import CORPUS_SUFFIXES, format_of
 from raybel.errors import InputError
 from raybel.files import storage
 from raybel.files.patterns import expand
@@ -25,14 +25,14 @@ def corpus_files(patterns: Iterable[str]) -> list[tuple[str, str]]:
     Raises:
         ConfigError: A pattern matches nothing, or a directory holds no file of a corpus format.
     """
-    return expand(patterns, SUFFIXES)
+    return expand(patterns, CORPUS_SUFFIXES)
 
 
 def read_documents(uri: str, options: ReadOptions) -> Iterator[Piece]:
     """Yield a file's header (bytes), its documents with their serialisations, and its footer (bytes).
 
     Raises:
-        InputError: The file can't be opened or read to its end; what was yielded before stands.
+        InputError: The file can't be opened or read to its end; what was yielded before remains valid.
     """
     with storage.open_bytes(uri) as file:
         try:
@@ -44,31 +44,31 @@ def read_documents(uri: str, options: ReadOptions) -> Iterator[Piece]:
 
 
 def read_chunks(uri: str, shard: str, options: ReadOptions, done: frozenset[int] = frozenset()) -> Iterator[pa.Table]:
-    """Yield a file's chunks in order, each a table of one row of `schemas.CHUNK`; the last one says that it is.
+    """Yield a file's chunks in order, each a table of one row of `schemas.CHUNK`; the last one has `last` set.
 
-    A file that can't be read to its end yields what could be read and a last chunk with `error`; nothing is raised.
-    Every file yields at least one chunk. Memory: one chunk.
+    A file that can't be read to its end yields the documents before the damage, and `error` in its last chunk; nothing
+    is raised. Every file yields at least one chunk. Memory: one chunk.
 
     Args:
         uri: The file.
         shard: Name of its shard.
         options: How documents become rows.
-        done: Numbers of chunks that are wanted without their documents, since they were linked before.
+        done: Numbers of chunks that were linked before, and are yielded without their documents.
     """
-    held: list[tuple[model.BioCDocument, bytes]] = []
+    documents: list[tuple[model.BioCDocument, bytes]] = []
     size = number = 0
     header: bytes | None = None
 
     def chunk(**columns: object) -> pa.Table:
-        rows = [] if number in done else [to_row(document, source, options) for document, source in held]
-        marks = {
+        rows = [] if number in done else [to_row(document, source, options) for document, source in documents]
+        defaults = {
             "last": False,
             "done": number in done,
             "header": header if number == 0 else None,
             "footer": None,
             "error": None,
         }
-        return chunk_table(rows, path=uri, shard=shard, chunk=number, **{**marks, **columns})
+        return chunk_table(rows, path=uri, shard=shard, chunk=number, **{**defaults, **columns})
 
     try:
         for item in read_documents(uri, options):
@@ -79,17 +79,17 @@ def read_chunks(uri: str, shard: str, options: ReadOptions, done: frozenset[int]
                     yield chunk(last=True, footer=item)
                     return
                 continue
-            if len(held) >= options.chunk_documents or size > CHUNK_BYTES:
+            if len(documents) >= options.chunk_documents or size > CHUNK_BYTES:
                 yield chunk()
-                held, size, number = [], 0, number + 1
-            held.append(item)
+                documents, size, number = [], 0, number + 1
+            documents.append(item)
             size += len(item[1])
     except InputError as error:
         yield chunk(last=True, error=str(error))
 
 
-def read_rows(uris: Iterable[str], options: ReadOptions) -> Iterator[Row]:
-    """Yield the documents of several files, for work on one machine.
+def read_rows(uris: Iterable[str], options: ReadOptions) -> Iterator[DocumentRow]:
+    """Yield the documents of several files as rows, for work on one machine.
 
     Raises:
         InputError: A file can't be read, or a document's mentions can't be located.
@@ -103,11 +103,11 @@ def read_rows(uris: Iterable[str], options: ReadOptions) -> Iterator[Row]:
                 yield row
 
 
-def digests(corpora: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """Return hashes of the files of corpora, for those that have any.
+def corpus_digests(corpora: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Return the hashes of each corpus's files by the corpus's name; a corpus without files is left out.
 
     Args:
-        corpora: Name -> files, directories, globs.
+        corpora: The files, directories and globs of each corpus by its name.
     """
     return {
         name: [storage.size_and_digest(path)[1] for path, _ in corpus_files(paths)]
@@ -120,10 +120,10 @@ def write_corpus(uri: str, documents: Iterable[model.BioCDocument], source: str)
     """Write documents as BioC XML, gzipped where the name ends in `.gz`.
 
     Args:
-        uri: Where to.
-        documents: Documents with passages and annotations; none makes an empty collection.
+        uri: Where to write.
+        documents: Documents with passages and annotations; may be empty.
         source: The collection's `<source>`.
     """
     pieces = new_collection(source, documents)
-    packed = b"".join(piece if isinstance(piece, bytes) else piece[1] for piece in pieces)
-    storage.publish(uri, storage.compress(packed) if uri.endswith(".gz") else packed)
+    content = b"".join(piece if isinstance(piece, bytes) else piece[1] for piece in pieces)
+    storage.publish(uri, storage.compress(content) if uri.endswith(".gz") else content)

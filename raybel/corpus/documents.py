@@ -1,7 +1,7 @@
-"""BioC documents as rows: spans checked and repaired, surfaces made, chunks of documents built.
+"""BioC documents as rows of a chunk: spans checked and repaired, mentions with their surfaces.
 
 The reader of a format (`formats`) yields a `bioc.BioCDocument` with the document's own serialisation;
-here it becomes a row of `schemas.DOCUMENT`. What can't be linked gets an `error` and stays in the row, unlinked.
+here it becomes a row of `schemas.DOCUMENT`. A document that can't be linked stays, unlinked, with an `error`.
 
 Span repairs, in the order in which they are tried (each is counted in `repairs`): text that differs in white space or
 case only; no text at all; offsets in UTF-16 units, in UTF-8 bytes, or from the passage's start in place of the
@@ -24,14 +24,15 @@ from raybel.corpus.abbreviations import document_abbreviations, expand
 from raybel.errors import DocumentError
 from raybel.schemas import CHUNK, DOCUMENT, MENTION, PASSAGE, SENTENCE
 
-#: Infons that hold a mention's gold concept and its type in a prepared corpus.
-GOLD, TYPE = "concept_id", "type"
+#: The infons with a mention's gold concept and its type in a prepared corpus.
+GOLD_INFON, TYPE_INFON = "concept_id", "type"
 #: Gold values that stand for "no concept of the ontology".
-NIL = ("-1", "-", "NIL", "none")
-SEARCH_AROUND = 5
+NIL_IDS = ("-1", "-", "NIL", "none")
+#: How many code points away from its stated offset a text is looked for.
+MAX_SHIFT = 5
 #: Offsets are int32 in the schema.
-LAST_OFFSET = 2**31 - 1
-#: Most blanks between two sentences that are laid out by their offsets.
+MAX_OFFSET = 2**31 - 1
+#: The most blanks between two sentences that are laid out by their offsets.
 MAX_GAP = 1 << 16
 _RESERVED = "|+=%"
 
@@ -41,10 +42,11 @@ class ReadOptions:
     """How documents become rows.
 
     Args:
-        expand_abbreviations: Put the long form in the place of a short form that the document defines.
-        sentences: Split passages into sentences (costs more than all else in reading; for re-rankers).
-        chunk_documents: Documents in a chunk.
-        max_document_bytes: A document with a larger serialisation ends the reading of its file with an error.
+        expand_abbreviations: Whether the long form replaces a short form that the document defines.
+        sentences: Whether passages are split into sentences, which re-rankers need (it takes longer than all the rest
+            of reading).
+        chunk_documents: The most documents in a chunk.
+        max_document_bytes: A document that takes more bytes of its file ends the reading with an error.
     """
 
     expand_abbreviations: bool = True
@@ -54,7 +56,7 @@ class ReadOptions:
 
 
 def quote_id(concept_id: str) -> str:
-    """Return an id as it stands inside a composite or a list: `|`, `+`, `=` and `%` percent-encoded."""
+    """Return an id as a composite or a list holds it: `|`, `+`, `=` and `%` percent-encoded."""
     if not any(mark in concept_id for mark in _RESERVED):
         return concept_id
     return "".join(quote(c, safe="") if c in _RESERVED else c for c in concept_id)
@@ -65,16 +67,18 @@ def parse_gold(value: str | None) -> list[str] | None:
     if value is None:
         return None
     ids = [unquote(part.strip()) for part in value.replace("+", "|").split("|")]
-    return [one for one in ids if one and one not in NIL]
+    return [concept_id for concept_id in ids if concept_id and concept_id not in NIL_IDS]
 
 
 def format_gold(concept_ids: Iterable[str]) -> str:
     """Return the `concept_id` infon for concepts, `-1` for none; `parse_gold` reads it back."""
-    return "|".join(quote_id(one) for one in concept_ids) or NIL[0]
+    return "|".join(map(quote_id, concept_ids)) or NIL_IDS[0]
 
 
 def mentions_in(document: model.BioCDocument) -> Iterator[tuple[int, Any]]:
     """Yield (passage index, annotation) in document order: each passage's, then its sentences', then the document's.
+
+    The index is -1 for an annotation of the document that lies in no passage.
 
     This order numbers a document's mentions, and `ShardFormat.link` follows it.
     """
@@ -86,12 +90,12 @@ def mentions_in(document: model.BioCDocument) -> Iterator[tuple[int, Any]]:
                 yield index, annotation
     for annotation in document.annotations:
         start = annotation.locations[0].offset if annotation.locations else -1
-        holds = (
+        containing = (
             index
             for index, passage in enumerate(document.passages)
             if passage.offset <= start <= passage.offset + len(passage.text)
         )
-        yield next(holds, -1), annotation
+        yield next(containing, -1), annotation
 
 
 def passage_text(passage: Any) -> str:
@@ -102,18 +106,18 @@ def passage_text(passage: Any) -> str:
     """
     if passage.text or not passage.sentences:
         return passage.text or ""
-    laid = ""
-    for sentence in sorted(passage.sentences, key=lambda each: each.offset):
+    text = ""
+    for sentence in sorted(passage.sentences, key=lambda sentence: sentence.offset):
         start = sentence.offset - passage.offset
-        if start > len(laid) + MAX_GAP:
+        if start > len(text) + MAX_GAP:
             raise DocumentError(f"a sentence at {sentence.offset} lies far behind the text before it")
-        laid = laid.ljust(start) + (sentence.text or "")
-    return laid
+        text = text.ljust(start) + (sentence.text or "")
+    return text
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A mention's place in its document (code points) and its text; `repaired` if the annotation said otherwise."""
+    """A mention's place in its document (code points) and its text; `repaired` where the annotation differs."""
 
     start: int
     end: int
@@ -125,30 +129,30 @@ def locate(annotation: Any, passage: Any, doc_id: str) -> Span:
     """Return the span of an annotation, repaired where a documented repair applies.
 
     A discontinuous annotation spans from its first to its last location, with its pieces joined by a space as text.
-    A zero-length one comes back as it is, with the empty text: it is kept and never linked.
+    A zero-length annotation gets a span with the empty text: it is kept and never linked.
 
     Raises:
-        DocumentError: No location, offsets outside the passage, or a text that isn't there.
+        DocumentError: There is no location, the offsets are outside the passage, or the text isn't there.
     """
     name = f"annotation {annotation.id or '(no id)'}"
     if not annotation.locations:
         raise DocumentError(f"{name} has no location", document=doc_id)
     base, body = passage.offset, passage.text
-    pieces = [(place.offset - base, place.offset - base + place.length) for place in annotation.locations]
+    pieces = [(location.offset - base, location.offset - base + location.length) for location in annotation.locations]
     start, end = min(a for a, _ in pieces), max(b for _, b in pieces)
     stated = annotation.text or ""
     inside = all(0 <= a <= b <= len(body) for a, b in pieces)
     if len(pieces) > 1:
-        there = " ".join(body[a:b] for a, b in sorted(pieces)) if inside else ""
         if not inside:
             raise DocumentError(f"{name} is outside its passage", document=doc_id, offset=start + base)
-        return Span(start + base, end + base, stated or there, not stated)
+        joined = " ".join(body[a:b] for a, b in sorted(pieces))
+        return Span(start + base, end + base, stated or joined, not stated)
+    actual = body[start:end] if inside else ""
     if inside:
-        there = body[start:end]
-        if there == stated:
-            return Span(start + base, end + base, there)
-        if not stated or texts.surface(there) == texts.surface(stated):
-            return Span(start + base, end + base, there, True)
+        if actual == stated:
+            return Span(start + base, end + base, actual)
+        if not stated or texts.surface(actual) == texts.surface(stated):
+            return Span(start + base, end + base, actual, True)
     for a, b in _repairs(body, base, start, end, stated):
         if a >= 0 and stated and body[a:b] == stated:
             return Span(a + base, b + base, stated, True)
@@ -158,7 +162,7 @@ def locate(annotation: Any, passage: Any, doc_id: str) -> Span:
             document=doc_id,
             offset=start + base,
         )
-    raise DocumentError(f"{name} says {stated!r}, the text there is {there!r}", document=doc_id, offset=start + base)
+    raise DocumentError(f"{name} says {stated!r}, the text there is {actual!r}", document=doc_id, offset=start + base)
 
 
 def _repairs(body: str, base: int, start: int, end: int, stated: str) -> Iterator[tuple[int, int]]:
@@ -171,14 +175,14 @@ def _repairs(body: str, base: int, start: int, end: int, stated: str) -> Iterato
                 before = len(encoded[: max(start, 0) * unit].decode(encoding, "surrogatepass"))
                 yield before, before + len(stated)
     yield start + base, end + base  # offsets counted from the passage's start
-    near = range(-SEARCH_AROUND, SEARCH_AROUND + 1)
+    near = range(-MAX_SHIFT, MAX_SHIFT + 1)
     for shift in sorted(near, key=abs):
         yield start + shift, start + shift + len(stated)
 
 
 @dataclass
-class Row:
-    """A row of `schemas.DOCUMENT`, as Python values (mentions and passages as dicts of their fields)."""
+class DocumentRow:
+    """A row of `schemas.DOCUMENT` as Python values; passages and mentions are dicts of their fields."""
 
     doc_id: str
     source: bytes
@@ -188,15 +192,17 @@ class Row:
     error: str | None = None
 
 
-def to_row(document: model.BioCDocument, source: bytes, options: ReadOptions) -> Row:
+def to_row(document: model.BioCDocument, source: bytes, options: ReadOptions) -> DocumentRow:
     """Return a document as a row; a document that can't be linked comes back with `error` and without mentions."""
-    row = Row(document.id or "", source)
+    row = DocumentRow(document.id or "", source)
     try:
         for passage in document.passages:
             passage.text = passage_text(passage)
-            if not 0 <= passage.offset <= LAST_OFFSET - len(passage.text):
+            if not 0 <= passage.offset <= MAX_OFFSET - len(passage.text):
                 raise DocumentError(f"a passage has the offset {passage.offset}", document=row.doc_id)
-        known = document_abbreviations(p.text for p in document.passages) if options.expand_abbreviations else {}
+        abbreviations = (
+            document_abbreviations(p.text for p in document.passages) if options.expand_abbreviations else {}
+        )
         row.passages = [_passage(passage, options) for passage in document.passages]
         for ordinal, (index, annotation) in enumerate(mentions_in(document)):
             if index < 0:
@@ -211,14 +217,14 @@ def to_row(document: model.BioCDocument, source: bytes, options: ReadOptions) ->
                     "start": span.start,
                     "end": span.end,
                     "text": span.text,
-                    "surface": texts.surface(expand(span.text, known) if known else span.text),
-                    "type": annotation.infons.get(TYPE) or "",
-                    "gold": parse_gold(annotation.infons.get(GOLD)),
+                    "surface": texts.surface(expand(span.text, abbreviations) if abbreviations else span.text),
+                    "type": annotation.infons.get(TYPE_INFON) or "",
+                    "gold": parse_gold(annotation.infons.get(GOLD_INFON)),
                 }
             )
     except DocumentError as error:
         row.mentions, row.repairs, row.error = [], 0, str(error)
-    except Exception as error:  # one document's surprise must not end the reading of its file
+    except Exception as error:  # an unforeseen failure of one document must not end the reading of its file
         row.mentions, row.repairs = [], 0
         row.error = f"document {row.doc_id}: can't be read: {type(error).__name__}: {error}"
     return row
@@ -244,8 +250,13 @@ def _sentence(passage: dict[str, Any], start: int) -> int:
     return max(index, 0) if passage["sentences"] else -1
 
 
-def chunk_table(rows: list[Row], **columns: Any) -> pa.Table:
-    """Return a chunk as a table of one row of `schemas.CHUNK` (built leaf by leaf: 5x faster than from dicts)."""
+def chunk_table(rows: list[DocumentRow], **columns: Any) -> pa.Table:
+    """Return a chunk as a table of one row of `schemas.CHUNK` (built leaf by leaf: 5x faster than from dicts).
+
+    Args:
+        rows: Its documents.
+        columns: Values of the columns beside `docs`; a column without one is null.
+    """
     passages = [passage for row in rows for passage in row.passages]
     spans = [span for passage in passages for span in passage["sentences"]]
     sentences = _lists(_structs(spans, SENTENCE), [len(passage["sentences"]) for passage in passages])
@@ -276,9 +287,9 @@ def chunk_table(rows: list[Row], **columns: Any) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=CHUNK)
 
 
-def _structs(values: list[dict[str, Any]], kind: pa.StructType) -> pa.StructArray:
-    columns = [pa.array([value[item.name] for value in values], item.type) for item in kind]
-    return pa.StructArray.from_arrays(columns, fields=list(kind))
+def _structs(values: list[dict[str, Any]], struct: pa.StructType) -> pa.StructArray:
+    columns = [pa.array([value[item.name] for value in values], item.type) for item in struct]
+    return pa.StructArray.from_arrays(columns, fields=list(struct))
 
 
 def _lists(values: pa.Array, lengths: list[int]) -> pa.ListArray:

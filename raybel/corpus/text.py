@@ -1,4 +1,4 @@
-"""Text normalisation, sentences, and durations as text."""
+"""Surfaces and sentences of texts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _TOKENIZER = Tokenizer(replace_not_contraction=False)
 def surface(text: str) -> str:
     """Return a name or mention as it is looked up: lower-cased, runs of white space folded into one space.
 
-    The empty string comes back for text that is empty or white space only.
+    A text that is empty or white space only gives the empty string.
     """
     return " ".join(text.lower().split())
 

@@ -13,7 +13,7 @@ from annotated_types import Ge
 
 from raybel.config import FilePath, FilePaths, Option, Seed, configuration
 from raybel.corpus.chunks import corpus_files, read_rows
-from raybel.corpus.documents import GOLD, ReadOptions, Row
+from raybel.corpus.documents import GOLD_INFON, DocumentRow, ReadOptions
 from raybel.display import counted, relative
 from raybel.errors import ConfigError, MismatchError
 from raybel.evaluation import metrics, predictions
@@ -138,7 +138,7 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
     golds = [mention["gold"] for _, mentions in documents for mention in mentions]
     if all(ids is None for ids in golds):
         content = f"{counted(len(documents), 'document')} with {counted(len(golds), 'mention')}"
-        raise ConfigError(f"{gold}: no mention has a gold annotation (infon {GOLD}); of {content}")
+        raise ConfigError(f"{gold}: no mention has a gold annotation (infon {GOLD_INFON}); of {content}")
     try:
         joined = predictions.join(documents, files)
     except MismatchError as error:
@@ -173,7 +173,7 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
     return Evaluation(pa.Table.from_pylist(groups, schema=GROUPS), table, tuple(sentences))
 
 
-def _rows(uris: Sequence[str], config: EvaluateConfig) -> Iterator[Row]:
+def _rows(uris: Sequence[str], config: EvaluateConfig) -> Iterator[DocumentRow]:
     files = [file for file, _ in corpus_files(uris)] if uris else []
     return read_rows(files, ReadOptions(expand_abbreviations=config.expand_abbreviations))
 

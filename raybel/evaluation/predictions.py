@@ -17,7 +17,7 @@ import numpy as np
 
 from raybel.corpus import text
 from raybel.corpus.chunks import corpus_files, read_documents
-from raybel.corpus.documents import GOLD, NIL, ReadOptions, mentions_in, to_row
+from raybel.corpus.documents import GOLD_INFON, NIL_IDS, ReadOptions, mentions_in, to_row
 from raybel.display import counted
 from raybel.errors import ConfigError, MismatchError
 from raybel.runs.run_directory import RunDirectory
@@ -45,9 +45,9 @@ def ranking_of(infons: Mapping[str, str]) -> list[str]:
         items = (item.rpartition("=") for item in listed.split("|"))
         ids = [unquote(left if mark else right).strip() for left, mark, right in items]
     else:
-        linked = infons.get("link_id") or (infons.get(GOLD) if "concept_score" in infons else None)
+        linked = infons.get("link_id") or (infons.get(GOLD_INFON) if "concept_score" in infons else None)
         ids = [linked.strip()] if linked else []
-    return [concept_id for concept_id in ids if concept_id and concept_id not in NIL]
+    return [concept_id for concept_id in ids if concept_id and concept_id not in NIL_IDS]
 
 
 def prediction_files(uris: Iterable[str]) -> tuple[list[str], list[str]]:
@@ -110,7 +110,7 @@ def match(gold: Sequence[Mapping[str, Any]], predicted: Sequence[Prediction]) ->
     joins nothing: systems that number annotations anew give old ids to other mentions.
 
     Args:
-        gold: Mentions as `documents.Row` has them.
+        gold: Mentions as `documents.DocumentRow` has them.
         predicted: The same document's mentions.
     """
     gold_keys: list[Callable[[Mapping[str, Any]], tuple[object, ...]]] = [
@@ -141,7 +141,7 @@ class Joined:
     """Gold mentions in the corpus's order, with what was predicted for them.
 
     Args:
-        mentions: As `documents.Row` has them.
+        mentions: As `documents.DocumentRow` has them.
         doc_ids: Each mention's document.
         documents: int (mentions,), the document's number in the corpus; ids may repeat.
         rankings: Each mention's concept ids, best first; None for one that the predictions don't hold.
@@ -161,7 +161,7 @@ def join(gold: Sequence[tuple[str, list[dict[str, Any]]]], files: Iterable[str])
     Memory: the gold's rankings and one document, whatever the size of the predictions.
 
     Args:
-        gold: (document id, mentions as `documents.Row` has them) of each document.
+        gold: (document id, mentions as `documents.DocumentRow` has them) of each document.
         files: BioC files with predictions.
 
     Raises:

@@ -11,6 +11,7 @@ from dataclasses import field
 from typing import Annotated
 
 from raybel.config import FilePath, Option, configuration
+from raybel.ontology import Ontology
 from raybel.prepare import bioc_source, mesh, pubtator, splits
 from raybel.prepare.common import SourceDocument
 from raybel.prepare.outputs import DropUnlinkable, Outputs
@@ -24,7 +25,7 @@ FILES = {
 
 @configuration
 class Bc5cdrConfig:
-    """What to prepare, and where to write it."""
+    """What to prepare BC5CDR from, and where to write it."""
 
     bc5cdr_dir: Annotated[
         FilePath, Option("Directory with CDR_TrainingSet.PubTator.txt etc. (or .BioC.xml; or .gz).", "DIR")
@@ -41,13 +42,16 @@ def prepare_bc5cdr(config: Bc5cdrConfig, say: Callable[[str], None] = lambda lin
         InputError: No file of the corpus, no vocabulary, or one that can't be read.
         ConfigError: An output can't be written.
     """
-    source = splits.Source("BC5CDR", config.bc5cdr_dir, FILES, read, "|")
-    directory = config.mesh2015_dir
-    return splits.run(source, lambda: mesh.read_ontology(directory), config.outputs, config.drop_unlinkable, say)
+    corpus = splits.SourceCorpus("BC5CDR", config.bc5cdr_dir, FILES, read, "|")
+
+    def read_ontology() -> Ontology:
+        return mesh.read_ontology(config.mesh2015_dir)
+
+    return splits.prepare_corpus(corpus, read_ontology, config.outputs, config.drop_unlinkable, say)
 
 
 def read(path: str) -> Iterator[SourceDocument]:
-    """Yield the documents of a file in either format."""
+    """Yield the documents of a file, PubTator text or BioC XML as its name says."""
     return read_bioc(path) if path.removesuffix(".gz").endswith(".xml") else pubtator.read(path)
 
 

@@ -1,4 +1,4 @@
-"""What every corpus shares on its way in: documents as values, files read with errors that say where."""
+"""What all corpora share: documents as their files have them, and reading files with errors that say where."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from raybel.ontology import Concept, Ontology
 
 #: The splits in the order in which they are read and shown.
 SPLITS = ("train", "val", "test")
-#: Before ids in some corpora, and in no ontology.
+#: Prefixes of ids in some corpora, but in no ontology.
 _PREFIXES = ("MESH:", "UMLS:")
 
 
@@ -30,7 +30,7 @@ class SourceMention:
         text: The text that the file says is there.
         type: The entity's type.
         ids: The id column or infon as written, "" where it is empty.
-        where: Place in the file, for messages; two mentions that differ in it alone are equal.
+        where: Place in the file, for messages; it doesn't count when mentions are compared.
     """
 
     locations: tuple[tuple[int, int], ...]
@@ -46,7 +46,7 @@ class SourceDocument:
 
     Args:
         doc_id: Its id, a PMID in the corpora that we read.
-        passages: (kind, or infons as pairs; offset in code points; text), in document order.
+        passages: (kind, or infons as pairs; offset in code points; text) of each passage, in document order.
         mentions: Its annotations, in file order.
         relations: Number of relations, which are not read.
         where: Place in the file, for messages.
@@ -60,39 +60,39 @@ class SourceDocument:
 
     def bioc_passages(self) -> list[model.BioCPassage]:
         """Return its passages as bioc's class, still without annotations."""
-        made = []
+        passages = []
         for kind, offset, text in self.passages:
             passage = model.BioCPassage()
             infons = {"type": kind} if isinstance(kind, str) else dict(kind)
             passage.offset, passage.text, passage.infons = offset, text, infons
-            made.append(passage)
-        return made
+            passages.append(passage)
+        return passages
 
 
-def place(mention: SourceMention, passages: Sequence[model.BioCPassage], doc_id: str) -> tuple[int, Span]:
-    """Return the passage (index) and the span of a mention, repaired where `raybel.corpus.documents` knows how.
+def locate_mention(mention: SourceMention, passages: Sequence[model.BioCPassage], doc_id: str) -> tuple[int, Span]:
+    """Return a mention's passage (index) and span, repaired where `raybel.corpus.documents` knows how.
 
     The passage in which it starts is tried first, then the others: damaged offsets may point into a neighbour.
 
     Raises:
-        DocumentError: Its text isn't where it says, or it runs over the end of a passage.
+        DocumentError: The mention's text isn't at its offsets, or it crosses the end of a passage.
     """
     annotation = model.BioCAnnotation()
     annotation.id, annotation.text = mention.where, mention.text
     annotation.locations = [model.BioCLocation(*location) for location in mention.locations]
     start = mention.locations[0][0] if mention.locations else 0
-    home = max((i for i, passage in enumerate(passages) if passage.offset <= start), default=0)
-    complaint: DocumentError | None = None
-    for index in sorted(range(len(passages)), key=lambda i: abs(i - home)):
+    stated = max((i for i, passage in enumerate(passages) if passage.offset <= start), default=0)
+    first_error: DocumentError | None = None
+    for index in sorted(range(len(passages)), key=lambda i: abs(i - stated)):
         try:
             return index, locate(annotation, passages[index], doc_id)
         except DocumentError as error:
-            complaint = complaint or error
-    raise complaint or DocumentError("the document has no text", document=doc_id)
+            first_error = first_error or error
+    raise first_error or DocumentError("the document has no text", document=doc_id)
 
 
 @contextlib.contextmanager
-def opened(path: str) -> Iterator[IO[bytes]]:
+def open_input(path: str) -> Iterator[IO[bytes]]:
     """Open a file, plain or gzipped; errors in the block name the file.
 
     Raises:
@@ -109,16 +109,16 @@ def opened(path: str) -> Iterator[IO[bytes]]:
         raise InputError(f"is cut off or damaged: {error}", path=path) from error
 
 
-def lines(path: str) -> Iterator[tuple[int, str]]:
+def read_lines(path: str) -> Iterator[tuple[int, str]]:
     r"""Yield (number from 1, text) of a UTF-8 file's lines, which end at `\n` or `\r\n` and nowhere else.
 
-    `str.splitlines` would also cut at U+2028, U+0085 or a form feed, which occur inside of texts. A byte order mark is
+    `str.splitlines` would also cut at U+2028, U+0085 or a form feed, which occur inside texts. A byte order mark is
     left out.
 
     Raises:
         InputError: Not UTF-8 (the line is named); cut off or damaged.
     """
-    with opened(path) as file:
+    with open_input(path) as file:
         for number, raw in enumerate(file, 1):
             try:
                 text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
@@ -127,14 +127,14 @@ def lines(path: str) -> Iterator[tuple[int, str]]:
             yield number, text.removesuffix("\n").removesuffix("\r")
 
 
-def find(directory: str, names: Iterable[str]) -> str | None:
+def find_file(directory: str, names: Iterable[str]) -> str | None:
     """Return the first of several file names that is in a directory (or below a URI), None if none is."""
     paths = (storage.join(directory, name) for name in names)
     return next((path for path in paths if storage.identity(path) is not None), None)
 
 
-def missing(directory: str, names: Iterable[str]) -> str:
-    """Return what to say where `find` found nothing: `has no a.txt(.gz)`, or that there is no such directory."""
+def missing_message(directory: str, names: Iterable[str]) -> str:
+    """Return the message for files that `find_file` doesn't find: `has no a.txt(.gz)`, and if there is no directory."""
     wanted = dict.fromkeys(names)
     shown = [name + "(.gz)" if name + ".gz" in wanted else name for name in wanted if not name.endswith(".gz")]
     return f"has no {' or '.join(shown)}" + ("" if storage.exists(directory) else ", as there is no such directory")
@@ -143,30 +143,30 @@ def missing(directory: str, names: Iterable[str]) -> str:
 def plain_id(concept_id: str) -> str:
     """Return an id as raybel's ontologies write it: stripped, without `MESH:` or `UMLS:`; `OMIM:` and others stay."""
     stripped = concept_id.strip()
-    found = next((prefix for prefix in _PREFIXES if stripped.upper().startswith(prefix)), "")
-    return stripped[len(found) :].strip()
+    prefix = next((prefix for prefix in _PREFIXES if stripped.upper().startswith(prefix)), "")
+    return stripped[len(prefix) :].strip()
 
 
 def build_ontology(concepts: Iterable[tuple[str, Concept]], path: str) -> Ontology:
     """Build an ontology from (place in the file, concept).
 
     Raises:
-        InputError: An id is missing or stands twice (both places are named), or there is no concept at all.
+        InputError: An id is missing or appears twice (both places are named), or there is no concept at all.
     """
     seen: dict[str, str] = {}
 
-    def distinct() -> Iterator[Concept]:
+    def checked() -> Iterator[Concept]:
         for where, concept in concepts:
             if not concept.concept_id:
                 raise InputError(f"{where}: the concept {concept.name!r} has no id", path=path)
             if concept.concept_id in seen:
                 raise InputError(
-                    f"{where}: the id {concept.concept_id} stood at {seen[concept.concept_id]} already", path=path
+                    f"{where}: the id {concept.concept_id} is already at {seen[concept.concept_id]}", path=path
                 )
             seen[concept.concept_id] = where
             yield concept
 
-    ontology = Ontology.from_concepts(distinct(), path)
+    ontology = Ontology.from_concepts(checked(), path)
     if not len(ontology):
         raise InputError("holds no concepts", path=path)
     return ontology

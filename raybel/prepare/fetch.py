@@ -8,17 +8,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from raybel.errors import ConfigError, InputError
-from raybel.prepare.download import Watch, download, read_json
-from raybel.prepare.sources import SOURCES, Source
+from raybel.prepare.download import OnProgress, download, read_state
+from raybel.prepare.sources import DOWNLOADS, Download
 from raybel.prepare.unpack import unpack
 
 #: Ends the name of the file that says which archive was unpacked, and into which files.
-DONE = ".unpacked"
+UNPACKED_SUFFIX = ".unpacked"
 
 
 @dataclass(frozen=True)
-class Fetched:
-    """A source: its name, directory, the files that are there with their bytes, and what kept the others away."""
+class FetchResult:
+    """The outcome of a download.
+
+    Args:
+        name: Its key in `DOWNLOADS`.
+        directory: Where its files are.
+        files: (file name, bytes) of each file that is there.
+        problem: Why others are missing; None if none is.
+    """
 
     name: str
     directory: Path
@@ -29,54 +36,56 @@ class Fetched:
 def fetch(
     names: tuple[str, ...],
     out_dir: str,
-    watch: Watch | None = None,
+    on_progress: OnProgress | None = None,
     say: Callable[[str], None] = lambda line: None,
-    sources: Mapping[str, Source] = SOURCES,
-) -> Iterator[Fetched]:
-    """Fetch sources into a directory each, and yield each one then; what is there stays.
+    downloads: Mapping[str, Download] = DOWNLOADS,
+) -> Iterator[FetchResult]:
+    """Fetch corpora and vocabularies into a directory each; yield each result as it is known. Present files stay.
 
-    One that can't be had, or unpacked, comes with its `problem`, and the next is fetched.
+    One that can't be fetched or unpacked is yielded with its `problem`, and the next one is fetched.
 
     Args:
-        names: Of `SOURCES`, or `all`.
+        names: Keys of `downloads`, or `all`.
         out_dir: A local directory.
-        watch: Called as a file grows; see `download`.
+        on_progress: Called as a file grows; see `download`.
         say: Gets a line when a file begins.
-        sources: What there is.
+        downloads: What can be fetched, by name.
 
     Raises:
-        ConfigError: No such source, or the directory isn't local.
+        ConfigError: An unknown name, or a directory that isn't local.
     """
     if "://" in out_dir:
-        raise ConfigError(f"{out_dir}: sources are fetched into a local directory")
-    wanted = tuple(sources) if "all" in names else tuple(dict.fromkeys(names))
-    if unknown := [name for name in wanted if name not in sources]:
-        raise ConfigError(f"no such source: {', '.join(unknown)}; there are {', '.join(sources)}, umls, all")
-    return (_fetched(name, sources[name], Path(out_dir) / name, watch, say) for name in wanted)
+        raise ConfigError(f"{out_dir}: downloads need a local directory")
+    wanted = tuple(downloads) if "all" in names else tuple(dict.fromkeys(names))
+    if unknown := [name for name in wanted if name not in downloads]:
+        raise ConfigError(f"can't fetch {', '.join(unknown)}: there are {', '.join(downloads)}, umls, all")
+    return (_fetch_files(name, downloads[name], Path(out_dir) / name, on_progress, say) for name in wanted)
 
 
-def _fetched(name: str, source: Source, directory: Path, watch: Watch | None, say: Callable[[str], None]) -> Fetched:
-    held: list[tuple[str, int]] = []
-    for remote in source.files:
+def _fetch_files(
+    name: str, wanted: Download, directory: Path, on_progress: OnProgress | None, say: Callable[[str], None]
+) -> FetchResult:
+    files: list[tuple[str, int]] = []
+    for remote in wanted.files:
         path = directory / remote.name
         say(f"{name}: {remote.url}")
         try:
-            download(remote.url, path, remote.digest, watch)
+            download(remote.url, path, remote.digest, on_progress)
             if remote.unpack:
                 _unpack_once(path)
         except InputError as error:
-            return Fetched(name, directory, tuple(held), error)  # a source is of no use without one of its files
-        held.append((remote.name, path.stat().st_size))
-    return Fetched(name, directory, tuple(held))
+            return FetchResult(name, directory, tuple(files), error)  # without one of its files the others are useless
+        files.append((remote.name, path.stat().st_size))
+    return FetchResult(name, directory, tuple(files))
 
 
 def _unpack_once(archive: Path) -> None:
-    """Unpack an archive beside itself, unless this very file was already and all its files are still there."""
-    mark = archive.with_name(archive.name + DONE)
-    found = archive.stat()
-    this = {"bytes": found.st_size, "modified_ns": found.st_mtime_ns}
-    before = read_json(mark)
-    present = all((archive.parent / name).is_file() for name in before.get("files", ()))
-    if present and {key: before.get(key) for key in this} == this:
+    """Unpack an archive beside itself, unless this very file was unpacked before and all its files are still there."""
+    state_path = archive.with_name(archive.name + UNPACKED_SUFFIX)
+    status = archive.stat()
+    identity = {"bytes": status.st_size, "modified_ns": status.st_mtime_ns}
+    state = read_state(state_path)
+    present = all((archive.parent / name).is_file() for name in state.get("files", ()))
+    if present and {key: state.get(key) for key in identity} == identity:
         return
-    mark.write_text(json.dumps(this | {"files": unpack(archive, archive.parent)}, indent=2) + "\n")
+    state_path.write_text(json.dumps(identity | {"files": unpack(archive, archive.parent)}, indent=2) + "\n")

@@ -1,33 +1,33 @@
-"""A mention's id column becomes ids of the ontology."""
+"""Ids of mentions as a corpus writes them, resolved to ids of the ontology."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 
-from raybel.corpus.documents import NIL, format_gold
+from raybel.corpus.documents import NIL_IDS, format_gold
 from raybel.ontology import Ontology
 from raybel.prepare.common import plain_id
 
-#: What an id column can be; every mention is exactly one of these. The values stand in reports.
+#: The kinds of id columns; every mention's is exactly one of them. Summaries show these values.
 LINKABLE = "one known id"
-NOTHING = "no concept (NIL)"
+NO_CONCEPT = "no concept (NIL)"
 COMPOSITE = "composite, a|b"
 COMPOSITE_PLUS = "composite, a+b"
 UNKNOWN = "id unknown to the ontology"
-KINDS = (LINKABLE, NOTHING, COMPOSITE, COMPOSITE_PLUS, UNKNOWN)
+ID_KINDS = (LINKABLE, NO_CONCEPT, COMPOSITE, COMPOSITE_PLUS, UNKNOWN)
 
 
 @dataclass(frozen=True)
-class Resolved:
-    """An id column, read.
+class ResolvedIds:
+    """The ids of a mention's id column.
 
     Args:
-        kind: One of `KINDS`.
-        ids: Its concepts, canonical where the ontology knows them; empty for NIL. A composite keeps its NIL parts.
+        kind: One of `ID_KINDS`.
+        ids: Concept ids, canonical where the ontology knows them; empty for NIL. A composite keeps its NIL parts.
         alternatives: How many ids were alternative ids and became canonical ones.
-        repaired: True if white space or an empty part of a composite was left out.
-        unknown: Those of its ids that the ontology doesn't know.
+        repaired: Whether white space or an empty part of a composite was left out.
+        unknown: The ids that the ontology doesn't know.
     """
 
     kind: str
@@ -42,14 +42,14 @@ class Resolved:
         return format_gold(self.ids)
 
 
-class IdMap:
+class IdResolver:
     """Resolves id columns against an ontology.
 
     Args:
         ontology: Its canonical ids win over alternative ones; an alternative id that several concepts share means
             the first of them.
-        separators: The characters that separate a composite's ids in this corpus, such as `|+`; `+`
-            alone makes a composite of another kind.
+        separators: The characters that separate a composite's ids in this corpus, such as `|+`; a composite with `+`
+            alone is of another kind.
     """
 
     def __init__(self, ontology: Ontology, separators: str) -> None:
@@ -59,14 +59,14 @@ class IdMap:
         self._alternative = {alt: ids[row] for alt, row in ontology.alternatives.items()}
         # `613097` for `OMIM:613097`: only where one concept alone can be meant.
         bare: dict[str, str | None] = {}
-        for known, target in [*((one, one) for one in ids), *self._alternative.items()]:
-            _, prefixed, rest = known.partition(":")
+        for known, target in [*((concept_id, concept_id) for concept_id in ids), *self._alternative.items()]:
+            _, prefixed, local = known.partition(":")
             if prefixed:
-                bare[rest] = target if bare.get(rest, target) == target else None
-        self._bare = {rest: target for rest, target in bare.items() if target}
+                bare[local] = target if bare.get(local, target) == target else None
+        self._bare = {local: target for local, target in bare.items() if target}
 
     def canonical(self, concept_id: str) -> tuple[str, bool] | None:
-        """Return (canonical id, whether an alternative one was given), None for an id that the ontology lacks."""
+        """Return (canonical id, whether `concept_id` is an alternative one), None for an id that the ontology lacks."""
         plain = plain_id(concept_id)
         if plain in self._canonical:
             return plain, False
@@ -75,36 +75,36 @@ class IdMap:
             return None
         return target, target.partition(":")[2] != plain
 
-    def resolve(self, column: str) -> Resolved:
-        """Read an id column; an id that the ontology knows as a whole isn't split, whatever characters are in it."""
+    def resolve(self, column: str) -> ResolvedIds:
+        """Resolve an id column; an id that the ontology knows as a whole isn't split, whatever characters it has."""
         if self.canonical(column):
             parts, separators = [column], ""
         else:
             parts, separators = self._split.split(column), "".join(self._split.findall(column))
         stripped = [part.strip() for part in parts if part.strip()]
         repaired = bool(stripped) and stripped != parts
-        if all(plain_id(part) in NIL for part in stripped):
-            return Resolved(NOTHING, repaired=repaired)
+        if all(plain_id(part) in NIL_IDS for part in stripped):
+            return ResolvedIds(NO_CONCEPT, repaired=repaired)
         ids, unknown, alternatives = [], [], 0
         for part in stripped:
-            if plain_id(part) in NIL:
-                ids.append(NIL[0])
+            if plain_id(part) in NIL_IDS:
+                ids.append(NIL_IDS[0])
                 continue
-            found = self.canonical(part)
-            ids.append(found[0] if found else plain_id(part))
-            if found is None:
+            canonical = self.canonical(part)
+            ids.append(canonical[0] if canonical else plain_id(part))
+            if canonical is None:
                 unknown.append(ids[-1])
             else:
-                alternatives += found[1]
+                alternatives += canonical[1]
         if len(ids) > 1:
             kind = COMPOSITE_PLUS if set(separators) == {"+"} else COMPOSITE
         else:
             kind = UNKNOWN if unknown else LINKABLE
-        return Resolved(kind, tuple(ids), alternatives, repaired, tuple(unknown))
+        return ResolvedIds(kind, tuple(ids), alternatives, repaired, tuple(unknown))
 
 
-class AnyId:
-    """Reads id columns where no ontology says which ids there are: each is known, and stays as it is.
+class UncheckedIdResolver:
+    """Resolves id columns without an ontology: every id counts as known, and stays as it is.
 
     Args:
         separator: The character that separates a composite's ids in this corpus.
@@ -113,11 +113,11 @@ class AnyId:
     def __init__(self, separator: str = "|") -> None:
         self.separator = separator
 
-    def resolve(self, column: str) -> Resolved:
-        """Read an id column."""
+    def resolve(self, column: str) -> ResolvedIds:
+        """Resolve an id column."""
         parts = column.split(self.separator)
         ids = tuple(plain_id(part) for part in parts if part.strip())
         repaired = bool(ids) and len(ids) != len(parts)
-        if all(one in NIL for one in ids):
-            return Resolved(NOTHING, repaired=repaired)
-        return Resolved(LINKABLE if len(ids) == 1 else COMPOSITE, ids, repaired=repaired)
+        if all(concept_id in NIL_IDS for concept_id in ids):
+            return ResolvedIds(NO_CONCEPT, repaired=repaired)
+        return ResolvedIds(LINKABLE if len(ids) == 1 else COMPOSITE, ids, repaired=repaired)

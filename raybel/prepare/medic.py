@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from raybel.errors import InputError
 from raybel.ontology import Concept, Ontology
-from raybel.prepare.common import build_ontology, lines, plain_id
+from raybel.prepare.common import build_ontology, plain_id, read_lines
 
 COLUMNS = (
     "DiseaseName",
@@ -24,7 +24,7 @@ COLUMNS = (
     "Synonyms",
     "SlimMappings",
 )
-_READ = ("DiseaseName", "DiseaseID", "AltDiseaseIDs", "Definition", "Synonyms")
+_REQUIRED = ("DiseaseName", "DiseaseID", "AltDiseaseIDs", "Definition", "Synonyms")
 
 
 def read_ontology(path: str) -> Ontology:
@@ -36,8 +36,8 @@ def read_ontology(path: str) -> Ontology:
         path: `CTD_diseases.tsv`, plain or gzipped.
 
     Raises:
-        InputError: Columns that aren't CTD's, a row of another length, an id that is empty or stands twice (lines are
-            named); no rows; not UTF-8; cut off.
+        InputError: Columns that aren't CTD's, a row of another length, an id that is empty or appears twice (lines
+            are named); no rows; not UTF-8; cut off.
     """
     return build_ontology(_rows(path), path)
 
@@ -46,7 +46,7 @@ def _rows(path: str) -> Iterator[tuple[str, Concept]]:
     header: tuple[str, ...] | None = None
     header_line = 0
     announced = started = False
-    for number, line in lines(path):
+    for number, line in read_lines(path):
         cells = line.split("\t")
         # Once the columns are known, a name that starts with `#` is a name.
         if not line.strip() or (line.startswith("#") and not (header and len(cells) > 1)):
@@ -63,14 +63,14 @@ def _rows(path: str) -> Iterator[tuple[str, Concept]]:
             if not len(COLUMNS) - 1 <= len(cells) <= len(COLUMNS):
                 raise InputError(
                     f"line {number}: expected {len(COLUMNS)} tab-separated columns (8 in old releases): "
-                    f"{', '.join(COLUMNS)}; found {len(cells)}: {_found(cells)}",
+                    f"{', '.join(COLUMNS)}; found {len(cells)}: {_quoted(cells)}",
                     path=path,
                 )
             header, header_line = COLUMNS[: len(cells)], number
         if len(cells) != len(header):
             raise InputError(
                 f"line {number}: expected {len(header)} columns as in line {header_line}; "
-                f"found {len(cells)}: {_found(cells)}",
+                f"found {len(cells)}: {_quoted(cells)}",
                 path=path,
             )
         yield f"line {number}", _concept(dict(zip(header, cells, strict=True)))
@@ -78,26 +78,27 @@ def _rows(path: str) -> Iterator[tuple[str, Concept]]:
 
 def _header(names: list[str], path: str, number: int) -> tuple[str, ...]:
     header = tuple(name.strip() for name in names)
-    missing = [name for name in _READ if header.count(name) != 1]
-    if missing:
+    if any(header.count(name) != 1 for name in _REQUIRED):
         raise InputError(
-            f"line {number}: the columns should include {', '.join(_READ)} once each; found {_found(names)}", path=path
+            f"line {number}: the columns should include {', '.join(_REQUIRED)} once each; found {_quoted(names)}",
+            path=path,
         )
     return header
 
 
 def _concept(row: dict[str, str]) -> Concept:
     concept_id = plain_id(row["DiseaseID"])
-    alternative = dict.fromkeys(plain_id(one) for one in row["AltDiseaseIDs"].split("|"))
+    alternatives = dict.fromkeys(map(plain_id, row["AltDiseaseIDs"].split("|")))
     return Concept(
         concept_id,
         row["DiseaseName"].strip(),
         row["Synonyms"].split("|"),
         row["Definition"].strip(),
-        alt_ids=[one for one in alternative if one and one != concept_id],
+        alt_ids=[alternative for alternative in alternatives if alternative and alternative != concept_id],
     )
 
 
-def _found(cells: list[str]) -> str:
+def _quoted(cells: list[str]) -> str:
+    """The first cells of a row, shortened, for a message."""
     shown = [repr(cell if len(cell) <= 30 else cell[:27] + "...") for cell in cells[:10]]
     return ", ".join(shown) + (", ..." if len(cells) > 10 else "")

@@ -15,17 +15,26 @@ from typing import Annotated
 
 from raybel.config import FilePath, Option, configuration
 from raybel.corpus.documents import Span
+from raybel.display import counted
 from raybel.errors import ConfigError, DocumentError, InputError
 from raybel.files import storage
 from raybel.ontology import Ontology
 from raybel.prepare import lists, pubtator, splits
-from raybel.prepare.common import SPLITS, SourceDocument, SourceMention, find, missing, place, plain_id
-from raybel.prepare.ids import AnyId, IdMap
+from raybel.prepare.common import (
+    SPLITS,
+    SourceDocument,
+    SourceMention,
+    find_file,
+    locate_mention,
+    missing_message,
+    plain_id,
+)
+from raybel.prepare.ids import IdResolver, UncheckedIdResolver
 from raybel.prepare.outputs import DropUnlinkable, Outputs
 from raybel.prepare.summary import Summary
 
-CORPUS = ("corpus_pubtator.txt", "corpus_pubtator.txt.gz")
-LISTS = {
+CORPUS_FILES = ("corpus_pubtator.txt", "corpus_pubtator.txt.gz")
+SPLIT_LISTS = {
     split: (f"corpus_pubtator_pmids_{name}.txt", f"corpus_pubtator_pmids_{name}.txt.gz")
     for split, name in (("train", "trng"), ("val", "dev"), ("test", "test"))
 }
@@ -33,13 +42,13 @@ LISTS = {
 
 @configuration
 class MedMentionsConfig:
-    """What to prepare, and where to write it."""
+    """What to prepare MedMentions from, and where to write it."""
 
     medmentions_dir: Annotated[
         FilePath,
         Option("Directory with corpus_pubtator.txt and the lists of PMIDs: full/data or st21pv/data.", "DIR"),
     ]
-    #: No ontology is written.
+    #: Of these, `ontology` must be None.
     outputs: Outputs = field(default_factory=Outputs)
     ontology: Annotated[FilePath | None, Option("Check ids against it.", "FILE", made_by="raybel prepare umls")] = None
     clean: Annotated[bool, Option("Leave out repeated and overlapping annotations, then documents without any.")] = (
@@ -51,103 +60,105 @@ class MedMentionsConfig:
         if self.outputs.ontology:
             raise ConfigError("MedMentions has no ontology to write: `raybel prepare umls` makes one")
         if self.drop_unlinkable and not self.ontology:
-            raise ConfigError("which ids are known only an ontology tells: give --ontology with --drop-unlinkable")
+            raise ConfigError("only an ontology says which ids are known: give --ontology with --drop-unlinkable")
 
 
 def prepare_medmentions(config: MedMentionsConfig, say: Callable[[str], None] = lambda line: None) -> Summary:
     """Prepare the corpus; `say` gets a line when a longer step begins.
 
     Raises:
-        InputError: A file is missing or can't be read, a PMID stands in two lists, or a document is in none.
+        InputError: A file is missing or can't be read, a PMID is in two lists, or no document is in any.
         ConfigError: An output can't be written.
     """
     config.outputs.check()
     directory = config.medmentions_dir
-    path = find(directory, CORPUS)
+    path = find_file(directory, CORPUS_FILES)
     if path is None:
-        raise InputError(missing(directory, CORPUS), path=directory)
-    split_of, notes = lists.read(_home_of_lists(directory), LISTS)
+        raise InputError(missing_message(directory, CORPUS_FILES), path=directory)
+    split_of, notes = lists.read_splits(_lists_directory(directory), SPLIT_LISTS)
     ontology = Ontology.open(config.ontology) if config.ontology else None
     say(f"reading {path}")
-    held: dict[str, list[SourceDocument]] = {name: [] for name in SPLITS}
-    left_out: list[str] = []
-    absent = dict(split_of)
-    cleaned = Cleaned()
+    documents: dict[str, list[SourceDocument]] = {name: [] for name in SPLITS}
+    unlisted: list[str] = []
+    without_document = dict(split_of)
+    cleaner = AnnotationCleaner()
     for document in pubtator.read(path):
         split = split_of.get(document.doc_id)
         if split is None:
-            left_out.append(document.doc_id)
+            unlisted.append(document.doc_id)
             continue
-        absent.pop(document.doc_id, None)
-        kept = cleaned(document) if config.clean else document
-        if kept is not None:
-            held[split].append(kept)
-    notes += lists.listed(left_out, "documents are in no list of PMIDs and were left out")
-    notes += lists.listed(absent, "PMIDs of the lists have no document")
+        without_document.pop(document.doc_id, None)
+        cleaned = cleaner(document) if config.clean else document
+        if cleaned is not None:
+            documents[split].append(cleaned)
+    notes += lists.note_ids(unlisted, "document", "in no list of PMIDs, left out")
+    notes += lists.note_ids(without_document, "PMID", "of the lists without a document")
     if config.clean:
-        notes += cleaned.notes()
+        notes += cleaner.notes()
     if ontology is None:
         notes.append("ids were not checked, since no --ontology was given: each counts as known")
-    if not any(held.values()):
+    if not any(documents.values()):
         raise InputError(
             "holds no document that is in a list of PMIDs: do corpus and lists belong together?", path=path
         )
-    source = splits.Source("MedMentions", directory, LISTS, pubtator.read, "|")
-    parts = {name: splits.Part(path, documents) for name, documents in held.items()}
-    id_map = IdMap(ontology, "|") if ontology else AnyId()
-    return splits.assemble(source, parts, id_map, ontology, config.outputs, config.drop_unlinkable, say, notes)
+    corpus = splits.SourceCorpus("MedMentions", directory, SPLIT_LISTS, pubtator.read, "|")
+    source_splits = {name: splits.SourceSplit(path, documents[name]) for name in SPLITS}
+    resolver = IdResolver(ontology, "|") if ontology else UncheckedIdResolver()
+    return splits.resolve_and_write(
+        corpus, source_splits, resolver, ontology, config.outputs, config.drop_unlinkable, say, notes
+    )
 
 
-class Cleaned:
+class AnnotationCleaner:
     """Leaves out annotations that repeat or overlap another one, then documents without annotations; counts both.
 
     Of annotations with the same place, text and id the first stays; of those that overlap none does, as nothing says
-    which of them is meant. Those that aren't at the place that they name overlap nothing.
+    which of them is meant. Annotations whose text isn't at their offsets overlap nothing.
     """
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
 
     def __call__(self, document: SourceDocument) -> SourceDocument | None:
-        """Return a cleaned document, None for one without annotations."""
+        """Return a document cleaned, None for one without annotations."""
         first: dict[object, tuple[Span, SourceMention]] = {}
         passages, misplaced = document.bioc_passages(), []
         for mention in document.mentions:
             try:
-                _, span = place(mention, passages, document.doc_id)
-            except DocumentError:  # counted and listed with the documents that stay, counted here with the others
+                _, span = locate_mention(mention, passages, document.doc_id)
+            except DocumentError:  # of a document that stays, it is counted and listed later; of another one, here
                 misplaced.append(mention)
                 continue
             first.setdefault((span.start, span.end, plain_id(mention.ids)), (span, mention))
         self.counts["repeated"] += len(document.mentions) - len(misplaced) - len(first)
-        by_place = sorted(first.values(), key=lambda each: (each[0].start, each[0].end))
+        by_place = sorted(first.values(), key=lambda located: (located[0].start, located[0].end))
         starts = [span.start for span, _ in by_place]
-        kept, end = [], -1
+        separate, end = [], -1
         for (span, mention), following in zip(by_place, [*starts[1:], math.inf], strict=False):
             if span.start < end or following < span.end:
                 self.counts["overlapping"] += 1
             else:
-                kept.append(mention)
+                separate.append(mention)
             end = max(end, span.end)
-        if not kept:
+        if not separate:
             self.counts["empty"] += 1
             self.counts["misplaced"] += len(misplaced)
             return None
-        return replace(document, mentions=(*kept, *misplaced))
+        return replace(document, mentions=(*separate, *misplaced))
 
     def notes(self) -> list[str]:
-        """Return what was left out."""
+        """Return a note with the counts of what was left out."""
         counts = self.counts
+        misplaced = f", {counted(counts['misplaced'], 'misplaced annotation')} with them" if counts["misplaced"] else ""
         return [
-            f"cleaned: {counts['repeated']:,} repeated and {counts['overlapping']:,} overlapping annotations left out, "
-            f"then {counts['empty']:,} documents without annotations"
-            + (f" ({counts['misplaced']:,} of theirs weren't where they said)" if counts["misplaced"] else "")
+            f"cleaned: {counts['repeated']:,} repeated and {counted(counts['overlapping'], 'overlapping annotation')} "
+            f"left out, then {counted(counts['empty'], 'document')} without annotations{misplaced}"
         ]
 
 
-def _home_of_lists(directory: str) -> str:
-    """Return where the lists of PMIDs are: the corpus has them in `full/data` alone, for ST21pv too."""
-    both = storage.join(directory, "..", "..", "full", "data")
-    if any(find(directory, names) for names in LISTS.values()) or "://" in directory:
+def _lists_directory(directory: str) -> str:
+    """The directory of the lists of PMIDs: the corpus has them in `full/data` alone, for ST21pv too."""
+    full = storage.join(directory, "..", "..", "full", "data")
+    if any(find_file(directory, names) for names in SPLIT_LISTS.values()) or "://" in directory:
         return directory
-    return both if any(find(both, names) for names in LISTS.values()) else directory
+    return full if any(find_file(full, names) for names in SPLIT_LISTS.values()) else directory

@@ -2,30 +2,34 @@
 
 Layout: https://www.nlm.nih.gov/mesh/xml_data_elements.html - a `DescriptorRecord` or `SupplementalRecord` holds a name
 and a `ConceptList`, whose concepts hold a name and a `TermList`. The official files measure 300 and 700 MB: they are
-streamed, and memory grows with what is kept alone. Their DTD is not opened.
+streamed, and memory grows only with the ontology. Their DTD is not opened.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from lxml import etree
 
 from raybel.errors import InputError
 from raybel.ontology import Concept, Ontology
-from raybel.prepare.common import build_ontology, find, missing, opened
+from raybel.prepare.common import build_ontology, find_file, missing_message, open_input
 
-#: Record element -> (element of its id, of its name, the type that its concepts get, its file's name before the
-#: year).
+
+class RecordLayout(NamedTuple):
+    """How a kind of record is written: the elements of id and name, its concepts' type, its file's name to the year."""
+
+    id_tag: str
+    name_tag: str
+    type: str
+    file_prefix: str
+
+
+#: The layouts by the element of a record.
 RECORDS = {
-    "DescriptorRecord": ("DescriptorUI", "DescriptorName", "descriptor", "desc"),
-    "SupplementalRecord": (
-        "SupplementalRecordUI",
-        "SupplementalRecordName",
-        "supplementary",
-        "supp",
-    ),
+    "DescriptorRecord": RecordLayout("DescriptorUI", "DescriptorName", "descriptor", "desc"),
+    "SupplementalRecord": RecordLayout("SupplementalRecordUI", "SupplementalRecordName", "supplementary", "supp"),
 }
 
 
@@ -35,54 +39,51 @@ def read_ontology(directory: str, year: int = 2015) -> Ontology:
     Aliases are the terms and names of all concepts of a record; the definition is its preferred concept's scope note.
 
     Raises:
-        InputError: A file is missing, isn't MeSH, isn't well-formed or is cut off; a record has no id or stands twice.
+        InputError: A file is missing, isn't MeSH, isn't well-formed or is cut off; a record has no id or appears twice.
     """
-
-    def both() -> Iterator[tuple[str, Concept]]:
-        for record, path in found.items():
-            for where, concept in read(path, record):
-                yield f"{path} {where}", concept
-
-    found: dict[str, str] = {}
-    for record, (*_, start) in RECORDS.items():
-        names = (f"{start}{year}.xml", f"{start}{year}.xml.gz")
-        path = find(directory, names)
+    paths: dict[str, str] = {}
+    for tag, layout in RECORDS.items():
+        names = (f"{layout.file_prefix}{year}.xml", f"{layout.file_prefix}{year}.xml.gz")
+        path = find_file(directory, names)
         if path is None:
-            raise InputError(missing(directory, names), path=directory)
-        found[record] = path
-    return build_ontology(both(), directory)
+            raise InputError(missing_message(directory, names), path=directory)
+        paths[tag] = path
+    concepts = (
+        (f"{path} {where}", concept) for tag, path in paths.items() for where, concept in read_records(path, tag)
+    )
+    return build_ontology(concepts, directory)
 
 
-def read(path: str, record: str) -> Iterator[tuple[str, Concept]]:
-    """Yield (place, concept) for each record of a file.
+def read_records(path: str, tag: str) -> Iterator[tuple[str, Concept]]:
+    """Yield (place, concept) for each record of a file; memory for one at a time.
 
     Args:
         path: The XML file, plain or gzipped.
-        record: A key of `RECORDS`.
+        tag: The element of its records, a key of `RECORDS`.
 
     Raises:
         InputError: No such records in it; not well-formed; cut off.
     """
-    id_tag, name_tag, kind, _ = RECORDS[record]
+    layout = RECORDS[tag]
     count = 0
-    with opened(path) as file:
+    with open_input(path) as file:
         try:
             context = etree.iterparse(
-                file, tag=record, resolve_entities="internal", no_network=True, load_dtd=False, remove_comments=True
+                file, tag=tag, resolve_entities="internal", no_network=True, load_dtd=False, remove_comments=True
             )
             for _, element in context:
                 count += 1
-                yield f"record {count}", _concept(element, id_tag, name_tag, kind)
+                yield f"record {count}", _concept(element, layout)
                 element.clear()
                 while element.getprevious() is not None:
                     del element.getparent()[0]
         except etree.XMLSyntaxError as error:
             raise InputError(f"isn't well-formed XML at line {error.lineno or 0}: {error.msg}", path=path) from error
     if not count:
-        raise InputError(f"holds no <{record}> (its root element is <{context.root.tag}>)", path=path)
+        raise InputError(f"holds no <{tag}> (its root element is <{context.root.tag}>)", path=path)
 
 
-def _concept(record: Any, id_tag: str, name_tag: str, kind: str) -> Concept:
+def _concept(record: Any, layout: RecordLayout) -> Concept:
     """Read a record by paths from its top: a `DescriptorName` further down belongs to another descriptor."""
     aliases, definition = [], ""
     for concept in record.iterfind("ConceptList/Concept"):
@@ -90,8 +91,8 @@ def _concept(record: Any, id_tag: str, name_tag: str, kind: str) -> Concept:
         aliases += [_text(term, "String") for term in concept.iterfind("TermList/Term")]
         if concept.get("PreferredConceptYN") == "Y":
             definition = _text(concept, "ScopeNote")
-    name = _text(record, f"{name_tag}/String")
-    return Concept(_text(record, id_tag), name, aliases, definition, [kind])
+    name = _text(record, f"{layout.name_tag}/String")
+    return Concept(_text(record, layout.id_tag), name, aliases, definition, [layout.type])
 
 
 def _text(element: Any, path: str) -> str:

@@ -12,6 +12,7 @@ from dataclasses import field
 from typing import Annotated
 
 from raybel.config import FilePath, Option, configuration
+from raybel.ontology import Ontology
 from raybel.prepare import medic, pubtator, splits
 from raybel.prepare.outputs import DropUnlinkable, Outputs
 from raybel.prepare.summary import Summary
@@ -24,7 +25,7 @@ FILES = {
 
 @configuration
 class NcbiDiseaseConfig:
-    """What to prepare, and where to write it."""
+    """What to prepare the NCBI Disease corpus from, and where to write it."""
 
     ncbidisease_dir: Annotated[
         FilePath, Option("Directory with NCBItrainset_corpus.txt etc. (or .gz); any of the three.", "DIR")
@@ -41,6 +42,9 @@ def prepare_ncbi_disease(config: NcbiDiseaseConfig, say: Callable[[str], None] =
         InputError: No file of the corpus, no vocabulary, or one that can't be read.
         ConfigError: An output can't be written.
     """
-    source = splits.Source("NCBI Disease", config.ncbidisease_dir, FILES, pubtator.read, "|+")
-    path = config.ctd_medic_diseases
-    return splits.run(source, lambda: medic.read_ontology(path), config.outputs, config.drop_unlinkable, say)
+    corpus = splits.SourceCorpus("NCBI Disease", config.ncbidisease_dir, FILES, pubtator.read, "|+")
+
+    def read_ontology() -> Ontology:
+        return medic.read_ontology(config.ctd_medic_diseases)
+
+    return splits.prepare_corpus(corpus, read_ontology, config.outputs, config.drop_unlinkable, say)

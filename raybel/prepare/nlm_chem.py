@@ -1,9 +1,9 @@
 """NLM-Chem (Islamaj et al. 2021), chemicals in full texts, with MeSH 2021 as its ontology.
 
 Files: https://ftp.ncbi.nlm.nih.gov/pub/lu/NLMChem/ and https://doi.org/10.5061/dryad.3tx95x6dz - BioC XML, an article
-in each file below `ALL`, and for each split the list of its PMCIDs. Ids stand in the infon `identifier`, several with
-`,`, `;` or `|` between. Annotations of the type `MeSH_Indexing_Chemical` say what the article is indexed with; they are
-no mentions.
+in each file below `ALL`, and for each split the list of its PMCIDs. Ids are in the infon `identifier`, several with
+`,`, `;` or `|` between. Annotations of the type `MeSH_Indexing_Chemical` say what the article is indexed with; they
+aren't mentions.
 """
 
 from __future__ import annotations
@@ -15,27 +15,29 @@ from dataclasses import field, replace
 from typing import Annotated
 
 from raybel.config import FilePath, Option, configuration
-from raybel.corpus.documents import TYPE
+from raybel.corpus.documents import TYPE_INFON
+from raybel.display import counted
 from raybel.errors import InputError
 from raybel.files import storage
 from raybel.files.patterns import expand
 from raybel.prepare import bioc_source, lists, mesh, splits
 from raybel.prepare.common import SPLITS, SourceDocument
-from raybel.prepare.ids import IdMap
+from raybel.prepare.ids import IdResolver
 from raybel.prepare.outputs import DropUnlinkable, Outputs
 from raybel.prepare.summary import Summary
 
-LISTS = {
+SPLIT_LISTS = {
     split: (f"pmcids_{name}.txt", f"pmcids_{name}.txt.gz")
     for split, name in (("train", "train"), ("val", "dev"), ("test", "test"))
 }
+#: The directory of the articles.
 ARTICLES = "ALL"
-_FILE = re.compile(r"(?:PMC)?(\d+)\D.*")
+_FILE_NAME = re.compile(r"(?:PMC)?(\d+)\D.*")
 
 
 @configuration
 class NlmChemConfig:
-    """What to prepare, and where to write it."""
+    """What to prepare NLM-Chem from, and where to write it."""
 
     nlmchem_dir: Annotated[FilePath, Option("Directory with ALL/*.xml and pmcids_train.txt etc.", "DIR")]
     mesh2021_dir: Annotated[FilePath, Option("Directory with desc2021.xml and supp2021.xml (or .gz).", "DIR")]
@@ -49,77 +51,84 @@ def prepare_nlm_chem(config: NlmChemConfig, say: Callable[[str], None] = lambda 
     All passages are kept, tables and references too, with their infons `type` and `section_type`.
 
     Raises:
-        InputError: A file is missing or can't be read, a PMCID stands in two lists or has two files.
+        InputError: A file is missing or can't be read, a PMCID is in two lists or has two files.
         ConfigError: An output can't be written.
     """
     config.outputs.check()
     directory = config.nlmchem_dir
-    split_of, notes = lists.read(directory, LISTS, "PMC")
-    files = _files(storage.join(directory, ARTICLES))
-    of_split = {name: {key: files[key] for key in files if split_of.get(key) == name} for name in SPLITS}
-    notes += lists.listed([key for key in files if key not in split_of], "articles are in no list and were left out")
-    notes += lists.listed([key for key in split_of if key not in files], "PMCIDs of the lists have no file")
-    if not any(of_split.values()):
+    articles = storage.join(directory, ARTICLES)
+    split_of, notes = lists.read_splits(directory, SPLIT_LISTS, "PMC")
+    files = _article_files(articles)
+    split_files = {name: {pmcid: files[pmcid] for pmcid in files if split_of.get(pmcid) == name} for name in SPLITS}
+    notes += lists.note_ids((pmcid for pmcid in files if pmcid not in split_of), "article", "in no list, left out")
+    notes += lists.note_ids((pmcid for pmcid in split_of if pmcid not in files), "PMCID", "of the lists without a file")
+    if not any(split_files.values()):
         raise InputError(f"no file of {ARTICLES} is of a PMCID in the lists", path=directory)
     say("reading the ontology")
     ontology = mesh.read_ontology(config.mesh2021_dir, 2021)
-    source = splits.Source("NLM-Chem", directory, LISTS, read, ",;|")
-    where = storage.join(directory, ARTICLES)
-    others: Counter[str] = Counter()
-    parts = {name: splits.Part(where, _all(paths, others)) for name, paths in of_split.items()}
-    id_map = IdMap(ontology, source.separators)
-    found = splits.assemble(source, parts, id_map, ontology, config.outputs, config.drop_unlinkable, say, notes)
-    left_aside = [f"{count:,} annotations of the type {kind} are left aside" for kind, count in sorted(others.items())]
-    if not any(split.mentions for split in found.splits):
-        left_aside.append("no annotation is of the type Chemical: is this NLM-Chem?")
-    return replace(found, notes=(*found.notes, *left_aside))
+    corpus = splits.SourceCorpus("NLM-Chem", directory, SPLIT_LISTS, read, ",;|")
+    other_types: Counter[str] = Counter()
+    source_splits = {
+        name: splits.SourceSplit(articles, _read_articles(paths, other_types)) for name, paths in split_files.items()
+    }
+    resolver = IdResolver(ontology, corpus.separators)
+    summary = splits.resolve_and_write(
+        corpus, source_splits, resolver, ontology, config.outputs, config.drop_unlinkable, say, notes
+    )
+    type_notes = [
+        f"{counted(count, 'annotation')} of the type {kind} left out" for kind, count in sorted(other_types.items())
+    ]
+    if not any(split.mentions for split in summary.splits):
+        type_notes.append("no annotation is of the type Chemical: is this NLM-Chem?")
+    return replace(summary, notes=(*summary.notes, *type_notes))
 
 
-def read(path: str, others: Counter[str] | None = None) -> Iterator[SourceDocument]:
+def read(path: str, other_types: Counter[str] | None = None) -> Iterator[SourceDocument]:
     """Yield the articles of a file.
 
     Args:
         path: Plain or gzipped.
-        others: Counts annotations that are no mentions, by type.
+        other_types: Counts the annotations that aren't mentions, by type; None to not count them.
 
     Raises:
         InputError: Not BioC, no documents, cut off.
     """
 
-    def counts(infons: Mapping[str, str]) -> bool:
-        chemical = infons.get(TYPE) == "Chemical"
-        if others is not None and not chemical:
-            others[infons.get(TYPE) or "(none)"] += 1
+    def is_chemical(infons: Mapping[str, str]) -> bool:
+        chemical = infons.get(TYPE_INFON) == "Chemical"
+        if other_types is not None and not chemical:
+            other_types[infons.get(TYPE_INFON) or "(none)"] += 1
         return chemical
 
-    return bioc_source.read(path, "identifier", counts, ("section_type",))
+    return bioc_source.read(path, "identifier", is_chemical, ("section_type",))
 
 
-def _all(paths: Mapping[str, str], others: Counter[str]) -> Iterator[SourceDocument]:
+def _read_articles(paths: Mapping[str, str], other_types: Counter[str]) -> Iterator[SourceDocument]:
     """Yield the article of each PMCID's file.
 
     Raises:
         InputError: As `read`; or a file holds another article than its name says.
     """
-    for key, path in paths.items():
-        for document in read(path, others):
-            if document.doc_id.removeprefix("PMC") != key:
+    for pmcid, path in paths.items():
+        for document in read(path, other_types):
+            if document.doc_id.removeprefix("PMC") != pmcid:
                 raise InputError(
-                    f"its name says PMCID {key}, its document has the id {document.doc_id}: mend one of them", path=path
+                    f"its name says PMCID {pmcid}, its document has the id {document.doc_id}: correct one of them",
+                    path=path,
                 )
             yield document
 
 
-def _files(directory: str) -> dict[str, str]:
-    """Return the file of each PMCID, by number."""
+def _article_files(directory: str) -> dict[str, str]:
+    """Return the file of each PMCID (its digits), by number."""
     if not storage.exists(directory):
         raise InputError("no such directory; the corpus has its articles there", path=directory)
-    found: dict[str, str] = {}
+    files: dict[str, str] = {}
     for path, name in expand([directory], (".xml", ".xml.gz")):
-        key = _FILE.fullmatch(name.rsplit("/", 1)[-1])
-        if not key:
+        match = _FILE_NAME.fullmatch(name.rsplit("/", 1)[-1])
+        if not match:
             raise InputError("the name doesn't begin with a PMCID", path=path)
-        if key[1] in found:
-            raise InputError(f"is of the same PMCID as {found[key[1]]}", path=path)
-        found[key[1]] = path
-    return dict(sorted(found.items(), key=lambda each: int(each[0])))
+        if match[1] in files:
+            raise InputError(f"is of the same PMCID as {files[match[1]]}", path=path)
+        files[match[1]] = path
+    return dict(sorted(files.items(), key=lambda item: int(item[0])))

@@ -1,4 +1,4 @@
-"""Where a preparation writes."""
+"""The files that a preparation writes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 from raybel.config import FilePath, Option, configuration
 from raybel.errors import ConfigError
 from raybel.files import storage
-from raybel.ontology import SUFFIXES
+from raybel.ontology import ONTOLOGY_SUFFIXES
 from raybel.prepare.common import SPLITS
 
 #: An option of every corpus.
@@ -19,7 +19,7 @@ DropUnlinkable = Annotated[
 
 @configuration
 class Outputs:
-    """Where to write; what is None is not written."""
+    """Where to write each output; one that is None isn't written."""
 
     train: Annotated[
         FilePath | None, Option("Where to write this split (.xml or .xml.gz).", "FILE", names=("--out-train",))
@@ -38,10 +38,10 @@ class Outputs:
         return cls(**corpora, ontology=storage.join(directory, "ontology.arrow"))
 
     def check(self) -> None:
-        """Refuse names whose suffix isn't a format of theirs, and two outputs in one file, before any work is done.
+        """Refuse suffixes that aren't of a format that can be written, and two outputs in one file.
 
         Raises:
-            ConfigError: With the path.
+            ConfigError: An output is refused.
         """
         paths = [path for path in asdict(self).values() if path]
         for path in paths:
@@ -49,5 +49,5 @@ class Outputs:
                 raise ConfigError(f"{path}: two outputs can't go into one file")
             if path != self.ontology and not path.endswith((".xml", ".xml.gz")):
                 raise ConfigError(f"{path}: a corpus is written as BioC XML; its name must end in .xml or .xml.gz")
-        if self.ontology and not self.ontology.endswith(SUFFIXES):
-            raise ConfigError(f"{self.ontology}: an ontology's name must end in {', '.join(SUFFIXES)}")
+        if self.ontology and not self.ontology.endswith(ONTOLOGY_SUFFIXES):
+            raise ConfigError(f"{self.ontology}: an ontology's name must end in {', '.join(ONTOLOGY_SUFFIXES)}")

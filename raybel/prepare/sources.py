@@ -10,13 +10,13 @@ _MESH = "https://nlmpubs.nlm.nih.gov/projects/mesh"
 
 
 @dataclass(frozen=True)
-class Remote:
+class RemoteFile:
     """A file to fetch.
 
     Args:
-        url: Its address.
-        digest: Of its bytes (`sha256:` or `md5:` and hex digits), where they don't change and it is known.
-        unpack: Whether it is an archive whose files are wanted.
+        url: The file's address.
+        digest: Of its bytes, `sha256:` or `md5:` and hex digits; None where they may change or it isn't known.
+        unpack: Whether the file is an archive to unpack.
     """
 
     url: str
@@ -25,59 +25,61 @@ class Remote:
 
     @property
     def name(self) -> str:
-        """The file's name."""
+        """The file's name, the last part of its address."""
         return self.url.rsplit("/", 1)[-1]
 
 
 @dataclass(frozen=True)
-class Source:
-    """A corpus or a vocabulary.
+class Download:
+    """A corpus or a vocabulary that can be fetched.
 
     Args:
-        title: What it is.
-        files: Where it is.
-        licence: In a sentence.
+        title: Its name for people.
+        files: Its files.
+        licence: Its licence, in a phrase.
         citation: What to cite.
-        then: The command that prepares it, with `{dir}` for the directory that holds all that was fetched.
+        prepare_command: The command that prepares it, with `{dir}` for the directory of all downloads; "" where it is
+            prepared with a corpus.
     """
 
     title: str
-    files: tuple[Remote, ...]
+    files: tuple[RemoteFile, ...]
     licence: str
     citation: str
-    then: str
+    prepare_command: str
 
 
-def _medmentions(part: str) -> tuple[Remote, ...]:
+def _medmentions(subset: str) -> tuple[RemoteFile, ...]:
     lists = (f"{_MEDMENTIONS}/full/data/corpus_pubtator_pmids_{name}.txt" for name in ("trng", "dev", "test"))
-    return (Remote(f"{_MEDMENTIONS}/{part}/data/corpus_pubtator.txt.gz"), *map(Remote, lists))
+    return (RemoteFile(f"{_MEDMENTIONS}/{subset}/data/corpus_pubtator.txt.gz"), *map(RemoteFile, lists))
 
 
-def _mesh(year: int) -> Source:
-    return Source(
+def _mesh(year: int) -> Download:
+    return Download(
         f"MeSH {year}, descriptors and supplementary concepts",
-        tuple(Remote(f"{_MESH}/{year}/xmlmesh/{start}{year}.xml") for start in ("desc", "supp")),
+        tuple(RemoteFile(f"{_MESH}/{year}/xmlmesh/{start}{year}.xml") for start in ("desc", "supp")),
         "NLM's terms: https://www.nlm.nih.gov/databases/download/terms_and_conditions.html",
         f"Medical Subject Headings {year}, U.S. National Library of Medicine",
         "",
     )
 
 
-SOURCES = {
-    "ncbi-disease": Source(
+#: What `raybel fetch` fetches, by the name that it is given there.
+DOWNLOADS = {
+    "ncbi-disease": Download(
         "NCBI Disease corpus",
         (
-            Remote(
+            RemoteFile(
                 f"{_DOGAN}/NCBItrainset_corpus.zip",
                 "sha256:26157233d70aeda0b2ac1dda4fc9369b0717bd888f5afe511d0c1c6a5ad307a0",
                 True,
             ),
-            Remote(
+            RemoteFile(
                 f"{_DOGAN}/NCBIdevelopset_corpus.zip",
                 "sha256:61681ad09356619c8f4f3e1738663dd007ad0135720fdc90195120fea944cbe9",
                 True,
             ),
-            Remote(
+            RemoteFile(
                 f"{_DOGAN}/NCBItestset_corpus.zip",
                 "sha256:b978442f39c739deb6619c70e7b07327d9eb1b71aff64996c02a592435583f46",
                 True,
@@ -88,18 +90,18 @@ SOURCES = {
         "raybel prepare ncbi-disease --ncbidisease-dir {dir}/ncbi-disease "
         "--ctd-medic-diseases {dir}/ctd-medic/CTD_diseases.tsv.gz --out-dir data",
     ),
-    "bc5cdr": Source(
+    "bc5cdr": Download(
         "BC5CDR, chemicals and diseases",
-        (Remote("https://ftp.ncbi.nlm.nih.gov/pub/lu/BC5CDR/CDR_Data.zip", unpack=True),),
+        (RemoteFile("https://ftp.ncbi.nlm.nih.gov/pub/lu/BC5CDR/CDR_Data.zip", unpack=True),),
         "public domain",
         "Li et al.: BioCreative V CDR task corpus. Database (2016)",
         "raybel prepare bc5cdr --bc5cdr-dir {dir}/bc5cdr/CDR_Data/CDR.Corpus.v010516 "
         "--mesh2015-dir {dir}/mesh2015 --out-dir data",
     ),
-    "nlm-chem": Source(
+    "nlm-chem": Download(
         "NLM-Chem, chemicals in full texts",
         (
-            Remote(
+            RemoteFile(
                 "https://zenodo.org/records/4628233/files/NLM-Chem-corpus.zip",
                 "md5:5400a07d69b211a02c9f026f5eb54ebe",
                 True,
@@ -109,23 +111,23 @@ SOURCES = {
         "Islamaj et al.: NLM-Chem. Scientific Data 8 (2021)",
         "raybel prepare nlm-chem --nlmchem-dir {dir}/nlm-chem/FINAL_v1 --mesh2021-dir {dir}/mesh2021 --out-dir data",
     ),
-    "medmentions-full": Source(
+    "medmentions-full": Download(
         "MedMentions, all annotations",
         _medmentions("full"),
         "CC0 1.0 (UMLS itself needs a licence)",
         "Mohan, Li: MedMentions. AKBC (2019)",
         "raybel prepare medmentions --medmentions-dir {dir}/medmentions-full --out-dir data",
     ),
-    "medmentions-st21pv": Source(
+    "medmentions-st21pv": Download(
         "MedMentions, the subset ST21pv",
         _medmentions("st21pv"),
         "CC0 1.0 (UMLS itself needs a licence)",
         "Mohan, Li: MedMentions. AKBC (2019)",
         "raybel prepare medmentions --medmentions-dir {dir}/medmentions-st21pv --out-dir data",
     ),
-    "ctd-medic": Source(
+    "ctd-medic": Download(
         "MEDIC, CTD's vocabulary of diseases",
-        (Remote("https://ctdbase.org/reports/CTD_diseases.tsv.gz"),),
+        (RemoteFile("https://ctdbase.org/reports/CTD_diseases.tsv.gz"),),
         "CTD's terms: https://ctdbase.org/about/legal.jsp",
         "Davis, Wiegers, Rosenstein, Mattingly: MEDIC. Database (2012)",
         "",
@@ -133,7 +135,7 @@ SOURCES = {
     "mesh2015": _mesh(2015),
     "mesh2021": _mesh(2021),
 }
-UMLS = (
+UMLS_INSTRUCTIONS = (
     "UMLS can't be fetched without a licence, which NLM gives for free:\n"
     "  1. an account and licence: https://uts.nlm.nih.gov/uts/signup-login\n"
     "  2. a release (MedMentions was annotated with 2017AA): https://www.nlm.nih.gov/research/umls/licensedcontent/"

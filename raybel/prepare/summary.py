@@ -1,4 +1,4 @@
-"""What a preparation found, as values: the command line prints them, tests compare them."""
+"""The outcome of a preparation as values: the command line prints them, tests compare them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from raybel.prepare import ids
 
-#: Reason why a mention is left out whatever is asked for; the other reasons are of `ids.KINDS`.
+#: The reason for leaving out a mention whatever the options are; the other reasons are of `ids.ID_KINDS`.
 MISPLACED = "text not at its offsets"
 
 
@@ -18,16 +18,16 @@ class SplitSummary:
     Args:
         name: `train`, `val` or `test`.
         path: The file that it was read from, None where there is none; all counts are 0 then.
-        documents: Distinct documents, those that are written.
-        repeated: Documents left out because they stood in the file before, word for word.
+        documents: Distinct documents, which are written.
+        repeated: Documents left out because an identical one precedes them in the file.
         mentions: Annotations of the distinct documents: the sum of `kinds` and of the misplaced ones.
-        kinds: Mentions by what their id is (`ids.KINDS`), before any is dropped.
+        kinds: Mentions by the kind of their ids (`ids.ID_KINDS`), before any is dropped.
         alternatives: Alternative ids that became canonical ones.
         unknown_ids: How often each id that the ontology doesn't know occurs, parts of composites too.
         repaired_ids: Mentions whose id lost stray white space or an empty part.
         repaired_spans: Mentions whose offsets or text were repaired.
         relations: Relations, which are not read.
-        dropped: Mentions left out, by reason (`MISPLACED` and, where it is asked for, `ids.KINDS`).
+        dropped: Mentions left out, by reason: `MISPLACED` and, with `drop_unlinkable`, `ids.ID_KINDS`.
         details: One line for each repeated document and each misplaced mention, in file order.
     """
 
@@ -46,15 +46,15 @@ class SplitSummary:
     details: list[str] = field(default_factory=list)
 
     @property
-    def kept(self) -> int:
+    def kept_mentions(self) -> int:
         """Mentions in the output."""
         return self.mentions - self.dropped.total()
 
     def rows(self) -> list[tuple[str, int]]:
-        """Return the counts as (what, how many) in the order in which a person reads them."""
-        kinds = [(f"  {kind}", self.kinds[kind]) for kind in ids.KINDS]
+        """Return the counts as (what is counted, count), in the order in which they are shown."""
+        kinds = [(f"  {kind}", self.kinds[kind]) for kind in ids.ID_KINDS]
         reasons = [
-            (f"  {reason}", self.dropped[reason]) for reason in (MISPLACED, *ids.KINDS) if reason != ids.LINKABLE
+            (f"  {reason}", self.dropped[reason]) for reason in (MISPLACED, *ids.ID_KINDS) if reason != ids.LINKABLE
         ]
         return [
             ("documents", self.documents),
@@ -68,7 +68,7 @@ class SplitSummary:
             ("relations (not read)", self.relations),
             ("mentions dropped", self.dropped.total()),
             *reasons,
-            ("mentions kept", self.kept),
+            ("mentions kept", self.kept_mentions),
         ]
 
 
@@ -77,11 +77,11 @@ class Summary:
     """The outcome of a preparation.
 
     Args:
-        corpus: Its name.
-        splits: One for each of train, val and test, those that have no file too.
-        ontology: `Ontology.stats()`.
-        notes: Sentences about what a person should know: missing splits, documents in two splits.
-        written: (path, what is in it), in the order of writing.
+        corpus: The corpus's name.
+        splits: One each for train, val and test, also where there is no file.
+        ontology: `Ontology.stats()`; {} without an ontology.
+        notes: What a person should know: missing splits, unknown ids, documents in two splits.
+        written: (path, what is in it) of each output, in the order of writing.
     """
 
     corpus: str

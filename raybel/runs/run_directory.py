@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from raybel.corpus.chunks import corpus_files
-from raybel.corpus.formats.registry import SUFFIXES, format_of, shard_name
+from raybel.corpus.formats.registry import CORPUS_SUFFIXES, format_of, shard_name
 from raybel.display import counted, rate
 from raybel.errors import ConfigError, InputError
 from raybel.files import artefacts, storage
@@ -153,7 +153,7 @@ class RunDirectory:
 
     def shard_names(self) -> list[str]:
         """Return the names of the shards that are there, in order."""
-        return [name for name in storage.names(join(self.uri, "shards")) if name.endswith(SUFFIXES)]
+        return [name for name in storage.names(join(self.uri, "shards")) if name.endswith(CORPUS_SUFFIXES)]
 
     @property
     def work(self) -> WorkDirectory:

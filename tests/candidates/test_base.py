@@ -1,12 +1,12 @@
 import numpy as np
-from samples import Fixed, chunks, collection, put, simple
+from samples import FixedGenerator, chunks, collection, save, simple_document
 
 from raybel.candidates.base import CANDIDATE_DTYPE, NOTHING, Cached, surfaces, to_column
 from raybel.schemas import CANDIDATES
 
 
 def test_each_distinct_surface_is_searched_once():
-    generator = Fixed()
+    generator = FixedGenerator()
     cached = Cached(generator, 1)
     found = cached.search(["b", "a", "b", "unknown"])
     assert [len(each) for each in found] == [1, 1, 1, 0]
@@ -16,7 +16,7 @@ def test_each_distinct_surface_is_searched_once():
 
 
 def test_the_oldest_are_forgotten():
-    generator = Fixed()
+    generator = FixedGenerator()
     cached = Cached(generator, 1, size=2)
     assert len(cached.search(["a", "b", "c", "d"])) == 4
     cached.search(["c", "d"])
@@ -38,7 +38,9 @@ def test_a_column_of_candidates():
 
 
 def test_surfaces_of_a_chunk(tmp_path):
-    (chunk,) = chunks(put(tmp_path / "a.xml", collection(simple("1"), simple("2", mention="asthma"))))
+    (chunk,) = chunks(
+        save(tmp_path / "a.xml", collection(simple_document("1"), simple_document("2", mention="asthma")))
+    )
     assert surfaces(chunk) == ["anemia", "asthma"]
-    (chunk,) = chunks(put(tmp_path / "a.xml", collection()))
+    (chunk,) = chunks(save(tmp_path / "a.xml", collection()))
     assert surfaces(chunk) == []

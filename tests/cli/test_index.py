@@ -4,7 +4,7 @@ import pytest
 import ray
 from click.testing import CliRunner
 from ray_fixture import three_files
-from samples import collection, put, simple
+from samples import collection, save, simple_document
 
 from raybel.cli import main
 from raybel.cli.progress import embedding, training
@@ -78,7 +78,7 @@ def test_a_corpus_that_is_not_there_is_refused_before_ray_starts(
     model, encoder, tmp_path, monkeypatch, command, option
 ):
     monkeypatch.chdir(tmp_path)
-    put(tmp_path / "c.xml", collection(simple("1")))
+    save(tmp_path / "c.xml", collection(simple_document("1")))
 
     def started(*_args, **_more):
         raise AssertionError("Ray was started")

@@ -7,7 +7,7 @@ import click
 import pytest
 from click.testing import CliRunner
 from ray_fixture import documents, one
-from samples import annotation, collection, document, passage, put
+from samples import annotation, collection, document, passage, save
 
 from raybel.cli import main
 from raybel.cli.progress import ProgressLine, linking
@@ -23,8 +23,8 @@ def run(*arguments):
 
 @pytest.fixture
 def corpus(tmp_path):
-    put(tmp_path / "corpus" / "a.xml", collection(*documents("a", 12)))
-    put(tmp_path / "corpus" / "b.xml.gz", collection(*documents("b", 6)))
+    save(tmp_path / "corpus" / "a.xml", collection(*documents("a", 12)))
+    save(tmp_path / "corpus" / "b.xml.gz", collection(*documents("b", 6)))
     return tmp_path / "corpus"
 
 
@@ -61,8 +61,8 @@ def test_a_file_of_options_and_flags_over_it(local_ray, model, corpus, tmp_path)
 
 
 def test_unreadable_files_bad_documents_and_repeated_ids(local_ray, model, corpus, tmp_path):
-    put(corpus / "c.xml", "<html/>")
-    put(corpus / "d.xml", collection(WRONG, one("a1", "Anemia")))
+    save(corpus / "c.xml", "<html/>")
+    save(corpus / "d.xml", collection(WRONG, one("a1", "Anemia")))
     arguments = ["link", corpus, *base(model, tmp_path / "run")]
     done = run(*arguments, "--max-bad-fraction", 1)
     assert done.exit_code == 3, done.output
@@ -77,7 +77,7 @@ def test_unreadable_files_bad_documents_and_repeated_ids(local_ray, model, corpu
 
 
 def test_lookup(local_ray, model, corpus, tmp_path):
-    put(corpus / "c.xml", "<html/>")
+    save(corpus / "c.xml", "<html/>")
     common = ["--ontology", model.ontology, "--ngrams_model", model.ngrams, "--ranges", 2]
     metrics = tmp_path / "metrics.json"
     done = run("lookup", "--in-corpus", corpus, "--output", tmp_path / "l", "--metric-file", metrics, *common)

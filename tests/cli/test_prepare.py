@@ -41,8 +41,8 @@ def test_summary_reasons_and_files(sources: Path, capfd: pytest.CaptureFixture) 
         "text not at its offsets",
         "line 4, document 1: says 'Eels', the text there is 'Ague', dropped",
         "val: skipped",
-        "data/train.bioc.xml.gz: 1 documents, 1 mentions",
-        "medic.parquet: 1 concepts",
+        "data/train.bioc.xml.gz: 1 document, 1 mention",
+        "medic.parquet: 1 concept",
     ):
         assert part in shown
     assert [path.name for path in (sources / "data").iterdir()] == ["train.bioc.xml.gz"]
@@ -76,9 +76,9 @@ def test_long_lists_are_cut(sources: Path, capfd: pytest.CaptureFixture) -> None
 )
 def test_errors_are_sentences(sources: Path, capfd: pytest.CaptureFixture, arguments: tuple, part: str) -> None:
     assert run(*arguments) == 1
-    told = capfd.readouterr().err
-    assert part in told
-    assert "Traceback" not in told
+    printed = capfd.readouterr().err
+    assert part in printed
+    assert "Traceback" not in printed
 
 
 @pytest.mark.parametrize("command", ["ncbi-disease", "bc5cdr"])

@@ -1,7 +1,7 @@
 import pytest
 from click.testing import CliRunner
 from rich.console import Console
-from samples import annotation, collection, document, parts, passage, put
+from samples import annotation, collection, document, parts, passage, save
 
 from raybel.cli import main, tables
 from raybel.cli.show import marked
@@ -26,7 +26,7 @@ def test_marked_text(spans, expected):
 @pytest.fixture
 def run(tmp_path):
     """A run directory of two documents."""
-    path = put(
+    path = save(
         tmp_path / "in.xml",
         collection(
             document("1", passage("Anemia and unknown.", annotation("Anemia", (0, 6)), annotation("unknown", (11, 7)))),

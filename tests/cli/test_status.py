@@ -1,6 +1,6 @@
 import pytest
 from click.testing import CliRunner
-from samples import collection, put, simple
+from samples import collection, save, simple_document
 
 from raybel.cli import main
 from raybel.jobs.train.directory import training_directory
@@ -18,7 +18,7 @@ def status(directory):
 def run(tmp_path):
     run = RunDirectory(str(tmp_path / "run"))
     run.open({"top_k": 10}, {}, False)
-    run.write_plan(find_shards([put(tmp_path / "a.xml", collection(simple("1")))], "f"))
+    run.write_plan(find_shards([save(tmp_path / "a.xml", collection(simple_document("1")))], "f"))
     return run
 
 
@@ -59,7 +59,9 @@ def test_a_training(tmp_path):
     work = training_directory(str(tmp_path), "sapbert")
     work.open({"seed": 1}, False, finished=False)
     assert "state stopped; run the same command to go on last update" in status(tmp_path)[1]
-    put(tmp_path / "progress.json", {"stage": "mentions", "epoch": 2, "epochs": 5, "step": 1, "steps": 9, "loss": 0.25})
+    save(
+        tmp_path / "progress.json", {"stage": "mentions", "epoch": 2, "epochs": 5, "step": 1, "steps": 9, "loss": 0.25}
+    )
     _, words = status(tmp_path)
     for said in ("stage mentions", "epoch 2 of 5", "loss 0.2500"):
         assert said in words
@@ -72,8 +74,8 @@ def test_what_is_made_in_one_go_is_finished(model):
 
 
 def test_what_is_no_jobs_directory(tmp_path):
-    put(tmp_path / "mine" / "thesis.tex", "x")
-    put(tmp_path / "shards" / "a.xml", collection())
+    save(tmp_path / "mine" / "thesis.tex", "x")
+    save(tmp_path / "shards" / "a.xml", collection())
     for where, told in (
         (tmp_path / "mine", "holds no run, sweep, training, index or lookup"),
         (tmp_path / "none", "no such directory"),

@@ -4,7 +4,7 @@ import re
 import pytest
 import ray
 from click.testing import CliRunner
-from samples import collection, put, simple
+from samples import collection, save, simple_document
 
 from raybel.candidates.parameters import NgramParameters
 from raybel.cli import main
@@ -60,7 +60,7 @@ def test_wrong_usage_is_refused_before_ray_starts(
     (tmp_path / "normal.yaml").write_text("min_df: {normal: [1, 3]}\n")
     (tmp_path / "empty.yaml").write_text("{}\n")
     (tmp_path / "fixed.yaml").write_text("ngrams: {min_df: 2}\n")
-    put(tmp_path / "c.xml", collection(simple("1", "An anemia", "anemia")))
+    save(tmp_path / "c.xml", collection(simple_document("1", "An anemia", "anemia")))
     given = ("--train_corpus", "c.xml", "--val-corpus", "c.xml", "--ontology", model.ontology, "--output-dir", "o")
     given += ("--ngrams-model", model.ngrams, "--stop-early", "none") if target == "crossencoder" else ()
     done = run("tune", target, *given, *options)
@@ -82,7 +82,7 @@ def test_help_has_examples_and_the_form_of_a_space():
 
 def test_a_sweep_from_the_command_line(local_ray, model, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    put(tmp_path / "c.xml", collection(simple("1", "An anemia", "anemia")))
+    save(tmp_path / "c.xml", collection(simple_document("1", "An anemia", "anemia")))
     (tmp_path / "space.json").write_text(json.dumps({"ngrams": {"min_df": [1, 500], "char_side": "none"}}))
     (tmp_path / "p.json").write_text(json.dumps({"ngrams": {"analyzer": "char"}}))
     given = ("--train-corpus", "c.xml", "--val-corpus", "c.xml", "--ontology", model.ontology)

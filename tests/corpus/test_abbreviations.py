@@ -11,7 +11,7 @@ from raybel.corpus.abbreviations import Abbreviation, document_abbreviations, ex
 
 
 def pairs(text: str) -> list[tuple[str, str]]:
-    return [(found.short, found.long) for found in find_abbreviations(text)]
+    return [(definition.short, definition.long) for definition in find_abbreviations(text)]
 
 
 def folded(text: str) -> str:
@@ -108,10 +108,10 @@ def test_not_found(text):
 
 def test_offsets_are_code_points_and_order_is_that_of_the_text():
     text = "🧬 Huntington\n  disease ( HD ) and familial adenomatous polyposis (FAP) or MCR (mutation cluster region)"
-    found = find_abbreviations(text)
-    assert found[0] == Abbreviation("HD", "Huntington disease", 25, 27)
-    assert [item.short for item in found] == ["HD", "FAP", "MCR"]
-    assert [text[item.start : item.end] for item in found] == ["HD", "FAP", "MCR"]
+    definitions = find_abbreviations(text)
+    assert definitions[0] == Abbreviation("HD", "Huntington disease", 25, 27)
+    assert [item.short for item in definitions] == ["HD", "FAP", "MCR"]
+    assert [text[item.start : item.end] for item in definitions] == ["HD", "FAP", "MCR"]
 
 
 def test_definition_is_reported_each_time():
@@ -235,9 +235,9 @@ defining = st.builds(
 
 @given(st.one_of(texts, defining))
 def test_found_pairs_are_in_the_text(text):
-    found = find_abbreviations(text)
-    assert [item.start for item in found] == sorted(item.start for item in found)
-    for item in found:
+    definitions = find_abbreviations(text)
+    assert [item.start for item in definitions] == sorted(item.start for item in definitions)
+    for item in definitions:
         assert text[item.start : item.end] == item.short
         assert item.long in folded(text)
         assert 2 <= len(item.short) <= 10
@@ -300,8 +300,8 @@ def test_mention_without_short_form_is_unchanged(mention):
 )
 def test_hostile_text_ends(text):
     # Seconds at most: work per bracket is bounded by a window. A quadratic search would run into the test's time limit.
-    for found in find_abbreviations(text):
-        assert text[found.start : found.end] == found.short
+    for definition in find_abbreviations(text):
+        assert text[definition.start : definition.end] == definition.short
 
 
 def test_hostile_mention_ends():

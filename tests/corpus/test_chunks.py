@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
-from samples import chunks, collection, failure, linked, parts, put, simple
+from samples import chunks, collection, linked, parts, read_error, save, simple_document
 
 from raybel.corpus import chunks as chunks_module
 from raybel.corpus.chunks import read_chunks, read_rows, write_corpus
@@ -19,44 +19,48 @@ XML_WORDS = WORDS.map(lambda text: text.replace("\r", " "))
 
 @st.composite
 def documents(draw, most=6):
-    found = []
+    generated = []
     for number in range(draw(st.integers(0, most))):
         document, offset = model.BioCDocument(), 0
         document.id = draw(st.sampled_from(["1", "é", "a b", f"n{number}"]))
         for _ in range(draw(st.integers(0, 3))):
-            part = model.BioCPassage()
-            part.offset, part.text = offset, draw(XML_WORDS)
-            offset += len(part.text) + draw(st.integers(0, 3))
+            passage = model.BioCPassage()
+            passage.offset, passage.text = offset, draw(XML_WORDS)
+            offset += len(passage.text) + draw(st.integers(0, 3))
             for name in range(draw(st.integers(0, 3))):
-                start = draw(st.integers(0, len(part.text)))
-                end = draw(st.integers(start, len(part.text)))
-                found_one = model.BioCAnnotation()
-                found_one.id, found_one.text = f"T{name}", part.text[start:end]
-                found_one.locations.append(model.BioCLocation(part.offset + start, end - start))
-                found_one.infons = draw(st.dictionaries(st.sampled_from(["type", "concept_id", "x"]), st.just("D1")))
-                part.annotations.append(found_one)
-            document.passages.append(part)
-        found.append(document)
-    return found
+                start = draw(st.integers(0, len(passage.text)))
+                end = draw(st.integers(start, len(passage.text)))
+                mention = model.BioCAnnotation()
+                mention.id, mention.text = f"T{name}", passage.text[start:end]
+                mention.locations.append(model.BioCLocation(passage.offset + start, end - start))
+                mention.infons = draw(st.dictionaries(st.sampled_from(["type", "concept_id", "x"]), st.just("D1")))
+                passage.annotations.append(mention)
+            document.passages.append(passage)
+        generated.append(document)
+    return generated
 
 
-def as_json(found) -> bytes:
-    def mention(each):
-        places = [{"offset": p.offset, "length": p.length} for p in each.locations]
-        return {"id": each.id, "infons": each.infons, "text": each.text, "locations": places}
+def as_json(documents) -> bytes:
+    def to_mention(annotation):
+        places = [{"offset": location.offset, "length": location.length} for location in annotation.locations]
+        return {"id": annotation.id, "infons": annotation.infons, "text": annotation.text, "locations": places}
 
-    def part(each):
-        return {"offset": each.offset, "text": each.text, "annotations": [mention(a) for a in each.annotations]}
+    def to_passage(passage):
+        mentions = list(map(to_mention, passage.annotations))
+        return {"offset": passage.offset, "text": passage.text, "annotations": mentions}
 
-    value = [{"id": each.id, "passages": [part(p) for p in each.passages]} for each in found]
-    return json.dumps({"source": "s", "documents": value, "date": "d"}, ensure_ascii=False).encode()
+    values = [
+        {"id": document.id, "passages": [to_passage(passage) for passage in document.passages]}
+        for document in documents
+    ]
+    return json.dumps({"source": "s", "documents": values, "date": "d"}, ensure_ascii=False).encode()
 
 
-def write(path, found):
+def write(path, generated):
     if path.name.endswith(".json"):
-        put(path, as_json(found))
+        save(path, as_json(generated))
     else:
-        write_corpus(str(path), found, "generated")
+        write_corpus(str(path), generated, "generated")
     return str(path)
 
 
@@ -65,17 +69,17 @@ def flat(path, size):
 
 
 @pytest.mark.parametrize("name", ["a.xml", "a.xml.gz", "a.json"])
-@given(found=documents())
+@given(generated=documents())
 @settings(max_examples=40)
-def test_what_is_written_is_read_back(tmp_path, name, found):
-    path = write(tmp_path / name, found)
+def test_what_is_written_is_read_back(tmp_path, name, generated):
+    path = write(tmp_path / name, generated)
     rows = list(read_rows([path], ReadOptions()))
-    assert [row.doc_id for row in rows] == [each.id for each in found]
-    for row, each in zip(rows, found, strict=True):
-        assert [p["text"] for p in row.passages] == [p.text for p in each.passages]
+    assert [row.doc_id for row in rows] == [document.id for document in generated]
+    for row, document in zip(rows, generated, strict=True):
+        assert [p["text"] for p in row.passages] == [p.text for p in document.passages]
         expected = [
             (a.id, a.locations[0].offset, a.locations[0].offset + len(a.text), a.text, a.infons.get("type") or "")
-            for p in each.passages
+            for p in document.passages
             for a in p.annotations
         ]
         assert [(m["mention_id"], m["start"], m["end"], m["text"], m["type"]) for m in row.mentions] == expected
@@ -83,28 +87,28 @@ def test_what_is_written_is_read_back(tmp_path, name, found):
 
 
 @pytest.mark.parametrize("name", ["a.xml", "a.json"])
-@given(found=documents(), size=st.integers(1, 7))
+@given(generated=documents(), size=st.integers(1, 7))
 @settings(max_examples=40)
-def test_chunks_of_any_size_hold_the_same_documents_and_link_to_the_same(tmp_path, name, found, size):
-    path = write(tmp_path / name, found)
+def test_chunks_of_any_size_hold_the_same_documents_and_link_to_the_same(tmp_path, name, generated, size):
+    path = write(tmp_path / name, generated)
     whole = flat(path, 1000)
     assert flat(path, size) == whole
     numbers = [chunk["chunk"][0].as_py() for chunk in chunks(path, chunk_documents=size)]
-    assert numbers == list(range(max(1, -(-len(found) // size))))
+    assert numbers == list(range(max(1, -(-len(generated) // size))))
     first, second = parts(path, chunk_documents=size), parts(path, chunk_documents=size)
-    assert [each.data for each in first] == [each.data for each in second]
-    assert all(one.mentions.equals(two.mentions) for one, two in zip(first, second, strict=True))
-    joined = gzip.decompress(b"".join(each.data for each in first))
+    assert [part.data for part in first] == [part.data for part in second]
+    assert all(part.mentions.equals(other.mentions) for part, other in zip(first, second, strict=True))
+    joined = gzip.decompress(b"".join(part.data for part in first))
     assert joined == linked(path, chunk_documents=1000)
     if name.endswith("json"):
-        ids = [each["id"] for each in json.loads(joined)["documents"]]
+        ids = [document["id"] for document in json.loads(joined)["documents"]]
     else:
-        ids = [each.findtext("id") for each in etree.fromstring(joined).iterfind("document")]
-    assert ids == [each.id for each in found]
+        ids = [document.findtext("id") for document in etree.fromstring(joined).iterfind("document")]
+    assert ids == [document.id for document in generated]
 
 
 def test_chunks_that_are_done_come_without_documents(tmp_path):
-    path = put(tmp_path / "a.xml", collection(*(simple(str(i)) for i in range(5))))
+    path = save(tmp_path / "a.xml", collection(*(simple_document(str(i)) for i in range(5))))
     options = ReadOptions(chunk_documents=2)
     read = list(read_chunks(path, "a.xml", options, frozenset([1])))
     assert [len(chunk["docs"][0].as_py()) for chunk in read] == [2, 0, 1]
@@ -115,38 +119,38 @@ def test_chunks_that_are_done_come_without_documents(tmp_path):
 
 def test_a_chunk_ends_early_at_its_bytes(tmp_path, monkeypatch):
     monkeypatch.setattr(chunks_module, "CHUNK_BYTES", 500)
-    path = put(tmp_path / "a.xml", collection(*(simple(str(i)) for i in range(8))))
+    path = save(tmp_path / "a.xml", collection(*(simple_document(str(i)) for i in range(8))))
     sizes = [len(chunk["docs"][0].as_py()) for chunk in chunks(path)]
     assert sum(sizes) == 8
     assert max(sizes) <= 3
 
 
 def test_a_file_that_is_not_there_or_a_directory(tmp_path):
-    assert "no such file" in failure(str(tmp_path / "a.xml"))[0]
-    assert failure(str(tmp_path))[0].startswith(str(tmp_path))
+    assert "no such file" in read_error(str(tmp_path / "a.xml"))[0]
+    assert read_error(str(tmp_path))[0].startswith(str(tmp_path))
 
 
 def test_iterate_raises_for_a_document_that_cannot_be_located(tmp_path):
-    path = put(tmp_path / "a.xml", collection(simple("1").replace('offset="0"', 'offset="900"')))
+    path = save(tmp_path / "a.xml", collection(simple_document("1").replace('offset="0"', 'offset="900"')))
     with pytest.raises(InputError, match=r"a\.xml.*document 1.*outside"):
         list(read_rows([path], ReadOptions()))
 
 
 @pytest.mark.parametrize("name", ["a.xml", "a.xml.gz"])
 def test_a_gzipped_file_is_known_by_its_bytes(tmp_path, name):
-    data = gzip.compress(collection(simple("1")).encode())
-    put(tmp_path / name, data)
-    assert failure(str(tmp_path / name)) == (None, ["1"])
+    data = gzip.compress(collection(simple_document("1")).encode())
+    save(tmp_path / name, data)
+    assert read_error(str(tmp_path / name)) == (None, ["1"])
 
 
 def test_several_gzip_members_are_one_file(tmp_path):
-    text = collection(simple("1"), simple("2")).encode()
-    path = put(tmp_path / "a.xml.gz", gzip.compress(text[:100]) + gzip.compress(text[100:]))
-    assert failure(path) == (None, ["1", "2"])
+    text = collection(simple_document("1"), simple_document("2")).encode()
+    path = save(tmp_path / "a.xml.gz", gzip.compress(text[:100]) + gzip.compress(text[100:]))
+    assert read_error(path) == (None, ["1", "2"])
 
 
 def test_an_empty_collection_is_written_and_read(tmp_path):
     path = str(tmp_path / "a.xml.gz")
     write_corpus(path, [], "nothing & <none>")
-    assert failure(path) == (None, [])
+    assert read_error(path) == (None, [])
     assert etree.fromstring(linked(path)).findtext("source") == "nothing & <none>"

@@ -1,16 +1,16 @@
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from samples import annotation, collection, document, failure, linked, passage, put, rows
+from samples import annotation, collection, document, linked, passage, read_error, rows, save
 
-from raybel.corpus.documents import NIL, format_gold, parse_gold, quote_id
+from raybel.corpus.documents import NIL_IDS, format_gold, parse_gold, quote_id
 
 TEXT = "Anemia, 😀 naïve β-thalassemia."
 THALASSEMIA = TEXT.index("β-thalassemia")
 
 
 def read(tmp_path, *passages, **options):
-    (row,) = rows(put(tmp_path / "a.xml", collection(document("1", *passages))), **options)
+    (row,) = rows(save(tmp_path / "a.xml", collection(document("1", *passages))), **options)
     return row
 
 
@@ -73,7 +73,7 @@ def test_a_discontinuous_mention_spans_its_pieces(tmp_path):
 
 
 def test_a_zero_length_mention_is_kept_and_never_linked(tmp_path):
-    path = put(tmp_path / "a.xml", collection(document("1", passage("Anemia", annotation("", (3, 0))))))
+    path = save(tmp_path / "a.xml", collection(document("1", passage("Anemia", annotation("", (3, 0))))))
     (row,) = rows(path)
     assert row["error"] is None
     assert [(m["start"], m["end"], m["surface"]) for m in row["mentions"]] == [(3, 3, "")]
@@ -94,8 +94,8 @@ def test_no_passages_no_text_no_id_no_location(tmp_path):
 
 
 def test_two_documents_of_one_id_stay_two(tmp_path):
-    one = document("1", passage("Anemia"))
-    assert failure(put(tmp_path / "a.xml", collection(one, one))) == (None, ["1", "1"])
+    repeated = document("1", passage("Anemia"))
+    assert read_error(save(tmp_path / "a.xml", collection(repeated, repeated))) == (None, ["1", "1"])
 
 
 SENTENCE = "<sentence><offset>{}</offset><text>{}</text>{}</sentence>"
@@ -121,8 +121,8 @@ def test_text_that_is_only_in_sentences_is_laid_out_by_offsets(tmp_path):
     ],
 )
 def test_an_absurd_offset_is_an_error_of_its_document(tmp_path, body):
-    path = put(tmp_path / "a.xml", collection(document("1", body), document("2")))
-    assert failure(path) == (None, ["1", "2"])
+    path = save(tmp_path / "a.xml", collection(document("1", body), document("2")))
+    assert read_error(path) == (None, ["1", "2"])
     first, second = rows(path)
     assert first["error"]
     assert second["error"] is None
@@ -164,7 +164,9 @@ def test_gold(value, gold):
     assert parse_gold(value) == gold
 
 
-IDS = st.text(st.sampled_from("ab1|=&+%-: é"), min_size=1).filter(lambda one: one == one.strip() and one not in NIL)
+IDS = st.text(st.sampled_from("ab1|=&+%-: é"), min_size=1).filter(
+    lambda text: text == text.strip() and text not in NIL_IDS
+)
 
 
 @given(st.lists(IDS, max_size=4))
@@ -174,5 +176,5 @@ def test_gold_round_trip(ids):
 
 
 @given(IDS)
-def test_a_quoted_id_holds_no_separator(one):
-    assert not set(quote_id(one)) & set("|=+")
+def test_a_quoted_id_holds_no_separator(concept_id):
+    assert not set(quote_id(concept_id)) & set("|=+")

@@ -16,15 +16,15 @@ def test_surface(given_text, surface):
 
 @given(st.text())
 def test_a_surface_of_a_surface_has_single_spaces(value):
-    found = text.surface(value)
-    assert found == " ".join(found.split())
+    surface = text.surface(value)
+    assert surface == " ".join(surface.split())
 
 
 @given(st.text(st.sampled_from("ab .?!\n()A1😀é\u00a0"), max_size=60))
 def test_sentences_are_in_order_and_cover_all_but_white_space(value):
     spans = text.sentences(value)
     assert all(0 <= start < end <= len(value) for start, end in spans)
-    assert all(one[1] <= two[0] for one, two in pairwise(spans))
+    assert all(first[1] <= second[0] for first, second in pairwise(spans))
     inside = set().union(*(range(start, end) for start, end in spans))
     assert all(value[i].isspace() for i in range(len(value)) if i not in inside)
 

@@ -2,7 +2,7 @@ import os
 from pathlib import Path
 
 import pytest
-from samples import put
+from samples import save
 
 from raybel.errors import ConfigError, InputError, LockedError
 from raybel.files import storage
@@ -25,8 +25,8 @@ def test_a_new_directory_and_the_same_configuration_again(work, tmp_path):
     assert not (tmp_path / "w").exists()
     held = work.open({"seed": 1}, False, samples=3)
     assert held == work.read() == {"kind": "sweep", "identity": {"seed": 1}, "samples": 3}
-    put(tmp_path / "w/trials/1.json", "{}")
-    put(tmp_path / "w/trials/.2.json.abc.tmp", "{")
+    save(tmp_path / "w/trials/1.json", "{}")
+    save(tmp_path / "w/trials/.2.json.abc.tmp", "{")
     work.describe({"seed": 1}, samples=3, finished=True)
     again = work.open({"seed": 1}, True, samples=4)
     assert (again["samples"], again["finished"]) == (3, True)
@@ -35,9 +35,9 @@ def test_a_new_directory_and_the_same_configuration_again(work, tmp_path):
 
 def test_another_configuration_is_refused_or_deleted(work, tmp_path):
     work.open({"seed": 1}, False)
-    put(tmp_path / "w/trials/1.json", "{}")
+    save(tmp_path / "w/trials/1.json", "{}")
     (tmp_path / "w/empty").mkdir()
-    put(tmp_path / "w/logs/mine.txt", "x")
+    save(tmp_path / "w/logs/mine.txt", "x")
     with pytest.raises(ConfigError) as refused:
         work.open({"seed": 2}, False)
     assert str(refused.value) == (
@@ -55,27 +55,27 @@ def test_only_outputs_are_deleted(tmp_path):
     work = WorkDirectory(str(tmp_path), "dense", "an index", "--out-index", outputs=("vectors-*.npy", "encoder"))
     work.open({"a": 1}, False)
     for name in ("vectors-0.npy", "encoder/vectors.txt", "scores.csv", "notes/vectors-0.npy"):
-        put(tmp_path / name, "x")
+        save(tmp_path / name, "x")
     work.open({"a": 2}, True)
     assert names(work) == ["notes/vectors-0.npy", "raybel.json", "scores.csv"]
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_something_else_is_refused_whatever_is_asked(work, tmp_path, overwrite):
-    put(tmp_path / "w/thesis.tex", "x")
+    save(tmp_path / "w/thesis.tex", "x")
     told = r"holds something else than a sweep \(thesis.tex\): choose a new or empty --output-dir"
     with pytest.raises(ConfigError, match=told):
         work.open({}, overwrite)
     WorkDirectory(str(tmp_path / "m"), "crossencoder", "a model").open({}, False)
     with pytest.raises(ConfigError, match=r"holds something else than a sweep \(crossencoder\): choose another"):
         WorkDirectory(str(tmp_path / "m"), "sweep", "a sweep").open({}, overwrite)
-    put(tmp_path / "d/raybel.json", "[1]")
+    save(tmp_path / "d/raybel.json", "[1]")
     with pytest.raises(InputError, match="doesn't say what the directory holds: delete"):
         WorkDirectory(str(tmp_path / "d"), "sweep", "a sweep").open({}, overwrite)
 
 
 def test_an_artefact_of_before_descriptions_is_known_by_its_kind(tmp_path):
-    put(tmp_path / "config.json", {"kind": "lookup"})
+    save(tmp_path / "config.json", {"kind": "lookup"})
     assert WorkDirectory(str(tmp_path), "lookup", "a lookup").check({}, False) is None
     with pytest.raises(ConfigError, match="something else than an index"):
         WorkDirectory(str(tmp_path), "dense", "an index").check({}, False)
@@ -83,7 +83,7 @@ def test_an_artefact_of_before_descriptions_is_known_by_its_kind(tmp_path):
 
 def test_a_kill_while_files_are_deleted_leaves_them_to_nobody(work, tmp_path, monkeypatch):
     work.open({"seed": 1}, False)
-    put(tmp_path / "w/trials/1.json", "{}")
+    save(tmp_path / "w/trials/1.json", "{}")
     with monkeypatch.context() as patch:
         patch.setattr(storage, "delete", lambda uri: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):

@@ -1,6 +1,6 @@
 import pytest
 from ray_fixture import documents, three_files
-from samples import annotation, collection, document, passage, put
+from samples import annotation, collection, document, passage, save
 
 from raybel.corpus.documents import ReadOptions
 from raybel.errors import ConfigError, InputError
@@ -14,7 +14,7 @@ WRONG = document("wrong", passage("Anemia", annotation("Asthma", (0, 6))))
 
 def test_chunks(tmp_path):
     home = three_files(tmp_path)
-    put(home / "d.xml", collection())
+    save(home / "d.xml", collection())
     read = read_bioc(str(home), ReadOptions(chunk_documents=5), num_cpus=0.5)
     assert read.schema().base_schema.equals(CHUNK)
     rows = sorted(read.take_all(), key=lambda row: (row["shard"], row["chunk"]))
@@ -26,7 +26,7 @@ def test_chunks(tmp_path):
 
 def test_mentions(tmp_path):
     home = three_files(tmp_path)
-    put(home / "d.xml", collection())
+    save(home / "d.xml", collection())
     read = read_mentions([str(home)], num_cpus=0.5)
     rows = read.take_all()
     assert read.columns() == ["path", "doc_id", *(field.name for field in MENTION)]
@@ -37,7 +37,7 @@ def test_mentions(tmp_path):
 
 
 def test_a_corpus_without_documents(tmp_path):
-    path = put(tmp_path / "a.xml", collection())
+    path = save(tmp_path / "a.xml", collection())
     (row,) = read_bioc(path).take_all()
     assert (row["last"], len(row["docs"]), row["error"]) == (True, 0, None)
     assert read_mentions(path).count() == 0
@@ -45,8 +45,8 @@ def test_a_corpus_without_documents(tmp_path):
 
 @pytest.mark.parametrize(("content", "reason"), [(collection(WRONG), "wrong"), ("<a/>", "isn't a BioC collection")])
 def test_mentions_of_a_bad_corpus_raise(tmp_path, content, reason):
-    put(tmp_path / "a.xml", collection(*documents("a", 2)))
-    bad = put(tmp_path / "b.xml", content)
+    save(tmp_path / "a.xml", collection(*documents("a", 2)))
+    bad = save(tmp_path / "b.xml", content)
     with pytest.raises(InputError, match=reason) as caught, ray_session():
         read_mentions(str(tmp_path)).take_all()
     assert str(caught.value).count(bad) == 1

@@ -3,7 +3,17 @@ import gzip
 import numpy as np
 import pytest
 from lxml import etree
-from samples import Fixed, annotation, chunks, collection, document, passage, put, simple, two_concepts
+from samples import (
+    FixedGenerator,
+    annotation,
+    chunks,
+    collection,
+    document,
+    passage,
+    save,
+    simple_document,
+    two_concepts,
+)
 
 from raybel.candidates.base import Cached
 from raybel.linking.candidates import add_candidates
@@ -13,16 +23,16 @@ from raybel.schemas import MENTIONS
 
 
 def one(name: str, mention: str) -> str:
-    return simple(name, f"A {mention} here.", mention)
+    return simple_document(name, f"A {mention} here.", mention)
 
 
 WRONG = document("wrong", passage("Anemia", annotation("Asthma", (0, 6))))
 
 
 def run(tmp_path, *documents, threshold=None, crashes=None, **options):
-    path = put(tmp_path / "a.xml", collection(*documents))
+    path = save(tmp_path / "a.xml", collection(*documents))
     (chunk,) = chunks(path, **options)
-    generator = Fixed()
+    generator = FixedGenerator()
     found = add_candidates(chunk, Cached(generator, 10), "fixed", crashes)
     return render(found, two_concepts(), threshold), generator
 

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from samples import Fixed, chunks, collection, document, put, simple, two_concepts
+from samples import FixedGenerator, chunks, collection, document, save, simple_document, two_concepts
 from tiny_crossencoder import example
 
 from raybel.candidates.base import Cached
@@ -36,13 +36,13 @@ class Reversed:
 
 
 def one(name, mention):
-    return simple(name, f"A {mention} here.", mention)
+    return simple_document(name, f"A {mention} here.", mention)
 
 
 def run(tmp_path, *documents, reranker=None, crashes=None):
-    (chunk,) = chunks(put(tmp_path / "a.xml", collection(*documents)), sentences=True)
+    (chunk,) = chunks(save(tmp_path / "a.xml", collection(*documents)), sentences=True)
     ontology = two_concepts()
-    found = add_candidates(chunk, Cached(Fixed(), 10), "fixed", crashes)
+    found = add_candidates(chunk, Cached(FixedGenerator(), 10), "fixed", crashes)
     done = rerank(found, reranker or Reversed(), Describer(ontology, None), crashes)
     return render(done, ontology), render(found, ontology)
 

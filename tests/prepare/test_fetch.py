@@ -11,7 +11,6 @@ import threading
 import zipfile
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
 import requests
@@ -22,7 +21,7 @@ from raybel.errors import ConfigError, InputError
 from raybel.prepare import download as module
 from raybel.prepare.download import download
 from raybel.prepare.fetch import fetch
-from raybel.prepare.sources import SOURCES, Remote, Source
+from raybel.prepare.sources import DOWNLOADS, Download, RemoteFile
 from raybel.prepare.unpack import unpack
 
 DATA = bytes(range(256)) * 4096
@@ -97,71 +96,71 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         self.send_header("ETag", server.tag)
         self.end_headers()
-        rest = data[begin:]
+        body = data[begin:]
         if server.break_after:
-            self.wfile.write(rest[: server.break_after.pop(0)])
+            self.wfile.write(body[: server.break_after.pop(0)])
             self.wfile.flush()
             self.connection.shutdown(socket.SHUT_RDWR)
             self.close_connection = True
             return
-        self.wfile.write(rest)
+        self.wfile.write(body)
 
 
 @pytest.fixture
 def server(monkeypatch):
     monkeypatch.setattr(module, "TIMEOUT", (5.0, 5.0))
-    made = Server()
-    thread = threading.Thread(target=made.serve_forever, daemon=True)
+    server = Server()
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    yield made
-    made.shutdown()
-    made.server_close()
+    yield server
+    server.shutdown()
+    server.server_close()
 
 
-def got(server, path, **options):
+def download_whole(server, path, **options):
     download(f"{server.url}/file.bin", path, pause=0.01, **options)
     assert path.read_bytes() == server.data
-    assert [each.name for each in path.parent.iterdir()] == [path.name]
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
 
 
 def test_a_file_comes_whole_and_is_not_fetched_twice(server, tmp_path):
     seen = []
-    got(server, tmp_path / "d" / "f", watch=lambda *state: seen.append(state), digest=SHA256)
+    download_whole(server, tmp_path / "d" / "f", on_progress=lambda *state: seen.append(state), digest=SHA256)
     assert seen[-1] == ("f", len(DATA), len(DATA))
-    got(server, tmp_path / "d" / "f")
+    download_whole(server, tmp_path / "d" / "f")
     assert len(server.asked) == 1
 
 
 def test_an_interrupted_download_goes_on_within_a_start(server, tmp_path):
     server.break_after = [300_000, 200_000]
-    got(server, tmp_path / "f")
+    download_whole(server, tmp_path / "f")
     assert [asked for _, asked in server.asked] == [None, "bytes=300000-", "bytes=500000-"]
 
 
 def test_an_interrupted_download_goes_on_at_the_next_start(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "TRIES", 1)
+    monkeypatch.setattr(module, "MAX_TRIES", 1)
     server.break_after = [300_000]
     with pytest.raises(InputError, match="300,000 bytes are kept"):
         download(f"{server.url}/file.bin", tmp_path / "f", pause=0.01)
     assert not (tmp_path / "f").exists()
-    got(server, tmp_path / "f")
+    download_whole(server, tmp_path / "f")
     assert server.asked[-1][1] == "bytes=300000-"
 
 
 def test_a_busy_server_is_asked_again(server, tmp_path):
     server.busy = [503, 429, 500]
-    got(server, tmp_path / "f")
+    download_whole(server, tmp_path / "f")
     assert len(server.asked) == 4
-    server.busy = [502] * module.TRIES
+    server.busy = [502] * module.MAX_TRIES
     with pytest.raises(InputError, match="HTTP 502 Bad Gateway; try later"):
         download(f"{server.url}/file.bin", tmp_path / "g", pause=0.01)
-    assert len(server.asked) == 4 + module.TRIES
+    assert len(server.asked) == 4 + module.MAX_TRIES
     assert not server.busy
 
 
 @pytest.mark.parametrize("change", ["ranges", "tag", "weak", "length"])
 def test_a_download_begins_anew_where_it_cannot_go_on(server, tmp_path, monkeypatch, change):
-    monkeypatch.setattr(module, "TRIES", 1)
+    monkeypatch.setattr(module, "MAX_TRIES", 1)
     server.tag = 'W/"one"' if change == "weak" else '"one"'
     server.break_after = [300_000]
     with pytest.raises(InputError):
@@ -172,12 +171,12 @@ def test_a_download_begins_anew_where_it_cannot_go_on(server, tmp_path, monkeypa
         server.tag, server.data = '"two"', DATA[::-1]
     elif change == "length":
         server.length = False
-    got(server, tmp_path / "f")
+    download_whole(server, tmp_path / "f")
 
 
 def test_a_range_shorter_than_what_was_asked_for_is_not_the_end(server, tmp_path):
     server.break_after, server.most = [300_000], 400_000
-    got(server, tmp_path / "f")
+    download_whole(server, tmp_path / "f")
     assert [asked for _, asked in server.asked] == [None, "bytes=300000-", "bytes=700000-"]
 
 
@@ -185,7 +184,7 @@ def test_a_range_shorter_than_what_was_asked_for_is_not_the_end(server, tmp_path
 def test_a_part_whose_note_cannot_be_read_is_fetched_anew(server, tmp_path, mark):
     (tmp_path / "f.part").write_bytes(b"other bytes")
     (tmp_path / "f.part.json").write_text(mark)
-    got(server, tmp_path / "f")
+    download_whole(server, tmp_path / "f")
 
 
 @pytest.mark.parametrize("packs", [True, False], ids=["packed-for-the-way", "a-gz-file"])
@@ -193,7 +192,7 @@ def test_an_encoding_of_the_way_is_undone_and_a_packed_file_stays(server, tmp_pa
     server.encoding, server.packs = "gzip", packs
     if not packs:
         server.data = gzip.compress(b"text")
-    got(server, tmp_path / ("f" if packs else "f.gz"))
+    download_whole(server, tmp_path / ("f" if packs else "f.gz"))
 
 
 def test_a_part_that_was_not_asked_for_is_refused(server, tmp_path):
@@ -201,17 +200,17 @@ def test_a_part_that_was_not_asked_for_is_refused(server, tmp_path):
         download(f"{server.url}/part", tmp_path / "f")
 
 
-def test_a_place_that_cannot_be_written_to_is_told(server, tmp_path):
+def test_a_place_that_cannot_be_written_to_is_an_error(server, tmp_path):
     (tmp_path / "d").write_text("a file")
     with pytest.raises(InputError, match=r"d/f: can't be written"):
         download(f"{server.url}/file.bin", tmp_path / "d" / "f")
 
 
 def test_a_part_that_is_already_whole(server, tmp_path):
-    got(server, tmp_path / "f")
+    download_whole(server, tmp_path / "f")
     os.replace(tmp_path / "f", tmp_path / "f.part")
     (tmp_path / "f.part.json").write_text(f'{{"url": "{server.url}/file.bin", "version": "\\"one\\""}}')
-    got(server, tmp_path / "f")
+    download_whole(server, tmp_path / "f")
     assert server.asked[-1][1] == f"bytes={len(DATA)}-"
 
 
@@ -221,7 +220,7 @@ def test_a_redirect_is_followed(server, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("path", "digest", "told"),
+    ("path", "digest", "message"),
     [
         ("gone", None, "HTTP 404"),
         ("file.bin", "sha256:" + "0" * 64, "has changed, or was damaged"),
@@ -229,19 +228,19 @@ def test_a_redirect_is_followed(server, tmp_path):
         ("page.bin", None, "is a web page, not the file"),
     ],
 )
-def test_what_is_not_the_file_is_refused_and_leaves_nothing(server, tmp_path, path, digest, told):
-    with pytest.raises(InputError, match=told):
+def test_what_is_not_the_file_is_refused_and_leaves_nothing(server, tmp_path, path, digest, message):
+    with pytest.raises(InputError, match=message):
         download(f"{server.url}/{path}", tmp_path / "f", digest, pause=0.01)
     assert not list(tmp_path.iterdir())
 
 
 def test_no_server(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "TRIES", 2)
+    monkeypatch.setattr(module, "MAX_TRIES", 2)
     with pytest.raises(InputError, match="can't be fetched"):
         download("http://127.0.0.1:9/f", tmp_path / "f", pause=0.01)
 
 
-def test_a_file_that_is_there_and_wrong_is_told(server, tmp_path):
+def test_a_file_that_is_there_and_wrong_is_an_error(server, tmp_path):
     (tmp_path / "f").write_bytes(b"other")
     with pytest.raises(InputError, match="delete it"):
         download(f"{server.url}/file.bin", tmp_path / "f", "sha256:" + "0" * 64)
@@ -254,9 +253,9 @@ def tar(path):
 
 
 def entry(name, kind=tarfile.REGTYPE, link="", size=0):
-    made = tarfile.TarInfo(name)
-    made.type, made.linkname, made.size = kind, link, size
-    return made
+    header = tarfile.TarInfo(name)
+    header.type, header.linkname, header.size = kind, link, size
+    return header
 
 
 def test_archives_are_unpacked(tmp_path):
@@ -273,7 +272,7 @@ def test_archives_are_unpacked(tmp_path):
     assert unpack(tmp_path / "b.zip", out) == ["e/b.txt"]
     assert (out / "d" / "a.txt").read_text() == "abc"
     assert (out / "e" / "b.txt").read_text() == "new"
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["a.tar.gz", "b.zip", "out"]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["a.tar.gz", "b.zip", "out"]
 
 
 def test_an_archive_may_hold_a_file_twice(tmp_path):
@@ -296,15 +295,15 @@ def test_an_archive_may_hold_a_file_twice(tmp_path):
         entry("pipe", tarfile.FIFOTYPE),
         entry("C:\\up.txt"),
     ],
-    ids=lambda each: f"{each.name}-{each.type.decode()}",
+    ids=lambda member: f"{member.name}-{member.type.decode()}",
 )
 def test_a_hostile_tar_leaves_nothing(tmp_path, hostile):
     with tar(tmp_path / "a.tar.gz") as file:
         file.addfile(entry("ok.txt", size=2), io.BytesIO(b"ok"))
         file.addfile(hostile, io.BytesIO(b""))
-    with pytest.raises(InputError, match=r"leads out of the directory|no plain file"):
+    with pytest.raises(InputError, match=r"leads out of the directory|isn.t a plain file"):
         unpack(tmp_path / "a.tar.gz", tmp_path / "out")
-    assert [each.name for each in tmp_path.iterdir()] == ["a.tar.gz"]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.tar.gz"]
 
 
 def test_a_tar_whose_header_is_a_bomb(tmp_path):
@@ -315,7 +314,7 @@ def test_a_tar_whose_header_is_a_bomb(tmp_path):
         file.addfile(large, io.BytesIO(b"ok"))
     with pytest.raises(InputError, match=r"a.tar.gz: holds a header of 2,097,\d+ bytes, more than 1,048,576"):
         unpack(tmp_path / "a.tar.gz", tmp_path / "out")
-    assert [each.name for each in tmp_path.iterdir()] == ["a.tar.gz"]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.tar.gz"]
 
 
 def test_a_hostile_zip_leaves_nothing(tmp_path):
@@ -325,7 +324,7 @@ def test_a_hostile_zip_leaves_nothing(tmp_path):
         archive = tmp_path / f"{number}.zip"
         with zipfile.ZipFile(archive, "w") as file:
             file.writestr(name, "x")
-        with pytest.raises(InputError, match=r"leads out of the directory|no plain file"):
+        with pytest.raises(InputError, match=r"leads out of the directory|isn.t a plain file"):
             unpack(archive, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -347,54 +346,55 @@ def test_bombs_and_damaged_archives_are_refused(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_sources_are_fetched_and_unpacked_once(server, tmp_path):
+def test_downloads_are_fetched_and_unpacked_once(server, tmp_path):
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as file:
         file.writestr("in/corpus.txt", "text")
     server.data = packed.getvalue()
-    sources = {"one": Source("One", (Remote(f"{server.url}/corpus.zip", unpack=True),), "free", "Us (2026)", "")}
+    remote = RemoteFile(f"{server.url}/corpus.zip", unpack=True)
+    downloads = {"one": Download("One", (remote,), "free", "Us (2026)", "")}
     unpacked = tmp_path / "one" / "in" / "corpus.txt"
     for _ in range(2):
-        (done,) = fetch(("all",), str(tmp_path), sources=sources)
+        (done,) = fetch(("all",), str(tmp_path), downloads=downloads)
         assert (done.name, done.files, done.problem) == ("one", (("corpus.zip", len(server.data)),), None)
         assert unpacked.read_text() == "text"
     assert len(server.asked) == 1
     unpacked.unlink()  # what is gone is unpacked again
-    list(fetch(("all",), str(tmp_path), sources=sources))
+    list(fetch(("all",), str(tmp_path), downloads=downloads))
     assert unpacked.read_text() == "text"
     unpacked.write_text("changed by hand")
-    list(fetch(("all",), str(tmp_path), sources=sources))
+    list(fetch(("all",), str(tmp_path), downloads=downloads))
     assert unpacked.read_text() == "changed by hand"
     (tmp_path / "one" / "corpus.zip").unlink()
-    list(fetch(("all",), str(tmp_path), sources=sources))
+    list(fetch(("all",), str(tmp_path), downloads=downloads))
     assert unpacked.read_text() == "text"
-    with pytest.raises(ConfigError, match="no such source: two; there are one"):
-        fetch(("two",), str(tmp_path), sources=sources)
+    with pytest.raises(ConfigError, match="can't fetch two: there are one"):
+        fetch(("two",), str(tmp_path), downloads=downloads)
     with pytest.raises(ConfigError, match="local directory"):
-        fetch(("one",), "s3://bucket/x", sources=sources)
+        fetch(("one",), "s3://bucket/x", downloads=downloads)
 
 
-def test_a_source_that_cannot_be_had_does_not_keep_the_others_away(server, tmp_path, monkeypatch):
+def test_a_download_that_cannot_be_had_does_not_keep_the_others_away(server, tmp_path, monkeypatch):
     for name, file in (("mesh2015", "gone"), ("mesh2021", "page.bin"), ("ctd-medic", "file.bin")):
-        monkeypatch.setitem(SOURCES, name, Source(name, (Remote(f"{server.url}/{file}"),), "free", "Us", ""))
+        monkeypatch.setitem(DOWNLOADS, name, Download(name, (RemoteFile(f"{server.url}/{file}"),), "free", "Us", ""))
     done = CliRunner().invoke(main, ["fetch", "mesh2015", "mesh2021", "ctd-medic", "--out-dir", str(tmp_path)])
     assert done.exit_code != 0
     assert "licence: free" in done.stdout
     for said in ("HTTP 404", "is a web page", "mesh2015, mesh2021 couldn't be fetched"):
         assert said in done.stderr
     assert (tmp_path / "ctd-medic" / "file.bin").read_bytes() == DATA
-    for name in SOURCES:
-        monkeypatch.setitem(SOURCES, name, Source(name, (Remote(f"{server.url}/gone"),), "free", "Us", ""))
+    for name in DOWNLOADS:
+        monkeypatch.setitem(DOWNLOADS, name, Download(name, (RemoteFile(f"{server.url}/gone"),), "free", "Us", ""))
     every = CliRunner().invoke(main, ["fetch", "all", "--out-dir", str(tmp_path / "all")])
-    assert every.stderr.count("HTTP 404") == len(SOURCES)
+    assert every.stderr.count("HTTP 404") == len(DOWNLOADS)
     assert "UMLS can't be fetched" in every.stdout
     alone = CliRunner().invoke(main, ["fetch", "mesh2015", "--out-dir", str(tmp_path)])
     assert alone.stderr.count("HTTP 404") == 1
 
 
 def test_the_command_prints_licence_citation_and_what_comes_next(server, tmp_path, monkeypatch):
-    sources = {"mesh2015": Source("MeSH", (Remote(f"{server.url}/desc.xml"),), "free", "NLM", "raybel x {dir}/y")}
-    monkeypatch.setitem(SOURCES, "mesh2015", sources["mesh2015"])
+    remote = RemoteFile(f"{server.url}/desc.xml")
+    monkeypatch.setitem(DOWNLOADS, "mesh2015", Download("MeSH", (remote,), "free", "NLM", "raybel x {dir}/y"))
     done = CliRunner().invoke(main, ["fetch", "mesh2015", "umls", "--out_dir", str(tmp_path)])
     assert done.exit_code == 0, done.stderr
     for said in ("licence: free", "cite: NLM", f"next: raybel x {tmp_path}/y", "1.0 MB", "UMLS can't be fetched"):
@@ -402,18 +402,18 @@ def test_the_command_prints_licence_citation_and_what_comes_next(server, tmp_pat
     assert CliRunner().invoke(main, ["fetch", "nothing"]).exit_code == 2
 
 
-def test_every_source_has_an_address_a_licence_and_a_citation(monkeypatch):
+def test_every_download_has_an_address_a_licence_and_a_citation(monkeypatch):
     def refuse(*_args, **_more):
         raise AssertionError("the network was used")
 
     monkeypatch.setattr(requests, "get", refuse)
-    assert set(SOURCES) == {
+    assert set(DOWNLOADS) == {
         *("ncbi-disease", "bc5cdr", "nlm-chem", "medmentions-full", "medmentions-st21pv"),
         *("ctd-medic", "mesh2015", "mesh2021"),
     }
-    for source in SOURCES.values():
-        assert all(each.url.startswith("https://") for each in source.files)
-        assert source.licence
-        assert source.citation
-    names = [Path(each.name).name for source in SOURCES.values() for each in source.files]
+    for entry in DOWNLOADS.values():
+        assert all(file.url.startswith("https://") for file in entry.files)
+        assert entry.licence
+        assert entry.citation
+    names = [file.name for entry in DOWNLOADS.values() for file in entry.files]
     assert "desc2021.xml" in names

@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 from raybel.corpus.documents import parse_gold
 from raybel.ontology import Concept, Ontology
 from raybel.prepare.common import plain_id
-from raybel.prepare.ids import COMPOSITE, COMPOSITE_PLUS, KINDS, LINKABLE, NOTHING, UNKNOWN, AnyId, IdMap
+from raybel.prepare.ids import (
+    COMPOSITE,
+    COMPOSITE_PLUS,
+    ID_KINDS,
+    LINKABLE,
+    NO_CONCEPT,
+    UNKNOWN,
+    IdResolver,
+    UncheckedIdResolver,
+)
 
 ONTOLOGY = Ontology.from_concepts(
     [
@@ -19,7 +28,7 @@ ONTOLOGY = Ontology.from_concepts(
         Concept("X:1|2=3&4", "f"),
     ]
 )
-MAP = IdMap(ONTOLOGY, "|+")
+MAP = IdResolver(ONTOLOGY, "|+")
 
 
 @pytest.mark.parametrize(
@@ -36,11 +45,11 @@ MAP = IdMap(ONTOLOGY, "|+")
         ("OMIM:5", LINKABLE, "D01", 1, False),
         ("7", UNKNOWN, "7", 0, False),
         ("D77", UNKNOWN, "D77", 0, False),
-        ("", NOTHING, "-1", 0, False),
-        (" ", NOTHING, "-1", 0, False),
-        ("-1", NOTHING, "-1", 0, False),
-        ("-1|-1", NOTHING, "-1", 0, False),
-        ("MESH:-1", NOTHING, "-1", 0, False),
+        ("", NO_CONCEPT, "-1", 0, False),
+        (" ", NO_CONCEPT, "-1", 0, False),
+        ("-1", NO_CONCEPT, "-1", 0, False),
+        ("-1|-1", NO_CONCEPT, "-1", 0, False),
+        ("MESH:-1", NO_CONCEPT, "-1", 0, False),
         ("D01|MESH:-1", COMPOSITE, "D01|-1", 0, False),
         ("D01|D02", COMPOSITE, "D01|D02", 0, False),
         ("D01|D01", COMPOSITE, "D01|D01", 0, False),
@@ -54,8 +63,8 @@ MAP = IdMap(ONTOLOGY, "|+")
     ],
 )
 def test_resolve(column: str, kind: str, concept_id: str, alternatives: int, repaired: bool) -> None:
-    found = MAP.resolve(column)
-    assert (found.kind, found.concept_id, found.alternatives, found.repaired) == (
+    resolved = MAP.resolve(column)
+    assert (resolved.kind, resolved.concept_id, resolved.alternatives, resolved.repaired) == (
         kind,
         concept_id,
         alternatives,
@@ -64,7 +73,7 @@ def test_resolve(column: str, kind: str, concept_id: str, alternatives: int, rep
 
 
 def test_plus_belongs_to_the_id_where_it_separates_nothing() -> None:
-    assert IdMap(ONTOLOGY, "|").resolve("D01+D02").kind == UNKNOWN
+    assert IdResolver(ONTOLOGY, "|").resolve("D01+D02").kind == UNKNOWN
 
 
 def test_unknown_ids_are_named() -> None:
@@ -74,9 +83,9 @@ def test_unknown_ids_are_named() -> None:
 @settings(deadline=None)
 @given(st.text(max_size=20))
 def test_any_column_is_one_kind_and_reads_back(column: str) -> None:
-    found = MAP.resolve(column)
-    assert found.kind in KINDS
-    assert parse_gold(found.concept_id) == [one for one in found.ids if one != "-1"]
+    resolved = MAP.resolve(column)
+    assert resolved.kind in ID_KINDS
+    assert parse_gold(resolved.concept_id) == [concept_id for concept_id in resolved.ids if concept_id != "-1"]
 
 
 @settings(deadline=None)
@@ -92,10 +101,10 @@ def test_plain_id_is_stable(text: str) -> None:
         ("UMLS:C01", LINKABLE, "C01"),
         ("UMLS:C01|UMLS:C02", COMPOSITE, "C01|C02"),
         ("C01|", LINKABLE, "C01"),
-        ("UMLS:-1", NOTHING, "-1"),
-        (" ", NOTHING, "-1"),
+        ("UMLS:-1", NO_CONCEPT, "-1"),
+        (" ", NO_CONCEPT, "-1"),
     ],
 )
 def test_without_an_ontology_every_id_is_known(column: str, kind: str, concept_id: str) -> None:
-    found = AnyId().resolve(column)
-    assert (found.kind, found.concept_id) == (kind, concept_id)
+    resolved = UncheckedIdResolver().resolve(column)
+    assert (resolved.kind, resolved.concept_id) == (kind, concept_id)

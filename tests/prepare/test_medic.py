@@ -60,13 +60,13 @@ def test_layouts(tmp_path: Path, content: str | bytes) -> None:
 def test_names_that_need_care(tmp_path: Path) -> None:
     text = HEADER + row("# Hash Disease", "MESH:D01") + row("", "MESH:D02", synonyms="|Nameless") + row("", "MESH:D03")
     text += row("Shared", "MESH:D04", synonyms="Ague") + row("Other", "MESH:D05", synonyms="ague|Shared")
-    found = concepts(tmp_path, text)
-    assert [each.name for each in found] == ["# Hash Disease", "Nameless", "", "Shared", "Other"]
+    read_concepts = concepts(tmp_path, text)
+    assert [concept.name for concept in read_concepts] == ["# Hash Disease", "Nameless", "", "Shared", "Other"]
     assert read(tmp_path, text).stats()["shared by several concepts"] == 2
 
 
 def test_ids_with_marks_stay_whole(tmp_path: Path) -> None:
-    assert [each.concept_id for each in concepts(tmp_path, row("A", "X:1=2&3|4+5"))] == ["X:1=2&3|4+5"]
+    assert [concept.concept_id for concept in concepts(tmp_path, row("A", "X:1=2&3|4+5"))] == ["X:1=2&3|4+5"]
 
 
 @pytest.mark.parametrize(

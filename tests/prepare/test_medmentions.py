@@ -18,7 +18,7 @@ from raybel.prepare.outputs import Outputs
 
 def document(pmid, *annotations):
     lines = [f"{pmid}|t|Ague in eels", f"{pmid}|a|Eels shake. They have bog fever."]
-    return "\n".join([*lines, *(f"{pmid}\t{each}" for each in annotations)]) + "\n\n"
+    return "\n".join([*lines, *(f"{pmid}\t{annotation}" for annotation in annotations)]) + "\n\n"
 
 
 FEVER = "38\t47\tbog fever\tT047\tUMLS:C0000002"
@@ -61,10 +61,10 @@ def written(path):
 
 def mentions(path):
     return [
-        (each.text, each.infons["type"], each.infons["concept_id"], each.infons.get("source_id"))
-        for found in written(path)
-        for passage in found.passages
-        for each in passage.annotations
+        (mention.text, *map(mention.infons.get, ("type", "concept_id", "source_id")))
+        for document in written(path)
+        for passage in document.passages
+        for mention in passage.annotations
     ]
 
 
@@ -82,9 +82,9 @@ def test_documents_go_where_their_list_says(prepare, tmp_path, packed):
 def test_clean_leaves_out_repeats_overlaps_and_then_empty_documents(prepare, tmp_path):
     summary = prepare(clean=True)
     assert [split.documents for split in summary.splits] == [1, 1, 0]
-    assert [each[2] for each in mentions(tmp_path / "val.xml")] == ["C0000004"]
+    assert [concept_id for _, _, concept_id, _ in mentions(tmp_path / "val.xml")] == ["C0000004"]
     assert (
-        "cleaned: 1 repeated and 4 overlapping annotations left out, then 1 documents without annotations"
+        "cleaned: 1 repeated and 4 overlapping annotations left out, then 1 document without annotations"
         in summary.notes
     )
 
@@ -92,20 +92,20 @@ def test_clean_leaves_out_repeats_overlaps_and_then_empty_documents(prepare, tmp
 def test_clean_knows_overlaps_over_others_between(prepare, tmp_path):
     long, inside, later = "0\t12\tAgue in eels\tT\tC0000001", "5\t7\tin\tT\tC0000002", "8\t12\teels\tT\tC0000003"
     prepare(text=document(1, later, long, inside, "13\t17\tEels\tT\tC0000004") + document(2, AGUE), clean=True)
-    assert [each[2] for each in mentions(tmp_path / "train.xml")] == ["C0000004"]
+    assert [concept_id for _, _, concept_id, _ in mentions(tmp_path / "train.xml")] == ["C0000004"]
 
 
-def test_clean_leaves_misplaced_annotations_to_be_told(prepare, tmp_path):
-    """One that isn't where it says overlaps nothing, and doesn't keep a document."""
+def test_clean_leaves_misplaced_annotations_to_be_noted(prepare, tmp_path):
+    """An annotation that isn't where it says overlaps nothing, and doesn't keep its document."""
     lost = "42\t47\tZZZZZ\tT\tC0000003"
     twice = "0\t4\tAgue\tT047,T046\tUMLS:C0000001"
     summary = prepare(text=document(1, AGUE, twice, FEVER, lost) + document(2, lost) + document(3, AGUE), clean=True)
-    assert [each[2] for each in mentions(tmp_path / "train.xml")] == ["C0000001", "C0000002"]
+    assert [concept_id for _, _, concept_id, _ in mentions(tmp_path / "train.xml")] == ["C0000001", "C0000002"]
     assert [split.documents for split in summary.splits] == [1, 0, 1]
     assert summary.split("train").dropped.total() == 1
     assert (
-        "cleaned: 1 repeated and 0 overlapping annotations left out, then 1 documents without annotations (1 of theirs "
-        "weren't where they said)" in summary.notes
+        "cleaned: 1 repeated and 0 overlapping annotations left out, then 1 document without annotations, "
+        "1 misplaced annotation with them" in summary.notes
     )
 
 
@@ -124,7 +124,7 @@ def test_unknown_ids_are_listed(prepare, tmp_path):
     known = tmp_path / "umls.arrow"
     Ontology.from_concepts([Concept("C0000001", "Ague")]).save(str(known))
     notes = prepare(ontology=str(known)).notes
-    assert "1 distinct ids of train are unknown to the ontology: C0000002 (1)" in notes
+    assert "1 distinct id of train unknown to the ontology: C0000002 (1)" in notes
 
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "formats" / "medmentions" / "corpus_pubtator.txt"
@@ -143,35 +143,35 @@ def test_ids_are_checked_against_an_ontology(prepare, tmp_path):
     known = tmp_path / "umls.arrow"
     Ontology.from_concepts([Concept("C0000001", "Ague")]).save(str(known))
     summary = prepare(ontology=str(known), drop_unlinkable=True)
-    assert [each[2] for each in mentions(tmp_path / "train.xml")] == ["C0000001"]
+    assert [concept_id for _, _, concept_id, _ in mentions(tmp_path / "train.xml")] == ["C0000001"]
     assert summary.split("val").unknown_ids == {"C0000002": 1, "C0000003": 1, "C0000009": 1, "C0000004": 1}
 
 
-def test_documents_without_a_list_and_pmids_without_a_document_are_told(prepare):
+def test_documents_without_a_list_and_pmids_without_a_document_are_noted(prepare):
     summary = prepare(lists={"trng": "\ufeff1\r\n1\r\n\r\n", "dev": "77\n78", "test": ""})
-    assert "2 documents are in no list of PMIDs and were left out: 2, 3" in summary.notes
-    assert "2 PMIDs of the lists have no document: 77, 78" in summary.notes
-    assert "1 ids stand twice in a list: 1" in summary.notes
+    assert "2 documents in no list of PMIDs, left out: 2, 3" in summary.notes
+    assert "2 PMIDs of the lists without a document: 77, 78" in summary.notes
+    assert "1 id that a list repeats: 1" in summary.notes
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"text": None}, "has no corpus_pubtator.txt"),
         ({"lists": {"trng": "1", "dev": "2"}}, "has no corpus_pubtator_pmids_test.txt"),
         ({"lists": {"trng": "1"}}, r"pmids_dev\.txt\(\.gz\); has no corpus_pubtator_pmids_test\.txt"),
-        ({"lists": LISTS | {"dev": "2\n1\n"}}, r"line 2: 1 stands in the list of train too"),
-        ({"lists": LISTS | {"dev": "2\nPMID3\n"}}, "line 2: 'PMID3' is no PMID"),
+        ({"lists": LISTS | {"dev": "2\n1\n"}}, r"line 2: 1 is in the list of train too"),
+        ({"lists": LISTS | {"dev": "2\nPMID3\n"}}, "line 2: 'PMID3' isn't a PMID"),
         ({"lists": {"trng": "7", "dev": "8", "test": "9"}}, "do corpus and lists belong together"),
         ({"text": document(1, "0\t4\tAgue")}, "columns"),
     ],
 )
-def test_bad_input_is_told(prepare, change, told):
-    with pytest.raises(InputError, match=told):
+def test_bad_input_is_an_error(prepare, change, message):
+    with pytest.raises(InputError, match=message):
         prepare(**change)
 
 
-def test_wrong_options_are_told():
+def test_wrong_options_are_errors():
     with pytest.raises(ConfigError, match="no ontology to write"):
         MedMentionsConfig("d", Outputs(ontology="o.arrow"))
     with pytest.raises(ConfigError, match="give --ontology"):

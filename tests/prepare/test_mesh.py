@@ -103,10 +103,10 @@ def test_an_external_entity_is_not_opened(directory: Path) -> None:
 def test_records_are_streamed(tmp_path: Path) -> None:
     path = tmp_path / "desc2015.xml"
     note = f"<Annotation>{'words ' * 2000}</Annotation>"
-    one = f"<DescriptorRecord><DescriptorUI>D1</DescriptorUI>{note}</DescriptorRecord>\n"
-    path.write_text("<S>" + one * 4000 + "</S>")  # 48 MB
+    entry = f"<DescriptorRecord><DescriptorUI>D1</DescriptorUI>{note}</DescriptorRecord>\n"
+    path.write_text("<S>" + entry * 4000 + "</S>")  # 48 MB
     grown, before = 0, None
-    for count, _ in enumerate(mesh.read(str(path), "DescriptorRecord"), 1):
+    for count, _ in enumerate(mesh.read_records(str(path), "DescriptorRecord"), 1):
         if count % 500 == 0:
             before = before or resident()
             grown = max(grown, resident() - before)

@@ -75,16 +75,16 @@ def test_articles_become_documents(source):
     summary = prepare(source)
     train = summary.split("train")
     assert (train.documents, train.mentions) == (1, 6)
-    assert train.kinds == {ids.LINKABLE: 2, ids.COMPOSITE: 2, ids.NOTHING: 1, ids.UNKNOWN: 1}
-    assert "3 annotations of the type MeSH_Indexing_Chemical are left aside" in summary.notes
+    assert train.kinds == {ids.LINKABLE: 2, ids.COMPOSITE: 2, ids.NO_CONCEPT: 1, ids.UNKNOWN: 1}
+    assert "3 annotations of the type MeSH_Indexing_Chemical left out" in summary.notes
     (document,) = written(source.parent / "out" / "train.bioc.xml.gz")
-    assert [each.text for each in document.passages] == [TITLE, TABLE, REFERENCE]
-    assert [each.infons for each in document.passages] == [
+    assert [passage.text for passage in document.passages] == [TITLE, TABLE, REFERENCE]
+    assert [passage.infons for passage in document.passages] == [
         {"type": "front", "section_type": "TITLE"},
         {"type": "table", "section_type": "TABLE"},
         {"type": "ref", "section_type": "REF"},
     ]
-    golds = [[each.infons["concept_id"] for each in some.annotations] for some in document.passages]
+    golds = [[mention.infons["concept_id"] for mention in passage.annotations] for passage in document.passages]
     assert golds == [["D900002", "C900001"], ["D900002|C900001", "-1"], ["C900001|D7", "D7"]]
     assert [written(source.parent / "out" / f"{name}.bioc.xml.gz")[0].id for name in ("val", "test")] == ["12", "13"]
 
@@ -102,15 +102,15 @@ def test_a_discontinuous_mention_keeps_its_pieces_and_can_be_read(source):
 
 
 def test_only_what_can_be_linked_is_kept_on_demand(source):
-    assert prepare(source, drop_unlinkable=True).split("test").kept == 2
+    assert prepare(source, drop_unlinkable=True).split("test").kept_mentions == 2
 
 
-def test_what_lists_and_files_lack_is_told(source):
+def test_what_lists_and_files_lack_is_noted(source):
     (source / "ALL" / "14_v1.xml").write_text(article(14))
     (source / "pmcids_dev.txt").write_text("12\n99\n")
     notes = prepare(source).notes
-    assert "1 articles are in no list and were left out: 14" in notes
-    assert "1 PMCIDs of the lists have no file: 99" in notes
+    assert "1 article in no list, left out: 14" in notes
+    assert "1 PMCID of the lists without a file: 99" in notes
 
 
 def test_gzipped_articles_are_read(source):
@@ -121,11 +121,11 @@ def test_gzipped_articles_are_read(source):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (lambda home: (home / "pmcids_test.txt").unlink(), "has no pmcids_test.txt"),
-        (lambda home: (home / "pmcids_test.txt").write_text("11\n"), "11 stands in the list of train too"),
-        (lambda home: (home / "pmcids_test.txt").write_text("x\n"), "'x' is no PMCID"),
+        (lambda home: (home / "pmcids_test.txt").write_text("11\n"), "11 is in the list of train too"),
+        (lambda home: (home / "pmcids_test.txt").write_text("x\n"), "'x' isn't a PMCID"),
         (lambda home: (home / "ALL" / "PMC11_v2.xml").write_text(article(11)), "the same PMCID"),
         (lambda home: (home / "ALL" / "notes.xml").write_text(article(1)), "doesn't begin with a PMCID"),
         (lambda home: (home / "ALL" / "11_v1.xml").write_text("<collection>"), "11_v1.xml"),
@@ -134,11 +134,11 @@ def test_gzipped_articles_are_read(source):
         (lambda home: (home.parent / "mesh" / "supp2021.xml").unlink(), "has no supp2021.xml"),
     ],
 )
-def test_bad_input_is_told(source, change, told):
+def test_bad_input_is_an_error(source, change, message):
     change(source)
     with pytest.raises(InputError) as error:
         prepare(source)
-    assert told in str(error.value)
+    assert message in str(error.value)
 
 
 def test_from_the_command_line(source, tmp_path):
@@ -164,4 +164,4 @@ def test_real_full_texts(source):
         text = re.sub(rb"<id>\d+</id>", b"<id>%d</id>" % (11 + number), path.read_bytes(), count=1)
         (source / "ALL" / f"{11 + number}_v1.xml").write_bytes(text)
     assert sum(split.documents for split in prepare(source).splits) == 3
-    assert sum(len(each.passages) for each in written(source.parent / "out" / "train.bioc.xml.gz")) > 10
+    assert sum(len(document.passages) for document in written(source.parent / "out" / "train.bioc.xml.gz")) > 10

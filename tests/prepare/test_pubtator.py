@@ -59,7 +59,7 @@ def test_gzipped_whatever_the_name(tmp_path: Path) -> None:
 
 def test_no_blank_line_between_documents(tmp_path: Path) -> None:
     documents = read(tmp_path, GOOD + GOOD.replace("1|", "2|").replace("1\t", "2\t"))
-    assert [(each.doc_id, len(each.mentions)) for each in documents] == [("1", 1), ("2", 1)]
+    assert [(document.doc_id, len(document.mentions)) for document in documents] == [("1", 1), ("2", 1)]
 
 
 def test_marks_of_the_format_inside_texts(tmp_path: Path) -> None:

@@ -44,10 +44,10 @@ def test_bc5cdr(cdr: Summary, name: str) -> None:
     split = cdr.split(name)
     share = {kind: 100 * count / split.mentions for kind, count in split.kinds.items()}
     assert split.documents == 500
-    assert 0.5 < share[ids.NOTHING] < 1.5
+    assert 0.5 < share[ids.NO_CONCEPT] < 1.5
     assert 0.5 < share[ids.COMPOSITE] < 1.5
     assert share[ids.UNKNOWN] < 5
-    assert split.kept == split.kinds[ids.LINKABLE]
+    assert split.kept_mentions == split.kinds[ids.LINKABLE]
     assert (split.repaired_spans, split.details) == (0, [])
 
 
@@ -55,6 +55,6 @@ def test_bc5cdr(cdr: Summary, name: str) -> None:
 def test_bc5cdr_says_the_same_in_both_formats(name: str) -> None:
     text = list(pubtator.read(str(DATA / f"bc5cdr/CDR_{name}Set.PubTator.txt")))
     xml = list(bc5cdr.read_bioc(str(DATA / f"bc5cdr/CDR_{name}Set.BioC.xml")))
-    assert [(each.doc_id, each.passages, each.mentions) for each in text] == [
-        (each.doc_id, each.passages, each.mentions) for each in xml
+    assert [(document.doc_id, document.passages, document.mentions) for document in text] == [
+        (document.doc_id, document.passages, document.mentions) for document in xml
     ]

@@ -30,8 +30,8 @@ MENTIONS = [
     ("1\t2\t21\tBog fever & eel pox\tDisease\tD01|D02", ids.COMPOSITE, "D01|D02"),
     ("1\t2\t21\tBog fever & eel pox\tDisease\tD01+D02", ids.COMPOSITE_PLUS, "D01|D02"),
     ("1\t22\t26\tAgue\tDisease\tD77", ids.UNKNOWN, "D77"),
-    ("1\t22\t26\tAgue\tDisease\t-1", ids.NOTHING, "-1"),
-    ("1\t22\t26\tAgue\tDisease\t", ids.NOTHING, "-1"),
+    ("1\t22\t26\tAgue\tDisease\t-1", ids.NO_CONCEPT, "-1"),
+    ("1\t22\t26\tAgue\tDisease\t", ids.NO_CONCEPT, "-1"),
 ]
 GOOD = HEAD + "".join(line + "\n" for line, _, _ in MENTIONS)
 
@@ -60,24 +60,24 @@ def written(path: Path) -> list:
 
 
 def annotations(path: Path) -> list:
-    return [each for document in written(path) for passage in document.passages for each in passage.annotations]
+    return [mention for document in written(path) for passage in document.passages for mention in passage.annotations]
 
 
 def test_every_mention_is_kept(ncbi, tmp_path: Path) -> None:
     train = ncbi(train=GOOD).split("train")
-    assert train.kinds == {kind: [k for _, k, _ in MENTIONS].count(kind) for kind in ids.KINDS}
-    assert (train.documents, train.mentions, train.kept) == (1, len(MENTIONS), len(MENTIONS))
+    assert train.kinds == {kind: [k for _, k, _ in MENTIONS].count(kind) for kind in ids.ID_KINDS}
+    assert (train.documents, train.mentions, train.kept_mentions) == (1, len(MENTIONS), len(MENTIONS))
     assert (train.alternatives, train.repaired_ids, dict(train.unknown_ids)) == (1, 1, {"D77": 1})
-    found = {each.id: each for each in annotations(tmp_path / "out/train.bioc.xml.gz")}
-    assert list(found) == ["0", "1", "3", "4", "2", "5", "6", "7"]  # by passage; the ids tell the file's order
+    by_id = {mention.id: mention for mention in annotations(tmp_path / "out/train.bioc.xml.gz")}
+    assert list(by_id) == ["0", "1", "3", "4", "2", "5", "6", "7"]  # by passage; the ids tell the file's order
     for number, (line, _, concept_id) in enumerate(MENTIONS):
         _, start, end, text, kind, source_id = line.split("\t")
-        each = found[str(number)]
+        mention = by_id[str(number)]
         infons = {"type": kind, "concept_id": concept_id}
         if source_id not in ("", concept_id):
             infons["source_id"] = source_id
-        assert (each.text, each.infons) == (text, infons)
-        assert (each.locations[0].offset, each.locations[0].end) == (int(start), int(end))
+        assert (mention.text, mention.infons) == (text, infons)
+        assert (mention.locations[0].offset, mention.locations[0].end) == (int(start), int(end))
 
 
 def test_passages(ncbi, tmp_path: Path) -> None:
@@ -109,8 +109,8 @@ def test_the_output_is_a_corpus_for_the_other_commands(ncbi, tmp_path: Path) -> 
 
 def test_drop_unlinkable(ncbi, tmp_path: Path) -> None:
     train = ncbi(drop=True, train=GOOD).split("train")
-    assert train.dropped == {ids.COMPOSITE: 1, ids.COMPOSITE_PLUS: 1, ids.UNKNOWN: 1, ids.NOTHING: 2}
-    assert [each.id for each in annotations(tmp_path / "out/train.bioc.xml.gz")] == ["0", "1", "2"]
+    assert train.dropped == {ids.COMPOSITE: 1, ids.COMPOSITE_PLUS: 1, ids.UNKNOWN: 1, ids.NO_CONCEPT: 2}
+    assert [mention.id for mention in annotations(tmp_path / "out/train.bioc.xml.gz")] == ["0", "1", "2"]
 
 
 @pytest.mark.parametrize(
@@ -126,8 +126,8 @@ def test_drop_unlinkable(ncbi, tmp_path: Path) -> None:
 )
 def test_spans_are_repaired(ncbi, tmp_path: Path, line: str, text: str, start: int) -> None:
     train = ncbi(train=HEAD + line + "\n").split("train")
-    (found,) = annotations(tmp_path / "out/train.bioc.xml.gz")
-    assert (found.text, found.locations[0].offset) == (text, start)
+    (mention,) = annotations(tmp_path / "out/train.bioc.xml.gz")
+    assert (mention.text, mention.locations[0].offset) == (text, start)
     assert (train.dropped.total(), train.details) == (0, [])
 
 
@@ -143,7 +143,7 @@ def test_spans_are_repaired(ncbi, tmp_path: Path, line: str, text: str, start: i
 def test_a_misplaced_mention_is_dropped_and_listed(ncbi, tmp_path: Path, line: str) -> None:
     train = ncbi(train=HEAD + line + "\n" + MENTIONS[0][0] + "\n").split("train")
     assert train.dropped == {MISPLACED: 1}
-    assert (train.mentions, train.kept) == (2, 1)
+    assert (train.mentions, train.kept_mentions) == (2, 1)
     (detail,) = train.details
     assert detail.startswith("line 3, document 1: ")
     assert repr(line.split("\t")[3]) in detail
@@ -165,7 +165,7 @@ def test_a_document_with_two_contents_is_an_error(ncbi, tmp_path: Path) -> None:
 
 def test_a_document_in_two_splits_is_noted(ncbi) -> None:
     summary = ncbi(train=GOOD, val=GOOD, test=re.sub(r"(?m)^1(?=[\t|])", "2", GOOD))
-    assert summary.notes[-1] == "document 1 stands in train and val"
+    assert summary.notes[-1] == "document 1 is in train and val"
 
 
 def test_the_wrong_ontology_is_noted(ncbi) -> None:
@@ -219,7 +219,7 @@ def test_the_same_bytes_every_time(ncbi, tmp_path: Path) -> None:
 def test_summary_rows_add_up(ncbi) -> None:
     train = ncbi(drop=True, train=GOOD + "1\t2\t11\tMarsh ill\tDisease\tD01\n").split("train")
     assert train.mentions == train.kinds.total() + train.dropped[MISPLACED]
-    assert dict(train.rows())["mentions kept"] == train.kept == 3
+    assert dict(train.rows())["mentions kept"] == train.kept_mentions == 3
 
 
 CDR_TEXT = (
@@ -255,7 +255,7 @@ def test_bc5cdr_from_either_format_is_the_same(tmp_path: Path) -> None:
     text = cdr(tmp_path, "text", TrainingSet_PubTator_txt=CDR_TEXT)
     xml = cdr(tmp_path, "xml", TrainingSet_BioC_xml=CDR_XML)
     assert text.split("train").rows() == xml.split("train").rows()
-    assert text.split("train").kinds == {ids.LINKABLE: 1, ids.NOTHING: 1, ids.COMPOSITE: 1}
+    assert text.split("train").kinds == {ids.LINKABLE: 1, ids.NO_CONCEPT: 1, ids.COMPOSITE: 1}
     assert text.split("train").relations == 1
     for name in ("train.bioc.xml.gz", "ontology.arrow"):
         assert (tmp_path / "text" / name).read_bytes() == (tmp_path / "xml" / name).read_bytes()
@@ -272,7 +272,7 @@ def test_bc5cdr_prefers_pubtator_split_by_split(tmp_path: Path) -> None:
         None,
         "CDR_TestSet.BioC.xml",
     ]
-    assert "document 9 stands in train and test" in summary.notes
+    assert "document 9 is in train and test" in summary.notes
 
 
 @pytest.mark.parametrize("content", ["<collection/>", "<html/>", CDR_XML[:-60]])
@@ -285,7 +285,7 @@ def test_the_demo_corpus(tmp_path: Path) -> None:
     demo = FIXTURES.parent / "demo"
     config = NcbiDiseaseConfig(str(demo), str(demo / "CTD_diseases.tsv"), Outputs.in_directory(str(tmp_path / "out")))
     summary = prepare_ncbi_disease(config)
-    assert all("are unknown to the ontology: D999" in note for note in summary.notes)
+    assert all("unknown to the ontology: D999" in note for note in summary.notes)
     for split in summary.splits:
         assert split.details == []
         assert split.repaired_spans == 0

@@ -82,8 +82,8 @@ def test_a_release_becomes_an_ontology(prepare, packed, end):
     assert summary.names == {"rows": 10, "in another language": 2, "suppressed": 2}
     assert summary.concepts == {"without a name that is kept": 2}
     assert summary.notes == [
-        "2 concepts have no name that is kept: C0000003, C0000004",
-        "1 concepts of MRDEF.RRF are not in MRCONSO.RRF",
+        "2 concepts without a name that is kept: C0000003, C0000004",
+        "1 concept of MRDEF.RRF not in MRCONSO.RRF",
     ]
     assert summary.ontology["alternative ids"] == 1
 
@@ -123,10 +123,10 @@ def test_files_that_are_not_there(prepare):
         prepare(definitions=None, types=None, semantic_types=("T047",))
 
 
-def test_languages_and_sources_that_do_not_occur_are_told(prepare):
+def test_languages_and_sources_that_do_not_occur_are_noted(prepare):
     summary, _ = prepare(languages=("ENG", "XXX"), sources=("MSH", "NOPE"))
-    assert "1 of the languages asked for are in no row of MRCONSO.RRF: XXX" in summary.notes
-    assert "1 of the sources asked for are in no row of MRCONSO.RRF: NOPE" in summary.notes
+    assert "1 requested language in no row of MRCONSO.RRF: XXX" in summary.notes
+    assert "1 requested source in no row of MRCONSO.RRF: NOPE" in summary.notes
 
 
 def test_a_backslash_at_the_end_of_a_column_is_its_own(prepare):
@@ -141,7 +141,7 @@ ESCAPED = "C0000001|ENG|P|L1|PF|S1|Y|A1||M1|D1|MSH|MH|D1|Eel\\|pox|0|N|256|"
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"conso": None}, "has no MRCONSO.RRF"),
         ({"conso": CONSO[::-1]}, "C0000004 after C0000005: releases are sorted"),
@@ -150,7 +150,7 @@ ESCAPED = "C0000001|ENG|P|L1|PF|S1|Y|A1||M1|D1|MSH|MH|D1|Eel\\|pox|0|N|256|"
         ({"conso": [ESCAPED, ESCAPED.removesuffix("256|")]}, r"line 2: 17 columns, MRCONSO.RRF has 18.*cut off"),
         ({"conso": [ESCAPED, ESCAPED.removesuffix("|")]}, r"line 2: 17 columns, MRCONSO.RRF has 18.*cut off"),
         ({"conso": [ESCAPED, ESCAPED + "junk"]}, "line 2: text after the last bar"),
-        ({"conso": ["X|" + CONSO[0].split("|", 1)[1]]}, "'X' is no CUI"),
+        ({"conso": ["X|" + CONSO[0].split("|", 1)[1]]}, "'X' isn't a CUI"),
         ({"conso": STY}, "6 columns, MRCONSO.RRF has 18"),
         ({"definitions": ["C0000001|A1|x|"]}, "3 columns, MRDEF.RRF has 8"),
         ({"types": STY[::-1]}, "are sorted"),
@@ -158,13 +158,13 @@ ESCAPED = "C0000001|ENG|P|L1|PF|S1|Y|A1||M1|D1|MSH|MH|D1|Eel\\|pox|0|N|256|"
         ({"conso": ""}, "no concept that is to be kept"),
     ],
 )
-def test_bad_input_is_told(prepare, change, told):
-    with pytest.raises(InputError, match=told):
+def test_bad_input_is_an_error(prepare, change, message):
+    with pytest.raises(InputError, match=message):
         prepare(**change)
 
 
-def test_wrong_options_are_told():
-    with pytest.raises(ConfigError, match="as T047, not Disease"):
+def test_wrong_options_are_errors():
+    with pytest.raises(ConfigError, match="like T047, not Disease"):
         UmlsConfig("d", "o.arrow", semantic_types=("Disease",))
     with pytest.raises(ConfigError, match="at least one language"):
         UmlsConfig("d", "o.arrow", languages=())
@@ -172,7 +172,7 @@ def test_wrong_options_are_told():
         UmlsConfig("d", "o.csv")
 
 
-def test_the_parts_of_a_full_release_are_told_how_to_join(tmp_path):
+def test_the_parts_of_a_full_release_come_with_how_to_join_them(tmp_path):
     for part in ("aa", "ab"):
         (tmp_path / f"MRCONSO.RRF.{part}.gz").write_bytes(gzip.compress(b"x"))
     with pytest.raises(InputError, match=r"join its parts: cat MRCONSO\.RRF"):

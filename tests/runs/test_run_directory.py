@@ -6,7 +6,7 @@ import pickle
 
 import pyarrow.parquet as pq
 import pytest
-from samples import annotation, collection, document, parts, passage, put, simple
+from samples import annotation, collection, document, parts, passage, save, simple_document
 
 from raybel.errors import ConfigError, InputError
 from raybel.files import storage
@@ -14,7 +14,7 @@ from raybel.runs.run_directory import RunDirectory, Shard, find_shards
 from raybel.schemas import DOCUMENTS, MENTIONS
 
 WRONG = document("wrong", passage("Anemia", annotation("Asthma", (0, 6))))
-MANY = collection(*(simple(str(i)) for i in range(4)), WRONG, simple("2"))
+MANY = collection(*(simple_document(str(i)) for i in range(4)), WRONG, simple_document("2"))
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def run(tmp_path):
 
 @pytest.fixture
 def corpus(tmp_path):
-    put(tmp_path / "in/a.xml", MANY)
+    save(tmp_path / "in/a.xml", MANY)
     return str(tmp_path / "in")
 
 
@@ -42,7 +42,7 @@ def write(run: RunDirectory, shard: Shard, order=lambda each: each, only=None) -
 
 def test_shards_are_named_after_what_was_given(tmp_path):
     for name in ("in/b.xml", "in/x/a.xml.gz", "in/x/b.json", "in/.hidden/c.xml", "in/n.txt"):
-        put(tmp_path / name, MANY)
+        save(tmp_path / name, MANY)
     found = find_shards([str(tmp_path / "in")], "f")
     assert [shard.name for shard in found] == ["b.xml.gz", "x/a.xml.gz", "x/b.json.gz"]
     assert [os.path.relpath(shard.path, tmp_path) for shard in found] == ["in/b.xml", "in/x/a.xml.gz", "in/x/b.json"]
@@ -52,11 +52,11 @@ def test_shards_are_named_after_what_was_given(tmp_path):
 
 
 def test_two_files_of_one_output_name_are_refused(tmp_path):
-    put(tmp_path / "in/a.xml", MANY)
-    put(tmp_path / "in/a.xml.gz", MANY)
+    save(tmp_path / "in/a.xml", MANY)
+    save(tmp_path / "in/a.xml.gz", MANY)
     with pytest.raises(ConfigError, match=r"would both be written to a\.xml\.gz"):
         find_shards([str(tmp_path / "in")], "f")
-    put(tmp_path / "two/a.xml", MANY)
+    save(tmp_path / "two/a.xml", MANY)
     with pytest.raises(ConfigError, match="would both"):
         find_shards([str(tmp_path / "in/a.xml"), str(tmp_path / "two")], "f")
 
@@ -116,7 +116,7 @@ def test_a_changed_input_or_configuration_is_to_do_again(run, corpus):
     run.assemble(shard, write(run, shard))
     (other,) = find_shards([corpus], "another configuration")
     assert run.state(other) is None
-    put_back = collection(simple("1"))
+    put_back = collection(simple_document("1"))
     with open(shard.path, "w") as file:
         file.write(put_back)
     (changed,) = find_shards([corpus], "f")
@@ -128,7 +128,7 @@ def test_a_changed_input_or_configuration_is_to_do_again(run, corpus):
 
 
 def test_an_empty_shard(run, tmp_path):
-    put(tmp_path / "in/a.xml", collection())
+    save(tmp_path / "in/a.xml", collection())
     (shard,) = find_shards([str(tmp_path / "in")], "f")
     assert run.assemble(shard, write(run, shard))["documents"] == 0
     assert pq.read_table(f"{run.uri}/mentions/a.xml.gz.parquet").schema.equals(MENTIONS)
@@ -150,10 +150,10 @@ def test_a_run_of_another_configuration_is_refused_or_overwritten(run, corpus):
 
 
 def test_a_directory_that_is_no_run_is_refused(tmp_path):
-    put(tmp_path / "logs/a", "x")
-    put(tmp_path / ".lock", "x")
+    save(tmp_path / "logs/a", "x")
+    save(tmp_path / ".lock", "x")
     RunDirectory(str(tmp_path)).open({}, {}, False)
-    put(tmp_path / "other/thesis.tex", "x")
+    save(tmp_path / "other/thesis.tex", "x")
     other = RunDirectory(str(tmp_path / "other"))
     for overwrite in (False, True):
         with pytest.raises(ConfigError, match="holds something else than a run"):
@@ -164,7 +164,7 @@ def test_a_directory_that_is_no_run_is_refused(tmp_path):
 
 
 def test_an_output_that_cannot_be_written(tmp_path, corpus):
-    put(tmp_path / "file", "x")
+    save(tmp_path / "file", "x")
     (shard,) = find_shards([corpus], "f")
     for where in (str(tmp_path / "file/run"), "/proc/raybel-run"):
         with pytest.raises(ConfigError, match="can't be written"):
@@ -200,7 +200,7 @@ def test_a_file_that_cannot_be_read_is_set_aside(run, corpus):
 
 
 def test_status(run, corpus, tmp_path):
-    put(tmp_path / "in/b.xml", MANY)
+    save(tmp_path / "in/b.xml", MANY)
     first, second = find_shards([corpus], "f")
     with pytest.raises(InputError, match="isn't a run directory"):
         run.status()
@@ -237,12 +237,12 @@ def test_status(run, corpus, tmp_path):
 def test_a_run_is_known_by_its_manifest_or_its_shards(run, corpus, tmp_path):
     assert not run.exists()
     assert not RunDirectory(f"{corpus}/a.xml").exists()
-    put(tmp_path / "run/shards/deep/a.xml.gz", MANY)
-    put(tmp_path / "run/shards/notes.txt", "x")
+    save(tmp_path / "run/shards/deep/a.xml.gz", MANY)
+    save(tmp_path / "run/shards/notes.txt", "x")
     assert run.exists()
     assert run.shard_names() == ["deep/a.xml.gz"]
     assert run.ontology() is None
-    put(tmp_path / "run/manifest.json", {"config": {"ontology": "o.arrow"}})
+    save(tmp_path / "run/manifest.json", {"config": {"ontology": "o.arrow"}})
     assert run.ontology() == "o.arrow"
 
 

@@ -1,4 +1,4 @@
-"""What every corpus format has in common: a file read as a stream of documents, and what its shards are written in."""
+"""The protocol of a corpus format: a file read as a stream of documents, and the format that its shards have."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ Piece = bytes | tuple[model.BioCDocument, bytes]
 class Format(ABC):
     """A format that a corpus may come in; `registry.FORMATS` lists them.
 
-    One that can't hold links derives from this class and names another format for its shards; one that can derives from
-    `ShardFormat`.
+    A format that can't hold links derives from this class and names another one for its shards; a format that can
+    derives from `ShardFormat`.
     """
 
-    #: What people call it, in one word.
+    #: Its name for people, in one word.
     name: ClassVar[str]
-    #: Ends of file names that tell the format, the usual one first; with `.gz` behind them they tell it too.
+    #: The suffixes of its files, the usual one first; each may be followed by `.gz`.
     suffixes: ClassVar[tuple[str, ...]]
 
     @property
     @abstractmethod
     def shard_format(self) -> ShardFormat:
-        """The format that shards of such a file are written in."""
+        """The format of the shards of such files."""
 
     @abstractmethod
     def read(self, file: IO[bytes], max_document_bytes: int) -> Iterator[Piece]:
@@ -39,18 +39,18 @@ class Format(ABC):
         takes them. Memory for one document at a time. A file without documents yields a header and a footer.
 
         Args:
-            file: Uncompressed.
-            max_document_bytes: A document that takes more of the file is an error.
+            file: The file, decompressed.
+            max_document_bytes: A document that takes more bytes of the file is an error.
 
         Raises:
-            InputError: Not of this format, cut off, or over a limit; what was yielded before stands.
+            InputError: Not of this format, cut off, or over a limit; what was yielded before remains valid.
         """
 
 
 class ShardFormat(Format):
     """A format that shards are written in: its documents can hold links."""
 
-    #: Stands between two documents in a file.
+    #: The bytes between two documents in a file.
     separator: ClassVar[bytes]
 
     @property
@@ -65,12 +65,12 @@ class ShardFormat(Format):
         Args:
             source: A document's serialisation, as `read` yields it.
             links: For an annotation's ordinal in the order of `documents.mentions_in`, its new infons.
-            remove: Infon keys taken out of every annotation first (links of an earlier run).
+            remove: Keys of infons that are taken out of every annotation first (links of an earlier run).
         """
 
 
 class LimitedFile:
-    """A binary file that limits the bytes between two documents; who reads it sets `since_document` back to 0."""
+    """A binary file that limits the bytes of a document; its reader resets `since_document` after each one."""
 
     def __init__(self, file: IO[bytes], limit: int) -> None:
         self.file, self.limit, self.since_document = file, limit, 0

@@ -16,12 +16,12 @@ from ijson.common import ObjectBuilder
 from raybel.corpus.formats.base import LimitedFile, Piece, ShardFormat
 from raybel.errors import InputError
 
-#: Containers within each other, as libxml2 has it for XML.
+#: How deep objects and lists may be nested: libxml2's limit for XML.
 MAX_DEPTH = 256
 
 
 class BiocJson(ShardFormat):
-    """BioC JSON. A serialisation is a document's object, UTF-8."""
+    """BioC JSON; a document's serialisation is its object, UTF-8."""
 
     name = "bioc-json"
     suffixes = (".json",)
@@ -30,16 +30,16 @@ class BiocJson(ShardFormat):
     def read(self, file: IO[bytes], max_document_bytes: int) -> Iterator[Piece]:
         """Yield a collection's pieces; see `Format.read`.
 
-        Keys of the collection that stand before `documents` go into the header, later ones into the footer.
+        The collection's keys before `documents` go into the header, later ones into the footer.
         """
-        guard = LimitedFile(file, max_document_bytes)
+        limited = LimitedFile(file, max_document_bytes)
         before: dict[str, Any] = {}
         after: dict[str, Any] = {}
         started = inside = False
         builder: ObjectBuilder | None = None
         depth, key = 0, ""
         try:
-            for event, value in ijson.basic_parse(guard, use_float=True):
+            for event, value in ijson.basic_parse(limited, use_float=True):
                 depth += (event in ("start_map", "start_array")) - (event in ("end_map", "end_array"))
                 if depth > MAX_DEPTH:
                     raise InputError(f"isn't BioC JSON: it is nested more than {MAX_DEPTH} deep")
@@ -48,7 +48,7 @@ class BiocJson(ShardFormat):
                     if depth == (2 if inside else 1) and event in ("end_map", "end_array"):
                         if inside:
                             yield to_document(builder.value), _dump(builder.value)
-                            guard.since_document = 0
+                            limited.since_document = 0
                         else:
                             (after if started else before)[key] = builder.value
                         builder = None
@@ -59,8 +59,8 @@ class BiocJson(ShardFormat):
                     elif event == "end_array":
                         inside = False
                     else:
-                        what = "a list" if event == "start_array" else repr(value)
-                        raise InputError(f"isn't BioC JSON: `documents` holds {what} where a document should be")
+                        item = "a list" if event == "start_array" else repr(value)
+                        raise InputError(f"isn't BioC JSON: `documents` holds {item} where a document should be")
                 elif depth == 0 or (depth == 1 and event == "start_array" and not key):
                     if event != "end_map":
                         raise InputError("isn't a BioC JSON collection: its root isn't an object")
@@ -89,8 +89,8 @@ class BiocJson(ShardFormat):
         for ordinal, annotation in enumerate(_annotations(value)):
             infons = annotation.get("infons")
             infons = infons if isinstance(infons, dict) else {}
-            kept = {key: item for key, item in infons.items() if key not in remove}
-            annotation["infons"] = {**kept, **links.get(ordinal, {})}
+            own = {key: text for key, text in infons.items() if key not in remove}
+            annotation["infons"] = {**own, **links.get(ordinal, {})}
         return _dump(value)
 
 
@@ -102,8 +102,8 @@ def _dump(value: Any) -> bytes:
 
 
 def _dicts(value: Any, name: str) -> list[dict[str, Any]]:
-    found = value.get(name)
-    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+    items = value.get(name)
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
 
 
 def _infons(value: dict[str, Any]) -> dict[str, str]:
@@ -113,31 +113,31 @@ def _infons(value: dict[str, Any]) -> dict[str, str]:
 
 
 def to_document(value: dict[str, Any]) -> model.BioCDocument:
-    """Return a JSON document as bioc's class; parts of another type than BioC's are taken as absent."""
+    """Return a JSON document as bioc's class; a value of a type that BioC doesn't have there counts as absent."""
     document = model.BioCDocument()
     document.id = str(value.get("id") or "")
     document.infons = _infons(value)
-    for part in _dicts(value, "passages"):
+    for item in _dicts(value, "passages"):
         passage = model.BioCPassage()
-        passage.offset, passage.text, passage.infons = (
-            _number(part),
-            str(part.get("text") or ""),
-            _infons(part),
-        )
-        passage.annotations = [to_annotation(each) for each in _dicts(part, "annotations")]
-        for inner in _dicts(part, "sentences"):
+        passage.offset, passage.text, passage.infons = _number(item), str(item.get("text") or ""), _infons(item)
+        passage.annotations = _to_annotations(item)
+        for inner in _dicts(item, "sentences"):
             sentence = model.BioCSentence()
             sentence.offset, sentence.text = _number(inner), str(inner.get("text") or "")
-            sentence.annotations = [to_annotation(each) for each in _dicts(inner, "annotations")]
+            sentence.annotations = _to_annotations(inner)
             passage.sentences.append(sentence)
         document.passages.append(passage)
-    document.annotations = [to_annotation(each) for each in _dicts(value, "annotations")]
+    document.annotations = _to_annotations(value)
     return document
 
 
+def _to_annotations(value: dict[str, Any]) -> list[model.BioCAnnotation]:
+    return [to_annotation(annotation) for annotation in _dicts(value, "annotations")]
+
+
 def _number(value: dict[str, Any], name: str = "offset") -> int:
-    found = value.get(name)
-    return found if isinstance(found, int) and not isinstance(found, bool) else 0
+    number = value.get(name)
+    return number if isinstance(number, int) and not isinstance(number, bool) else 0
 
 
 def to_annotation(value: dict[str, Any]) -> model.BioCAnnotation:
@@ -145,14 +145,15 @@ def to_annotation(value: dict[str, Any]) -> model.BioCAnnotation:
     annotation = model.BioCAnnotation()
     annotation.id, annotation.text = str(value.get("id") or ""), str(value.get("text") or "")
     annotation.infons = _infons(value)
-    for place in _dicts(value, "locations"):
-        offset, length = _number(place), _number(place, "length")
-        if "offset" in place and "length" in place and offset >= 0 and length >= 0:
+    for location in _dicts(value, "locations"):
+        offset, length = _number(location), _number(location, "length")
+        if "offset" in location and "length" in location and offset >= 0 and length >= 0:
             annotation.locations.append(model.BioCLocation(offset, length))
     return annotation
 
 
 def _annotations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A document's annotations in the order of `documents.mentions_in`."""
     for passage in _dicts(document, "passages"):
         yield from _dicts(passage, "annotations")
         for sentence in _dicts(passage, "sentences"):

@@ -17,8 +17,8 @@ from lxml import etree
 from raybel.corpus.formats.base import LimitedFile, Piece, ShardFormat
 from raybel.errors import InputError
 
-#: Stands for an offset that isn't a number; no document with it can be linked.
-NOWHERE = -2
+#: The offset of a passage whose own isn't a number; its document can't be linked.
+INVALID_OFFSET = -2
 _END = b"</collection>\n"
 PROLOGUE = b'<?xml version="1.0" encoding="UTF-8"?>\n'
 #: Code points that XML 1.0 doesn't allow. As raw bytes they become spaces, as references U+FFFD: offsets stay true.
@@ -35,32 +35,32 @@ _PARSER_OPTIONS: dict[str, Any] = {
 }
 
 
-def clean(text: str) -> str:
+def replace_forbidden(text: str) -> str:
     """Return a text with each code point that XML 1.0 forbids replaced by a space, so that offsets stay true."""
     return _FORBIDDEN.sub(" ", text)
 
 
 class CleanedFile(LimitedFile):
-    """A binary file that replaces characters which XML forbids, and limits the bytes between two documents."""
+    """A binary file that replaces characters which XML forbids, and limits the bytes of a document."""
 
     def __init__(self, file: IO[bytes], limit: int) -> None:
         super().__init__(file, limit)
-        self.held = b""
-        self.wide: bool | None = None
+        self.pending = b""
+        self.wide_units: bool | None = None
 
     def read(self, size: int = -1) -> bytes:
         """Return about `size` bytes, b"" at the end."""
-        fresh = super().read(size)
-        data = self.held + fresh
-        if self.wide is None:
-            self.wide = data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:4]
-        if self.wide:
+        read = super().read(size)
+        data = self.pending + read
+        if self.wide_units is None:  # UTF-16 or UTF-32, whose bytes mean something else
+            self.wide_units = data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:4]
+        if self.wide_units:
             return data
         # A reference may be cut by the end of this read: its beginning waits for the next one.
         cut = data.rfind(b"&", max(0, len(data) - 16))
-        self.held = data[cut:] if fresh and cut >= 0 and b";" not in data[cut:] else b""
-        data = data[: len(data) - len(self.held)]
-        if not data and self.held:
+        self.pending = data[cut:] if read and cut >= 0 and b";" not in data[cut:] else b""
+        data = data[: len(data) - len(self.pending)]
+        if not data and self.pending:
             return self.read(size)
         if b"&#" in data:
             data = _REFERENCE.sub(b"&#xFFFD;", data)
@@ -68,17 +68,17 @@ class CleanedFile(LimitedFile):
 
 
 class BiocXml(ShardFormat):
-    """BioC XML. A serialisation is the `<document>` element, UTF-8."""
+    """BioC XML; a document's serialisation is its `<document>` element, UTF-8."""
 
     name = "bioc-xml"
     suffixes = (".xml",)
-    separator = b""  # each document ends with a line end of its own
+    separator = b""  # a linked document ends with a line end of its own
 
     def read(self, file: IO[bytes], max_document_bytes: int) -> Iterator[Piece]:
         """Yield a collection's pieces; see `Format.read`. The line of an error is in its message."""
-        guard = CleanedFile(file, max_document_bytes)
+        cleaned = CleanedFile(file, max_document_bytes)
         header, before = None, 0
-        context = etree.iterparse(guard, events=("end",), tag="document", **_PARSER_OPTIONS)
+        context = etree.iterparse(cleaned, events=("end",), tag="document", **_PARSER_OPTIONS)
         try:
             for _, element in context:
                 parent = element.getparent()
@@ -88,7 +88,7 @@ class BiocXml(ShardFormat):
                     yield header
                 element.tail = None
                 yield to_document(element), etree.tostring(element, encoding="utf-8", xml_declaration=False)
-                guard.since_document = 0
+                cleaned.since_document = 0
                 if parent is not None:
                     parent.remove(element)
         except etree.XMLSyntaxError as error:
@@ -104,16 +104,17 @@ class BiocXml(ShardFormat):
     def link(self, source: bytes, links: Mapping[int, Mapping[str, str]], remove: Iterable[str] = ()) -> bytes:
         """Return a `<document>` element with infons added to its annotations; see `ShardFormat.link`."""
         element = etree.fromstring(source, etree.XMLParser(**_PARSER_OPTIONS))
-        gone = frozenset(remove)
-        for ordinal, annotation in enumerate(_elements(element)):
-            for infon in [each for each in annotation.iterfind("infon") if each.get("key") in gone]:
-                annotation.remove(infon)
-            place = len(annotation.findall("infon"))
+        removed_keys = frozenset(remove)
+        for ordinal, annotation in enumerate(_annotations(element)):
+            for infon in annotation.findall("infon"):
+                if infon.get("key") in removed_keys:
+                    annotation.remove(infon)
+            position = len(annotation.findall("infon"))
             for key, value in links.get(ordinal, {}).items():
                 infon = etree.Element("infon", key=key)
-                infon.text = clean(value)
-                annotation.insert(place, infon)
-                place += 1
+                infon.text = replace_forbidden(value)
+                annotation.insert(position, infon)
+                position += 1
         return etree.tostring(element, encoding="utf-8", xml_declaration=False) + b"\n"
 
 
@@ -121,7 +122,11 @@ BIOC_XML = BiocXml()
 
 
 def _header(root: Any) -> bytes:
-    """Serialise a collection's start up to its first document; checks that it is a BioC collection."""
+    """Serialise a collection's start up to its first document.
+
+    Raises:
+        InputError: The root isn't a BioC collection.
+    """
     if root is None or root.tag != "collection":
         raise InputError(
             f"isn't a BioC collection: its root element is <{getattr(root, 'tag', 'none')}>, not <collection>"
@@ -133,14 +138,14 @@ def _header(root: Any) -> bytes:
         shell.append(etree.fromstring(etree.tostring(child, with_tail=False)))
     doctype = root.getroottree().docinfo.doctype
     body = etree.tostring(shell, encoding="utf-8", xml_declaration=False)
-    opened = body[: -len(b"</collection>")] if body.endswith(b"</collection>") else body[:-2] + b">"
-    return PROLOGUE + (doctype.encode() + b"\n" if doctype else b"") + opened + b"\n"
+    start = body[: -len(b"</collection>")] if body.endswith(b"</collection>") else body[:-2] + b">"
+    return PROLOGUE + (doctype.encode() + b"\n" if doctype else b"") + start + b"\n"
 
 
 def _footer(root: Any, before: int) -> bytes:
-    """Serialise what stands behind the last document: the root's children but the first `before`."""
-    behind = (etree.tostring(child, encoding="utf-8", with_tail=False) + b"\n" for child in root[before:])
-    return b"".join(behind) + _END
+    """Serialise what follows the last document: the root's children but the first `before`."""
+    following = (etree.tostring(child, encoding="utf-8", with_tail=False) + b"\n" for child in root[before:])
+    return b"".join(following) + _END
 
 
 def _text(element: Any, name: str) -> str:
@@ -156,7 +161,7 @@ def _offset(element: Any) -> int:
     try:
         return int(_text(element, "offset") or 0)
     except ValueError:
-        return NOWHERE
+        return INVALID_OFFSET
 
 
 def to_document(element: Any) -> model.BioCDocument:
@@ -167,14 +172,14 @@ def to_document(element: Any) -> model.BioCDocument:
     for child in element.iterfind("passage"):
         passage = model.BioCPassage()
         passage.offset, passage.text, passage.infons = _offset(child), _text(child, "text"), _infons(child)
-        passage.annotations = [to_annotation(each) for each in child.iterfind("annotation")]
+        passage.annotations = list(map(to_annotation, child.iterfind("annotation")))
         for inner in child.iterfind("sentence"):
             sentence = model.BioCSentence()
             sentence.offset, sentence.text = _offset(inner), _text(inner, "text")
-            sentence.annotations = [to_annotation(each) for each in inner.iterfind("annotation")]
+            sentence.annotations = list(map(to_annotation, inner.iterfind("annotation")))
             passage.sentences.append(sentence)
         document.passages.append(passage)
-    document.annotations = [to_annotation(each) for each in element.iterfind("annotation")]
+    document.annotations = list(map(to_annotation, element.iterfind("annotation")))
     return document
 
 
@@ -183,14 +188,15 @@ def to_annotation(element: Any) -> model.BioCAnnotation:
     annotation = model.BioCAnnotation()
     annotation.id, annotation.text = element.get("id") or "", _text(element, "text")
     annotation.infons = _infons(element)
-    for place in element.iterfind("location"):
-        offset, length = place.get("offset", ""), place.get("length", "")
+    for location in element.iterfind("location"):
+        offset, length = location.get("offset", ""), location.get("length", "")
         if offset.isdecimal() and length.isdecimal() and max(len(offset), len(length)) < 10:
             annotation.locations.append(model.BioCLocation(int(offset), int(length)))
     return annotation
 
 
-def _elements(document: Any) -> Iterator[Any]:
+def _annotations(document: Any) -> Iterator[Any]:
+    """A document's annotation elements in the order of `documents.mentions_in`."""
     for passage in document.iterfind("passage"):
         yield from passage.iterfind("annotation")
         for sentence in passage.iterfind("sentence"):
@@ -198,28 +204,28 @@ def _elements(document: Any) -> Iterator[Any]:
     yield from document.iterfind("annotation")
 
 
-def to_source(document: model.BioCDocument) -> bytes:
+def to_xml(document: model.BioCDocument) -> bytes:
     """Return a document (with passages and their annotations) as a `<document>` element, UTF-8, one line."""
     root = etree.Element("document")
-    etree.SubElement(root, "id").text = clean(document.id)
+    etree.SubElement(root, "id").text = replace_forbidden(document.id)
     _add_infons(root, document.infons)
     for passage in document.passages:
-        part = etree.SubElement(root, "passage")
-        _add_infons(part, passage.infons)
-        etree.SubElement(part, "offset").text = str(passage.offset)
-        etree.SubElement(part, "text").text = clean(passage.text)
+        element = etree.SubElement(root, "passage")
+        _add_infons(element, passage.infons)
+        etree.SubElement(element, "offset").text = str(passage.offset)
+        etree.SubElement(element, "text").text = replace_forbidden(passage.text)
         for annotation in passage.annotations:
-            mention = etree.SubElement(part, "annotation", id=annotation.id)
+            mention = etree.SubElement(element, "annotation", id=annotation.id)
             _add_infons(mention, annotation.infons)
-            for place in annotation.locations:
-                etree.SubElement(mention, "location", offset=str(place.offset), length=str(place.length))
-            etree.SubElement(mention, "text").text = clean(annotation.text)
+            for location in annotation.locations:
+                etree.SubElement(mention, "location", offset=str(location.offset), length=str(location.length))
+            etree.SubElement(mention, "text").text = replace_forbidden(annotation.text)
     return etree.tostring(root, encoding="utf-8", xml_declaration=False) + b"\n"
 
 
 def _add_infons(element: Any, infons: Mapping[str, str]) -> None:
     for key, value in infons.items():
-        etree.SubElement(element, "infon", key=clean(key)).text = clean(value)
+        etree.SubElement(element, "infon", key=replace_forbidden(key)).text = replace_forbidden(value)
 
 
 def new_collection(source: str, documents: Iterable[model.BioCDocument]) -> Iterator[Piece]:
@@ -227,11 +233,11 @@ def new_collection(source: str, documents: Iterable[model.BioCDocument]) -> Iter
 
     Args:
         source: The collection's `<source>`.
-        documents: With passages and annotations; none makes an empty collection.
+        documents: Documents with passages and annotations; may be empty.
     """
     yield collection_header(source)
     for document in documents:
-        yield document, to_source(document)
+        yield document, to_xml(document)
     yield _END
 
 

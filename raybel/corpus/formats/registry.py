@@ -1,4 +1,4 @@
-"""The formats that corpora come in, and which one a file has."""
+"""The formats of corpora, and which one a file has."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from raybel.corpus.formats.bioc_json import BIOC_JSON
 from raybel.corpus.formats.bioc_xml import BIOC_XML
 from raybel.files import storage
 
-#: The first is that of a file whose name tells none.
+#: All formats; a file whose name doesn't say its format is taken for the first.
 FORMATS: tuple[Format, ...] = (BIOC_XML, BIOC_JSON)
-#: Ends of the names of files that a directory given as a corpus is searched for.
-SUFFIXES = tuple(suffix + packed for each in FORMATS for suffix in each.suffixes for packed in ("", ".gz"))
+#: The suffixes of the files that make up a corpus given as a directory.
+CORPUS_SUFFIXES = tuple(suffix + gz for known in FORMATS for suffix in known.suffixes for gz in ("", ".gz"))
 
 
 def format_of(uri: str) -> Format:
-    """Return the format of a file, as its name tells it."""
+    """Return the format of a file by its name; the first of `FORMATS` where the name doesn't say."""
     name = storage.name_of(uri).removesuffix(".gz")
-    return next((each for each in FORMATS if name.endswith(each.suffixes)), FORMATS[0])
+    return next((known for known in FORMATS if name.endswith(known.suffixes)), FORMATS[0])
 
 
 def shard_name(name: str, source: Format) -> str:
-    """Return the name of an input file's shard: the file's own where that tells what the shard is written in.
+    """Return the name of an input file's shard: the file's own where that fits the shard's format, and always `.gz`.
 
     Args:
-        name: Of the input file, relative to what was given.
-        source: Its format.
+        name: The input file's name, relative to the directory that was given.
+        source: The input file's format.
     """
     written = source.shard_format
     if format_of(name) is not written:

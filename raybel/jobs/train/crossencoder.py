@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from raybel.candidates.registry import open_generator
-from raybel.corpus.chunks import digests
+from raybel.corpus.chunks import corpus_digests
 from raybel.encoders import pretrained
 from raybel.errors import ConfigError, InputError
 from raybel.files import storage, tables
@@ -112,7 +112,7 @@ class _Job:
             "generator": f"{generator.name} {generator.fingerprint}",
             "base_model": base_fingerprint(self.model),
             "parameters": asdict(config.parameters),
-            "corpora": digests(self.corpora),
+            "corpora": corpus_digests(self.corpora),
             "expand_abbreviations": config.expand_abbreviations,
             "precision": config.precision,
             "seed": config.seed,

@@ -8,7 +8,7 @@ from typing import Any
 
 from raybel.candidates.aliases import AliasTable
 from raybel.candidates.recall import read_splits
-from raybel.corpus.chunks import digests
+from raybel.corpus.chunks import corpus_digests
 from raybel.encoders import pretrained
 from raybel.errors import ConfigError
 from raybel.files import storage, tables
@@ -76,7 +76,7 @@ def train_sapbert(config: TrainSapbertConfig, watch: Watch | None = None) -> Tra
             "base_model": base_fingerprint(model),
             "pooling": config.pooling or pretrained.pooling_of(str(model)),
             "parameters": asdict(config.parameters),
-            "corpora": digests({"train": config.train_corpus, "val": config.val_corpus}),
+            "corpora": corpus_digests({"train": config.train_corpus, "val": config.val_corpus}),
             "expand_abbreviations": config.expand_abbreviations,
             "seed": config.seed,
         }

@@ -7,7 +7,7 @@ from dataclasses import asdict, astuple
 from typing import Any
 
 from raybel.candidates.registry import open_generator
-from raybel.corpus.chunks import digests
+from raybel.corpus.chunks import corpus_digests
 from raybel.display import relative
 from raybel.encoders import pretrained
 from raybel.errors import ConfigError, InputError
@@ -112,7 +112,7 @@ class _Job:
             "ontology": self.ontology.fingerprint,
             "generator": f"{self.generator.name} {self.generator.fingerprint}",
             "base_model": base_fingerprint(self.model),
-            "corpora": digests(self.corpora),
+            "corpora": corpus_digests(self.corpora),
             "parameters": asdict(self.config.parameters),
             "expand_abbreviations": self.config.expand_abbreviations,
             "precision": self.config.precision,

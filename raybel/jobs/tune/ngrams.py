@@ -7,7 +7,7 @@ from typing import Any
 
 from raybel.candidates.parameters import NgramParameters
 from raybel.candidates.recall import read_splits
-from raybel.corpus.chunks import digests
+from raybel.corpus.chunks import corpus_digests
 from raybel.display import relative
 from raybel.jobs.runtime import ray_session
 from raybel.jobs.tune.config import TuneNgramsConfig
@@ -55,7 +55,7 @@ def tune_ngrams(config: TuneNgramsConfig, watch: Watch | None = None) -> SweepRe
     identity: dict[str, Any] = {
         "target": "ngrams",
         "ontology": ontology.fingerprint,
-        "corpora": digests(corpora),
+        "corpora": corpus_digests(corpora),
         "parameters": given,
         "expand_abbreviations": config.expand_abbreviations,
         "top_k": config.top_k,

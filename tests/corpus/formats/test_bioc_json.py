@@ -3,7 +3,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import chunks, failure, json_annotation, json_document, linked, put, rows
+from samples import chunks, json_annotation, json_document, linked, read_error, rows, save
 
 GOOD = json_document("good", "Anemia.", json_annotation("Anemia", (0, 6), type="Disease", concept_id="D1"))
 TEXT = json.dumps({"source": "s", "documents": [GOOD]})
@@ -31,11 +31,11 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("name", "content", "reason", "good"), BAD, ids=[each[0] for each in BAD])
+@pytest.mark.parametrize(("name", "content", "reason", "good"), BAD, ids=[case[0] for case in BAD])
 @pytest.mark.parametrize("suffix", [".json", ".json.gz"])
 def test_a_bad_file_ends_with_an_error_and_keeps_what_came_before(tmp_path, name, content, reason, good, suffix):
-    path = put(tmp_path / (name + suffix), content)
-    error, ids = failure(path)
+    path = save(tmp_path / (name + suffix), content)
+    error, ids = read_error(path)
     assert str(error).startswith(path)
     assert reason in str(error)
     assert ids == (["good"] if good else [])
@@ -43,13 +43,13 @@ def test_a_bad_file_ends_with_an_error_and_keeps_what_came_before(tmp_path, name
 
 def test_a_document_above_the_limit_ends_its_file(tmp_path):
     big = json_document("big", "long " * 60_000)
-    error, _ = failure(put(tmp_path / "a.json", {"documents": [big]}), max_document_bytes=200_000)
+    error, _ = read_error(save(tmp_path / "a.json", {"documents": [big]}), max_document_bytes=200_000)
     assert "--max-document-mb" in str(error)
 
 
 def test_keys_before_and_after_the_documents_survive(tmp_path):
     value = {"source": "s", "i": {"a": [1, {"b": None}]}, "documents": [GOOD], "date": "d", "later": [1.5, True]}
-    path = put(tmp_path / "a.json", value)
+    path = save(tmp_path / "a.json", value)
     out = json.loads(linked(path))
     assert list(out) == list(value)
     for key in ("source", "i", "date", "later"):
@@ -58,17 +58,17 @@ def test_keys_before_and_after_the_documents_survive(tmp_path):
 
 @pytest.mark.parametrize("value", [{"documents": []}, {"documents": [], "x": 1}, {"x": 1, "documents": []}])
 def test_no_documents(tmp_path, value):
-    path = put(tmp_path / "a.json", value)
+    path = save(tmp_path / "a.json", value)
     assert len(chunks(path)) == 1
     assert json.loads(linked(path)) == value
 
 
 def test_links_are_added_and_old_ones_replaced(tmp_path):
-    found = json_annotation("Anemia", (0, 6), link_id="old", all_links="old=1", concept_id="D1", k="v")
+    linked_before = json_annotation("Anemia", (0, 6), link_id="old", all_links="old=1", concept_id="D1", k="v")
     bare = {"id": "T2", "text": "asthma", "locations": [{"offset": 11, "length": 6}], "note": {"kept": True}}
-    value = json_document("1", "Anemia and asthma.", found, bare)
+    value = json_document("1", "Anemia and asthma.", linked_before, bare)
     value["relations"] = [{"id": "R", "nodes": []}]
-    path = put(tmp_path / "a.json", {"documents": [value]})
+    path = save(tmp_path / "a.json", {"documents": [value]})
     out = json.loads(linked(path))["documents"][0]
     first, second = out["passages"][0]["annotations"]
     assert first["infons"] == {
@@ -82,7 +82,7 @@ def test_links_are_added_and_old_ones_replaced(tmp_path):
     assert second["infons"]["link_id"] == "a|b=c"
     assert second["note"] == {"kept": True}
     assert out["relations"] == value["relations"]
-    assert linked(put(tmp_path / "b.json", linked(path))) == linked(path)
+    assert linked(save(tmp_path / "b.json", linked(path))) == linked(path)
 
 
 def test_parts_of_another_type_are_taken_as_absent(tmp_path):
@@ -95,34 +95,34 @@ def test_parts_of_another_type_are_taken_as_absent(tmp_path):
             {"offset": True, "text": None, "annotations": {"a": 1}, "sentences": "s"},
         ],
     }
-    (row,) = rows(put(tmp_path / "a.json", {"documents": [value]}))
+    (row,) = rows(save(tmp_path / "a.json", {"documents": [value]}))
     assert (row["doc_id"], row["error"], len(row["passages"])) == ("7", None, 2)
     assert [mention["text"] for mention in row["mentions"]] == ["Anemia"]
 
 
 @pytest.mark.parametrize("place", [{"offset": -1, "length": 6}, {"offset": 0}, {"length": 6}, {}, "0:6"])
 def test_an_annotation_without_a_whole_location_is_an_error(tmp_path, place):
-    found = {**json_annotation("Anemia"), "locations": [place]}
-    (row,) = rows(put(tmp_path / "a.json", {"documents": [json_document("1", "Anemia", found)]}))
+    damaged = {**json_annotation("Anemia"), "locations": [place]}
+    (row,) = rows(save(tmp_path / "a.json", {"documents": [json_document("1", "Anemia", damaged)]}))
     assert "has no location" in row["error"]
 
 
 def test_lone_surrogates_and_control_characters_do_not_stop_the_file(tmp_path):
     text = '{"documents": [{"id": "\\ud800", "passages": [{"offset": 0, "text": "\\ud800 \\u0000\\u0001"}]}]}'
-    (row,) = rows(put(tmp_path / "a.json", text))
+    (row,) = rows(save(tmp_path / "a.json", text))
     assert row["error"] is None
     assert len(row["passages"][0]["text"]) == 4
 
 
 SCALARS = st.none() | st.booleans() | st.integers(-(10**6), 10**6) | st.text(st.characters(codec="utf-8"), max_size=5)
-VALUES = st.recursive(SCALARS, lambda each: st.lists(each, max_size=3) | st.dictionaries(st.text(max_size=3), each))
+VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner))
 NAMES = st.sampled_from(["id", "passages", "offset", "text", "annotations", "infons", "locations", "sentences", "x"])
 
 
 @given(st.lists(st.dictionaries(NAMES, VALUES, max_size=5), max_size=4), st.dictionaries(st.text(max_size=3), VALUES))
 def test_any_json_documents_are_read_and_written(tmp_path, documents, others):
-    path = put(tmp_path / "a.json", json.dumps({"documents": documents, **others}, ensure_ascii=True))
-    error, ids = failure(path)
+    path = save(tmp_path / "a.json", json.dumps({"documents": documents, **others}, ensure_ascii=True))
+    error, ids = read_error(path)
     assert error is None
     assert len(ids) == len(documents)
     if "documents" not in others:

@@ -3,7 +3,19 @@ import io
 
 import pytest
 from lxml import etree
-from samples import HEAD, annotation, chunks, collection, document, failure, linked, passage, put, rows, simple
+from samples import (
+    COLLECTION_HEAD,
+    annotation,
+    chunks,
+    collection,
+    document,
+    linked,
+    passage,
+    read_error,
+    rows,
+    save,
+    simple_document,
+)
 
 from raybel.corpus.chunks import read_chunks
 from raybel.corpus.documents import ReadOptions
@@ -11,26 +23,26 @@ from raybel.corpus.formats.bioc_xml import BIOC_XML, CleanedFile
 from raybel.errors import InputError
 from raybel.linking.render import LINK_INFONS
 
-GOOD = simple("good")
+GOOD = simple_document("good")
 SECRET = "the-secret-content"
 
 
-def bad(text: str, subset: str) -> str:
+def with_dtd(text: str, subset: str) -> str:
     body = f"<document><id>bad</id><passage><offset>0</offset><text>{text}</text></passage></document>"
     return f"<!DOCTYPE collection [{subset}]><collection>{GOOD}{body}</collection>"
 
 
-def laughs() -> str:
+def billion_laughs() -> str:
     levels = [f'<!ENTITY {b} "{f"&{a};" * 10}">' for a, b in zip("abcdefghi", "bcdefghij", strict=True)]
-    return bad("&j;", '<!ENTITY a "haha">' + "".join(levels))
+    return with_dtd("&j;", '<!ENTITY a "haha">' + "".join(levels))
 
 
-def many() -> bytes:
-    return gzip.compress(collection(*(simple(str(i)) for i in range(3000))).encode())
+def gzipped_collection() -> bytes:
+    return gzip.compress(collection(*(simple_document(str(i)) for i in range(3000))).encode())
 
 
 def flipped() -> bytes:
-    data = bytearray(many())
+    data = bytearray(gzipped_collection())
     data[len(data) // 2] ^= 0xFF
     return bytes(data)
 
@@ -38,12 +50,12 @@ def flipped() -> bytes:
 LATIN = collection(GOOD, document("é")).encode("latin-1")
 #: Name, content of the file, a part of the error, and whether the document before the damage comes through.
 BAD = [
-    ("bomb.xml", laughs(), "amplification", True),
-    ("undefined.xml", bad("&nbsp;", ""), "nbsp", None),
+    ("bomb.xml", billion_laughs(), "amplification", True),
+    ("undefined.xml", with_dtd("&nbsp;", ""), "nbsp", None),
     ("unclosed.xml", collection(GOOD).removesuffix("</collection>"), "isn't well-formed XML", True),
     ("cut.xml", collection(GOOD, GOOD)[:-60], "isn't well-formed XML", True),
-    ("cut.xml.gz", many()[:-3000], "cut off or damaged", None),
-    ("short.xml.gz", many()[:8], "cut off or damaged", False),
+    ("cut.xml.gz", gzipped_collection()[:-3000], "cut off or damaged", None),
+    ("short.xml.gz", gzipped_collection()[:8], "cut off or damaged", False),
     ("flipped.xml.gz", flipped(), "", None),
     ("notgz.xml.gz", b"\x1f\x8bnonsense", "cut off or damaged", False),
     ("latin.xml", LATIN, "encoding", True),
@@ -58,10 +70,10 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("name", "content", "reason", "good"), BAD, ids=[each[0] for each in BAD])
+@pytest.mark.parametrize(("name", "content", "reason", "good"), BAD, ids=[case[0] for case in BAD])
 def test_a_bad_file_ends_with_an_error_and_keeps_what_came_before(tmp_path, name, content, reason, good):
-    path = put(tmp_path / name, content)
-    error, ids = failure(path, chunk_documents=1)
+    path = save(tmp_path / name, content)
+    error, ids = read_error(path, chunk_documents=1)
     assert error is not None
     assert error.startswith(path)
     assert reason in error
@@ -79,46 +91,46 @@ def test_a_bad_file_ends_with_an_error_and_keeps_what_came_before(tmp_path, name
     ],
 )
 def test_an_external_entity_is_never_opened(tmp_path, text, subset):
-    secret = put(tmp_path / "secret", SECRET)
-    path = put(tmp_path / "a.xml", bad(text, subset.format(secret)))
+    secret = save(tmp_path / "secret", SECRET)
+    path = save(tmp_path / "a.xml", with_dtd(text, subset.format(secret)))
     for chunk in read_chunks(path, "a.xml", ReadOptions()):
         assert SECRET not in str(chunk.to_pylist())
 
 
 def test_the_dtd_is_not_opened_and_the_doctype_survives(tmp_path):
     doctype = '<!DOCTYPE collection SYSTEM "file:///etc/passwd">'
-    path = put(tmp_path / "a.xml", doctype + collection(GOOD).split("?>")[1])
-    assert failure(path) == (None, ["good"])
+    path = save(tmp_path / "a.xml", doctype + collection(GOOD).split("?>")[1])
+    assert read_error(path) == (None, ["good"])
     assert doctype.encode() in linked(path)
 
 
 def test_an_entity_of_the_file_is_expanded(tmp_path):
-    path = put(tmp_path / "a.xml", bad("TNF-&alpha;", '<!ENTITY alpha "α">'))
+    path = save(tmp_path / "a.xml", with_dtd("TNF-&alpha;", '<!ENTITY alpha "α">'))
     assert rows(path)[1]["passages"][0]["text"] == "TNF-α"
 
 
 @pytest.mark.parametrize("declared", [True, False])
 def test_utf_16_is_read(tmp_path, declared):
-    text = collection(simple("é😀", "Anemia 😀 é")).replace("UTF-8", "UTF-16")
-    path = put(tmp_path / "a.xml", (text if declared else text.split("?>")[1]).encode("utf-16"))
+    text = collection(simple_document("é😀", "Anemia 😀 é")).replace("UTF-8", "UTF-16")
+    path = save(tmp_path / "a.xml", (text if declared else text.split("?>")[1]).encode("utf-16"))
     (row,) = rows(path)
     assert (row["doc_id"], row["passages"][0]["text"]) == ("é😀", "Anemia 😀 é")
 
 
 def test_control_characters_behind_the_end_are_blanks(tmp_path):
-    assert failure(put(tmp_path / "a.xml", collection(GOOD) + "\0\x1a")) == (None, ["good"])
+    assert read_error(save(tmp_path / "a.xml", collection(GOOD) + "\0\x1a")) == (None, ["good"])
 
 
 def test_a_document_above_the_limit_ends_its_file(tmp_path):
-    path = put(tmp_path / "a.xml", collection(*[GOOD] * 5, document("bad", passage("long " * 60_000))))
-    error, ids = failure(path, max_document_bytes=200_000)
+    path = save(tmp_path / "a.xml", collection(*[GOOD] * 5, document("bad", passage("long " * 60_000))))
+    error, ids = read_error(path, max_document_bytes=200_000)
     assert "--max-document-mb" in str(error)
     assert set(ids) <= {"good"}
 
 
 def test_many_small_documents_are_not_taken_for_a_large_one(tmp_path):
-    path = put(tmp_path / "a.xml", collection(*[GOOD] * 3000))
-    assert failure(path, max_document_bytes=200_000) == (None, ["good"] * 3000)
+    path = save(tmp_path / "a.xml", collection(*[GOOD] * 3000))
+    assert read_error(path, max_document_bytes=200_000) == (None, ["good"] * 3000)
 
 
 DIRTY = b"<d>a\x1ab&#x1;c&#x01F;&#31;&amp;&#10;&#x9;&#233;&lt;&unknown &#x41;&#0;\x00z</d>"
@@ -126,8 +138,8 @@ DIRTY = b"<d>a\x1ab&#x1;c&#x01F;&#31;&amp;&#10;&#x9;&#233;&lt;&unknown &#x41;&#0
 
 @pytest.mark.parametrize("size", [*range(1, 41), 1000])
 def test_control_characters_are_replaced_however_the_reads_fall(size):
-    guard = CleanedFile(io.BytesIO(DIRTY), 1000)
-    got = b"".join(iter(lambda: guard.read(size), b""))
+    cleaned = CleanedFile(io.BytesIO(DIRTY), 1000)
+    got = b"".join(iter(lambda: cleaned.read(size), b""))
     whole = CleanedFile(io.BytesIO(DIRTY), 1000).read()
     assert got == whole
     assert b"\x1a" not in got
@@ -137,16 +149,16 @@ def test_control_characters_are_replaced_however_the_reads_fall(size):
 
 
 @pytest.mark.parametrize("size", [1, 7, 40])
-def test_a_reference_that_never_ends_is_not_held_for_ever(size):
+def test_a_reference_that_never_ends_is_not_kept_back_without_end(size):
     data = b"<a>&#" + b"0" * 200 + b"</a>&"
-    guard = CleanedFile(io.BytesIO(data), 1000)
-    assert b"".join(iter(lambda: guard.read(size), b"")) == data
+    cleaned = CleanedFile(io.BytesIO(data), 1000)
+    assert b"".join(iter(lambda: cleaned.read(size), b"")) == data
 
 
 def test_control_characters_keep_offsets_true(tmp_path):
     text = "a\x1ab anemia"
     body = f"<passage><offset>0</offset><text>{text}&#x1;.</text>{annotation('anemia', (4, 6))}</passage>"
-    (row,) = rows(put(tmp_path / "a.xml", collection(document("1", body))))
+    (row,) = rows(save(tmp_path / "a.xml", collection(document("1", body))))
     assert row["error"] is None
     assert row["repairs"] == 0
     assert row["passages"][0]["text"] == "a b anemia\ufffd."
@@ -184,8 +196,8 @@ def canonical(data: bytes) -> bytes:
 
 
 def test_all_but_the_links_survives_linking(tmp_path):
-    source = collection(RICH, GOOD, head=HEAD + "<infon key='i'>of the collection</infon>")
-    path = put(tmp_path / "a.xml", source)
+    source = collection(RICH, GOOD, head=COLLECTION_HEAD + "<infon key='i'>of the collection</infon>")
+    path = save(tmp_path / "a.xml", source)
     out = linked(path)
     assert canonical(out) == canonical(source.encode())
     annotations = etree.fromstring(out).findall(".//annotation")
@@ -197,22 +209,22 @@ def test_all_but_the_links_survives_linking(tmp_path):
         ("link_score", "0.7500"),
         ("all_links", "a%7Cb%3Dc=0.7500|D1=0.5000"),
     ]
-    assert all(each.find("infon[@key='link_id']") is not None for each in annotations)
+    assert all(mention.find("infon[@key='link_id']") is not None for mention in annotations)
 
 
 def test_links_of_an_earlier_run_are_replaced(tmp_path):
-    first = linked(put(tmp_path / "a.xml", collection(RICH)))
-    assert linked(put(tmp_path / "b.xml", first)) == first
-    without = etree.fromstring(linked(put(tmp_path / "b.xml", first), threshold=0.9))
+    first = linked(save(tmp_path / "a.xml", collection(RICH)))
+    assert linked(save(tmp_path / "b.xml", first)) == first
+    without = etree.fromstring(linked(save(tmp_path / "b.xml", first), threshold=0.9))
     assert without.find(".//infon[@key='link_id']") is None
 
 
 def test_an_annotation_without_infons_gets_links_first(tmp_path):
     place = "<location offset='0' length='6'/><text>Anemia</text>"
     body = f"<passage><offset>0</offset><text>Anemia</text><annotation>{place}</annotation></passage>"
-    found = etree.fromstring(linked(put(tmp_path / "a.xml", collection(document("1", body))))).find(".//annotation")
-    assert [child.tag for child in found] == ["infon"] * 4 + ["location", "text"]
-    assert found.get("id") is None
+    mention = etree.fromstring(linked(save(tmp_path / "a.xml", collection(document("1", body))))).find(".//annotation")
+    assert [child.tag for child in mention] == ["infon"] * 4 + ["location", "text"]
+    assert mention.get("id") is None
 
 
 def test_forbidden_characters_in_a_link_become_spaces():
@@ -222,7 +234,7 @@ def test_forbidden_characters_in_a_link_become_spaces():
 
 
 def test_a_collection_in_a_namespace_or_without_documents(tmp_path):
-    path = put(tmp_path / "a.xml", "<collection xmlns:x='urn:x' x:a='1'><source>s</source></collection>")
+    path = save(tmp_path / "a.xml", "<collection xmlns:x='urn:x' x:a='1'><source>s</source></collection>")
     (chunk,) = chunks(path)
     assert chunk["docs"][0].as_py() == []
     out = etree.fromstring(linked(path))

@@ -3,7 +3,7 @@ import pytest
 from raybel.corpus.formats.base import Format, ShardFormat
 from raybel.corpus.formats.bioc_json import BIOC_JSON
 from raybel.corpus.formats.bioc_xml import BIOC_XML
-from raybel.corpus.formats.registry import FORMATS, SUFFIXES, format_of, shard_name
+from raybel.corpus.formats.registry import CORPUS_SUFFIXES, FORMATS, format_of, shard_name
 
 
 class ReadOnly(Format):
@@ -22,7 +22,7 @@ class ReadOnly(Format):
         ("a.json.xml", BIOC_XML), ("a", BIOC_XML), ("a.gz", BIOC_XML), ("s3://bucket/a.json?region=x", BIOC_JSON),
     ],
 )  # fmt: skip
-def test_a_name_tells_the_format(name, known):
+def test_a_files_name_says_its_format(name, known):
     assert format_of(name) is known
 
 
@@ -34,12 +34,12 @@ def test_a_name_tells_the_format(name, known):
         ("a", BIOC_JSON, "a.json.gz"),
     ],
 )  # fmt: skip
-def test_a_shards_name_tells_what_it_is_written_in(name, source, shard):
+def test_a_shards_name_says_its_format(name, source, shard):
     assert shard_name(name, source) == shard
     assert format_of(shard) is source.shard_format
 
 
 def test_names_and_suffixes_are_distinct():
-    assert len({each.name for each in FORMATS}) == len(FORMATS)
-    assert len(set(SUFFIXES)) == len(SUFFIXES)
-    assert all(isinstance(each.shard_format, ShardFormat) for each in FORMATS)
+    assert len({known.name for known in FORMATS}) == len(FORMATS)
+    assert len(set(CORPUS_SUFFIXES)) == len(CORPUS_SUFFIXES)
+    assert all(isinstance(known.shard_format, ShardFormat) for known in FORMATS)

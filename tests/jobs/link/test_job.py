@@ -27,7 +27,7 @@ from ray_fixture import (
     three_files,
     xml_infons,
 )
-from samples import annotation, collection, document, passage, put
+from samples import annotation, collection, document, passage, save
 
 from raybel.candidates.base import Cached
 from raybel.config import GeneratorPaths, Resources
@@ -109,13 +109,13 @@ def test_a_second_start_does_only_what_is_to_do(base, tmp_path):
     assert (again.progress.shards_before, again.progress.shards_done) == (3, 0)
     assert pq.read_table(tmp_path / "m" / "counts.parquet").equals(first.counts)
 
-    put(tmp_path / "corpus" / "b.xml", collection(*documents("new", 3)))
+    save(tmp_path / "corpus" / "b.xml", collection(*documents("new", 3)))
     result = link(config)
     assert {name for name, when in times().items() if when != before[name]} == {"b.xml.gz"}
     assert list(xml_infons(shards / "b.xml.gz")) == ["new0", "new1", "new2"]
     assert result.counts["documents"].to_pylist() == [12, 3, 12]
 
-    put(tmp_path / "corpus" / "b.xml", "<nothing/>")  # a good file becomes a bad one: no shard of the old one is left
+    save(tmp_path / "corpus" / "b.xml", "<nothing/>")  # a good file becomes a bad one: no shard of the old one is left
     result = link(config)
     assert len(result.failed) == 1
     for folder in ("shards", "mentions", "documents", "state"):
@@ -133,7 +133,7 @@ def test_the_bytes_do_not_depend_on_resources(base, tmp_path, resources):
 
 def test_bad_files_beside_good_ones(local_ray, model, tmp_path):
     corpus, run = tmp_path / "corpus", tmp_path / "run"
-    good = [put(corpus / f"good{i}.xml", collection(*documents(f"g{i}-", 7))) for i in range(2)]
+    good = [save(corpus / f"good{i}.xml", collection(*documents(f"g{i}-", 7))) for i in range(2)]
     whole = gzip.compress(collection(*documents("cut", 500)).encode())
     bad = {
         "cut.xml.gz": whole[: len(whole) // 2],
@@ -143,8 +143,8 @@ def test_bad_files_beside_good_ones(local_ray, model, tmp_path):
         "text.json": "not JSON",
     }
     for name, content in bad.items():
-        put(corpus / name, content)
-    put(corpus / "mixed.xml", collection(one("1", "Anemia"), WRONG, one("3", "cystic fibrosis")))
+        save(corpus / name, content)
+    save(corpus / "mixed.xml", collection(one("1", "Anemia"), WRONG, one("3", "cystic fibrosis")))
     config = model.config(corpus, run, chunk_documents=2, max_bad_fraction=1)
     result = link(config)
     assert {Path(path).name for path in result.failed} == set(bad)
@@ -165,7 +165,7 @@ def test_bad_files_beside_good_ones(local_ray, model, tmp_path):
 
     for name in bad:  # mended
         records = {"source": "", "date": "", "key": "", "infons": {}, "documents": []}
-        put(corpus / name, records if "json" in name else collection(*documents(name, 3)))
+        save(corpus / name, records if "json" in name else collection(*documents(name, 3)))
     result = link(config)
     assert (result.failed, result.counts.num_rows, result.progress.shards_before) == ({}, 8, 3)
     assert [path.name for path in (run / "quarantine").iterdir()] == ["mixed.xml.gz.jsonl"]
@@ -173,7 +173,7 @@ def test_bad_files_beside_good_ones(local_ray, model, tmp_path):
 
 
 def test_too_many_bad_documents(local_ray, model, tmp_path):
-    path = put(tmp_path / "a.xml", collection(*documents("a", 3), WRONG))
+    path = save(tmp_path / "a.xml", collection(*documents("a", 3), WRONG))
     config = model.config(path, tmp_path / "run", max_bad_fraction=0.2)
     for _ in range(2):  # a start that has nothing to do fails too
         with pytest.raises(
@@ -204,8 +204,8 @@ class PoisonedStage(stage.LinkStage):
 def test_documents_that_fail_or_kill(local_ray, model, tmp_path, monkeypatch):
     good = documents("g", 20)
     corpus = [*good[:7], one("killer", "poison"), *good[7:14], one("failing", "bitter"), *good[14:]]
-    put(tmp_path / "corpus" / "a.xml", collection(*corpus))
-    put(tmp_path / "corpus" / "b.xml", collection(*documents("b", 9)))
+    save(tmp_path / "corpus" / "a.xml", collection(*corpus))
+    save(tmp_path / "corpus" / "b.xml", collection(*documents("b", 9)))
     monkeypatch.setattr(stage, "LinkStage", PoisonedStage)
     module = sys.modules[__name__]
     ray.cloudpickle.register_pickle_by_value(module)
@@ -263,9 +263,9 @@ def test_what_cannot_be_is_said_before_anything_is_written(base, model, tmp_path
     with pytest.raises(ConfigError, match="no such file"):
         link(replace(config, in_corpus=(str(tmp_path / "none"),)))
     with pytest.raises(ConfigError, match=r"would both be written to a\.xml\.gz"):
-        link(replace(config, in_corpus=(f"{config.in_corpus[0]}/a.xml.gz", put(tmp_path / "a.xml", collection()))))
+        link(replace(config, in_corpus=(f"{config.in_corpus[0]}/a.xml.gz", save(tmp_path / "a.xml", collection()))))
     assert not (tmp_path / "run").exists()
-    put(tmp_path / "file", "x")
+    save(tmp_path / "file", "x")
     with pytest.raises(ConfigError, match="can't be written"):
         link(replace(config, out_corpus=str(tmp_path / "file" / "run")))
     with pytest.raises(ConfigError, match="give fewer --actors"):
@@ -276,9 +276,9 @@ def test_repeated_ids_an_empty_file_and_an_ontology_that_is_not_mapped(local_ray
     from raybel.ontology import Ontology
 
     Ontology.open(model.ontology).save(str(tmp_path / "o.json"))
-    put(tmp_path / "c" / "a.xml", collection(one("1", "Anemia"), one("2", "Anemia")))
-    put(tmp_path / "c" / "b.xml", collection(one("2", "cystic fibrosis")))
-    put(tmp_path / "c" / "c.xml", collection())
+    save(tmp_path / "c" / "a.xml", collection(one("1", "Anemia"), one("2", "Anemia")))
+    save(tmp_path / "c" / "b.xml", collection(one("2", "cystic fibrosis")))
+    save(tmp_path / "c" / "c.xml", collection())
     result = link(replace(model.config(tmp_path / "c", tmp_path / "run"), ontology=str(tmp_path / "o.json")))
     assert result.repeated == (2, ["2"])
     assert result.counts["documents"].to_pylist() == [2, 1, 0]
@@ -349,7 +349,7 @@ def test_a_read_error_loses_nothing_on_the_next_start(base, model, tmp_path):
 
 
 def test_a_chunk_of_a_broken_file_is_never_a_part(base, model, tmp_path):
-    source = put(tmp_path / "in.xml", collection(document("1", passage("Anemia.")))[:-20])
+    source = save(tmp_path / "in.xml", collection(document("1", passage("Anemia.")))[:-20])
     config = model.config([source], tmp_path / "run")
     (shard,) = find_shards([source], "x")
     linker = stage.LinkStage(config, config.ontology, {shard.name: shard}, "session", Allocation(1, 0.5, 0.5))
@@ -363,6 +363,6 @@ def test_a_chunk_of_a_broken_file_is_never_a_part(base, model, tmp_path):
 
 
 def test_output_among_the_input_is_refused(model, tmp_path):
-    put(tmp_path / "in" / "a.xml", collection())
+    save(tmp_path / "in" / "a.xml", collection())
     with pytest.raises(ConfigError, match="lies inside the input"):
         link(model.config([tmp_path / "in"], tmp_path / "in" / "run"))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from ray_fixture import LINKS, SURFACES, documents, one, outputs, three_files
-from samples import collection, put
+from samples import collection, save
 
 from raybel.config import ModelPaths, Resources
 from raybel.errors import ConfigError, MismatchError
@@ -44,7 +44,7 @@ def test_counts(made):
 def test_the_bytes_do_not_depend_on_actors_or_files(made, tmp_path):
     config, _ = made
     everything = [one(str(i), surface) for i, surface in enumerate(SURFACES * 6)]
-    path = put(tmp_path / "all.xml", collection(*everything))
+    path = save(tmp_path / "all.xml", collection(*everything))
     other = replace(
         config, in_corpus=(path,), output=str(tmp_path / "l"), resources=Resources(actors=1, cpus_per_task=1)
     )
@@ -75,9 +75,9 @@ def test_linking_with_it_is_linking_with_the_model(made, model, corpus, tmp_path
 
 def test_published_form_and_absent_surfaces(made, model, tmp_path):
     config, _ = made
-    path = put(tmp_path / "c" / "a.xml", collection(*documents("a", 6), one("x", "anaemia")))
-    bad = put(tmp_path / "c" / "bad.xml", "<nothing/>")
-    put(tmp_path / "d" / "a.xml", collection(*documents("a", 6)))
+    path = save(tmp_path / "c" / "a.xml", collection(*documents("a", 6), one("x", "anaemia")))
+    bad = save(tmp_path / "c" / "bad.xml", "<nothing/>")
+    save(tmp_path / "d" / "a.xml", collection(*documents("a", 6)))
     output = str(tmp_path / "l.json.gz")
     done = make_lookup(replace(config, in_corpus=(str(tmp_path / "d"), bad), output=output))
     assert list(done.failed) == [bad]
@@ -94,7 +94,7 @@ def test_published_form_and_absent_surfaces(made, model, tmp_path):
 
 def test_what_cannot_be(made, model, tmp_path):
     config, _ = made
-    put(tmp_path / "other" / "thesis.doc", "mine")
+    save(tmp_path / "other" / "thesis.doc", "mine")
     with pytest.raises(ConfigError, match="holds something else than a lookup"):
         make_lookup(replace(config, output=str(tmp_path / "other")))
     from ray_fixture import CONCEPTS, make_model
@@ -119,10 +119,10 @@ def test_what_does_not_fit_is_refused(made, model, tmp_path):
         link(model.config(config.in_corpus[0], tmp_path / "a", top_k=config.top_k + 1, **run))
     with pytest.raises(ConfigError, match="with expanding abbreviations"):
         link(model.config(config.in_corpus[0], tmp_path / "b", top_k=config.top_k, expand_abbreviations=False, **run))
-    put(tmp_path / "onto" / "ontology.arrow", "mine")
+    save(tmp_path / "onto" / "ontology.arrow", "mine")
     with pytest.raises(ConfigError, match="holds something else than a lookup"):
         make_lookup(replace(config, output=str(tmp_path / "onto")))
-    put(tmp_path / "hub" / "config.json", '{"model_type": "bert"}')
+    save(tmp_path / "hub" / "config.json", '{"model_type": "bert"}')
     with pytest.raises(ConfigError, match="something else than a lookup"):
         make_lookup(replace(config, output=str(tmp_path / "hub")))
     assert (tmp_path / "hub" / "config.json").exists()

@@ -16,7 +16,7 @@ import ray
 import torch
 from ray_fixture import command, outputs, three_files
 from safetensors.torch import load_file, save_file
-from samples import collection, put, simple
+from samples import collection, save, simple_document
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
 from raybel.candidates.ngrams import NgramGenerator
@@ -419,10 +419,14 @@ def test_bad_settings(made, encoder, tmp_path, no_ray):
 def test_a_corpus_without_anything_to_learn(made, local_ray, tmp_path):
     config, _, _ = made
     fresh = replace(config, output_dir=str(tmp_path / "new"), metric_file=None, val_corpus=())
-    far = put(tmp_path / "far.xml", collection(simple("1", "A case of gout here.", "gout")))  # D1 is no candidate
+    far = save(
+        tmp_path / "far.xml", collection(simple_document("1", "A case of gout here.", "gout"))
+    )  # D1 is no candidate
     with pytest.raises(InputError, match="all labels would be negative"):
         train_crossencoder(replace(fresh, train_corpus=(far,)))
-    none = put(tmp_path / "none.xml", collection(simple("1", "A case of gout here.", "gout").replace("D1", "X")))
+    none = save(
+        tmp_path / "none.xml", collection(simple_document("1", "A case of gout here.", "gout").replace("D1", "X"))
+    )
     with pytest.raises(InputError, match=r"none\.xml: no mention has a single id"):  # the directory was left free
         train_crossencoder(replace(fresh, val_corpus=(none,)))
     assert not (tmp_path / "new").exists()

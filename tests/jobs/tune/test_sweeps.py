@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 import ray
 from ray_fixture import command, three_files
-from samples import collection, put, simple
+from samples import collection, save, simple_document
 
 from raybel.candidates.ngrams import NgramGenerator
 from raybel.candidates.parameters import NgramParameters
@@ -400,9 +400,13 @@ def test_what_cannot_be_tuned_is_told_before_trials(cross, tmp_path):
     told("one to compare on", val_corpus=())
     told("must be a whole number", {"space": {"max_epochs": {"uniform": [1, 5]}}})
     told("mlflow can.t be used", {"tracking": TrackingConfig(("mlflow",), mlflow_uri="nosuch://x")})
-    texts = [simple("1", f"{case} of gout here.", "gout").replace("D1", "X") for case in ("A case", "Cases")]
+    texts = [simple_document("1", f"{case} of gout here.", "gout").replace("D1", "X") for case in ("A case", "Cases")]
     for number, text in enumerate(texts):  # the second start isn't told of another configuration
-        told("can't be compared", error=InputError, val_corpus=(put(tmp_path / f"{number}.xml", collection(text)),))
+        told(
+            "can't be compared",
+            error=InputError,
+            val_corpus=(save(tmp_path / f"{number}.xml", collection(text)),),
+        )
 
 
 @pytest.mark.bench
