@@ -10,7 +10,7 @@ from raybel.cli import tables
 from raybel.cli.common import CONTEXT, Commands
 from raybel.cli.options import options
 from raybel.config import configured
-from raybel.display import duration, percent, relative
+from raybel.display import counted, duration, percent, relative
 from raybel.evaluation.metrics import METRICS
 from raybel.jobs.index.config import IndexDenseConfig
 
@@ -58,7 +58,7 @@ def dense(values: dict[str, Any]) -> None:
             for name in result.scores
         ]
         notes = [
-            f"recall@all is within {config.top_k} candidates",
+            f"recall@all is within {counted(config.top_k, 'candidate')}",
             "counted: mentions with a single id that the ontology knows",
         ]
         if result.training_aliases and "train" in result.scores:

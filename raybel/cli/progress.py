@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from raybel.cli import tables
-from raybel.display import duration, percent, rate
+from raybel.display import counted, duration, percent, rate
 from raybel.tuning.trials import score_text
 
 if TYPE_CHECKING:  # they import Ray
@@ -25,8 +25,8 @@ def linking(progress: Progress) -> str:
     seconds, counts = progress.seconds, progress.counts
     parts = [
         f"shards {progress.shards_before + progress.shards_done}/{progress.shards_total}",
-        f"{counts['documents']:,} documents ({rate(counts['documents'], seconds)}/s)",
-        f"{counts['mentions']:,} mentions ({rate(counts['mentions'], seconds)}/s)",
+        f"{counted(counts['documents'], 'document')} ({rate(counts['documents'], seconds)}/s)",
+        f"{counted(counts['mentions'], 'mention')} ({rate(counts['mentions'], seconds)}/s)",
     ]
     if counts["quarantined"]:
         parts.append(f"{counts['quarantined']:,} in quarantine")
@@ -43,7 +43,7 @@ def embedding(state: Embedding) -> str:
     left = state.chunks_total - state.chunks_before - state.chunks
     parts = [
         f"chunks {state.chunks_before + state.chunks}/{state.chunks_total}",
-        f"{state.strings:,} strings ({rate(state.strings, seconds)}/s)",
+        f"{counted(state.strings, 'string')} ({rate(state.strings, seconds)}/s)",
         f"{duration(seconds / state.chunks * left)} left" if state.chunks else "time left unknown",
     ]
     return "embed: " + ", ".join(parts)

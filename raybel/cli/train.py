@@ -64,7 +64,7 @@ def ngrams(values: dict[str, Any], params: str | None, training_aliases: bool | 
         tables.out.print(f"{title}: {notes[0]}", markup=False)
         return
     left_out = ", ".join(f"{count:,} of {name}" for name, count in trained.left_out.items())
-    notes.append(f"recall@all is within {config.top_k} candidates")
+    notes.append(f"recall@all is within {counted(config.top_k, 'candidate')}")
     notes.append(f"counted: mentions with a single id that the ontology knows; left out: {left_out}")
     if trained.training_aliases and "train" in trained.scores:
         notes.append("train: its mentions are aliases of the model, so that its scores say little")

@@ -18,7 +18,7 @@ from raybel.files.mappings import read_mapping
 from raybel.jobs.tune.config import TuneCrossEncoderConfig, TuneNgramsConfig
 from raybel.tuning.config import SweepConfig
 from raybel.tuning.space import Space
-from raybel.tuning.trials import best_trial, maximised, score_text, value_text
+from raybel.tuning.trials import best_trial, maximised, score_text
 
 if TYPE_CHECKING:  # they import Ray
     from raybel.jobs.tune.results import SweepResult
@@ -137,8 +137,7 @@ def show(result: SweepResult, key: str) -> None:
     trials = list(outcome.trials)
     while len(rows) < SHOWN and (best := best_trial(trials, maximised(metric))):
         trials.remove(best)
-        values = ", ".join(f"{name} {value_text(value)}" for name, value in best.parameters.items())
-        rows.append([best.number, score_text(metric, best.value), best.status, len(best.epochs), values])
+        rows.append([best.number, score_text(metric, best.value), best.status, len(best.epochs), best.values_text])
     notes = _notes(outcome)
     notes.append(f"all trials: {home}/report.html and trials.parquet")
     if result.parameters is not None:

@@ -1,4 +1,4 @@
-"""How far a job is, told by its directory, whichever kind of job it is; needs no Ray."""
+"""How far a job is, as its directory says, whichever kind of job it is; needs no Ray."""
 
 from __future__ import annotations
 

@@ -68,13 +68,8 @@ def sweep_page(
     parts += [*(f"<th>{html.escape(name)}</th>" for name in head), "</tr>"]
     for trial in trials:
         mark = " class='best'" if trial is best else " class='failed'" if trial.status == "failed" else ""
-        cells = [
-            trial.number,
-            trial.status,
-            score_text(metric, trial.value),
-            len(trial.epochs),
-            f"{trial.seconds:.1f}",
-        ]
+        score = score_text(metric, trial.value)
+        cells = [trial.number, trial.status, score, len(trial.epochs), f"{trial.seconds:.1f}"]
         cells += [value_text(trial.parameters.get(name)) for name in names]
         row = "".join(f"<td>{html.escape(str(cell))}</td>" for cell in cells)
         parts.append(f"<tr{mark}>{row}<td class='error'>{html.escape(trial.error or '')}</td></tr>")
@@ -100,13 +95,10 @@ def best_so_far(trials: Sequence[Trial], metric: str) -> Any:
         of_status = [trial for trial in trials if trial.status == status]
         if not of_status:
             continue
-        texts = [
-            ", ".join(f"{name} {value_text(value)}" for name, value in trial.parameters.items()) for trial in of_status
-        ]
         figure.add_scatter(
             x=[trial.number for trial in of_status],
             y=[_shown(trial, metric) for trial in of_status],
-            text=texts,
+            text=[trial.values_text for trial in of_status],
             mode="markers",
             name=_LABELS[status],
             marker={"color": colour, "size": 8},

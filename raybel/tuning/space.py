@@ -207,7 +207,7 @@ def _dimension(value: Any, where: str) -> Choice | Range | None:
     if kind == "choice":
         return Choice(tuple(given))
     whole, log = RANGES[kind]
-    numbers = [each for each in given if isinstance(each, int | float) and not isinstance(each, bool)]
+    numbers = [end for end in given if isinstance(end, int | float) and not isinstance(end, bool)]
     if len(given) != 2 or len(numbers) != 2 or not all(map(math.isfinite, numbers)):
         raise ConfigError(f"{where}: {kind} needs two numbers, not {given!r}")
     low, high = given

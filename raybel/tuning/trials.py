@@ -50,6 +50,11 @@ class Trial:
         }
         return cls(**{**value, "parameters": parameters})
 
+    @property
+    def values_text(self) -> str:
+        """The values as people read them: `learning_rate 0.0001, top_k 5`."""
+        return ", ".join(f"{name} {value_text(value)}" for name, value in self.parameters.items())
+
     def save(self, home: str) -> None:
         """Write the trial's file."""
         storage.publish_json(join(home, trial_file(self.number)), asdict(self))

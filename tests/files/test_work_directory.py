@@ -63,8 +63,8 @@ def test_only_outputs_are_deleted(tmp_path):
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_something_else_is_refused_whatever_is_asked(work, tmp_path, overwrite):
     save(tmp_path / "w/thesis.tex", "x")
-    told = r"holds something else than a sweep \(thesis.tex\): choose a new or empty --output-dir"
-    with pytest.raises(ConfigError, match=told):
+    reason = r"holds something else than a sweep \(thesis.tex\): choose a new or empty --output-dir"
+    with pytest.raises(ConfigError, match=reason):
         work.open({}, overwrite)
     WorkDirectory(str(tmp_path / "m"), "crossencoder", "a model").open({}, False)
     with pytest.raises(ConfigError, match=r"holds something else than a sweep \(crossencoder\): choose another"):
@@ -115,8 +115,8 @@ def test_status(work):
     with work.lock():
         work.open({}, False)
         assert work.status(False, []).state == "running"
-    told = work.status(False, [("trials", 3)], ["none", "raybel.json"])
-    assert (told.title, told.state) == (f"sweep {work.uri}", STOPPED)
-    assert told.figures == [("trials", 3), ("last update", "0 s ago")]
+    status = work.status(False, [("trials", 3)], ["none", "raybel.json"])
+    assert (status.title, status.state) == (f"sweep {work.uri}", STOPPED)
+    assert status.figures == [("trials", 3), ("last update", "0 s ago")]
     assert work.status(True, []).state == "finished"
     assert work.status(False, [], problem="it rained").state == "finished, but it rained"

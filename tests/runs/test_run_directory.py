@@ -215,16 +215,16 @@ def test_status(run, corpus, tmp_path):
     states = [run.assemble(first, write(run, first))]
     progress = {"counts": {"documents": 6, "quarantined": 1}, "seconds": 2.0}
     run.write_progress({**progress, "finished": False})
-    told = run.status()
-    assert told.title == f"run {run.uri}"
-    assert told.figures == [
+    status = run.status()
+    assert status.title == f"run {run.uri}"
+    assert status.figures == [
         ("shards", "1 of 2"),
         ("documents (this start)", 6),
         ("documents/s", "3.0"),
         ("documents in quarantine", 1),
         ("last update", "0 s ago"),
     ]
-    assert told.state.startswith("stopped")
+    assert status.state.startswith("stopped")
     run.set_aside(second, "is cut off")
     run.write_progress({**progress, "finished": True})
     assert run.status().state == "finished, but 1 input file couldn't be read"

@@ -21,7 +21,7 @@ def test_a_file_extends_the_default_or_stands_alone():
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "reason"),
     [
         ({}, "the search space is empty"),
         ({"top_k": 5}, "the search space is empty"),
@@ -40,8 +40,8 @@ def test_a_file_extends_the_default_or_stands_alone():
         ({"learning_rate": {"loguniform": [1e-5, float("nan")]}}, "needs two numbers"),
     ],
 )
-def test_what_cannot_be_searched_is_told(values, told):
-    with pytest.raises(ConfigError, match=told):
+def test_what_cannot_be_searched_is_refused(values, reason):
+    with pytest.raises(ConfigError, match=reason):
         Space.read(values, "f: treecrossencoder").check(CrossEncoderParameters().changed)
 
 

@@ -198,9 +198,8 @@ class _Job:
             "counts": counts,
             "versions": versions(),
         }
-        storage.publish(
-            join(self.home, "README.md"), card(self.config.model_name, {"identity": self.identity, **facts}).encode()
-        )
+        text = card(self.config.model_name, {"identity": self.identity, **facts})
+        storage.publish(join(self.home, "README.md"), text.encode())
         self.work.describe(self.identity, **facts)
         delete_training_files(self.home)
 

@@ -8,7 +8,7 @@ from typing import Any
 from raybel.candidates.parameters import NgramParameters
 from raybel.candidates.recall import read_splits
 from raybel.corpus.chunks import corpus_digests
-from raybel.display import relative
+from raybel.display import counted, relative
 from raybel.jobs.runtime import ray_session
 from raybel.jobs.tune.config import TuneNgramsConfig
 from raybel.jobs.tune.directory import sweep_directory
@@ -74,6 +74,8 @@ def tune_ngrams(config: TuneNgramsConfig, watch: Watch | None = None) -> SweepRe
             inputs = NgramTrialInputs(config.ontology, fixed, training, validation, metric, config.top_k)
             target = Target(ngrams_trial, inputs, metric, True, 1, given)
             outcome = run_sweep(sweep, space, target, allocation, samples, work.uri, trackers, watch)
+        if metric == "recall@all":
+            outcome.notes.append(f"recall@all is within {counted(config.top_k, 'candidate')}")
         about = {
             "train corpus": listed(config.train_corpus) or "none",
             "validation corpus": listed(config.val_corpus),

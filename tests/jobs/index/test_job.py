@@ -119,7 +119,7 @@ def test_given_vectors(made, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "reason"),
     [
         (lambda v: v[:-1], "each of which needs a row"),
         (lambda v: v[:, :5], "was made by another"),
@@ -127,11 +127,11 @@ def test_given_vectors(made, tmp_path):
         (lambda v: v.ravel(), "shape"),
     ],
 )
-def test_given_vectors_that_do_not_fit(made, tmp_path, change, told):
+def test_given_vectors_that_do_not_fit(made, tmp_path, change, reason):
     config, _ = made
     np.save(tmp_path / "v.npy", change(np.load(config.out_vectors)))
     wrong = replace(config, out_index=str(tmp_path / "i"), vectors=str(tmp_path / "v.npy"), out_vectors=None)
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=reason):
         index_dense(wrong)
 
 

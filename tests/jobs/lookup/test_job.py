@@ -61,8 +61,8 @@ def test_one_is_made_anew_also_in_place_of_one_without_a_description(made, tmp_p
     assert status(str(tmp_path / "l")).state == "finished"
     make_lookup(replace(config, output=str(tmp_path / "l")))
     assert files(tmp_path / "l") == files(config.output)
-    told = status(str(tmp_path / "l"))
-    assert (told.state, told.figures[0]) == ("finished", ("ranges searched", "4 of 4"))
+    lookup_status = status(str(tmp_path / "l"))
+    assert (lookup_status.state, lookup_status.figures[0]) == ("finished", ("ranges searched", "4 of 4"))
 
 
 def test_linking_with_it_is_linking_with_the_model(made, model, corpus, tmp_path):

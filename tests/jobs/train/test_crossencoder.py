@@ -90,15 +90,15 @@ def test_what_training_leaves(made):
         assert said in card
     assert json.loads(Path(config.metric_file).read_text())["epochs"] == done.epochs
     assert KIND in KINDS
-    told = status(config.output_dir)
-    assert (told.title, told.state) == (f"model {config.output_dir}", "finished")
-    assert told.figures[0] == ("epochs", 2)
+    model_status = status(config.output_dir)
+    assert (model_status.title, model_status.state) == (f"model {config.output_dir}", "finished")
+    assert model_status.figures[0] == ("epochs", 2)
 
 
 def test_the_directory_loads_with_plain_transformers(made):
     config, _, _ = made
-    model, told = AutoModelForTokenClassification.from_pretrained(config.output_dir, output_loading_info=True)
-    assert not told["missing_keys"]
+    model, loading = AutoModelForTokenClassification.from_pretrained(config.output_dir, output_loading_info=True)
+    assert not loading["missing_keys"]
     tokenizer = AutoTokenizer.from_pretrained(config.output_dir)
     with torch.no_grad():
         assert model(**tokenizer("a [MASK] b", return_tensors="pt")).logits.shape[-1] == 2
@@ -435,12 +435,12 @@ def test_a_corpus_without_anything_to_learn(made, local_ray, tmp_path):
 def test_workers_that_do_not_fit(made, local_ray, tmp_path):
     config, _, _ = made
     fresh = replace(config, output_dir=str(tmp_path / "new"))
-    for workers, told in (
+    for workers, reason in (
         (Workers(1, None, 99), "1 workers of 99 CPUs each don't fit"),
         (Workers(99), "99 workers need a CPU each"),
         (Workers(None, True), "1 workers need a CPU and a GPU each"),
     ):
-        with pytest.raises(ConfigError, match=told):
+        with pytest.raises(ConfigError, match=reason):
             train_crossencoder(replace(fresh, workers=workers))
         assert not (tmp_path / "new").exists()
     shutil.copytree(config.output_dir, tmp_path / "old")

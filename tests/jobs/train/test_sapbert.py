@@ -57,8 +57,8 @@ def test_what_training_leaves(made, tmp_path):
     assert {"config.json", "model.safetensors", "tokenizer.json", "README.md", "raybel.json"} <= set(held)
     assert not [name for name in held if name.startswith(("base/", "checkpoints/"))]
     assert pooling_of(config.output_dir) == "mean"
-    told = status(config.output_dir)
-    assert (told.state, told.figures[0]) == ("finished", ("epochs", 3))
+    model_status = status(config.output_dir)
+    assert (model_status.state, model_status.figures[0]) == ("finished", ("epochs", 3))
     assert "Recall on the validation corpus" in (home / "README.md").read_text()
     one, other = (TextEncoder.load(path).encode(["anemia"]) for path in (config.base_model, config.output_dir))
     assert np.abs(one - other).max() > 1e-3

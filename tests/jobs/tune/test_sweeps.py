@@ -41,7 +41,7 @@ def config(home, **options):
 
 
 def trial(values, inputs):
-    """Reports x in each of some epochs; does worse things where told to."""
+    """Reports x in each of some epochs; does worse things where asked to."""
     if values["x"] in inputs.get("fails", ()):
         raise ValueError(f"no {values['x']}")
     mark = Path(inputs["home"]) / f"died-{values['x']}"
@@ -238,10 +238,10 @@ def test_the_best_n_gram_parameters_are_what_training_takes(local_ray, model, co
     rows = pq.read_table(tmp_path / "s" / "trials.parquet").to_pylist()
     assert [row["status"] for row in rows].count("failed") == 2
     assert rows[0]["parameter_ngram_range"] == "[1, 1]"
-    told = status(wanted.output_dir)
-    assert (told.title, told.state) == (f"sweep {wanted.output_dir}", "finished")
-    assert told.figures[:2] == [("trials", "4 of 4"), ("  failed", 2)]
-    assert told.figures[2][0] == "best recall@10"
+    sweep_status = status(wanted.output_dir)
+    assert (sweep_status.title, sweep_status.state) == (f"sweep {wanted.output_dir}", "finished")
+    assert sweep_status.figures[:2] == [("trials", "4 of 4"), ("  failed", 2)]
+    assert sweep_status.figures[2][0] == "best recall@10"
     with pytest.raises(ConfigError, match="holds a sweep of another configuration"):
         tune_ngrams(replace(job, top_k=7))
     before = {path: path.read_bytes() for path in (tmp_path / "s").rglob("*.*") if path.is_file()}
@@ -273,9 +273,9 @@ def test_a_sweep_whose_time_is_over_before_a_trial_ends_says_so(local_ray, model
     assert (
         "The time was over before a trial ended: the same command goes on" in (tmp_path / "s/report.html").read_text()
     )
-    told = status(str(tmp_path / "s"))
-    assert told.state == "stopped; run the same command to go on"
-    assert told.figures[0] == ("trials", "0 of 2")
+    sweep_status = status(str(tmp_path / "s"))
+    assert sweep_status.state == "stopped; run the same command to go on"
+    assert sweep_status.figures[0] == ("trials", "0 of 2")
 
 
 def test_a_killed_sweep_goes_on_and_repeats_no_trial(local_ray, model, corpus, tmp_path):
@@ -385,28 +385,24 @@ def test_two_workers_of_a_trial_train_together(cross, tmp_path):
 
 
 def test_what_cannot_be_tuned_is_told_before_trials(cross, tmp_path):
-    def told(match, sweep_options=(), error=ConfigError, **options):
+    def refused(match, sweep_options=(), error=ConfigError, **options):
         wanted = replace(cross.sweep, output_dir=str(tmp_path / "s"), **dict(sweep_options))
         with pytest.raises(error, match=match):
             tune_crossencoder(replace(cross, sweep=wanted, **options))
         assert not (tmp_path / "s").exists()
 
-    told("unknown cross-encoder parameters: lr", {"space": {"lr": [1, 2]}})
-    told("the search space is empty", {"space": {}})
-    told("the metric isn't searched", {"space": {"metric": ["F1", "loss"]}})
-    told("could never start", {"cpus_per_trial": 3})
-    told("sets of candidates", {"space": {"max_length": {"int": [64, 128]}}})
-    told("metric must be one of", {"metric": "recall@5"})
-    told("one to compare on", val_corpus=())
-    told("must be a whole number", {"space": {"max_epochs": {"uniform": [1, 5]}}})
-    told("mlflow can.t be used", {"tracking": TrackingConfig(("mlflow",), mlflow_uri="nosuch://x")})
+    refused("unknown cross-encoder parameters: lr", {"space": {"lr": [1, 2]}})
+    refused("the search space is empty", {"space": {}})
+    refused("the metric isn't searched", {"space": {"metric": ["F1", "loss"]}})
+    refused("could never start", {"cpus_per_trial": 3})
+    refused("sets of candidates", {"space": {"max_length": {"int": [64, 128]}}})
+    refused("metric must be one of", {"metric": "recall@5"})
+    refused("one to compare on", val_corpus=())
+    refused("must be a whole number", {"space": {"max_epochs": {"uniform": [1, 5]}}})
+    refused("mlflow can.t be used", {"tracking": TrackingConfig(("mlflow",), mlflow_uri="nosuch://x")})
     texts = [simple_document("1", f"{case} of gout here.", "gout").replace("D1", "X") for case in ("A case", "Cases")]
-    for number, text in enumerate(texts):  # the second start isn't told of another configuration
-        told(
-            "can't be compared",
-            error=InputError,
-            val_corpus=(save(tmp_path / f"{number}.xml", collection(text)),),
-        )
+    for number, text in enumerate(texts):  # the second start isn't refused for another configuration
+        refused("can't be compared", error=InputError, val_corpus=(save(tmp_path / f"{number}.xml", collection(text)),))
 
 
 @pytest.mark.bench
