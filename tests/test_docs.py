@@ -29,7 +29,7 @@ from tiny_model import make_encoder
 
 import raybel as rb
 from raybel.cli import COMMANDS
-from raybel.prepare.sources import SOURCES, Remote, Source
+from raybel.prepare.sources import DOWNLOADS, Download, RemoteFile
 
 ROOT = Path(__file__).parent.parent
 DEMO = ROOT / "tests/fixtures/demo"
@@ -144,17 +144,17 @@ def served(home: Path) -> Iterator[str]:
         server.server_close()
 
 
-def sources(home: Path, url: str) -> dict[str, Source]:
+def sources(home: Path, url: str) -> dict[str, Download]:
     """The demo's corpus and vocabulary as files to fetch."""
     splits = sorted(DEMO.glob("NCBI*.txt"))
     for path in splits:
         with zipfile.ZipFile(home / f"{path.stem}.zip", "w") as file:
             file.write(path, path.name)
     save(home / "CTD_diseases.tsv.gz", gzip.compress((DEMO / "CTD_diseases.tsv").read_bytes()))
-    corpus = tuple(Remote(f"{url}/{path.stem}.zip", unpack=True) for path in splits)
+    corpus = tuple(RemoteFile(f"{url}/{path.stem}.zip", unpack=True) for path in splits)
     return {
-        "ncbi-disease": Source("Demo corpus", corpus, "MIT", "raybel", ""),
-        "ctd-medic": Source("Demo vocabulary", (Remote(f"{url}/CTD_diseases.tsv.gz"),), "MIT", "raybel", ""),
+        "ncbi-disease": Download("Demo corpus", corpus, "MIT", "raybel", ""),
+        "ctd-medic": Download("Demo vocabulary", (RemoteFile(f"{url}/CTD_diseases.tsv.gz"),), "MIT", "raybel", ""),
     }
 
 
@@ -183,7 +183,7 @@ def reader(local_ray: None, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     with pytest.MonkeyPatch.context() as patch, served(remote) as url:
         patch.syspath_prepend(str(small_minilm(tmp_path_factory.mktemp("packages"))))
         for name, source in sources(remote, url).items():
-            patch.setitem(SOURCES, name, source)
+            patch.setitem(DOWNLOADS, name, source)
         patch.chdir(home)
         yield Reader()
 
