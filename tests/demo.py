@@ -83,7 +83,7 @@ def run(home: Path) -> None:
     home.mkdir(parents=True)
     os.chdir(home)
     print(f"$ cd {home.relative_to(ROOT)}")
-    with runtime.started():
+    with runtime.ray_session():
         for command in commands(COMMANDS):
             print(f"\n$ {command}", flush=True)
             raybel(words(command)[1:])
