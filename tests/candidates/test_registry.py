@@ -20,13 +20,13 @@ class Fixed(Generator):
 
     def __init__(self, name, concept, frequency=0, most=100):
         self.name, self.concept, self.frequency, self.most = name, concept, frequency, most
-        self.fingerprint, self.ontology_fingerprint, self.expanded = name, ONTOLOGY.fingerprint, None
+        self.fingerprint, self.ontology_fingerprint, self.expands_abbreviations = name, ONTOLOGY.fingerprint, None
 
     @property
     def alias_table(self):
         return pa.table({"alias": ["a"], "frequency": pa.array([self.frequency], pa.int32())})
 
-    def search(self, surfaces, top_k, without=None):
+    def search(self, surfaces, top_k, excluded=None):
         return [np.array([(self.concept, 1, 0)], CANDIDATE_DTYPE) for _ in surfaces]
 
     def check_usable(self, top_k, expand_abbreviations):
@@ -57,7 +57,7 @@ def test_several_are_fused_with_their_weights(monkeypatch):
     assert isinstance(both, HybridGenerator)
     assert both.weights == [1.0, 3.0]
     assert both.search(["x"], 2)[0]["concept"].tolist() == [1, 0]
-    assert (list(first.parts), list(both.parts)) == ([first], [first, second])
+    assert (list(first.components), list(both.components)) == ([first], [first, second])
     assert (first.has_training_aliases, both.has_training_aliases) == (False, True)
     assert (first.depends_on_top_k, both.depends_on_top_k) == (False, True)
     both.check_usable(6, True)

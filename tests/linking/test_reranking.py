@@ -7,7 +7,7 @@ import pytest
 from samples import Fixed, chunks, collection, document, put, simple, two_concepts
 from tiny_crossencoder import example
 
-from raybel.candidates.base import Cached
+from raybel.candidates.base import CandidateCache
 from raybel.errors import InputError
 from raybel.linking.candidates import add_candidates
 from raybel.linking.poison import CrashRecord
@@ -42,7 +42,7 @@ def one(name, mention):
 def run(tmp_path, *documents, reranker=None, crashes=None):
     (chunk,) = chunks(put(tmp_path / "a.xml", collection(*documents)), sentences=True)
     ontology = two_concepts()
-    found = add_candidates(chunk, Cached(Fixed(), 10), "fixed", crashes)
+    found = add_candidates(chunk, CandidateCache(Fixed(), 10), "fixed", crashes)
     done = rerank(found, reranker or Reversed(), Describer(ontology, None), crashes)
     return render(done, ontology), render(found, ontology)
 

@@ -19,7 +19,7 @@ from ray.data import ActorPoolStrategy
 
 from raybel.candidates import faiss_index
 from raybel.candidates.aliases import AliasTable
-from raybel.candidates.dense import ENCODER, KIND, VERSION, DenseGenerator, shard_name
+from raybel.candidates.dense import ENCODER, KIND, VERSION, DenseGenerator, block_name
 from raybel.candidates.recall import read_splits, recall
 from raybel.encoders import pretrained
 from raybel.errors import ConfigError
@@ -109,7 +109,9 @@ class _Job:
     def prepare(self) -> None:
         """Look at what the directory holds; refuse another configuration's. Changes nothing."""
         self.alias_files = self.aliases.files()
-        weights = {name: storage.size_and_digest(str(path))[1] for name, path in pretrained.files(self.model).items()}
+        weights = {
+            name: storage.size_and_digest(str(path))[1] for name, path in pretrained.model_files(self.model).items()
+        }
         identity = {
             "ontology": self.ontology.fingerprint,
             "aliases": hashlib.sha256(self.alias_files["aliases.arrow"]).hexdigest()[:32],
@@ -158,7 +160,7 @@ class _Job:
                 if name not in (".lock", PLAN):
                     storage.delete(join(self.home, name))
             storage.delete(join(self.home, PLAN))
-        for name, path in pretrained.files(self.model).items():
+        for name, path in pretrained.model_files(self.model).items():
             if not storage.exists(join(self.home, ENCODER, name)):
                 storage.publish(join(self.home, ENCODER, name), storage.copy_bytes(str(path)))
         for name, data in self.alias_files.items():
@@ -184,7 +186,7 @@ class _Job:
                 self.plan["precision"] = ray.get(ask.remote(fitted.device))
             self._begin(given)
             present = set(storage.names(self.home))
-            to_do = [number for number in range(self.chunks) if shard_name(number) not in present]
+            to_do = [number for number in range(self.chunks) if block_name(number) not in present]
             self.state.chunks_before, self.state.started = self.chunks - len(to_do), time.time()
             if to_do:
                 self._embed(to_do, fitted)

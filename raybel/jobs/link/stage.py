@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from ray.data import ActorPoolStrategy, Dataset
 
-from raybel.candidates.base import Cached
+from raybel.candidates.base import CandidateCache
 from raybel.candidates.registry import open_generator
 from raybel.errors import RaybelError
 from raybel.jobs.datasets import Source, read_sources
@@ -71,7 +71,7 @@ class LinkStage:
     ) -> None:
         self.ontology = Ontology.open(ontology)
         generator = open_generator(self.ontology, config.generator, fitted.device, fitted.threads)
-        self.name, self.generator = generator.name, Cached(generator, config.top_k)
+        self.name, self.generator = generator.name, CandidateCache(generator, config.top_k)
         self.run, self.by_name, self.session = config.out_corpus, by_name, session
         self.describer = Describer(self.ontology, generator.alias_table)
         self.config, self.fitted = config, fitted

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from raybel.candidates.base import Generator, Without
+from raybel.candidates.base import ExcludedMentions, Generator
 from raybel.ontology import Ontology
 from raybel.rerank.examples import Describer, Example, document_examples
 
@@ -55,7 +55,7 @@ def labelled(
         rows = [row for row, gold in enumerate(golds) if gold >= 0]
         mentions = [document["mentions"][row] for row in rows]
         kept.append(({**document, "mentions": mentions}, [golds[row] for row in rows]))
-    without: list[Counter[tuple[str, int]]] = []
+    excluded: list[Counter[tuple[str, int]]] = []
     surfaces: list[str] = []
     place: dict[tuple[int, str], int] = {}
     for number, (document, golds) in enumerate(kept):
@@ -66,8 +66,8 @@ def labelled(
             if (own, name) not in place:
                 place[own, name] = len(surfaces)
                 surfaces.append(name)
-                without.append(pairs)
-    left_out = {"all": None, "fitted": Without(without), "dictionary": Without()}[regime]
+                excluded.append(pairs)
+    left_out = {"all": None, "fitted": ExcludedMentions(excluded), "dictionary": ExcludedMentions()}[regime]
     found = generator.search(surfaces, top_k, left_out) if surfaces else []
     described = describer.describe(found)
     examples = []

@@ -15,12 +15,12 @@ def check_generator(generator: Generator, top_k: int, expand_abbreviations: bool
         ConfigError: So it is, or a stored lookup holds fewer candidates.
     """
     generator.check_usable(top_k, expand_abbreviations)
-    for part in generator.parts:
-        if part.has_training_aliases and part.expanded not in (None, expand_abbreviations):
-            made = "with" if part.expanded else "without"
+    for component in generator.components:
+        if component.has_training_aliases and component.expands_abbreviations not in (None, expand_abbreviations):
+            manner = "with" if component.expands_abbreviations else "without"
             raise ConfigError(
-                f"the {part.name} candidates' training mentions were added {made} expanding abbreviations: train in "
-                "the same way (--expand-abbreviations or --no-expand-abbreviations)"
+                f"the {component.name} candidates' training mentions were added {manner} expanding abbreviations: "
+                "train in the same way (--expand-abbreviations or --no-expand-abbreviations)"
             )
 
 

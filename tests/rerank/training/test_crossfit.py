@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raybel.candidates import pruning
-from raybel.candidates.base import Without
+from raybel.candidates.base import ExcludedMentions
 from raybel.candidates.ngrams import NgramGenerator
 from raybel.candidates.parameters import NgramParameters
 from raybel.ontology import Concept, Ontology
@@ -91,20 +91,20 @@ def test_without_is_as_if_they_had_never_been(pairs, cut, prune):
     surfaces = ["anemia", "bronchial asthma", "gouty"]
     counts = {pair: out.count(pair) for pair in out}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pruning, "FROM", 1 if prune else 1000)
+        patch.setattr(pruning, "PRUNE_FROM", 1 if prune else 1000)
         generator = NgramGenerator.build(ONTOLOGY, NgramParameters(min_df=1), training)
         fresh = NgramGenerator.build(ONTOLOGY, NgramParameters(min_df=1), kept)
-    one = generator.search(surfaces, 3, Without([counts] * 3))
+    one = generator.search(surfaces, 3, ExcludedMentions([counts] * 3))
     other = fresh.search(surfaces, 3)
     generator.pruned = None
-    every = generator.search(surfaces, 3, Without([counts] * 3))
+    every = generator.search(surfaces, 3, ExcludedMentions([counts] * 3))
     assert [each.tolist() for each in one] == [each.tolist() for each in every]
     for a, b in zip(one, other, strict=True):
         exact = [each["concept"][each["score"] >= 1 - 1e-6].tolist() for each in (a, b)]
         assert exact[0] == exact[1]
 
 
-@pytest.mark.parametrize("without", [None, Without()])
+@pytest.mark.parametrize("without", [None, ExcludedMentions()])
 def test_without_any_is_the_ontology(without):
     found = made().search(["rare word", "gout"], 3, without)
     assert [len(each) for each in found] == ([1, 2] if without is None else [0, 1])
