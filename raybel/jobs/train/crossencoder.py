@@ -40,8 +40,8 @@ from raybel.rerank.model import CrossEncoder
 from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.rerank.reranker import KIND, VERSION, WEIGHTS, describe
 from raybel.rerank.tokens import Tokens
-from raybel.rerank.training.model_card import card
-from raybel.rerank.training.regimes import check_generator, notes_on, regimes
+from raybel.rerank.training.alias_scopes import alias_scopes, check_generator, generator_notes
+from raybel.rerank.training.model_card import model_card
 
 
 @dataclass
@@ -79,7 +79,7 @@ def train_crossencoder(config: TrainCrossEncoderConfig, watch: Watch | None = No
         InputError: A file can't be read, or a corpus has nothing to learn from or to judge by.
         LockedError: Another job works on the directory.
         MismatchError: Generator and ontology don't belong together.
-        RaybelError: The loss, the weights or the scores are no numbers, or workers died too often.
+        RaybelError: The loss, a weight or a score isn't a number (NaN or infinite), or workers died too often.
     """
     begun = time.perf_counter()
     watch = watch or (lambda state: None)
@@ -88,8 +88,8 @@ def train_crossencoder(config: TrainCrossEncoderConfig, watch: Watch | None = No
     ontology = Ontology.open(config.ontology)
     generator = open_generator(ontology, config.generator)
     check_generator(generator, config.parameters.top_k, config.expand_abbreviations)
-    wanted = regimes(generator, config.parameters.dictionary_share)
-    notes = notes_on(generator)
+    scopes = alias_scopes(generator, config.parameters.dictionary_share)
+    notes = generator_notes(generator)
     positions = window(str(model), config.crosstype, config.parameters)
     home = config.output_dir
     corpora = {"train": config.train_corpus, "val": config.val_corpus}
@@ -136,7 +136,7 @@ def train_crossencoder(config: TrainCrossEncoderConfig, watch: Watch | None = No
                     watch({"stage": f"candidates of the {split} corpus"})
                     absolute = tuple(map(storage.absolute, paths))
                     counts[split] = crossencoder_features.make(
-                        made, split, absolute, wanted if split == "train" else ("all",)
+                        made, split, absolute, scopes if split == "train" else ("all",)
                     )
             try:
                 for split, found in counts.items():
@@ -233,7 +233,7 @@ def _publish(
         "counts": counts,
         "versions": versions(),
     }
-    storage.publish(join(home, "README.md"), card(config.model_name, state).encode())
+    storage.publish(join(home, "README.md"), model_card(config.model_name, state).encode())
     storage.publish_json(join(home, STATE), state)
     tidy(home)
     storage.delete(join(home, FEATURES))

@@ -32,7 +32,7 @@ from raybel.jobs.tune.results import (
 from raybel.jobs.tune.sweep import Target, places, run
 from raybel.ontology import Ontology
 from raybel.rerank.parameters import CrossEncoderParameters
-from raybel.rerank.training.regimes import check_generator, notes_on, regimes
+from raybel.rerank.training.alias_scopes import alias_scopes, check_generator, generator_notes
 from raybel.tuning.space import CROSSENCODER, Space
 from raybel.tuning.trials import TRIALS
 
@@ -63,9 +63,9 @@ def tune_crossencoder(config: TuneCrossEncoderConfig, watch: Watch | None = None
     ontology = Ontology.open(config.ontology)
     generator = open_generator(ontology, config.generator)
     check_generator(generator, max(space.values("top_k", base.top_k)), config.expand_abbreviations)
-    wanted = tuple(regimes(generator, share) for share in (0.0, 0.5, 1.0))
+    scopes_by_share = tuple(alias_scopes(generator, share) for share in (0.0, 0.5, 1.0))
     share = base.dictionary_share
-    stored = wanted[1] if "dictionary_share" in space.searched else regimes(generator, share)
+    scopes = scopes_by_share[1] if "dictionary_share" in space.searched else alias_scopes(generator, share)
     positions = window(str(model), config.crosstype, base)
     corpora = {"train": config.train_corpus, "val": config.val_corpus}
     identity = {
@@ -105,7 +105,7 @@ def tune_crossencoder(config: TuneCrossEncoderConfig, watch: Watch | None = None
                         watch({"stage": f"candidates of the {split} corpus, set {number + 1} of {len(sets)}"})
                         absolute = tuple(map(storage.absolute, paths))
                         counts = crossencoder_features.make(
-                            made, split, absolute, stored if split == "train" else ("all",)
+                            made, split, absolute, scopes if split == "train" else ("all",)
                         )
                         if split == "val" and not counts["mentions"]:
                             raise nothing_to_compare(ontology, paths)
@@ -115,12 +115,12 @@ def tune_crossencoder(config: TuneCrossEncoderConfig, watch: Watch | None = None
                     forget(home, KIND)
                 raise
             needs = CrossEncoderNeeds(
-                *(config.crosstype, base, join(home, BASE), join(home, FEATURES), by_top_k, stored, wanted),
+                *(config.crosstype, base, join(home, BASE), join(home, FEATURES), by_top_k, scopes, scopes_by_share),
                 *(positions, config.precision, sweep.seed, fitted),
             )
             target = Target(crossencoder_trial, needs, metric, metric != "loss", epochs, asdict(base))
             outcome = run(sweep, space, target, fitted, samples, home, trackers, watch)
-            outcome.notes += notes_on(generator)
+            outcome.notes += generator_notes(generator)
 
         def complete(values: dict[str, Any]) -> dict[str, Any]:
             return asdict(base.changed(values).of_type(config.crosstype))

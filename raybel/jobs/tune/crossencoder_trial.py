@@ -19,6 +19,7 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from raybel.errors import RaybelError
 from raybel.jobs.tune.sweep import Places, report
 from raybel.rerank.parameters import CrossEncoderParameters
+from raybel.rerank.training.alias_scopes import AliasScope
 from raybel.rerank.training.epochs import Epochs
 
 #: How long workers wait for each other: the first one validates alone.
@@ -35,8 +36,8 @@ class CrossEncoderNeeds:
         base: Directory of the base model.
         features: Directory below which features are, one for each `feature_key`.
         by_top_k: Whether candidates depend on how many are wanted.
-        regimes: That features were made in.
-        wanted: Regimes of training mentions by `dictionary_share`: of 0, between, of 1.
+        scopes: Alias scopes of the sets of candidates that features hold.
+        scopes_by_share: Those that a trial needs, by its `dictionary_share`: 0, between, 1.
         positions: The base model's window.
         precision: That is computed in; None for the fastest.
         seed: Of everything random.
@@ -48,8 +49,8 @@ class CrossEncoderNeeds:
     base: str
     features: str
     by_top_k: bool
-    regimes: tuple[str, ...]
-    wanted: tuple[tuple[str, ...], ...]
+    scopes: tuple[AliasScope, ...]
+    scopes_by_share: tuple[tuple[AliasScope, ...], ...]
     positions: int
     precision: str | None
     seed: int
@@ -59,7 +60,7 @@ class CrossEncoderNeeds:
         """Return a trial's settings, as `Epochs` takes them."""
         parameters = self.parameters.changed(values).of_type(self.crosstype)
         share = parameters.dictionary_share
-        wanted = self.wanted[0 if share <= 0 else 2 if share >= 1 else 1]
+        scopes = self.scopes_by_share[0 if share <= 0 else 2 if share >= 1 else 1]
         return {
             "base": self.base,
             "features": f"{self.features}/{feature_key(parameters, self.by_top_k)}",
@@ -70,7 +71,7 @@ class CrossEncoderNeeds:
             "seed": self.seed,
             "threads": self.places.threads,
             "top_k": parameters.top_k,
-            "regimes": [self.regimes.index(each) for each in wanted],
+            "candidate_sets": [self.scopes.index(scope) for scope in scopes],
         }
 
 
@@ -87,7 +88,7 @@ def crossencoder_trial(values: dict[str, Any], needs: CrossEncoderNeeds) -> None
     with _helpers(settings, device, needs.places):
         epochs = Epochs(settings, device, 0, workers)
         while not epochs.ended:
-            record = epochs.next()
+            record = epochs.train_next()
             report(record["value"], record["scores"] | {"train_loss": record["loss"]}, record["epoch"], epochs.ended)
 
 
@@ -147,7 +148,7 @@ class _Helper:
             _join(device, worker, workers, address)
             epochs = Epochs(settings, device, worker, workers)
             while not epochs.ended:
-                epochs.next()
+                epochs.train_next()
         except RaybelError:
             raise
         except BaseException:
