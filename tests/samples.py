@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 import pyarrow as pa
 
-from raybel.candidates.base import Cached
+from raybel.candidates.base import CandidateCache
 from raybel.corpus.chunks import read_chunks
 from raybel.corpus.documents import ReadOptions
 from raybel.linking.candidates import add_candidates
@@ -84,7 +84,7 @@ def read_error(path: str, **options: Any) -> tuple[str | None, list[str]]:
 class FixedGenerator:
     """A generator with the same two candidates for every surface but the empty one and `unknown`; fails on `poison`."""
 
-    name, fingerprint, ontology_fingerprint, expanded = "fixed", "f", "o", None
+    name, fingerprint, ontology_fingerprint, expands_abbreviations = "fixed", "f", "o", None
 
     def __init__(self) -> None:
         self.calls: list[list[str]] = []
@@ -92,13 +92,13 @@ class FixedGenerator:
     def search(self, surfaces: Any, top_k: int) -> list[Any]:
         import numpy as np
 
-        from raybel.candidates.base import CANDIDATE_DTYPE, NOTHING
+        from raybel.candidates.base import CANDIDATE_DTYPE, NO_CANDIDATES
 
         self.calls.append(list(surfaces))
         candidates = np.array([(1, 0.75, 4), (0, 0.5, -1)], CANDIDATE_DTYPE)[:top_k]
         if "poison" in surfaces:
             raise ValueError("poisoned")
-        return [NOTHING if surface in ("", "unknown") else candidates for surface in surfaces]
+        return [NO_CANDIDATES if surface in ("", "unknown") else candidates for surface in surfaces]
 
 
 def two_concepts() -> Ontology:
@@ -107,7 +107,7 @@ def two_concepts() -> Ontology:
 
 def parts(path: str, threshold: float | None = None, **options: Any) -> list[Part]:
     """A file linked by `FixedGenerator`, a part for each chunk."""
-    ontology, generator = two_concepts(), Cached(FixedGenerator(), 10)
+    ontology, generator = two_concepts(), CandidateCache(FixedGenerator(), 10)
     return [render(add_candidates(chunk, generator, "fixed"), ontology, threshold) for chunk in chunks(path, **options)]
 
 

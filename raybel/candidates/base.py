@@ -1,4 +1,4 @@
-"""What every generator has in common: it finds candidates for surfaces, and a chunk gets them as a column."""
+"""What every generator has in common: it finds candidates for surfaces, which a chunk holds as a column."""
 
 from __future__ import annotations
 
@@ -14,67 +14,67 @@ from raybel.schemas import CANDIDATE, CANDIDATES
 
 #: One candidate: row of the ontology, score (higher is better), row of the generator's alias table or -1.
 CANDIDATE_DTYPE = np.dtype([("concept", np.int32), ("score", np.float32), ("alias", np.int32)])
-NOTHING = np.zeros(0, CANDIDATE_DTYPE)
-#: Stands for the name of a generator whose candidates were stored without it.
-UNKNOWN = "lookup"
+NO_CANDIDATES = np.zeros(0, CANDIDATE_DTYPE)
+#: What stands for the name of a generator whose candidates were stored without it.
+UNKNOWN_GENERATOR = "lookup"
 
 
 @dataclass(frozen=True)
-class Without:
-    """Training mentions that queries must not profit from, so that a training mention can't be its own answer.
+class ExcludedMentions:
+    """Training mentions that a search treats as if they weren't there, so that none of them can be its own answer.
 
     Args:
-        mentions: For each query, how many training mentions of each (surface, concept) don't count; None: none of them
-            counts, so that what is left is the ontology's own names.
+        counts: For each query, how many training mentions of each (surface, concept) are excluded. None excludes all
+            training mentions from every query, so that only the ontology's own names are searched.
     """
 
-    mentions: Sequence[Mapping[tuple[str, int], int]] | None = None
+    counts: Sequence[Mapping[tuple[str, int], int]] | None = None
 
-    def take(self, rows: Sequence[int] | np.ndarray) -> Without:
-        """The same for some of the queries."""
-        return self if self.mentions is None else Without([self.mentions[row] for row in rows])
+    def take(self, queries: Sequence[int] | np.ndarray) -> ExcludedMentions:
+        """Return what is excluded from some of the queries, given by their places."""
+        return self if self.counts is None else ExcludedMentions([self.counts[query] for query in queries])
 
 
 class Generator(ABC):
-    """The first stage: surface -> candidates. `registry.KINDS` lists the kinds."""
+    """The first stage: finds candidates for surfaces. `registry.KINDS` lists the kinds of generators."""
 
-    #: Stands in the candidates' `generator` field.
+    #: What the candidates' `generator` field says.
     name: str
-    #: Of the artefact that it was loaded from.
+    #: Fingerprint of the artefact that it was loaded from.
     fingerprint: str
-    #: Of the ontology whose rows its candidates refer to.
+    #: Fingerprint of the ontology whose rows its candidates refer to.
     ontology_fingerprint: str
-    #: Whether abbreviations were expanded when training mentions became aliases; None where that isn't known.
-    expanded: bool | None
-    #: Whether it only repeats what was found before, and so can't leave out training mentions.
+    #: Whether abbreviations were expanded in the training mentions that are its aliases; None where that isn't known.
+    expands_abbreviations: bool | None
+    #: Whether it only repeats what was found before, and so can't exclude training mentions.
     stored: bool = False
-    #: Whether the candidates of a search for few may be others than the first ones of a search for many.
+    #: Whether a search for few candidates may find others than the first ones of a search for many.
     depends_on_top_k: bool = False
 
     @property
     @abstractmethod
     def alias_table(self) -> pa.Table | None:
-        """What the candidates' `alias` refers to, with a column `alias`; None where it wasn't kept.
+        """The table whose rows the candidates' `alias` refers to; None where it isn't known.
 
-        A column `frequency` counts the training mentions of each alias, in a generator that has such aliases.
+        Its column `alias` holds the alias, `frequency` the number of training mentions that have it.
         """
 
     @abstractmethod
-    def search(self, surfaces: Sequence[str], top_k: int, without: Without | None = None) -> list[np.ndarray]:
+    def search(self, surfaces: Sequence[str], top_k: int, excluded: ExcludedMentions | None = None) -> list[np.ndarray]:
         """Return for each surface its best `top_k` distinct concepts, best first, as `CANDIDATE_DTYPE` arrays.
 
-        A surface without any match (the empty one too) gets an empty array. What comes back for a surface doesn't
-        depend on the others.
+        A surface without any match (the empty one too) gets an empty array. What is found for a surface doesn't depend
+        on the other surfaces.
 
         Args:
-            surfaces: What is looked for.
-            top_k: At least 1.
-            without: Training mentions that don't count for each surface.
+            surfaces: What to search for.
+            top_k: The most concepts per surface, at least 1.
+            excluded: Training mentions that don't count, for each surface; None where all of them do.
         """
 
     @property
-    def parts(self) -> Sequence[Generator]:
-        """The generators whose lists are put together: itself, where it isn't a fusion."""
+    def components(self) -> Sequence[Generator]:
+        """The generators whose candidates it fuses; itself alone, where it isn't a fusion."""
         return [self]
 
     @property
@@ -87,46 +87,52 @@ class Generator(ABC):
         """Refuse a job that it can't give candidates to.
 
         Args:
-            top_k: Candidates of a mention.
+            top_k: Candidates per mention.
             expand_abbreviations: Whether the job's surfaces have their abbreviations expanded.
 
         Raises:
-            ConfigError: It holds fewer candidates, or those of surfaces that were made in another way.
+            ConfigError: It holds fewer candidates per surface, or its surfaces were made in another way.
         """
 
 
-class Cached:
-    """A generator that remembers what it found for the last `size` distinct surfaces.
+class CandidateCache:
+    """Searches a generator, and keeps the candidates of the last `size` distinct surfaces.
 
-    A surface's candidates take about 300 bytes at ten candidates; 200,000 are 60 MB.
+    Ten candidates of a surface take about 300 bytes: those of 200,000 surfaces take 60 MB.
     """
 
     def __init__(self, generator: Generator, top_k: int, size: int = 200_000) -> None:
         self.generator, self.top_k, self.size = generator, top_k, size
-        self._found: dict[str, np.ndarray] = {}
+        self._candidates: dict[str, np.ndarray] = {}
 
     def search(self, surfaces: Sequence[str]) -> list[np.ndarray]:
         """Return candidates for surfaces, which may repeat; each distinct unknown one is searched once."""
-        unknown = sorted({surface for surface in surfaces if surface not in self._found})
+        known = self._candidates
+        unknown = sorted({surface for surface in surfaces if surface not in known})
         fresh = dict(zip(unknown, self.generator.search(unknown, self.top_k), strict=True)) if unknown else {}
-        result = [fresh[s] if s in fresh else self._found[s] for s in surfaces]
-        self._found.update(fresh)
-        while len(self._found) > self.size:  # the oldest go first
-            del self._found[next(iter(self._found))]
+        result = [fresh[surface] if surface in fresh else known[surface] for surface in surfaces]
+        known.update(fresh)
+        while len(known) > self.size:  # the oldest go first
+            del known[next(iter(known))]
         return result
 
 
-def surfaces(chunk: pa.Table) -> list[str]:
+def chunk_surfaces(chunk: pa.Table) -> list[str]:
     """Return the surfaces of a chunk's mentions, in document order."""
     mentions = pc.list_flatten(pc.struct_field(pc.list_flatten(chunk["docs"]), "mentions"))
-    found: list[str] = pc.struct_field(mentions, "surface").to_pylist()
-    return found
+    surfaces: list[str] = pc.struct_field(mentions, "surface").to_pylist()
+    return surfaces
 
 
-def to_column(found: Sequence[np.ndarray], generator: str) -> pa.Array:
-    """Return candidates of one chunk's mentions as a column of one row of `schemas.CANDIDATES`."""
-    flat = np.concatenate([NOTHING, *found])
-    lengths = np.fromiter((len(each) for each in found), np.int32, len(found))
+def candidates_column(by_mention: Sequence[np.ndarray], generator: str) -> pa.Array:
+    """Return a chunk's candidates as a column of type `schemas.CANDIDATES` with one row.
+
+    Args:
+        by_mention: Each mention's candidates, best first, as `CANDIDATE_DTYPE`.
+        generator: Name of what found them.
+    """
+    flat = np.concatenate([NO_CANDIDATES, *by_mention])
+    lengths = np.fromiter(map(len, by_mention), np.int32, len(by_mention))
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
     rank = (np.arange(len(flat)) - np.repeat(offsets[:-1], lengths)).astype(np.int16)
     candidates = pa.StructArray.from_arrays(
@@ -140,5 +146,5 @@ def to_column(found: Sequence[np.ndarray], generator: str) -> pa.Array:
         fields=list(CANDIDATE),
     )
     per_mention = pa.ListArray.from_arrays(pa.array(offsets), candidates)
-    column = pa.ListArray.from_arrays(pa.array([0, len(found)], pa.int32()), per_mention)
+    column = pa.ListArray.from_arrays(pa.array([0, len(by_mention)], pa.int32()), per_mention)
     return column.cast(CANDIDATES)

@@ -1,8 +1,8 @@
 """Dense candidates: surfaces and aliases as vectors of a text encoder, searched with FAISS.
 
 FAISS proposes strings; what counts is the cosine of the stored float16 vectors, computed here in float64 and rounded to
-six decimals. So equal strings score 1 exactly, equal scores are equal, and neither the other surfaces of a batch nor
-the type of index change a score.
+six decimals. So equal strings score exactly 1, vectors at the same angle have the same score, and neither the other
+surfaces of a batch nor the type of index change a score.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from raybel.candidates import faiss_index
 from raybel.candidates.aliases import AliasTable, Hits
-from raybel.candidates.base import NOTHING, Generator, Without
+from raybel.candidates.base import NO_CANDIDATES, ExcludedMentions, Generator
 from raybel.errors import MismatchError
 from raybel.files import artefacts, storage
 
@@ -28,17 +28,18 @@ KIND, VERSION = "dense", 2
 INDEX, ENCODER = "index.faiss", "encoder"
 #: Surfaces searched at once: FAISS is at its best with 1,024 or more.
 BATCH = 4_096
-#: Alias strings per wanted concept in a first pass; the few surfaces for which that isn't enough go deeper.
+#: Alias strings per wanted concept in a first search; the few surfaces for which that isn't enough go deeper.
 DEPTH = 8
-#: Hits looked at together (about 100 bytes each); the deeper a search, the fewer surfaces at once.
+#: Hits held in memory together (about 100 bytes each); the deeper a search, the fewer surfaces at once.
 HITS = 1_000_000
+#: Decimals that scores are rounded to.
 DECIMALS = 6
-#: FAISS's float32 products and ours differ by less.
+#: FAISS's float32 products differ from ours by less than this.
 MARGIN = 1e-5
 
 
-def shard_name(number: int) -> str:
-    """Return the name of a file of vectors."""
+def block_name(number: int) -> str:
+    """Return the name of the file with a block of vectors."""
     return f"vectors-{number:05d}.npy"
 
 
@@ -49,9 +50,10 @@ class DenseGenerator(Generator):
 
     Args:
         home: Local directory of the index.
-        parameters: Of the index.
+        parameters: The index's, as its `config.json` says them.
         aliases: What the strings stand for.
-        shards: Float16 vectors of the strings in order, memory-mapped.
+        blocks: Vectors of the strings in order, each float16 of shape (strings of the block, width), memory-mapped.
+        fingerprint: That of the index.
         device: `cpu` or a CUDA device, for the encoder.
         threads: For encoding and searching on the CPU.
     """
@@ -63,16 +65,16 @@ class DenseGenerator(Generator):
         home: Path,
         parameters: dict[str, Any],
         aliases: AliasTable,
-        shards: list[np.ndarray],
+        blocks: list[np.ndarray],
         fingerprint: str,
         device: str = "cpu",
         threads: int = 1,
     ) -> None:
-        self.home, self.parameters, self.aliases, self.shards = home, parameters, aliases, shards
+        self.home, self.parameters, self.aliases, self.blocks = home, parameters, aliases, blocks
         self.fingerprint, self.ontology_fingerprint = fingerprint, parameters["ontology_fingerprint"]
         self.device, self.threads = device, threads
-        self.expanded = parameters.get("expand_abbreviations")
-        self._starts = np.cumsum([0, *(len(shard) for shard in shards)])
+        self.expands_abbreviations = parameters.get("expand_abbreviations")
+        self._starts = np.cumsum([0, *map(len, blocks)])
 
     @classmethod
     def load(cls, directory: str, device: str = "cpu", threads: int = 1) -> DenseGenerator:
@@ -85,15 +87,16 @@ class DenseGenerator(Generator):
         config = artefacts.describe(directory, KIND, VERSION)
         home = storage.localise(directory)
         aliases = AliasTable.load(home)
-        shards = [artefacts.load_array(home / name) for name in sorted(config["files"]) if name.startswith("vectors-")]
-        rows, width = sum(len(shard) for shard in shards), config["parameters"]["width"]
-        if rows != len(aliases) or any(shard.shape[1] != width for shard in shards):
-            shapes = sorted({shard.shape[1] for shard in shards})
+        names = sorted(name for name in config["files"] if name.startswith("vectors-"))
+        blocks = [artefacts.load_array(home / name) for name in names]
+        rows, width = sum(map(len, blocks)), config["parameters"]["width"]
+        if rows != len(aliases) or any(block.shape[1] != width for block in blocks):
+            widths = ", ".join(map(str, sorted({block.shape[1] for block in blocks})))
             raise MismatchError(
-                f"{directory} has {rows} vectors of {shapes} components for {len(aliases)} strings of {width}: "
+                f"{directory} has {rows} vectors of {widths} components for {len(aliases)} strings of {width}: "
                 "make the index again"
             )
-        return cls(home, config["parameters"], aliases, shards, config["fingerprint"], device, threads)
+        return cls(home, config["parameters"], aliases, blocks, config["fingerprint"], device, threads)
 
     @cached_property
     def encoder(self) -> TextEncoder:
@@ -127,66 +130,77 @@ class DenseGenerator(Generator):
 
     @property
     def alias_table(self) -> pa.Table:
-        """What the candidates' `alias` refers to."""
+        """The table whose rows the candidates' `alias` refers to."""
         return self.aliases.table
 
-    def search(self, surfaces: Sequence[str], top_k: int, without: Without | None = None) -> list[np.ndarray]:
+    def search(self, surfaces: Sequence[str], top_k: int, excluded: ExcludedMentions | None = None) -> list[np.ndarray]:
         """Return for each surface its `top_k` best concepts, none for ""; see `Generator`."""
-        found: list[np.ndarray] = []
+        candidates: list[np.ndarray] = []
         for start in range(0, len(surfaces), BATCH):
-            some = surfaces[start : start + BATCH]
-            wanted = [row for row, each in enumerate(some) if each]
-            own = without and without.take([start + row for row in wanted])
-            result = self.search_vectors(self.encoder.encode([some[row] for row in wanted]), top_k, own)
-            by_row = dict(zip(wanted, result, strict=True))
-            found += [by_row.get(row, NOTHING) for row in range(len(some))]
-        return found
+            batch = surfaces[start : start + BATCH]
+            rows = [row for row, surface in enumerate(batch) if surface]
+            of_rows = excluded and excluded.take([start + row for row in rows])
+            searched = self.search_vectors(self.encoder.encode([batch[row] for row in rows]), top_k, of_rows)
+            by_row = dict(zip(rows, searched, strict=True))
+            candidates += [by_row.get(row, NO_CANDIDATES) for row in range(len(batch))]
+        return candidates
 
-    def search_vectors(self, vectors: np.ndarray, top_k: int, without: Without | None = None) -> list[np.ndarray]:
-        """Return the `top_k` best concepts for each vector: float32 of shape (queries, width), of unit length."""
+    def search_vectors(
+        self, vectors: np.ndarray, top_k: int, excluded: ExcludedMentions | None = None
+    ) -> list[np.ndarray]:
+        """Return the `top_k` best concepts for each vector.
+
+        Args:
+            vectors: Unit vectors, float32 of shape (queries, width).
+            top_k: The most concepts per vector.
+            excluded: Training mentions that don't count, for each vector.
+        """
         if not len(vectors):
             return []
-        return self._search(vectors.astype(np.float16), top_k, DEPTH * top_k, without)
+        return self._search(vectors.astype(np.float16), top_k, DEPTH * top_k, excluded)
 
-    def _search(self, queries: np.ndarray, top_k: int, depth: int, without: Without | None) -> list[np.ndarray]:
-        """Search `depth` strings deep; queries for which that can't decide go four times as deep."""
+    def _search(
+        self, queries: np.ndarray, top_k: int, depth: int, excluded: ExcludedMentions | None
+    ) -> list[np.ndarray]:
+        """Search `depth` strings deep, and four times as deep for the queries that this can't decide."""
         depth = min(depth, len(self.aliases))
         most = max(1, HITS // depth)
         if len(queries) > most:
             return [
-                found
+                concepts
                 for rows in np.array_split(np.arange(len(queries)), -(-len(queries) // most))
-                for found in self._search(queries[rows], top_k, depth, without and without.take(rows))
+                for concepts in self._search(queries[rows], top_k, depth, excluded and excluded.take(rows))
             ]
         _, string = faiss_index.search(self.index, faiss_index.unit(queries), depth, self.threads)
         query = np.repeat(np.arange(len(queries)), depth)
-        kept = string.ravel() >= 0
-        query, string = query[kept], string.ravel()[kept].astype(np.int64)
-        hits = Hits(query, string, self._cosine(queries, query, string))
-        found, deeper = self.aliases.concepts(hits, len(queries), top_k, depth, MARGIN, without)
-        if len(deeper):
-            further = self._search(queries[deeper], top_k, depth * 4, without and without.take(deeper))
-            for index, result in zip(deeper, further, strict=True):
-                found[index] = result
-        return found
+        present = string.ravel() >= 0
+        query, string = query[present], string.ravel()[present].astype(np.int64)
+        hits = Hits(query, string, self._cosines(queries, query, string))
+        candidates, undecided = self.aliases.best_concepts(hits, len(queries), top_k, depth, MARGIN, excluded)
+        if len(undecided):
+            of_undecided = excluded and excluded.take(undecided)
+            searched = self._search(queries[undecided], top_k, depth * 4, of_undecided)
+            for number, concepts in zip(undecided, searched, strict=True):
+                candidates[number] = concepts
+        return candidates
 
-    def _cosine(self, queries: np.ndarray, query: np.ndarray, string: np.ndarray) -> np.ndarray:
-        """Cosines of (query, string) pairs, rounded: the same for the same pair, whatever else is asked."""
-        score = np.empty(len(query), np.float32)
+    def _cosines(self, queries: np.ndarray, query: np.ndarray, string: np.ndarray) -> np.ndarray:
+        """Return the rounded cosines of (query, string) pairs, float32; a pair's doesn't depend on the others."""
+        cosines = np.empty(len(query), np.float32)
         for start in range(0, len(query), 65_536):
-            some = slice(start, start + 65_536)
-            left = queries[query[some]].astype(np.float64)
-            right = self.vectors(string[some]).astype(np.float64)
+            batch = slice(start, start + 65_536)
+            left = queries[query[batch]].astype(np.float64)
+            right = self.vectors(string[batch]).astype(np.float64)
             product = np.einsum("ij,ij->i", left, right)
             size = np.sqrt(np.einsum("ij,ij->i", left, left) * np.einsum("ij,ij->i", right, right))
-            score[some] = np.round(product / size.clip(1e-12), DECIMALS)
-        return score
+            cosines[batch] = np.round(product / size.clip(1e-12), DECIMALS)
+        return cosines
 
     def vectors(self, strings: np.ndarray) -> np.ndarray:
         """Return the stored vectors of strings (rows among the distinct ones): float16 of shape (strings, width)."""
-        owner = np.searchsorted(self._starts, strings, side="right") - 1
+        block_of = np.searchsorted(self._starts, strings, side="right") - 1
         vectors = np.empty((len(strings), self.parameters["width"]), np.float16)
-        for shard in np.unique(owner).tolist():
-            own = owner == shard
-            vectors[own] = self.shards[shard][strings[own] - self._starts[shard]]
+        for block in np.unique(block_of).tolist():
+            within = block_of == block
+            vectors[within] = self.blocks[block][strings[within] - self._starts[block]]
         return vectors

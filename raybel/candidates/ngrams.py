@@ -1,8 +1,8 @@
 """Character n-gram candidates: exact top-k over distinct concepts, in blocks of aliases.
 
-From `pruning.FROM` aliases on most of them are left out by bounds, which changes no result. Cost (2 cores, one thread
-each): see BENCHMARKS.md. Memory: about 220 bytes per alias, 400 where bounds are used, memory-mapped and so shared by
-the actors of a machine.
+From `pruning.PRUNE_FROM` aliases on, most of them are left out by bounds, which changes no result. For speed see
+BENCHMARKS.md. Memory: about 220 bytes per alias, 400 where bounds are used, memory-mapped and so shared by the actors
+of a machine.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sparse_dot_topn import sp_matmul_topn, zip_sp_matmul_topn
 
 from raybel.candidates import pruning
 from raybel.candidates.aliases import AliasTable, Hits
-from raybel.candidates.base import Generator, Without
+from raybel.candidates.base import ExcludedMentions, Generator
 from raybel.candidates.parameters import NgramParameters
 from raybel.candidates.vectorizer import NgramVectorizer
 from raybel.files import artefacts, storage
@@ -26,9 +26,9 @@ from raybel.ontology import Ontology
 KIND, VERSION = "ngrams", 2
 #: Distinct alias strings in a block: one row of scores (256 KB) then stays in a core's second-level cache.
 BLOCK = 65_536
-#: Surfaces searched at once: bounds the memory for alias-level results.
+#: Surfaces searched at once: bounds the memory for the strings that are found.
 BATCH = 2_048
-#: Alias-level results per wanted concept in a first pass; the few surfaces for which that isn't enough go deeper.
+#: Alias strings per wanted concept in a first search; the few surfaces for which that isn't enough go deeper.
 DEPTH = 8
 
 
@@ -39,11 +39,14 @@ class NgramGenerator(Generator):
     index. Made by `build` or `load`.
 
     Args:
-        vectorizer: Fitted.
-        blocks: Transposed alias vectors, each (features, at most `BLOCK` strings), float32 CSR, strings in order.
+        vectorizer: Fitted on the alias strings.
+        blocks: Transposed alias vectors, each (features, strings of the block), float32 CSR, strings in order.
         aliases: What the strings stand for.
+        fingerprint: That of the model directory; empty until it is saved.
+        ontology_fingerprint: That of the ontology.
+        threads: For the search.
         rows: The vectors as (strings, features), float32 CSR, for the search by bounds; None to score every alias.
-        expanded: Whether abbreviations were expanded in what it learned from; None where that isn't known.
+        expands_abbreviations: Whether abbreviations were expanded in the training mentions; None if unknown.
     """
 
     name = KIND
@@ -57,9 +60,9 @@ class NgramGenerator(Generator):
         ontology_fingerprint: str = "",
         threads: int = 1,
         rows: sp.csr_matrix | None = None,
-        expanded: bool | None = None,
+        expands_abbreviations: bool | None = None,
     ) -> None:
-        self.rows, self.expanded = rows, expanded
+        self.rows, self.expands_abbreviations = rows, expands_abbreviations
         self.pruned = None if rows is None else pruning.PrunedSearch(blocks, rows)
         self.vectorizer, self.blocks, self.aliases, self.threads = vectorizer, blocks, aliases, threads
         self.fingerprint, self.ontology_fingerprint = fingerprint, ontology_fingerprint
@@ -78,7 +81,7 @@ class NgramGenerator(Generator):
             ontology: A concept without a name is never proposed.
             parameters: Hyper-parameters.
             training: (surface, concept index) of each training mention, repeats included.
-            block: Alias strings in a block; None for what suits their number.
+            block: Alias strings per block; None for what suits their number.
 
         Raises:
             ConfigError: The ontology has no names.
@@ -86,18 +89,18 @@ class NgramGenerator(Generator):
         aliases = AliasTable.build(ontology, training if parameters.add_training_data_to_ontology else ())
         strings = aliases.strings()
         vectorizer = NgramVectorizer(parameters).fit(strings)
-        # What was fitted is rebuilt from what is saved, so that a fresh and a loaded model score to the same bits.
+        # Rebuilt from what is saved, so that a fresh and a loaded model score to the same bits.
         vectorizer = NgramVectorizer.from_table(parameters, vectorizer.to_table())
-        prune = len(strings) >= pruning.FROM
+        prune = len(strings) >= pruning.PRUNE_FROM
         size = block or (pruning.BLOCK if prune else BLOCK)
-        blocks, parts = [], []
+        blocks, rows_of_blocks = [], []
         for start in range(0, len(strings), size):
-            part = vectorizer.transform(strings[start : start + size])
-            blocks.append(part.T.tocsr())
+            rows_of_block = vectorizer.transform(strings[start : start + size])
+            blocks.append(rows_of_block.T.tocsr())
             if prune:
-                part.sort_indices()
-                parts.append(part)
-        rows = sp.vstack(parts, "csr") if prune else None
+                rows_of_block.sort_indices()
+                rows_of_blocks.append(rows_of_block)
+        rows = sp.vstack(rows_of_blocks, "csr") if prune else None
         return cls(vectorizer, blocks, aliases, ontology_fingerprint=ontology.fingerprint, rows=rows)
 
     def save(
@@ -119,7 +122,7 @@ class NgramGenerator(Generator):
         return self.fingerprint
 
     def _files(self) -> Iterator[tuple[str, bytes]]:
-        """Yield the files of a model, each made as it is asked for: the large ones aren't in memory together."""
+        """Yield the model's files one after the other, so that the large ones aren't in memory together."""
         yield "vocabulary.arrow", artefacts.arrow_bytes(self.vectorizer.to_table())
         yield from self.aliases.files().items()
         widths = np.array([block.shape[1] for block in self.blocks], np.int64)
@@ -127,7 +130,7 @@ class NgramGenerator(Generator):
         yield "indptr.npy", artefacts.array_bytes(np.stack([block.indptr.astype(np.int32) for block in self.blocks]))
         yield (
             "indices.npy",
-            artefacts.array_bytes(np.concatenate([each.indices for each in self.blocks], dtype=np.int32)),
+            artefacts.array_bytes(np.concatenate([block.indices for block in self.blocks], dtype=np.int32)),
         )
         yield "weights.npy", artefacts.array_bytes(np.concatenate([block.data for block in self.blocks]))
         if self.rows is not None:
@@ -137,7 +140,11 @@ class NgramGenerator(Generator):
 
     @classmethod
     def load(cls, directory: str, threads: int = 1) -> NgramGenerator:
-        """Load a model directory, memory-mapped; `threads` is for the search.
+        """Open a model directory, memory-mapped.
+
+        Args:
+            directory: Path or URI.
+            threads: For the search.
 
         Raises:
             InputError: It is missing or incomplete.
@@ -178,59 +185,65 @@ class NgramGenerator(Generator):
 
     @property
     def alias_table(self) -> pa.Table:
-        """What the candidates' `alias` refers to."""
+        """The table whose rows the candidates' `alias` refers to."""
         return self.aliases.table
 
-    def search(self, surfaces: Sequence[str], top_k: int, without: Without | None = None) -> list[np.ndarray]:
+    def search(self, surfaces: Sequence[str], top_k: int, excluded: ExcludedMentions | None = None) -> list[np.ndarray]:
         """Return for each surface its `top_k` best concepts; see `Generator`."""
-        found: list[np.ndarray] = []
+        candidates: list[np.ndarray] = []
         size = BATCH if self.pruned is None else pruning.BATCH
         for start in range(0, len(surfaces), size):
             queries = self.vectorizer.transform(surfaces[start : start + size])
-            own = without and without.take(range(start, min(start + size, len(surfaces))))
+            of_batch = excluded and excluded.take(range(start, min(start + size, len(surfaces))))
             if self.pruned is None:
-                found += self._search(queries, top_k, DEPTH * top_k, own)
+                candidates += self._search(queries, top_k, DEPTH * top_k, of_batch)
             else:
-                found += self._search_pruned(self.pruned, queries, top_k, own)
-        return found
+                candidates += self._search_pruned(self.pruned, queries, top_k, of_batch)
+        return candidates
 
     def _search_pruned(
-        self, pruned: pruning.PrunedSearch, queries: sp.csr_matrix, top_k: int, without: Without | None
+        self, pruned: pruning.PrunedSearch, queries: sp.csr_matrix, top_k: int, excluded: ExcludedMentions | None
     ) -> list[np.ndarray]:
-        """Search by bounds; the few queries for which they are of no use go through all strings."""
+        """Search by bounds; the few queries for which bounds are of no use go through all strings."""
 
-        def concepts(hits: Hits) -> list[np.ndarray]:
-            return self.aliases.concepts(hits, queries.shape[0], top_k, len(self.aliases) + 1, without=without)[0]
+        def best_concepts(hits: Hits) -> list[np.ndarray]:
+            depth = len(self.aliases) + 1
+            return self.aliases.best_concepts(hits, queries.shape[0], top_k, depth, excluded=excluded)[0]
 
-        def reached(hits: Hits) -> np.ndarray:
-            return np.array([one["score"][-1] if len(one) == top_k else 0 for one in concepts(hits)], np.float32)
+        def last_scores(hits: Hits) -> np.ndarray:
+            scores = [concepts["score"][-1] if len(concepts) == top_k else 0 for concepts in best_concepts(hits)]
+            return np.array(scores, np.float32)
 
-        hits, rest = pruned.search(queries, top_k, reached, self.threads)
-        found = concepts(hits)
-        if len(rest):
-            others = self._search(queries[rest], top_k, DEPTH * top_k, without and without.take(rest))
-            for index, result in zip(rest, others, strict=True):
-                found[index] = result
-        return found
+        hits, unbounded = pruned.search(queries, top_k, last_scores, self.threads)
+        candidates = best_concepts(hits)
+        if len(unbounded):
+            of_unbounded = excluded and excluded.take(unbounded)
+            searched = self._search(queries[unbounded], top_k, DEPTH * top_k, of_unbounded)
+            for query, concepts in zip(unbounded, searched, strict=True):
+                candidates[query] = concepts
+        return candidates
 
-    def _search(self, queries: sp.csr_matrix, top_k: int, depth: int, without: Without | None) -> list[np.ndarray]:
-        """Search `depth` alias strings deep; queries for which that can't decide go four times as deep."""
-        hits = self._strings(queries, depth)
-        found, deeper = self.aliases.concepts(hits, queries.shape[0], top_k, depth, without=without)
-        if len(deeper):
-            further = self._search(queries[deeper], top_k, depth * 4, without and without.take(deeper))
-            for index, result in zip(deeper, further, strict=True):
-                found[index] = result
-        return found
+    def _search(
+        self, queries: sp.csr_matrix, top_k: int, depth: int, excluded: ExcludedMentions | None
+    ) -> list[np.ndarray]:
+        """Search `depth` alias strings deep, and four times as deep for the queries that this can't decide."""
+        hits = self._best_strings(queries, depth)
+        candidates, undecided = self.aliases.best_concepts(hits, queries.shape[0], top_k, depth, excluded=excluded)
+        if len(undecided):
+            of_undecided = excluded and excluded.take(undecided)
+            searched = self._search(queries[undecided], top_k, depth * 4, of_undecided)
+            for query, concepts in zip(undecided, searched, strict=True):
+                candidates[query] = concepts
+        return candidates
 
-    def _strings(self, queries: sp.csr_matrix, depth: int) -> Hits:
+    def _best_strings(self, queries: sp.csr_matrix, depth: int) -> Hits:
         """Return the best `depth` alias strings of each query."""
         if not queries.nnz:
             return Hits(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))
-        parts = [
+        of_blocks = [
             sp_matmul_topn(queries, block, top_n=depth, sort=True, n_threads=self.threads) for block in self.blocks
         ]
-        best = parts[0] if len(parts) == 1 else zip_sp_matmul_topn(depth, parts)
+        best = of_blocks[0] if len(of_blocks) == 1 else zip_sp_matmul_topn(depth, of_blocks)
         query = np.repeat(np.arange(queries.shape[0]), np.diff(best.indptr))
         size = int(best.indptr[-1])
         return Hits(query, best.indices[:size].astype(np.int64), best.data[:size])

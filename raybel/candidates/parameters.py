@@ -1,4 +1,4 @@
-"""Hyper-parameters of the n-gram generator, named as published (Sanz-Cruzado & Lever, BioNLP 2025)."""
+"""Hyper-parameters of the n-gram generator."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ SIDES: tuple[Side, ...] = get_args(Side)
 
 @configuration
 class NgramParameters(HyperParameters):
-    """Hyper-parameters, named as published.
+    """Hyper-parameters of the n-gram generator, named as published (Sanz-Cruzado & Lever, BioNLP 2025).
 
     Args:
         ngram_range: Shortest and longest n-gram.
-        max_features: Keep that many n-grams, the most frequent; None keeps all.
-        min_df: Leave out n-grams in fewer names (a whole number) or in a smaller share of them (below 1).
+        max_features: How many n-grams are kept, the most frequent ones; None for all.
+        min_df: In how many names an n-gram must occur (a whole number), or in which share of them (below 1).
         char_side: Which characters of a name count: all (`none`), its first or last `char_count` (`front`, `back`), or
             half of them from each side, as two sets of features (`separate`) or as one (`together`).
         char_count: How many characters `char_side` takes.
-        analyzer: `char_wb` (n-grams within words, padded with a space) or `char` (across them, as published).
-        add_training_data_to_ontology: Training mentions become aliases of their concepts.
+        analyzer: `char_wb` (n-grams within words, padded with a space) or `char` (across words, as published).
+        add_training_data_to_ontology: Whether training mentions become aliases of their concepts.
     """
 
     model: ClassVar[str] = "n-gram"

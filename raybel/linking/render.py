@@ -1,4 +1,4 @@
-"""A chunk with candidates -> its linked documents, its rows of the mentions table, what went wrong.
+"""Renders a chunk with candidates: its linked documents, its rows of the mentions table, what went wrong.
 
 Pure functions; the link job maps them over chunks.
 """
@@ -6,7 +6,8 @@ Pure functions; the link job maps them over chunks.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,126 +15,141 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from raybel.corpus.documents import quote_id
+from raybel.corpus.formats.base import ShardFormat
 from raybel.corpus.formats.registry import format_of
 from raybel.files import storage
 from raybel.ontology import Ontology
 from raybel.runs.parts import Part
 from raybel.schemas import MENTION, MENTIONS, RANKING
 
-#: Infons that the job writes on an annotation (and takes out first, where an earlier run left them).
+#: Infons that the job writes on an annotation, in place of those that an earlier run left there.
 LINK_INFONS = ("link_id", "link_name", "link_score", "all_links")
-
-
-def _one(table: pa.Table, name: str) -> Any:
-    return table[name][0].as_py()
 
 
 def render(chunk: pa.Table, ontology: Ontology, threshold: float | None = None) -> Part:
     """Return what a chunk with candidates becomes; deterministic to the byte.
 
     A document with an error, of reading or of a stage, is written as it came.
+
+    Args:
+        chunk: As `add_candidates` or `rerank` returns it.
+        ontology: The ontology that candidates refer to.
+        threshold: The score below which candidates are left out; None for none.
     """
-    shard, number = _one(chunk, "shard"), _one(chunk, "chunk")
-    documents = pc.list_flatten(chunk["docs"].combine_chunks())
-    leaf = {name: pc.struct_field(documents, name).to_pylist() for name in ("doc_id", "source", "repairs", "error")}
-    mention_lists = pc.struct_field(documents, "mentions")
-    counts = pc.list_value_length(mention_lists).to_numpy(zero_copy_only=False).astype(np.int64)
-    mentions = pc.list_flatten(mention_lists)
-    failures = _one(chunk, "failures") or []
-
-    lists = pc.list_flatten(chunk["candidates"].combine_chunks())
-    lengths, keep = _kept(lists, threshold)
-    flat = pc.list_flatten(lists).filter(pa.array(keep))
-    concept = pc.struct_field(flat, "concept")
-    ids = ontology.table["concept_id"].take(concept).combine_chunks()
-    names = ontology.table["name"].take(concept).combine_chunks()
-    score = pc.struct_field(flat, "score")
-    rank = pc.struct_field(flat, "rank")
-
-    infons = _infons(ids.to_pylist(), names.to_pylist(), score.to_numpy().tolist(), lengths, concept.to_numpy())
-    written = format_of(shard).shard_format
-    pieces, linked, quarantine = [], [], []
-    errors = [reason or failure for reason, failure in zip(leaf["error"], failures, strict=True)]
-    start = 0
-    for index, (source, count) in enumerate(zip(leaf["source"], counts.tolist(), strict=True)):
-        links = {i: infons[start + i] for i in range(count) if infons[start + i]} if not errors[index] else {}
-        start += count
-        linked.append(len(links))
-        try:
-            pieces.append(written.link(source, links, LINK_INFONS))
-        except Exception:  # written as it came, and told
-            pieces.append(source)
-            linked[-1], failures[index] = 0, traceback.format_exc()
-            errors[index] = failures[index]
-        if errors[index]:
-            quarantine.append(_record(index, leaf["doc_id"][index], leaf["error"][index], failures[index]))
-
-    ranking = pa.ListArray.from_arrays(
-        pa.array(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)),
-        pa.StructArray.from_arrays([ids, names, score, rank, _ranks(lengths)], fields=list(RANKING)),
+    documents = _Documents.of(chunk)
+    candidates = _Candidates.of(chunk, ontology, threshold)
+    shard = _value(chunk, "shard")
+    shard_format = format_of(shard).shard_format
+    output = _link(documents, candidates.infons(), shard_format)
+    return Part(
+        storage.compress(_serialised(chunk, output.pieces, shard_format)),
+        _mention_rows(shard, documents, candidates),
+        {
+            "doc_id": documents.doc_ids,
+            "mentions": documents.counts.tolist(),
+            "linked": output.linked,
+            "repairs": documents.repairs,
+            "error": [error.splitlines()[-1] if error else None for error in output.errors],
+        },
+        {
+            "chunk": _value(chunk, "chunk"),
+            "last": _value(chunk, "last"),
+            "error": _value(chunk, "error"),
+            "documents": len(output.pieces),
+            "mentions": len(documents.mentions),
+            "linked": sum(output.linked),
+            "without_candidates": len(documents.mentions) - int(np.count_nonzero(candidates.counts)),
+            "repairs": sum(documents.repairs),
+            "quarantined": len(output.quarantine),
+        },
+        output.quarantine,
     )
-    of_document = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
-    table = pa.Table.from_arrays(
-        [
-            pa.repeat(pa.scalar(shard), len(mentions)),
-            pa.array(of_document),
-            pa.array(leaf["doc_id"], pa.string()).take(pa.array(of_document)),
-            *(pc.struct_field(mentions, item.name) for item in MENTION),
-            ranking,
-        ],
-        schema=MENTIONS,
-    )
-    header, footer = _one(chunk, "header") or b"", _one(chunk, "footer") or b""
-    body = written.separator.join(pieces)
-    if number and pieces:
-        body = written.separator + body
-    with_links = int(np.count_nonzero(lengths))
-    summary = {
-        "chunk": number,
-        "last": _one(chunk, "last"),
-        "error": _one(chunk, "error"),
-        "documents": len(pieces),
-        "mentions": len(mentions),
-        "linked": sum(linked),
-        "without_candidates": len(mentions) - with_links,
-        "repairs": sum(leaf["repairs"]),
-        "quarantined": len(quarantine),
-    }
-    rows = {
-        "doc_id": leaf["doc_id"],
-        "mentions": counts.tolist(),
-        "linked": linked,
-        "repairs": leaf["repairs"],
-        "error": [record.splitlines()[-1] if record else None for record in errors],
-    }
-    return Part(storage.compress(header + body + footer), table, rows, summary, quarantine)
 
 
-def _kept(lists: pa.Array, threshold: float | None) -> tuple[np.ndarray, np.ndarray]:
-    """Number of candidates kept for each mention, and which of all candidates."""
-    lengths = pc.list_value_length(lists).to_numpy(zero_copy_only=False).astype(np.int64)
-    score = pc.struct_field(pc.list_flatten(lists), "score").to_numpy()
-    keep = np.ones(len(score), bool) if threshold is None else score >= np.float32(threshold)
-    owner = np.repeat(np.arange(len(lengths)), lengths)
-    return np.bincount(owner[keep], minlength=len(lengths)), keep
+def _value(chunk: pa.Table, name: str) -> Any:
+    return chunk[name][0].as_py()
 
 
-def _ranks(lengths: np.ndarray) -> pa.Array:
-    starts = np.cumsum(lengths) - lengths
-    return pa.array((np.arange(int(lengths.sum())) - np.repeat(starts, lengths)).astype(np.int16))
+@dataclass
+class _Documents:
+    """A chunk's documents.
+
+    Args:
+        doc_ids: Their ids.
+        sources: Their original serialisations.
+        repairs: How many spans were repaired in each.
+        errors: Why a document can't be linked, None where it can.
+        failures: The traceback of a document that failed in a stage, None where it didn't.
+        counts: Number of mentions of each, int64.
+        mentions: The mentions of all documents, one after the other.
+    """
+
+    doc_ids: list[str]
+    sources: list[bytes]
+    repairs: list[int]
+    errors: list[str | None]
+    failures: list[str | None]
+    counts: np.ndarray
+    mentions: pa.StructArray
+
+    @classmethod
+    def of(cls, chunk: pa.Table) -> _Documents:
+        documents = pc.list_flatten(chunk["docs"].combine_chunks())
+        mentions = pc.struct_field(documents, "mentions")
+        counts = pc.list_value_length(mentions).to_numpy(zero_copy_only=False).astype(np.int64)
+        ids, sources, repairs, errors = (
+            pc.struct_field(documents, name).to_pylist() for name in ("doc_id", "source", "repairs", "error")
+        )
+        failures = _value(chunk, "failures") or []
+        return cls(ids, sources, repairs, errors, failures, counts, pc.list_flatten(mentions))
 
 
-def _infons(
-    ids: list[str], names: list[str], scores: list[float], lengths: np.ndarray, concepts: np.ndarray
-) -> list[dict[str, str]]:
-    """Return each mention's link infons, {} where it has no candidate; the same candidates are formatted once."""
-    known: dict[tuple[bytes, tuple[float, ...]], dict[str, str]] = {}
+@dataclass
+class _Candidates:
+    """The candidates of a chunk's mentions that reach the threshold, one after the other.
 
-    def each() -> Iterator[dict[str, str]]:
+    Args:
+        counts: Number of candidates of each mention, int64.
+        concept: Row of the ontology of each candidate, int32.
+        score: Its score, float32.
+        rank: Its rank in the first stage, int16.
+        ids: Its concept's id.
+        names: Its concept's name.
+    """
+
+    counts: np.ndarray
+    concept: pa.Array
+    score: pa.Array
+    rank: pa.Array
+    ids: pa.Array
+    names: pa.Array
+
+    @classmethod
+    def of(cls, chunk: pa.Table, ontology: Ontology, threshold: float | None) -> _Candidates:
+        by_mention = pc.list_flatten(chunk["candidates"].combine_chunks())
+        counts = pc.list_value_length(by_mention).to_numpy(zero_copy_only=False).astype(np.int64)
+        candidates = pc.list_flatten(by_mention)
+        if threshold is not None:
+            reached = pc.struct_field(candidates, "score").to_numpy() >= np.float32(threshold)
+            mention_of = np.repeat(np.arange(len(counts)), counts)
+            counts = np.bincount(mention_of[reached], minlength=len(counts))
+            candidates = candidates.filter(pa.array(reached))
+        concept, score, rank = (pc.struct_field(candidates, name) for name in ("concept", "score", "rank"))
+        ids, names = (ontology.table[column].take(concept).combine_chunks() for column in ("concept_id", "name"))
+        return cls(counts, concept, score, rank, ids, names)
+
+    def infons(self) -> list[dict[str, str]]:
+        """Return each mention's link infons, {} where it has no candidate; the same candidates are formatted once."""
+        return list(self._infons())
+
+    def _infons(self) -> Iterator[dict[str, str]]:
+        concepts, scores = self.concept.to_numpy(), self.score.to_numpy().tolist()
+        ids, names = self.ids.to_pylist(), self.names.to_pylist()
+        known: dict[tuple[bytes, tuple[float, ...]], dict[str, str]] = {}
         start = 0
-        for length in lengths.tolist():
-            end = start + length
-            if not length:
+        for count in self.counts.tolist():
+            end = start + count
+            if not count:
                 yield {}
                 continue
             key = (concepts[start:end].tobytes(), tuple(scores[start:end]))
@@ -147,11 +163,78 @@ def _infons(
             yield known[key]
             start = end
 
-    return list(each())
+    def rankings(self) -> pa.ListArray:
+        """Return each mention's candidates as a list of `schemas.RANKING`."""
+        starts = np.cumsum(self.counts) - self.counts
+        rank = (np.arange(int(self.counts.sum())) - np.repeat(starts, self.counts)).astype(np.int16)
+        columns = [self.ids, self.names, self.score, self.rank, pa.array(rank)]
+        offsets = np.concatenate([[0], np.cumsum(self.counts)]).astype(np.int32)
+        return pa.ListArray.from_arrays(pa.array(offsets), pa.StructArray.from_arrays(columns, fields=list(RANKING)))
 
 
-def _record(index: int, doc_id: str, error: str | None, failure: str | None) -> dict[str, Any]:
+@dataclass
+class _Output:
+    """What a chunk's documents become.
+
+    Args:
+        pieces: Their serialisations with links.
+        linked: Number of linked mentions of each.
+        errors: Why a document wasn't linked, None where it was.
+        quarantine: Records of those that weren't.
+    """
+
+    pieces: list[bytes]
+    linked: list[int]
+    errors: list[str | None]
+    quarantine: list[dict[str, Any]]
+
+
+def _link(documents: _Documents, infons: Sequence[dict[str, str]], shard_format: ShardFormat) -> _Output:
+    """Put links into documents."""
+    output = _Output([], [], [], [])
+    start = 0
+    rows = zip(documents.sources, documents.counts.tolist(), documents.errors, documents.failures, strict=True)
+    for number, (source, count, error, failure) in enumerate(rows):
+        of_document, start = infons[start : start + count], start + count
+        reason = error or failure
+        links = {} if reason else {place: new for place, new in enumerate(of_document) if new}
+        try:
+            piece = shard_format.link(source, links, LINK_INFONS)
+        except Exception:  # written as it came, and quarantined
+            piece, links, failure = source, {}, traceback.format_exc()
+            reason = failure
+        output.pieces.append(piece)
+        output.linked.append(len(links))
+        output.errors.append(reason)
+        if reason:
+            output.quarantine.append(_quarantine_record(number, documents.doc_ids[number], error, failure))
+    return output
+
+
+def _quarantine_record(number: int, doc_id: str, error: str | None, failure: str | None) -> dict[str, Any]:
     if error:
-        return {"doc_id": doc_id, "document": index, "stage": "read", "reason": error}
+        return {"doc_id": doc_id, "document": number, "stage": "read", "reason": error}
     reason = (failure or "").strip().splitlines()[-1]
-    return {"doc_id": doc_id, "document": index, "stage": "linking", "reason": reason, "traceback": failure}
+    return {"doc_id": doc_id, "document": number, "stage": "linking", "reason": reason, "traceback": failure}
+
+
+def _mention_rows(shard: str, documents: _Documents, candidates: _Candidates) -> pa.Table:
+    """Return a chunk's rows of the mentions table."""
+    document_of = pa.array(np.repeat(np.arange(len(documents.counts), dtype=np.int32), documents.counts))
+    columns = [
+        pa.repeat(pa.scalar(shard), len(documents.mentions)),
+        document_of,
+        pa.array(documents.doc_ids, pa.string()).take(document_of),
+        *(pc.struct_field(documents.mentions, item.name) for item in MENTION),
+        candidates.rankings(),
+    ]
+    return pa.Table.from_arrays(columns, schema=MENTIONS)
+
+
+def _serialised(chunk: pa.Table, pieces: Sequence[bytes], shard_format: ShardFormat) -> bytes:
+    """Return a chunk's documents as they stand in the shard, with its header or footer where the chunk has one."""
+    header, footer = _value(chunk, "header") or b"", _value(chunk, "footer") or b""
+    body = shard_format.separator.join(pieces)
+    if _value(chunk, "chunk") and pieces:
+        body = shard_format.separator + body
+    return header + body + footer

@@ -16,55 +16,68 @@ from raybel.rerank.examples import Describer, Example, document_examples
 from raybel.rerank.reranker import Ranking, Reranker
 from raybel.schemas import CANDIDATE, CANDIDATES
 
-#: What a document that fails has for each of its mentions.
+#: What each mention of a document that fails has.
 UNRANKED = Ranking(np.zeros(0, np.int64), np.zeros(0, np.float32))
 
 
 @dataclass
 class _Chunk:
-    """Candidates of a chunk's mentions, flat, and where each mention's and each document's begin."""
+    """The candidates of a chunk's mentions.
+
+    Args:
+        candidates: Those of all mentions, one after the other, as `schemas.CANDIDATE`.
+        mention_bounds: Where each mention's candidates begin, and where the last one's end: int64.
+        document_bounds: Where each document's mentions begin, and where the last one's end: int64.
+    """
 
     candidates: pa.StructArray
-    bounds: np.ndarray
-    mentions: np.ndarray
+    mention_bounds: np.ndarray
+    document_bounds: np.ndarray
 
-    def found(self) -> list[np.ndarray]:
+    def by_mention(self) -> list[np.ndarray]:
+        """Return each mention's candidates as `CANDIDATE_DTYPE`."""
         flat = np.empty(len(self.candidates), CANDIDATE_DTYPE)
         for name in ("concept", "score", "alias"):
             flat[name] = pc.struct_field(self.candidates, name).to_numpy(zero_copy_only=False)
-        return [flat[a:b] for a, b in pairwise(self.bounds.tolist())]
+        return [flat[start:end] for start, end in pairwise(self.mention_bounds.tolist())]
 
 
 def rerank(chunk: pa.Table, reranker: Reranker, describer: Describer, crashes: CrashRecord | None = None) -> pa.Table:
-    """Return a chunk (one row, with the column `candidates`) with each mention's candidates in the re-ranker's order.
+    """Return a chunk with each mention's candidates in the re-ranker's order.
 
-    Their `score` is the re-ranker's, their `rank` still the first stage's. All documents are scored at once; if that
-    fails, each by itself: one that fails has no candidates any more, and a traceback among `failures`.
+    Their `score` is the re-ranker's, their `rank` still the first stage's. The mentions of all documents are scored at
+    once; if that fails, each document by itself: one that fails then has no candidates, and a traceback among
+    `failures`.
 
     Args:
-        chunk: As `linking.add_candidates` returns it.
-        reranker: Scores candidates.
-        describer: Puts names to them.
-        crashes: Of earlier attempts at this chunk, for finding a document that kills the process.
+        chunk: As `add_candidates` returns it.
+        reranker: Ranks candidates.
+        describer: Looks up their names.
+        crashes: What happened at earlier attempts at this chunk, so that a document that kills the process is found.
+
+    Raises:
+        RaybelError: The re-ranker can't be used, whatever the document.
     """
-    held = _read(chunk)
-    documents = _documents(chunk)
-    found = held.found()
-    described = describer.describe(found)
-    starts = held.mentions.tolist()
+    first_stage = _read(chunk)
+    candidates = first_stage.by_mention()
+    described = describer.describe(candidates)
+    bounds = first_stage.document_bounds.tolist()
     failures: list[str | None] = list(chunk["failures"][0].as_py())
     examples: list[list[Example]] = []
-    for number, (document, (a, b)) in enumerate(zip(documents, pairwise(starts), strict=True)):
-        usable = failures[number] is None and document["error"] is None
-        context = reranker.parameters.context
-        made = document_examples(document, found[a:b], described[a:b], context, number) if usable else []
-        examples.append(made)
-    rankings, failed = isolate_failures(reranker.ranked, examples, UNRANKED, crashes)
-    failures = [before or failure for before, failure in zip(failures, failed, strict=True)]
-    column = _ordered(held, starts, rankings)
+    for number, (document, (start, end)) in enumerate(zip(_documents(chunk), pairwise(bounds), strict=True)):
+        if failures[number] is None and document["error"] is None:
+            context = reranker.parameters.context
+            of_document = document_examples(document, candidates[start:end], described[start:end], context, number)
+        else:
+            of_document = []
+        examples.append(of_document)
+    rankings, tracebacks = isolate_failures(reranker.rank, examples, UNRANKED, crashes)
+    failures = [earlier or traceback for earlier, traceback in zip(failures, tracebacks, strict=True)]
+    column = _reordered(first_stage, rankings)
     chunk = chunk.set_column(chunk.column_names.index("candidates"), "candidates", column)
-    told = pa.array([failures], pa.list_(pa.string()))
-    return chunk.set_column(chunk.column_names.index("failures"), "failures", told)
+    return chunk.set_column(
+        chunk.column_names.index("failures"), "failures", pa.array([failures], pa.list_(pa.string()))
+    )
 
 
 def _read(chunk: pa.Table) -> _Chunk:
@@ -80,22 +93,22 @@ def _documents(chunk: pa.Table) -> list[dict[str, Any]]:
     documents = pc.list_flatten(chunk["docs"].combine_chunks())
     names = ("passages", "mentions", "error")
     columns = [pc.struct_field(documents, name).to_pylist() for name in names]
-    return [dict(zip(names, each, strict=True)) for each in zip(*columns, strict=True)]
+    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
-def _ordered(held: _Chunk, starts: list[int], rankings: list[list[Ranking]]) -> pa.Array:
-    """The column `candidates` anew; a document that wasn't ranked has none."""
-    index, score = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
-    sizes = np.zeros(len(held.bounds) - 1, np.int32)
-    for start, some in zip(starts, rankings, strict=False):
-        for mention, each in enumerate(some, start):
-            index.append(int(held.bounds[mention]) + each.order)
-            score.append(each.scores)
-            sizes[mention] = len(each.order)
-    taken = held.candidates.take(pa.array(np.concatenate(index)))
-    scores = pa.array(np.concatenate(score))
-    parts = [scores if item.name == "score" else pc.struct_field(taken, item.name) for item in CANDIDATE]
-    flat = pa.StructArray.from_arrays(parts, fields=list(CANDIDATE))
+def _reordered(first_stage: _Chunk, rankings: list[list[Ranking]]) -> pa.Array:
+    """Return the column `candidates` in the order of the documents' rankings; a document without them has none."""
+    rows, scores = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
+    sizes = np.zeros(len(first_stage.mention_bounds) - 1, np.int32)
+    for start, of_document in zip(first_stage.document_bounds.tolist(), rankings, strict=False):
+        for mention, ranking in enumerate(of_document, start):
+            rows.append(int(first_stage.mention_bounds[mention]) + ranking.order)
+            scores.append(ranking.scores)
+            sizes[mention] = len(ranking.order)
+    reordered = first_stage.candidates.take(pa.array(np.concatenate(rows)))
+    score = pa.array(np.concatenate(scores))
+    fields = [score if item.name == "score" else pc.struct_field(reordered, item.name) for item in CANDIDATE]
+    flat = pa.StructArray.from_arrays(fields, fields=list(CANDIDATE))
     bounds = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32)
     per_mention = pa.ListArray.from_arrays(pa.array(bounds), flat)
     whole = pa.array([0, len(per_mention)], pa.int32())

@@ -1,4 +1,4 @@
-"""Sequences as tensors, in batches of about equal length that keep to a number of tokens."""
+"""Sequences as padded tensors, in batches of similar lengths within a budget of tokens."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from raybel.rerank.packing import Packed
+from raybel.rerank.packing import PackedSequence
 
-#: Block number of padding: it sees itself only, and nothing sees it.
+#: Block number of padding, which sees only itself, and which nothing else sees.
 PADDING = -2
 
 
@@ -19,13 +19,13 @@ class Batch:
     """Sequences side by side, padded at the right.
 
     Args:
-        owners: The pair of each slot.
-        ids: int64 (sequences, tokens).
-        positions: The same shape.
-        mention_of: int32, the same shape; -1 for context, -2 for padding.
-        candidate_of: The same.
-        row: Sequence of each slot, int64 (slots,).
-        column: Place of each slot in it.
+        owners: The pair of each slot: (example, candidate).
+        ids: Token ids, int64 (sequences, tokens).
+        positions: Positions, int64 (sequences, tokens).
+        mention_of: The mention whose block a token belongs to, int32 (sequences, tokens); -1: context, -2: padding.
+        candidate_of: The candidate whose block it belongs to, int32 (sequences, tokens); -1: none.
+        row: The sequence of each slot, int64 (slots,).
+        column: The place of each slot in its sequence, int64 (slots,).
     """
 
     owners: list[tuple[int, int]]
@@ -38,33 +38,39 @@ class Batch:
 
     def to(self, device: str | torch.device) -> Batch:
         """Return the batch on a device."""
-        moved = (self.ids, self.positions, self.mention_of, self.candidate_of, self.row, self.column)
-        return Batch(self.owners, *(each.to(device, non_blocking=True) for each in moved))
+        tensors = (self.ids, self.positions, self.mention_of, self.candidate_of, self.row, self.column)
+        return Batch(self.owners, *(tensor.to(device, non_blocking=True) for tensor in tensors))
 
 
-def collate(sequences: Sequence[Packed], pad: int, skip_context: bool = False) -> Batch:
-    """Return sequences as a batch; `skip_context` leaves out their contexts' tokens."""
-    starts = [each.context if skip_context else 0 for each in sequences]
-    width = max(len(each) - start for each, start in zip(sequences, starts, strict=True))
+def collate(sequences: Sequence[PackedSequence], pad: int, skip_context: bool = False) -> Batch:
+    """Return sequences as a batch.
+
+    Args:
+        sequences: At least one.
+        pad: Token id of padding.
+        skip_context: Whether the tokens of their contexts, at the beginning, are left out.
+    """
+    starts = [sequence.context if skip_context else 0 for sequence in sequences]
+    width = max(len(sequence) - start for sequence, start in zip(sequences, starts, strict=True))
     shape = (len(sequences), width)
     ids, positions = np.full(shape, pad, np.int64), np.zeros(shape, np.int64)
     mention_of, candidate_of = np.full(shape, PADDING, np.int32), np.full(shape, -1, np.int32)
     rows, columns, owners = [], [], []
-    for number, (each, start) in enumerate(zip(sequences, starts, strict=True)):
-        size = len(each) - start
-        ids[number, :size] = each.ids[start:]
-        positions[number, :size] = each.positions[start:]
-        mention_of[number, :size] = each.mention_of[start:]
-        candidate_of[number, :size] = each.candidate_of[start:]
-        rows += [number] * len(each.slots)
-        columns += [slot - start for slot in each.slots]
-        owners += each.owners
+    for number, (sequence, start) in enumerate(zip(sequences, starts, strict=True)):
+        size = len(sequence) - start
+        ids[number, :size] = sequence.ids[start:]
+        positions[number, :size] = sequence.positions[start:]
+        mention_of[number, :size] = sequence.mention_of[start:]
+        candidate_of[number, :size] = sequence.candidate_of[start:]
+        rows += [number] * len(sequence.slots)
+        columns += [slot - start for slot in sequence.slots]
+        owners += sequence.owners
     arrays = (ids, positions, mention_of, candidate_of, np.array(rows, np.int64), np.array(columns, np.int64))
     return Batch(owners, *map(torch.from_numpy, arrays))
 
 
 def visible(batch: Batch) -> torch.Tensor:
-    """Return which token sees which: bool (sequences, 1, tokens, tokens).
+    """Return which token of a tree sees which: bool (sequences, 1, tokens, tokens).
 
     A token sees the context, its mention's block, and its own block; padding sees padding.
     """
@@ -76,15 +82,17 @@ def visible(batch: Batch) -> torch.Tensor:
 
 
 def batches(sizes: Sequence[int], budget: int) -> list[list[int]]:
-    """Cut rows, sorted by size, into batches of at most `budget` tokens with padding; a longer row is one of its own.
+    """Return batches of rows, of similar sizes; the largest come first, so that too little memory shows at once.
 
-    The longest come first, so that a batch which memory can't hold fails at once.
+    Args:
+        sizes: Tokens of each row.
+        budget: The most tokens in a batch, padding included; a row with more is a batch of its own.
     """
     order = sorted(range(len(sizes)), key=lambda row: (-sizes[row], row))
-    made: list[list[int]] = []
+    rows_of_batches: list[list[int]] = []
     for row in order:
-        if made and (len(made[-1]) + 1) * sizes[made[-1][0]] <= budget:
-            made[-1].append(row)
+        if rows_of_batches and (len(rows_of_batches[-1]) + 1) * sizes[rows_of_batches[-1][0]] <= budget:
+            rows_of_batches[-1].append(row)
         else:
-            made.append([row])
-    return made
+            rows_of_batches.append([row])
+    return rows_of_batches

@@ -1,10 +1,10 @@
 """A tree's attention on a CPU, branch by branch: a branch is a mention's block with those of its candidates.
 
-A branch sees its sequence's context and itself. Masked attention over whole sequences computes what other branches
-would see, too, and forgets it; here nothing is computed that the mask would hide but a branch's candidates among each
-other. Its cost grows with a sequence's length instead of that length's square, so sequences may be longer than the
-model's window: positions begin anew in each branch. Products are in float32, whatever the weights are in: small
-matrices gain nothing from less.
+A branch sees its sequence's context and itself. Masked attention over whole sequences also computes what a branch would
+see of the others, and throws it away; here nothing is computed that the mask would hide, but for a branch's candidates
+among each other. The cost grows with a sequence's length instead of its square, so that sequences may be longer than
+the model's window: positions begin anew in each branch. Products are in float32, whatever the weights are in, since
+small matrices gain nothing from less.
 """
 
 from __future__ import annotations
@@ -18,29 +18,30 @@ import torch
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import sdpa_mask
 
-from raybel.rerank.packing import Packed
+from raybel.rerank.packing import PackedSequence
 
+#: The name that the attention function is registered under.
 NAME = "raybel_branches"
-#: What is added to scores of what isn't seen.
+#: Added to the attention scores of what isn't seen.
 _HIDDEN = -30_000.0
 
 
 @dataclass
 class Branches:
-    """How a sequence is cut.
+    """The branches of a sequence.
 
     Args:
-        context: Tokens of the context's block, at the beginning.
-        spans: For each branch its first token, the one after its last, and what is added to its scores: float32
-            (tokens, context tokens + tokens).
+        context: Number of tokens in the context's block, at the beginning.
+        spans: For each branch its first token, the one after its last, and what is added to its attention scores:
+            float32 (tokens of the branch, tokens of context and branch).
     """
 
     context: int
     spans: list[tuple[int, int, torch.Tensor]]
 
     @classmethod
-    def of(cls, sequence: Packed) -> Branches:
-        """Cut a tree's sequence."""
+    def of(cls, sequence: PackedSequence) -> Branches:
+        """Return the branches of a tree's sequence."""
         context, spans = sequence.context, []
         mention, candidate = np.asarray(sequence.mention_of), np.asarray(sequence.candidate_of)
         cuts = (np.flatnonzero(np.diff(mention[context:])) + context + 1).tolist()
@@ -62,30 +63,39 @@ def _attend(
     branches: Sequence[Branches] = (),
     **_options: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Attend within each sequence of a batch; what comes out for padding is 0."""
+    """Attend within each sequence of a batch, as transformers calls it; padding's output is 0."""
     rows, heads, tokens, width = query.shape
     scale = width**-0.5 if scaling is None else scaling
     out = query.new_zeros(rows, tokens, heads, width)
     with torch.autocast(query.device.type, enabled=False):
-        for row, cut in enumerate(branches):
-            _sequence(out[row], query[row].float(), key[row].float(), value[row].float(), cut, scale)
+        for row, of_sequence in enumerate(branches):
+            _attend_within(out[row], query[row].float(), key[row].float(), value[row].float(), of_sequence, scale)
     return out, None
 
 
-def _sequence(
-    out: torch.Tensor, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, cut: Branches, scale: float
+def _attend_within(
+    out: torch.Tensor, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, branches: Branches, scale: float
 ) -> None:
-    """Fill in what comes out for a sequence, (tokens, heads, width); the others are (heads, tokens, width)."""
-    size = cut.context
+    """Fill in a sequence's output.
+
+    Args:
+        out: Where to: (tokens, heads, width).
+        query: float32 (heads, tokens, width), as are `key` and `value`.
+        key: See `query`.
+        value: See `query`.
+        branches: The sequence's.
+        scale: What products are multiplied by.
+    """
+    size = branches.context
     shares = torch.softmax(torch.bmm(query[:, :size], key[:, :size].transpose(1, 2)).mul_(scale), -1)
     out[:size] = torch.bmm(shares, value[:, :size]).transpose(0, 1)
-    for start, end, added in cut.spans:
+    for start, end, added in branches.spans:
         if start == size:
-            seen, given = key[:, :end], value[:, :end]
+            keys, values = key[:, :end], value[:, :end]
         else:
-            seen, given = (torch.cat([each[:, :size], each[:, start:end]], 1) for each in (key, value))
-        scores = torch.baddbmm(added, query[:, start:end], seen.transpose(1, 2), alpha=scale)
-        out[start:end] = torch.bmm(torch.softmax(scores, -1), given).transpose(0, 1)
+            keys, values = (torch.cat([tensor[:, :size], tensor[:, start:end]], 1) for tensor in (key, value))
+        scores = torch.baddbmm(added, query[:, start:end], keys.transpose(1, 2), alpha=scale)
+        out[start:end] = torch.bmm(torch.softmax(scores, -1), values).transpose(0, 1)
 
 
 AttentionInterface.register(NAME, _attend)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Layout:
-    """What tells a type's sequences from another type's.
+    """What the sequences of a type of cross-encoder share.
 
     Args:
         candidates_share: Whether a mention's candidates share a sequence.
         mentions_share: Whether a context's mentions share one.
         tree: Whether a candidate sees only its own mention and the context, whatever else is in the sequence.
-        context: What a sequence's context is; None for what the hyper-parameters say.
+        context: What a sequence's context is: `passage`, `document`; None for what the hyper-parameters say.
     """
 
     candidates_share: bool = True
@@ -23,7 +23,7 @@ class Layout:
 
     @property
     def order_matters(self) -> bool:
-        """Whether candidates see each other, so that their order can be learned in the place of their meaning."""
+        """Whether candidates see each other, so that a model can learn their order instead of their meaning."""
         return self.candidates_share and not self.tree
 
 

@@ -1,4 +1,4 @@
-"""The model: a token classifier with two labels, read at `[MASK]`; the same for all types."""
+"""The model of all types of cross-encoder: a token classifier with two labels, read at `[MASK]`."""
 
 from __future__ import annotations
 
@@ -27,10 +27,11 @@ from raybel.errors import ConfigError, DeviceError, InputError
 from raybel.rerank import branches, reuse, slots
 from raybel.rerank.batching import Batch, visible
 from raybel.rerank.layouts import LAYOUTS
-from raybel.rerank.packing import Packed
+from raybel.rerank.packing import PackedSequence
 
-#: What a pretrained encoder may lack: the head that is trained here, and a pooler, which isn't used.
-_OWN = ("classifier", "score", "pooler", "head")
+#: Parts that a pretrained encoder may lack: the head, which is trained here, and a pooler, which isn't used.
+_OPTIONAL = ("classifier", "score", "pooler", "head")
+#: Under which names configurations have the number of positions.
 _POSITIONS = ("max_position_embeddings", "n_positions", "max_sequence_length")
 
 
@@ -39,8 +40,8 @@ def load(directory: str | Path, head: bool, dropout: float | None = None) -> tup
 
     Args:
         directory: A Hugging Face directory.
-        head: Whether the classifier must be there; else it may be new (drawn from torch's generator).
-        dropout: None for the model's own.
+        head: Whether the directory must hold the classifier; else a new one is drawn from torch's random generator.
+        dropout: The dropout of all layers; None for the model's own.
 
     Raises:
         InputError: Files are missing or damaged, or aren't those of a model that classifies tokens.
@@ -49,11 +50,11 @@ def load(directory: str | Path, head: bool, dropout: float | None = None) -> tup
     transformers_logging.disable_progress_bar()
     verbosity = transformers_logging.get_verbosity()
     transformers_logging.set_verbosity_error()
-    changed = {} if dropout is None else dict.fromkeys(_dropouts(directory), dropout)
+    dropouts = {} if dropout is None else dict.fromkeys(_dropouts(directory), dropout)
     try:
-        safe: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
-        tokenizer = AutoTokenizer.from_pretrained(directory, use_fast=True, **safe)
-        model, told = AutoModelForTokenClassification.from_pretrained(
+        options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
+        tokenizer = AutoTokenizer.from_pretrained(directory, use_fast=True, **options)
+        model, report = AutoModelForTokenClassification.from_pretrained(
             directory,
             num_labels=2,
             use_safetensors=True,
@@ -61,19 +62,19 @@ def load(directory: str | Path, head: bool, dropout: float | None = None) -> tup
             output_loading_info=True,
             ignore_mismatched_sizes=not head,
             attn_implementation="sdpa",
-            **changed,
-            **safe,
+            **dropouts,
+            **options,
         )
-    except Exception as error:  # what transformers raises for a damaged file is of many kinds
-        told = f"{type(error).__name__}: {error}"
-        if "scaled_dot_product_attention" in told:  # its advice is an option that we don't have
-            told = "transformers has no sdpa attention for it; take BERT, RoBERTa, ModernBERT or one of their kin"
+    except Exception as error:  # transformers raises errors of many kinds for a damaged file
+        reason = f"{type(error).__name__}: {error}"
+        if "scaled_dot_product_attention" in reason:  # transformers advises an option that we don't have
+            reason = "transformers has no sdpa attention for it; take BERT, RoBERTa, ModernBERT or one of their kin"
         raise InputError(
-            f"isn't a usable Hugging Face model that classifies tokens: {told}", path=str(directory)
+            f"isn't a usable Hugging Face model that classifies tokens: {reason}", path=str(directory)
         ) from error
     finally:
         transformers_logging.set_verbosity(verbosity)
-    missing = sorted(name for name in told["missing_keys"] if head or not any(own in name for own in _OWN))
+    missing = sorted(name for name in report["missing_keys"] if head or not any(part in name for part in _OPTIONAL))
     if missing:
         raise InputError(
             f"its weights aren't those of the model that config.json describes: {len(missing)} are missing, such as "
@@ -84,14 +85,14 @@ def load(directory: str | Path, head: bool, dropout: float | None = None) -> tup
 
 
 def _dropouts(directory: str | Path) -> list[str]:
+    """Return the names that a model's configuration has for its dropouts."""
     config, _ = PretrainedConfig.get_config_dict(directory)
-    usual = ("hidden_dropout_prob", "attention_probs_dropout_prob")
-    found = [name for name, value in config.items() if "dropout" in name and isinstance(value, int | float)]
-    return found or list(usual)
+    names = [name for name, value in config.items() if "dropout" in name and isinstance(value, int | float)]
+    return names or ["hidden_dropout_prob", "attention_probs_dropout_prob"]
 
 
-def shift(model: PreTrainedModel) -> int:
-    """Return the model's first position: RoBERTa and its kin count from the padding's."""
+def position_offset(model: PreTrainedModel) -> int:
+    """Return a model's first position: 0, but RoBERTa and its kin count from the padding's."""
     for name, module in model.named_modules():
         if name.endswith("position_embeddings") and isinstance(module, torch.nn.Embedding):
             return 0 if module.padding_idx is None else module.padding_idx + 1
@@ -99,15 +100,15 @@ def shift(model: PreTrainedModel) -> int:
 
 
 def window(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
-    """Return how many positions a model has."""
-    held = [getattr(model.config, name, None) for name in _POSITIONS]
-    sizes = [int(size) - shift(model) for size in held if size]
+    """Return how many positions a model has for a sequence."""
+    stated = [getattr(model.config, name, None) for name in _POSITIONS]
+    sizes = [int(size) - position_offset(model) for size in stated if size]
     return min([*sizes, int(tokenizer.model_max_length)])
 
 
 @contextlib.contextmanager
-def attending(model: PreTrainedModel, name: str) -> Iterator[None]:
-    """Have a model attend by the registered function of a name while the context lasts."""
+def using_attention(model: PreTrainedModel, name: str) -> Iterator[None]:
+    """Have a model attend by the function that is registered under a name, while the context lasts."""
     before = model.config._attn_implementation
     model.set_attn_implementation(name)
     try:
@@ -123,13 +124,16 @@ class CrossEncoder:
         model: A token classifier with two labels.
         crosstype: One of `CROSSTYPES`.
         pad: Token id of padding.
+
+    Raises:
+        ConfigError: The type is `tree`, and the model takes no position ids.
     """
 
     def __init__(self, model: PreTrainedModel, crosstype: str, pad: int) -> None:
         self.model, self.tree, self.pad = model, LAYOUTS[crosstype].tree, pad
-        self.shift = shift(model)
-        self.sliding = _sliding(model.config)
-        self.last = slots.last_output(model)
+        self.position_offset = position_offset(model)
+        self.sliding_reach = _sliding_reach(model.config)
+        self.last_output = slots.last_attention_output(model)
         if self.tree and "position_ids" not in inspect.signature(model.forward).parameters:
             raise ConfigError(
                 f"{model.config.model_type} models take no position ids, which the type tree needs: take another "
@@ -137,65 +141,78 @@ class CrossEncoder:
             )
 
     def logits(self, batch: Batch) -> torch.Tensor:
-        """Return both labels' logits at each slot: float32 (slots, 2)."""
+        """Return both labels' logits at each slot: float32 (slots, 2).
+
+        Raises:
+            DeviceError: The GPU fails, or has too little memory.
+        """
         try:
-            return self._at_slots(batch, **self._layout(batch))
+            return self._at_slots(batch, **self._mask_and_positions(batch))
         except (torch.OutOfMemoryError, torch.AcceleratorError) as error:
             raise DeviceError(f"{batch.ids.device}: {str(error).splitlines()[0]}") from error
 
-    def by_branches(self, sequences: Sequence[Packed], batch: Batch) -> torch.Tensor:
-        """Return what `logits` does for a batch of a tree's sequences, attending branch by branch."""
-        cuts = [branches.Branches.of(each) for each in sequences]
-        with attending(self.model, branches.NAME):
-            positions = batch.positions + self.shift
-            return self._at_slots(batch, attention_mask=None, position_ids=positions, branches=cuts)
-
-    def contexts(self, sequences: Sequence[Packed], device: str) -> reuse.Held:
-        """Send the contexts of a tree's sequences through the model; keys and values are kept for `with_context`."""
-        with attending(self.model, reuse.NAME):
-            return reuse.Held.of(self.model, sequences, self.pad, torch.device(device), self.shift)
-
-    def with_context(self, held: reuse.Held, sequences: Batch, of: torch.Tensor) -> torch.Tensor:
-        """Return what `logits` does, for a tree's sequences whose contexts went through the model before.
+    def logits_by_branches(self, sequences: Sequence[PackedSequence], batch: Batch) -> torch.Tensor:
+        """Return what `logits` does for a tree's sequences, attending branch by branch.
 
         Args:
-            held: The contexts.
-            sequences: Without their contexts.
-            of: Which context each sequence belongs to, int64.
+            sequences: The batch's.
+            batch: The same as tensors.
         """
-        mask = torch.cat([held.visible(of, sequences), visible(sequences)], dim=3)
-        held.rows, held.turn = of, 0
-        with attending(self.model, reuse.NAME):
-            positions = sequences.positions + self.shift
-            return self._at_slots(sequences, attention_mask=mask, position_ids=positions, held=held)
+        of_sequences = [branches.Branches.of(sequence) for sequence in sequences]
+        with using_attention(self.model, branches.NAME):
+            positions = batch.positions + self.position_offset
+            return self._at_slots(batch, attention_mask=None, position_ids=positions, branches=of_sequences)
 
-    def _layout(self, batch: Batch) -> dict[str, Any]:
+    def encode_contexts(self, sequences: Sequence[PackedSequence], device: str) -> reuse.ContextCache:
+        """Send the contexts of a tree's sequences through the model, for `logits_with_contexts`."""
+        with using_attention(self.model, reuse.NAME):
+            return reuse.ContextCache.of(self.model, sequences, self.pad, torch.device(device), self.position_offset)
+
+    def logits_with_contexts(self, cache: reuse.ContextCache, batch: Batch, context_of: torch.Tensor) -> torch.Tensor:
+        """Return what `logits` does for a tree's sequences whose contexts went through the model before.
+
+        Args:
+            cache: The contexts, as `encode_contexts` returns them.
+            batch: The sequences without their contexts.
+            context_of: The context of each sequence, int64 (sequences,).
+        """
+        mask = torch.cat([cache.visible(context_of, batch), visible(batch)], dim=3)
+        cache.context_of, cache.next_layer = context_of, 0
+        with using_attention(self.model, reuse.NAME):
+            positions = batch.positions + self.position_offset
+            return self._at_slots(batch, attention_mask=mask, position_ids=positions, context_cache=cache)
+
+    def _mask_and_positions(self, batch: Batch) -> dict[str, Any]:
         if not self.tree:
             return {"attention_mask": (batch.mention_of >= -1).long()}
         mask: Any = visible(batch)
-        if self.sliding is not None:  # ModernBERT has layers with a narrow view
+        if self.sliding_reach is not None:  # ModernBERT has layers with a narrow view
             place = batch.positions
-            near = (place[:, None, :, None] - place[:, None, None, :]).abs() <= self.sliding
+            near = (place[:, None, :, None] - place[:, None, None, :]).abs() <= self.sliding_reach
             mask = {"full_attention": mask, "sliding_attention": mask & near}
         if self.model.config._attn_implementation == "eager":  # it adds the mask to the scores
-            mask = {name: _added(each) for name, each in mask.items()} if isinstance(mask, dict) else _added(mask)
-        return {"attention_mask": mask, "position_ids": batch.positions + self.shift}
+            if isinstance(mask, dict):
+                mask = {layers: _additive(of_layers) for layers, of_layers in mask.items()}
+            else:
+                mask = _additive(mask)
+        return {"attention_mask": mask, "position_ids": batch.positions + self.position_offset}
 
     def _at_slots(self, batch: Batch, **options: Any) -> torch.Tensor:
-        if self.last is None:
-            found: torch.Tensor = self.model(input_ids=batch.ids, **options).logits
-            return found[batch.row, batch.column].float()
-        with slots.only(self.last, batch):
-            found = self.model(input_ids=batch.ids, **options).logits
-        return found[0].float()
+        if self.last_output is None:
+            logits: torch.Tensor = self.model(input_ids=batch.ids, **options).logits
+            return logits[batch.row, batch.column].float()
+        with slots.last_layer_at_slots(self.last_output, batch):
+            logits = self.model(input_ids=batch.ids, **options).logits
+        return logits[0].float()
 
 
-def _added(mask: torch.Tensor) -> torch.Tensor:
+def _additive(mask: torch.Tensor) -> torch.Tensor:
+    """Return a mask (True: is seen) as numbers that are added to attention scores."""
     return torch.zeros(mask.shape, device=mask.device).masked_fill(~mask, torch.finfo(torch.bfloat16).min / 2)
 
 
-def _sliding(config: Any) -> int | None:
-    """Tokens to either side that narrow layers see; None for models without such layers."""
+def _sliding_reach(config: Any) -> int | None:
+    """Return how many tokens to either side narrow layers see; None for models without such layers."""
     if "sliding_attention" not in (getattr(config, "layer_types", None) or ()):
         return None
     return int(getattr(config, "sliding_window", None) or config.local_attention // 2)

@@ -10,47 +10,47 @@ from raybel.config import Count, HyperParameters, Option, Positive, Share, confi
 from raybel.errors import ConfigError
 from raybel.rerank.layouts import LAYOUTS
 
-#: How pairs of mention and candidate share a sequence, and what a sequence's context is. `base`: a pair; `parallel`: a
-#: mention's candidates; `multi`, `passage`, `document`: all mentions of a context; `tree`: the same, but a candidate
-#: sees only its own mention and the context.
+#: Which pairs of mention and candidate share a sequence. `base`: none; `parallel`: those of a mention; `multi`,
+#: `passage`, `document`: those of all mentions in a sentence, passage or document; `tree`: those of all mentions in a
+#: context, but a candidate sees only its own mention and the context.
 Crosstype = Literal["base", "parallel", "multi", "passage", "document", "tree"]
 CROSSTYPES: tuple[Crosstype, ...] = get_args(Crosstype)
 Context = Literal["sentence", "passage", "document"]
 CONTEXTS: tuple[Context, ...] = get_args(Context)
-#: What may decide which epoch is the best.
+#: The validation score that decides which epoch is the best.
 EpochMetric = Literal["Acc@1", "F1", "loss"]
 EPOCH_METRICS: tuple[EpochMetric, ...] = get_args(EpochMetric)
 
 
 @configuration
 class CrossEncoderParameters(HyperParameters):
-    """Hyper-parameters; the defaults are measured in BENCHMARKS.md.
+    """Hyper-parameters of a cross-encoder; the defaults are measured in BENCHMARKS.md.
 
     Args:
-        top_k: Candidates of a mention.
-        learning_rate: Of AdamW, at its highest.
-        batch_size: Sequences in a step, as published; None for as many as `batch_tokens` holds.
-        batch_tokens: Tokens in a step, of each worker.
+        top_k: Candidates per mention.
+        learning_rate: AdamW's peak learning rate.
+        batch_size: Sequences per step, as published; None for as many as `batch_tokens` holds.
+        batch_tokens: Tokens per step, of each worker.
         max_epochs: Passes over the training mentions.
         patience: Epochs without a better validation score before training stops.
-        metric: What is better: `Acc@1` or `F1` (macro, over pairs) of the validation corpus, or its `loss`.
+        metric: The validation score that decides: `Acc@1`, `F1` (macro, over pairs) or `loss`.
         context: `sentence`, `passage` or `document`; the types `passage` and `document` have their own.
-        context_last: Whether a sequence's context stands behind its mentions and candidates, which then have the first
-            positions, where encoders of short texts are at home; None: where it is longer than a sentence. A `tree`'s
-            comes first.
+        context_last: Whether a sequence's context comes after its mentions and candidates, which then have the first
+            positions, which encoders of short texts know best; None: if it is longer than a sentence. A `tree`'s
+            context comes first.
         loss: `listwise`: softmax over a mention's candidates and "none of them"; `binary`: each pair by itself.
         alias: Whether a candidate's block shows the alias that matched, where it isn't the name.
-        score_token: Whether it shows the first stage's score, as one of ten tokens.
-        shuffle: Whether candidates come in random order in training, where they see each other.
-        calibrate: Whether logits, first-stage score and rank are combined into probabilities, by weights that are
+        score_token: Whether a candidate's block shows the first stage's score, as one of ten tokens.
+        shuffle: Whether candidates that see each other come in random order in training.
+        calibrate: Whether logits, first-stage scores and ranks are combined into probabilities, by weights that are
             fitted on the validation corpus.
         dictionary_share: Share of training mentions, drawn anew in each epoch, whose candidates come from the
             ontology's names alone; the others' from other documents' training mentions too.
         warm_up: Share of the steps over which the learning rate rises; it then falls to 0 linearly. None for a constant
             rate.
-        weight_decay: Of AdamW; with 0 it is Adam.
-        dropout: Of the model's layers; None for its own. (On a CPU it costs a third of the speed.)
-        max_length: Tokens of a sequence; None for the model's window, at most 512.
+        weight_decay: AdamW's; with 0 it is Adam.
+        dropout: Dropout of the model's layers; None for its own. (On a CPU it costs a third of the speed.)
+        max_length: The most tokens in a sequence; None for the model's window, at most 512.
     """
 
     model: ClassVar[str] = "cross-encoder"
@@ -100,10 +100,10 @@ class CrossEncoderParameters(HyperParameters):
         )
 
     def of_type(self, crosstype: str) -> CrossEncoderParameters:
-        """Return these with the context that a type has of its own.
+        """Return these hyper-parameters, with the type's own context where it has one.
 
         Raises:
-            ConfigError: No such type, or a `tree` with its context last.
+            ConfigError: There is no such type, or a `tree` is to have its context last.
         """
         if crosstype not in CROSSTYPES:
             raise ConfigError(f"crosstype must be one of {', '.join(CROSSTYPES)}, not {crosstype!r}")

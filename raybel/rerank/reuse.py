@@ -1,6 +1,6 @@
-"""Contexts that go through a model once, for all sequences that share them: their keys and values are kept.
+"""Contexts that go through a model once, for all sequences that share them: a cache of their keys and values.
 
-In a tree a context's tokens see nothing but each other, so what a layer makes of them doesn't depend on the mentions.
+In a tree a context's tokens see nothing but each other, so that their keys and values don't depend on the mentions.
 """
 
 from __future__ import annotations
@@ -16,49 +16,70 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 from raybel.rerank.batching import PADDING, Batch
-from raybel.rerank.packing import Packed
+from raybel.rerank.packing import PackedSequence
 
+#: The name that the attention function is registered under.
 NAME = "raybel_reuse"
 
 
 @dataclass
-class Held:
+class ContextCache:
     """Keys and values of contexts, layer by layer, in the order in which a model's layers attend.
 
     Args:
-        real: Which of the contexts' tokens aren't padding, bool (contexts, tokens).
-        layers: (keys, values), each (contexts, heads, tokens, width). By order, since some models (ALBERT) have one
-            module for all of them.
-        rows: Which context each sequence has; None while contexts go through.
-        turn: How many layers attended since.
+        present: Which of the contexts' tokens aren't padding, bool (contexts, tokens).
+        layers: (keys, values) of each layer, both (contexts, heads, tokens, width). By order, since some models
+            (ALBERT) have one module for all layers.
+        context_of: The context of each sequence that goes through the model, int64; None while contexts do.
+        next_layer: The layer that attends next.
     """
 
-    real: torch.Tensor
+    present: torch.Tensor
     layers: list[tuple[torch.Tensor, torch.Tensor]] = field(default_factory=list)
-    rows: torch.Tensor | None = None
-    turn: int = 0
+    context_of: torch.Tensor | None = None
+    next_layer: int = 0
 
     @classmethod
-    def of(cls, model: PreTrainedModel, contexts: Sequence[Packed], pad: int, device: torch.device, shift: int) -> Held:
-        """Send contexts through a model."""
-        width = max(each.context for each in contexts)
-        ids = np.full((len(contexts), width), pad, np.int64)
-        real = np.zeros(ids.shape, bool)
-        for row, each in enumerate(contexts):
-            ids[row, : each.context] = each.ids[: each.context]
-            real[row, : each.context] = True
-        mask = torch.from_numpy(real).to(device)
-        held = cls(mask)
-        sees = (mask[:, None, None, :] == mask[:, None, :, None]).expand(-1, 1, width, width)
-        positions = torch.arange(width, device=device).expand(len(contexts), -1) + shift
-        tokens = torch.from_numpy(ids).to(device)
-        model(input_ids=tokens, attention_mask=sees, position_ids=positions, held=held)
-        return held
+    def of(
+        cls,
+        model: PreTrainedModel,
+        contexts: Sequence[PackedSequence],
+        pad: int,
+        device: torch.device,
+        position_offset: int,
+    ) -> ContextCache:
+        """Send contexts through a model and return their keys and values.
 
-    def visible(self, rows: torch.Tensor, batch: Batch) -> torch.Tensor:
-        """Return which context tokens each of a batch's tokens sees: bool (sequences, 1, tokens, context tokens)."""
-        own = (batch.mention_of != PADDING)[:, None, :, None]
-        return self.real[rows][:, None, None, :] & own
+        Args:
+            model: Attends by the function that is registered here.
+            contexts: A tree's sequences, whose contexts count.
+            pad: Token id of padding.
+            device: Where the model is.
+            position_offset: The model's first position.
+        """
+        width = max(sequence.context for sequence in contexts)
+        ids = np.full((len(contexts), width), pad, np.int64)
+        present = np.zeros(ids.shape, bool)
+        for row, sequence in enumerate(contexts):
+            ids[row, : sequence.context] = sequence.ids[: sequence.context]
+            present[row, : sequence.context] = True
+        mask = torch.from_numpy(present).to(device)
+        cache = cls(mask)
+        sees = (mask[:, None, None, :] == mask[:, None, :, None]).expand(-1, 1, width, width)
+        positions = torch.arange(width, device=device).expand(len(contexts), -1) + position_offset
+        tokens = torch.from_numpy(ids).to(device)
+        model(input_ids=tokens, attention_mask=sees, position_ids=positions, context_cache=cache)
+        return cache
+
+    def visible(self, context_of: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """Return which context tokens each token of a batch sees: bool (sequences, 1, tokens, context tokens).
+
+        Args:
+            context_of: The context of each sequence, int64 (sequences,).
+            batch: Sequences without their contexts.
+        """
+        not_padding = (batch.mention_of != PADDING)[:, None, :, None]
+        return self.present[context_of][:, None, None, :] & not_padding
 
 
 def _attend(
@@ -67,17 +88,18 @@ def _attend(
     key: torch.Tensor,
     value: torch.Tensor,
     attention_mask: torch.Tensor | None,
-    held: Held | None = None,
+    context_cache: ContextCache | None = None,
     **options: Any,
 ) -> tuple[torch.Tensor, None]:
-    if held is not None:
-        if held.rows is None:
-            held.layers.append((key, value))
+    """Attend as transformers' sdpa does; fill the cache, or see its keys and values too."""
+    if context_cache is not None:
+        if context_cache.context_of is None:
+            context_cache.layers.append((key, value))
         else:
-            keys, values = held.layers[held.turn]
-            held.turn += 1
-            key = torch.cat([keys[held.rows], key], dim=2)
-            value = torch.cat([values[held.rows], value], dim=2)
+            keys, values = context_cache.layers[context_cache.next_layer]
+            context_cache.next_layer += 1
+            key = torch.cat([keys[context_cache.context_of], key], dim=2)
+            value = torch.cat([values[context_cache.context_of], value], dim=2)
     return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
 
 

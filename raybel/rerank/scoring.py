@@ -1,4 +1,4 @@
-"""Mentions in, a logit for each of their candidates out."""
+"""Scores the candidates of mentions: packs them, sends them through the model in batches, gathers the logits."""
 
 from __future__ import annotations
 
@@ -10,26 +10,27 @@ import torch
 
 from raybel.rerank.batching import batches, collate
 from raybel.rerank.model import CrossEncoder
-from raybel.rerank.packing import Packed, pack
-from raybel.rerank.tokens import Tokenised, Tokens
+from raybel.rerank.packing import PackedSequence, pack
+from raybel.rerank.tokens import TokenisedExample, Tokens
 
-#: Tokens in a batch. More cost cache on a CPU.
+#: Tokens per batch. On a CPU more of them cost cache.
 CPU_TOKENS, GPU_TOKENS = 1_024, 32_768
-#: Contexts from this many tokens on go through a tree's model by themselves, where the device isn't a CPU.
+#: Mean length of contexts, in tokens, from which on a GPU sends a tree's contexts through the model once (`reuse`).
 REUSE_FROM = 128
-#: A tree with a mask over whole sequences, branch by branch, or with contexts that go through the model once each.
-Way = Literal["mask", "branches", "reuse"]
+#: How a tree's attention is computed: with a mask over whole sequences, branch by branch, or with contexts that go
+#: through the model once each.
+TreeAttention = Literal["mask", "branches", "reuse"]
 
 
 class Scorer:
-    """Packs mentions, sends them through a model batch by batch, and puts the scores back in place.
+    """Scores the candidates of mentions.
 
     Args:
         encoder: The model.
         crosstype: One of `CROSSTYPES`.
         tokens: Makes token ids.
-        device: Where the model is.
-        budget: Tokens in a batch, padding included; None for what suits the device.
+        device: Where the model is: `cpu` or a CUDA device.
+        budget: Tokens per batch, padding included; None for what suits the device.
     """
 
     def __init__(
@@ -41,9 +42,9 @@ class Scorer:
     @torch.inference_mode()
     def logits(
         self,
-        examples: Sequence[Tokenised],
+        examples: Sequence[TokenisedExample],
         orders: Sequence[Sequence[int]] | None = None,
-        way: Way | None = None,
+        attention: TreeAttention | None = None,
     ) -> list[np.ndarray]:
         """Return for each mention its candidates' logits (right against wrong): float32, in the candidates' own order.
 
@@ -51,49 +52,54 @@ class Scorer:
 
         Args:
             examples: Mentions.
-            orders: In which order candidates stand in the sequences; None for their own.
-            way: How a tree is computed; None for the fastest. Other types, and models with narrow layers, have `mask`.
+            orders: The order of each mention's candidates in the sequences; None for their own.
+            attention: How a tree's attention is computed; None for the fastest way. Other types, and models with narrow
+                layers, always have `mask`.
         """
-        found = [np.full(len(each.candidates), np.nan, np.float32) for each in examples]
-        way = self._way(examples, way)
-        if way == "reuse":
-            self._by_context(examples, found)
-            return found
-        length = max(self.tokens.length, self.budget) if way == "branches" else None
+        margins = [np.full(len(example.candidates), np.nan, np.float32) for example in examples]
+        attention = self._attention(examples, attention)
+        if attention == "reuse":
+            self._score_with_contexts(examples, margins)
+            return margins
+        length = max(self.tokens.length, self.budget) if attention == "branches" else None
         sequences = list(pack(self.crosstype, self.tokens, examples, orders, length=length))
-        for rows in batches([len(each) for each in sequences], self.budget):
-            some = [sequences[row] for row in rows]
-            batch = collate(some, self.encoder.pad).to(self.device)
-            logits = self.encoder.by_branches(some, batch) if way == "branches" else self.encoder.logits(batch)
-            self._put(found, batch.owners, logits)
-        return found
+        for rows in batches([len(sequence) for sequence in sequences], self.budget):
+            of_batch = [sequences[row] for row in rows]
+            batch = collate(of_batch, self.encoder.pad).to(self.device)
+            if attention == "branches":
+                logits = self.encoder.logits_by_branches(of_batch, batch)
+            else:
+                logits = self.encoder.logits(batch)
+            self._fill_in(margins, batch.owners, logits)
+        return margins
 
-    def _way(self, examples: Sequence[Tokenised], way: Way | None) -> Way:
-        if not self.encoder.tree or self.encoder.sliding is not None:
+    def _attention(self, examples: Sequence[TokenisedExample], wanted: TreeAttention | None) -> TreeAttention:
+        if not self.encoder.tree or self.encoder.sliding_reach is not None:
             return "mask"
-        if way is not None:
-            return way
+        if wanted is not None:
+            return wanted
         if self.device == "cpu":
             return "branches"
-        contexts = {each.group: len(each.context) for each in examples}
-        return "reuse" if contexts and float(np.mean(list(contexts.values()))) >= REUSE_FROM else "mask"
+        lengths = {example.group: len(example.context) for example in examples}
+        return "reuse" if lengths and float(np.mean(list(lengths.values()))) >= REUSE_FROM else "mask"
 
-    def _by_context(self, examples: Sequence[Tokenised], found: list[np.ndarray]) -> None:
-        sequences = list(pack(self.crosstype, self.tokens, examples, together=False))
-        groups: dict[tuple[int, ...], list[Packed]] = {}
-        for each in sequences:
-            groups.setdefault(examples[each.owners[0][0]].group, []).append(each)
-        held = list(groups.values())
-        for places in batches([each[0].context for each in held], self.budget):
-            contexts = self.encoder.contexts([held[place][0] for place in places], self.device)
-            mine = [(number, each) for number, place in enumerate(places) for each in held[place]]
-            for rows in batches([len(each) - each.context for _, each in mine], self.budget):
-                batch = collate([mine[row][1] for row in rows], self.encoder.pad, skip_context=True).to(self.device)
-                of = torch.tensor([mine[row][0] for row in rows], device=self.device)
-                self._put(found, batch.owners, self.encoder.with_context(contexts, batch, of))
+    def _score_with_contexts(self, examples: Sequence[TokenisedExample], margins: list[np.ndarray]) -> None:
+        """Fill in the logits, each context going through the model once."""
+        groups: dict[tuple[int, ...], list[PackedSequence]] = {}
+        for sequence in pack(self.crosstype, self.tokens, examples, together=False):
+            groups.setdefault(examples[sequence.owners[0][0]].group, []).append(sequence)
+        by_context = list(groups.values())
+        for places in batches([sequences[0].context for sequences in by_context], self.budget):
+            cache = self.encoder.encode_contexts([by_context[place][0] for place in places], self.device)
+            numbered = [(number, sequence) for number, place in enumerate(places) for sequence in by_context[place]]
+            for rows in batches([len(sequence) - sequence.context for _, sequence in numbered], self.budget):
+                of_batch = [numbered[row][1] for row in rows]
+                batch = collate(of_batch, self.encoder.pad, skip_context=True).to(self.device)
+                context_of = torch.tensor([numbered[row][0] for row in rows], device=self.device)
+                self._fill_in(margins, batch.owners, self.encoder.logits_with_contexts(cache, batch, context_of))
 
     @staticmethod
-    def _put(found: list[np.ndarray], owners: list[tuple[int, int]], logits: torch.Tensor) -> None:
-        margin = (logits[:, 1] - logits[:, 0]).cpu().numpy()
-        for (row, candidate), value in zip(owners, margin.tolist(), strict=True):
-            found[row][candidate] = value
+    def _fill_in(margins: list[np.ndarray], owners: list[tuple[int, int]], logits: torch.Tensor) -> None:
+        right_against_wrong = (logits[:, 1] - logits[:, 0]).cpu().numpy()
+        for (row, candidate), margin in zip(owners, right_against_wrong.tolist(), strict=True):
+            margins[row][candidate] = margin

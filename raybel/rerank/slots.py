@@ -1,8 +1,8 @@
-"""The last layer at the slots only: what it makes of other tokens nobody reads.
+"""Runs a model's last layer at the slots only, since its output at other tokens isn't read.
 
-Attention still sees all tokens. What comes after it in a layer works on each token by itself, and is three quarters of
-a layer's work. It is left out where a model's layers are built like BERT's (BERT, RoBERTa, ELECTRA and their kin); of
-MiniLM's six layers that saves a tenth of the time, and changes no bit.
+Attention still sees all tokens. What follows it in a layer works on each token by itself, and is three quarters of the
+layer's work. Other tokens are left out of it where layers are built like BERT's (BERT, RoBERTa, ELECTRA and their kin);
+with MiniLM's six layers that saves a tenth of the time, and changes no bit.
 """
 
 from __future__ import annotations
@@ -17,25 +17,27 @@ import torch
 from raybel.rerank.batching import Batch
 
 
-def last_output(model: torch.nn.Module) -> torch.nn.Module | None:
-    """Return what the last layer's attention ends with; None where a model isn't built like BERT."""
-    found = None
-    for name, module in model.named_modules():
-        if name.endswith(".attention.output"):
-            found = module
-    if found is None or list(inspect.signature(found.forward).parameters) != ["hidden_states", "input_tensor"]:
+def last_attention_output(model: torch.nn.Module) -> torch.nn.Module | None:
+    """Return the module that ends the last layer's attention; None where a model isn't built like BERT."""
+    outputs = [module for name, module in model.named_modules() if name.endswith(".attention.output")]
+    if not outputs or list(inspect.signature(outputs[-1].forward).parameters) != ["hidden_states", "input_tensor"]:
         return None
-    return found
+    return outputs[-1]
 
 
 @contextlib.contextmanager
-def only(output: torch.nn.Module, batch: Batch) -> Iterator[None]:
-    """Have a model go on with a batch's slots alone: what comes out has the shape (1, slots, width)."""
+def last_layer_at_slots(output: torch.nn.Module, batch: Batch) -> Iterator[None]:
+    """Have a model drop all tokens but a batch's slots; its output then has the shape (1, slots, width).
 
-    def chosen(_module: torch.nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        return tuple(each[batch.row, batch.column].unsqueeze(0) for each in args)
+    Args:
+        output: As `last_attention_output` returns it.
+        batch: What goes through the model while the context lasts.
+    """
 
-    handle = output.register_forward_pre_hook(chosen)
+    def take_slots(_module: torch.nn.Module, hidden_states: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(states[batch.row, batch.column].unsqueeze(0) for states in hidden_states)
+
+    handle = output.register_forward_pre_hook(take_slots)
     try:
         yield
     finally:

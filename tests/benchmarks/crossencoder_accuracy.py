@@ -35,10 +35,10 @@ from raybel.rerank.calibration import fit
 from raybel.rerank.examples import Example
 from raybel.rerank.layouts import LAYOUTS
 from raybel.rerank.parameters import CROSSTYPES, CrossEncoderParameters
-from raybel.rerank.tokens import Tokenised, Tokens, score_edges
-from raybel.rerank.training.steps import Lesson, steps
+from raybel.rerank.tokens import TokenisedExample, Tokens, score_edges
+from raybel.rerank.training.steps import TrainingMention, steps
 from raybel.rerank.training.trainer import Trainer
-from raybel.rerank.training.validation import ranks, validate
+from raybel.rerank.training.validation import ranks_of_gold, validate
 
 COLUMNS = (
     *("type", "recipe", "seed", "epoch", "loss", "first stage", "alone", "combined", "95 %", "shuffled"),
@@ -82,12 +82,12 @@ def main() -> None:
 def data(
     home: Path, parameters: CrossEncoderParameters, aliases: bool, documents: int | None, also: list[Path]
 ) -> tuple[Any, Any, Any]:
-    """Training examples in both regimes, and the development corpus's."""
+    """Training examples with both sets of candidates, and the development corpus's."""
     dictionary = corpora(home, "train", parameters, "dictionary", documents, also)
-    fitted = dictionary
+    cross_fitted = dictionary
     if aliases and parameters.dictionary_share < 1:
-        fitted = corpora(home, "train", parameters, "fitted", documents, also)
-    return fitted, dictionary, corpora(home, "val", parameters)
+        cross_fitted = corpora(home, "train", parameters, "cross_fitted", documents, also)
+    return cross_fitted, dictionary, corpora(home, "val", parameters)
 
 
 def run(
@@ -95,36 +95,36 @@ def run(
     recipe: str,
     parameters: CrossEncoderParameters,
     seed: int,
-    fitted: list[list[Example]],
+    cross_fitted: list[list[Example]],
     dictionary: list[list[Example]],
     val: list[list[Example]],
 ) -> None:
     """Train and print a line for each epoch."""
     torch.manual_seed(seed)
     model, tokenizer = models.load(resolve("minilm"), False, parameters.dropout)
-    both = [each.found["score"] for side in (fitted, dictionary) for some in side for each in some]
+    both = [each.candidates["score"] for side in (cross_fitted, dictionary) for some in side for each in some]
     tokens = Tokens(tokenizer, models.window(model, tokenizer), parameters, score_edges(np.concatenate(both)))
-    lessons = [
-        [Lesson(*pair) for pair in zip(tokens(one), tokens(other), strict=True)]
-        for one, other in zip(fitted, dictionary, strict=True)
+    mentions = [
+        [TrainingMention(*pair) for pair in zip(tokens(one), tokens(other), strict=True)]
+        for one, other in zip(cross_fitted, dictionary, strict=True)
     ]
     examples = tokens([each for some in val for each in some])
     documents = np.array([number for number, some in enumerate(val) for _ in some])
     trainer = Trainer(model, crosstype, tokens, parameters, best_precision("cpu"), seed=seed)
-    every = range(len(lessons))
-    made = list(steps(every, lessons.__getitem__, crosstype, tokens, parameters, [seed, 0]))
-    mentions = sum(step.mentions for step in made)
-    size = sum(len(each) for step in made for unit in step.units for each in unit) / mentions
+    every = range(len(mentions))
+    made = list(steps(every, mentions.__getitem__, crosstype, tokens, parameters, [seed, 0]))
+    count = sum(step.mentions for step in made)
+    size = sum(len(each) for step in made for unit in step.units for each in unit) / count
     best, since = -1.0, 0
     for number in range(parameters.max_epochs):
         begun = time.process_time()
-        loss = trainer.epoch(every, lessons.__getitem__, number)
-        rate = mentions / (time.process_time() - begun)
+        loss = trainer.epoch(every, mentions.__getitem__, number)
+        rate = count / (time.process_time() - begun)
         logits = trainer.score(examples)
         shuffled = trainer.score(examples, shuffle=True) if LAYOUTS[crosstype].order_matters else logits
         checked = validate(examples, logits, shuffled, parameters.loss, parameters.calibrate).scores
         golds = [each.gold for each in examples]
-        found = ranks(halves(examples, logits, documents) if parameters.calibrate else logits, golds)
+        found = ranks_of_gold(halves(examples, logits, documents) if parameters.calibrate else logits, golds)
         low, high = bootstrap(found, documents)["Acc@1"]
         alone = checked["alone_Acc@1"] if parameters.calibrate else checked["Acc@1"]
         shares = [checked["first_stage_Acc@1"], alone, recall_at(found, 1)]
@@ -142,7 +142,7 @@ def run(
             break
 
 
-def halves(examples: list[Tokenised], logits: list[np.ndarray], documents: np.ndarray) -> list[np.ndarray]:
+def halves(examples: list[TokenisedExample], logits: list[np.ndarray], documents: np.ndarray) -> list[np.ndarray]:
     """Probabilities with weights that were fitted on the documents of the other half."""
     values: list[np.ndarray] = [np.zeros(0)] * len(examples)
     for half in (0, 1):

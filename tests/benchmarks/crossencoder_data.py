@@ -20,7 +20,8 @@ from raybel.prepare.ncbi_disease import NcbiDiseaseConfig, prepare_ncbi_disease
 from raybel.prepare.outputs import Outputs
 from raybel.rerank.examples import Describer, Example
 from raybel.rerank.parameters import CrossEncoderParameters
-from raybel.rerank.training.crossfit import labelled
+from raybel.rerank.training.alias_scopes import AliasScope
+from raybel.rerank.training.crossfit import labelled_examples
 
 
 def prepared(data: Path, home: Path, name: str, generator: str | None, aliases: bool = False) -> Path:
@@ -53,7 +54,7 @@ def corpora(
     home: Path,
     split: str,
     parameters: CrossEncoderParameters,
-    regime: str = "all",
+    alias_scope: AliasScope = "all",
     documents: int | None = None,
     also: Sequence[Path] = (),
 ) -> list[list[Example]]:
@@ -76,4 +77,4 @@ def corpora(
     ]
     held = [{"passages": row.passages, "mentions": row.mentions} for row in rows][:documents]
     describer = Describer(ontology, generator.alias_table)
-    return labelled(held, generator, ontology, describer, parameters.context, parameters.top_k, regime)
+    return labelled_examples(held, generator, ontology, describer, parameters.context, parameters.top_k, alias_scope)

@@ -34,7 +34,7 @@ from raybel.rerank.examples import Example
 from raybel.rerank.model import CrossEncoder
 from raybel.rerank.packing import pack
 from raybel.rerank.parameters import CROSSTYPES, CrossEncoderParameters
-from raybel.rerank.scoring import Scorer, Way
+from raybel.rerank.scoring import Scorer, TreeAttention
 from raybel.rerank.tokens import Tokens
 
 PUBLISHED, THEIRS = "base as published: fp32, pairs of two, unsorted", "`sentence_transformers.CrossEncoder.predict`"
@@ -115,8 +115,8 @@ def ours(examples: list[Example], parameters: CrossEncoderParameters) -> list[Co
         ways = {"": None, ", with a mask": "mask", ", contexts through once": "reuse"}
         for name, way in ways.items() if crosstype == "tree" else [("", None)]:
 
-            def run(scorer: Scorer = scorer, tokens: Tokens = tokens, way: Way | None = way) -> None:
-                scorer.logits(tokens(examples), way=way)
+            def run(scorer: Scorer = scorer, tokens: Tokens = tokens, way: TreeAttention | None = way) -> None:
+                scorer.logits(tokens(examples), attention=way)
 
             held.append(Contestant(crosstype + name, context, run, len(examples), size))
     return held
@@ -136,7 +136,7 @@ def others(examples: list[Example], parameters: CrossEncoderParameters) -> list[
     from sentence_transformers import CrossEncoder as Theirs
 
     scorer, tokens = build("base", parameters, "fp32")
-    scorer.encoder.last = None  # all tokens through all layers
+    scorer.encoder.last_output = None  # all tokens through all layers
 
     def published() -> None:
         sequences = list(pack("base", tokens, tokens(examples)))

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from replicate import prepare_models, replicate
 
-from raybel.candidates.base import Cached
+from raybel.candidates.base import CandidateCache
 from raybel.candidates.registry import open_generator
 from raybel.config import GeneratorPaths
 from raybel.corpus.chunks import read_chunks
@@ -38,7 +38,7 @@ def plain_loop(config: LinkConfig) -> tuple[int, float]:
     """Link in this process, writing the same run directory; documents and seconds."""
     ontology = Ontology.open(config.ontology)
     generator, run = open_generator(ontology, config.generator), RunDirectory(config.out_corpus)
-    cached = Cached(generator, config.top_k)
+    cached = CandidateCache(generator, config.top_k)
     documents, begun = 0, time.perf_counter()
     for shard in find_shards(config.in_corpus, "plain"):
         number = -1

@@ -51,7 +51,7 @@ def one(home: Path, aliases: int, surfaces: int, name: str) -> None:
     every = recombined(names, aliases)
     ontology = Ontology.from_concepts(Concept(f"C{i}", every[i], every[i + 1 : i + 4]) for i in range(0, len(every), 4))
     model = home / name
-    pruning.FROM = 0 if name == "bounds" else 1 << 40
+    pruning.PRUNE_FROM = 0 if name == "bounds" else 1 << 40
     begun = time.perf_counter()
     NgramGenerator.build(ontology, NgramParameters(), block=LAYOUTS[name]).save(str(model))
     built = time.perf_counter() - begun

@@ -26,7 +26,7 @@ import torch
 from link_throughput import job
 from replicate import prepare_models, replicate
 
-from raybel.candidates.base import Cached
+from raybel.candidates.base import CandidateCache
 from raybel.candidates.registry import open_generator
 from raybel.config import GeneratorPaths, Resources
 from raybel.corpus.chunks import read_chunks
@@ -67,7 +67,7 @@ def plain_loop(config: LinkConfig, number: int) -> tuple[int, float, float]:
     torch.set_num_threads(1)
     ontology = Ontology.open(config.ontology)
     generator = open_generator(ontology, config.generator)
-    cached, describer = Cached(generator, config.top_k), Describer(ontology, generator.alias_table)
+    cached, describer = CandidateCache(generator, config.top_k), Describer(ontology, generator.alias_table)
     reranker = Reranker.load(str(config.reranker_model))
     inside = 0.0
     forward = CrossEncoder._at_slots  # what every way to compute a batch ends in

@@ -62,7 +62,7 @@ def train(home: Path, plain: bool = False) -> None:
     from raybel.candidates.parameters import NgramParameters
     from raybel.ontology import Ontology
 
-    pruning.FROM = 1 << 40 if plain else 0
+    pruning.PRUNE_FROM = 1 << 40 if plain else 0
     where = home / ("plain" if plain else "ngrams")
     begun = time.perf_counter()
     ontology = Ontology.open(str(home / "umls.arrow"))

@@ -10,14 +10,14 @@ from raybel.candidates.hybrid import HybridGenerator
 class Fixed:
     """Answers every surface with one list."""
 
-    name, ontology_fingerprint, expanded = "fixed", "o", None
+    name, ontology_fingerprint, expands_abbreviations = "fixed", "o", None
 
     def __init__(self, *found):
         self.found = np.array([(concept, score, 0) for concept, score in found], CANDIDATE_DTYPE)
         self.fingerprint = str(found)
         self.alias_table = pa.table({"alias": [f"alias of {each}" for each in found] or ["none"]})
 
-    def search(self, surfaces, top_k, without=None):
+    def search(self, surfaces, top_k, excluded=None):
         return [self.found[:top_k].copy() for _ in surfaces]
 
 

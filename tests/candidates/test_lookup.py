@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raybel.candidates import lookup
-from raybel.candidates.base import CANDIDATE_DTYPE, NOTHING
+from raybel.candidates.base import CANDIDATE_DTYPE, NO_CANDIDATES
 from raybel.candidates.registry import open_generator
 from raybel.config import GeneratorPaths
 from raybel.errors import ConfigError, InputError, MismatchError
@@ -61,14 +61,14 @@ def test_surfaces_of_one_hash_are_told_apart(tmp_path, monkeypatch):
     monkeypatch.setattr(lookup, "hashes", lambda surfaces: np.full(len(surfaces), 7, np.uint64))
     generator = lookup.LookupGenerator.load(save(tmp_path), ONTOLOGY)
     found = generator.search([*SURFACES, "not there"], 10)
-    assert [each.tolist() for each in found] == [each.tolist() for each in [*FOUND, NOTHING]]
+    assert [each.tolist() for each in found] == [each.tolist() for each in [*FOUND, NO_CANDIDATES]]
 
 
 @pytest.mark.parametrize("suffix", [".json", ".json.gz"])
 def test_the_published_form_round_trip(tmp_path, suffix):
     path = str(tmp_path / f"l{suffix}")
     table = lookup.bucket_table(SURFACES, [1] * len(SURFACES), FOUND)
-    assert lookup.to_json(path, [table.slice(0, 2), table.slice(2)]) == len(SURFACES)
+    assert lookup.write_json(path, [table.slice(0, 2), table.slice(2)]) == len(SURFACES)
     generator = open_generator(ONTOLOGY, GeneratorPaths(candidates_lookup=path))
     found = dict(zip(SURFACES, generator.search(SURFACES, 10), strict=True))
     assert {one: each["concept"].tolist() for one, each in found.items()} == {
@@ -76,7 +76,7 @@ def test_the_published_form_round_trip(tmp_path, suffix):
     }
     assert found["a"]["score"].tolist() == [1.0, 0.5]
     first = (tmp_path / f"l{suffix}").read_bytes()
-    lookup.to_json(path, generator.tables)
+    lookup.write_json(path, generator.tables)
     assert (tmp_path / f"l{suffix}").read_bytes() == first
 
 

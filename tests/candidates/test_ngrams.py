@@ -57,9 +57,9 @@ def test_every_search_is_the_exact_one(made, queries, block, top_k, threads, dep
     queries = [surface(query) for query in queries]
     with pytest.MonkeyPatch.context() as patch:
         if look is not None:
-            patch.setattr(pruning, "FROM", 1)
-            patch.setattr(pruning, "LOOK", look)
-            patch.setattr(pruning, "DEPTH", 1)
+            patch.setattr(pruning, "PRUNE_FROM", 1)
+            patch.setattr(pruning, "PROBE_POSTINGS", look)
+            patch.setattr(pruning, "PROBE_DEPTH", 1)
             patch.setattr(pruning, "MOST_HITS", most)
             patch.setattr(pruning, "MOST_SCORED", 4 * most)
             patch.setattr(pruning, "BATCH", 2)
@@ -94,7 +94,7 @@ SMALL = Ontology.from_concepts(
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize(("block", "prune"), [(1, False), (100, False), (2, True)])
 def test_a_saved_model_finds_the_same_bits(tmp_path, monkeypatch, side, block, prune):
-    monkeypatch.setattr(pruning, "FROM", 1 if prune else 1000)
+    monkeypatch.setattr(pruning, "PRUNE_FROM", 1 if prune else 1000)
     parameters = NgramParameters(ngram_range=(2, 3), char_side=side, char_count=6)
     made = NgramGenerator.build(SMALL, parameters, [("wheeze", 1)], block)
     made.save(str(tmp_path), {"note": "x"})

@@ -15,18 +15,18 @@ from raybel.ontology import Concept, Ontology
 ONTOLOGY = Ontology.from_concepts([Concept("D1", "anemia"), Concept("D2", "asthma")])
 
 
-class Fixed(Generator):
+class FixedGenerator(Generator):
     """Has one concept for every surface; `most` says for how many candidates it can be used."""
 
     def __init__(self, name, concept, frequency=0, most=100):
         self.name, self.concept, self.frequency, self.most = name, concept, frequency, most
-        self.fingerprint, self.ontology_fingerprint, self.expanded = name, ONTOLOGY.fingerprint, None
+        self.fingerprint, self.ontology_fingerprint, self.expands_abbreviations = name, ONTOLOGY.fingerprint, None
 
     @property
     def alias_table(self):
         return pa.table({"alias": ["a"], "frequency": pa.array([self.frequency], pa.int32())})
 
-    def search(self, surfaces, top_k, without=None):
+    def search(self, surfaces, top_k, excluded=None):
         return [np.array([(self.concept, 1, 0)], CANDIDATE_DTYPE) for _ in surfaces]
 
     def check_usable(self, top_k, expand_abbreviations):
@@ -46,7 +46,7 @@ def test_an_encoder_is_used_by_the_dense_one_alone():
 
 
 def test_several_are_fused_with_their_weights(monkeypatch):
-    first, second = Fixed("first", 0), Fixed("second", 1, frequency=2, most=20)
+    first, second = FixedGenerator("first", 0), FixedGenerator("second", 1, frequency=2, most=20)
     kinds = (
         Kind("ngrams_model", lambda path, *_: first),
         Kind("dense_index", lambda path, *_: second, weight=3.0),
@@ -57,7 +57,7 @@ def test_several_are_fused_with_their_weights(monkeypatch):
     assert isinstance(both, HybridGenerator)
     assert both.weights == [1.0, 3.0]
     assert both.search(["x"], 2)[0]["concept"].tolist() == [1, 0]
-    assert (list(first.parts), list(both.parts)) == ([first], [first, second])
+    assert (list(first.components), list(both.components)) == ([first], [first, second])
     assert (first.has_training_aliases, both.has_training_aliases) == (False, True)
     assert (first.depends_on_top_k, both.depends_on_top_k) == (False, True)
     both.check_usable(6, True)

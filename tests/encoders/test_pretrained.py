@@ -4,7 +4,7 @@ import pytest
 from tiny_model import make_encoder
 
 from raybel.encoders import pretrained
-from raybel.encoders.pretrained import check_files, files, pooling_of, resolve
+from raybel.encoders.pretrained import check_files, model_files, pooling_of, resolve
 from raybel.errors import ConfigError, InputError
 
 
@@ -24,10 +24,10 @@ def test_minilm_without_its_package(monkeypatch):
 
 
 def test_a_hub_name_without_a_network_says_how_to_get_it():
-    with pytest.raises(ConfigError) as told:
+    with pytest.raises(ConfigError) as raised:
         resolve("nobody/no-such-model")
     for part in ("nobody/no-such-model", "hf download", "minilm"):
-        assert part in str(told.value)
+        assert part in str(raised.value)
 
 
 @pytest.mark.parametrize("name", ["./none", "/none/at/all", "models/a/b"])
@@ -58,7 +58,7 @@ def test_pickled_weights_are_refused(tmp_path):
     (home / "model.safetensors").rename(home / "pytorch_model.bin")
     with pytest.raises(InputError, match="pickle"):
         check_files(str(home))
-    assert "pytorch_model.bin" not in files(home)
+    assert "pytorch_model.bin" not in model_files(home)
 
 
 def test_pooling_is_what_the_model_says(tmp_path):
@@ -69,7 +69,7 @@ def test_pooling_is_what_the_model_says(tmp_path):
     for mean in (True, False):
         where.write_text(json.dumps({"pooling_mode_mean_tokens": mean, "pooling_mode_cls_token": not mean}))
         assert pooling_of(str(home)) == ("mean" if mean else "cls")
-    assert "1_Pooling/config.json" in files(home)
+    assert "1_Pooling/config.json" in model_files(home)
     for mode in ("mean", "cls"):  # as newer versions write it
         where.write_text(json.dumps({"embedding_dimension": 16, "pooling_mode": mode}))
         assert pooling_of(str(home)) == mode

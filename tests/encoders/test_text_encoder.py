@@ -64,8 +64,8 @@ def test_strings_of_the_same_tokens_have_the_same_vector(loaded):
 def test_a_long_string_is_cut_and_counted(encoder):
     loaded = TextEncoder.load(encoder)
     long = "ab " * 5000
-    assert len(loaded.tokens([long])[0]) == loaded.max_tokens == 64
-    assert loaded.cut([long, "short", "a " * 62]) == 1
+    assert len(loaded.token_ids([long])[0]) == loaded.max_tokens == 64
+    assert loaded.count_truncated([long, "short", "a " * 62]) == 1
     assert np.isfinite(loaded.encode([long, "a" * 10_000])).all()
 
 

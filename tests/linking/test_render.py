@@ -15,7 +15,7 @@ from samples import (
     two_concepts,
 )
 
-from raybel.candidates.base import Cached
+from raybel.candidates.base import CandidateCache
 from raybel.linking.candidates import add_candidates
 from raybel.linking.poison import CrashRecord
 from raybel.linking.render import render
@@ -33,7 +33,7 @@ def run(tmp_path, *documents, threshold=None, crashes=None, **options):
     path = save(tmp_path / "a.xml", collection(*documents))
     (chunk,) = chunks(path, **options)
     generator = FixedGenerator()
-    found = add_candidates(chunk, Cached(generator, 10), "fixed", crashes)
+    found = add_candidates(chunk, CandidateCache(generator, 10), "fixed", crashes)
     return render(found, two_concepts(), threshold), generator
 
 

@@ -7,7 +7,7 @@ import pytest
 from samples import FixedGenerator, chunks, collection, document, save, simple_document, two_concepts
 from tiny_crossencoder import example
 
-from raybel.candidates.base import Cached
+from raybel.candidates.base import CandidateCache
 from raybel.errors import InputError
 from raybel.linking.candidates import add_candidates
 from raybel.linking.poison import CrashRecord
@@ -27,7 +27,7 @@ class Reversed:
     def __init__(self, fails=None, error=RuntimeError):
         self.fails, self.error, self.calls = fails, error, 0
 
-    def ranked(self, examples):
+    def rank(self, examples):
         self.calls += 1
         if any(each.mention == self.fails for each in examples):
             raise self.error("this one")
@@ -42,7 +42,7 @@ def one(name, mention):
 def run(tmp_path, *documents, reranker=None, crashes=None):
     (chunk,) = chunks(save(tmp_path / "a.xml", collection(*documents)), sentences=True)
     ontology = two_concepts()
-    found = add_candidates(chunk, Cached(FixedGenerator(), 10), "fixed", crashes)
+    found = add_candidates(chunk, CandidateCache(FixedGenerator(), 10), "fixed", crashes)
     done = rerank(found, reranker or Reversed(), Describer(ontology, None), crashes)
     return render(done, ontology), render(found, ontology)
 
@@ -83,14 +83,14 @@ def test_a_document_that_kills_the_worker_is_skipped(tmp_path):
     assert part.documents["linked"] == [0, 1]
 
 
-class Told:
-    """A scorer that gives the logits it was told."""
+class FixedLogits:
+    """A scorer that gives these logits."""
 
     def __init__(self, *logits):
         self.found = [np.array(each, np.float32) for each in logits]
 
     def tokens(self, examples):
-        return [SimpleNamespace(scores=each.found["score"]) for each in examples]
+        return [SimpleNamespace(scores=each.candidates["score"]) for each in examples]
 
     def logits(self, tokenised):
         return self.found
@@ -100,9 +100,9 @@ class Told:
 def test_the_order_is_that_of_the_logits_where_probabilities_are_equal(calibration):
     """Rounded, several of these are 1 or 0."""
     names = ["a", "b", "c", "d", "e"]
-    told = Told([13, 16, -16, -13, -14], [0, 0, 0, 1e-6, 1], [])
-    reranker = Reranker(told, calibration, CrossEncoderParameters())
-    first, second, third = reranker.ranked([example("x", names), example("x", names), example("x", [])])
+    scorer = FixedLogits([13, 16, -16, -13, -14], [0, 0, 0, 1e-6, 1], [])
+    reranker = Reranker(scorer, calibration, CrossEncoderParameters())
+    first, second, third = reranker.rank([example("x", names), example("x", names), example("x", [])])
     assert first.order.tolist() == [1, 0, 3, 4, 2]
     assert second.order.tolist() == [4, 0, 1, 2, 3]
     assert len(third.order) == len(third.scores) == 0

@@ -79,13 +79,13 @@ def scores(model, kit, crosstype, examples, **options):
 def test_a_tree_scores_each_pair_by_itself(kit, config, implementation):
     model = built(kit, config)
     model.set_attn_implementation(implementation)
-    whole = scores(model, kit, "tree", EXAMPLES, way="mask")
+    whole = scores(model, kit, "tree", EXAMPLES, attention="mask")
     for each, found in zip(EXAMPLES, whole, strict=True):
         for place, name in enumerate(each.names):
             lone = example(each.mention, [name], each.context, each.start, each.group)
-            lone.found["score"] = each.found["score"][place]
+            lone.candidates["score"] = each.candidates["score"][place]
             np.testing.assert_allclose(
-                scores(model, kit, "tree", [lone], way="mask")[0], found[place : place + 1], atol=1e-4
+                scores(model, kit, "tree", [lone], attention="mask")[0], found[place : place + 1], atol=1e-4
             )
     assert len(np.unique(np.round(np.concatenate(whole), 3))) == 4
 
@@ -93,7 +93,7 @@ def test_a_tree_scores_each_pair_by_itself(kit, config, implementation):
 @pytest.mark.parametrize("config", [roberta, albert])
 def test_every_way_gives_the_same_scores(kit, config):
     model = built(kit, config)
-    one, *others = (scores(model, kit, "tree", EXAMPLES, way=way) for way in ("mask", "branches", "reuse"))
+    one, *others = (scores(model, kit, "tree", EXAMPLES, attention=way) for way in ("mask", "branches", "reuse"))
     for other in others:
         for a, b in zip(one, other, strict=True):
             np.testing.assert_allclose(a, b, atol=1e-4)
@@ -108,10 +108,10 @@ def test_the_last_layer_at_the_slots_only(kit, config, like_bert):
     found = []
     for crosstype in CROSSTYPES:
         encoder = CrossEncoder(model, crosstype, kit.tokens.pad)
-        assert (encoder.last is not None) == like_bert
+        assert (encoder.last_output is not None) == like_bert
         batch = collate(list(pack(crosstype, kit.tokens, kit.tokens(EXAMPLES))), kit.tokens.pad)
-        for last in (encoder.last, None):
-            encoder.last = last
+        for last_output in (encoder.last_output, None):
+            encoder.last_output = last_output
             model.zero_grad()
             logits = encoder.logits(batch)
             assert logits.shape == (4, 2)
@@ -161,11 +161,11 @@ def test_a_tree_of_minilm():
     kit = make_kit(resolve("minilm"))
     whole = scores(kit.model, kit, "tree", EXAMPLES)
     turned = scores(kit.model, kit, "tree", EXAMPLES, orders=[[1, 0], [1, 0]])
-    ways = (scores(kit.model, kit, "tree", EXAMPLES, way=way) for way in ("mask", "reuse"))
+    ways = (scores(kit.model, kit, "tree", EXAMPLES, attention=way) for way in ("mask", "reuse"))
     for each, found, *others in zip(EXAMPLES, whole, turned, *ways, strict=True):
         for other in others:
             np.testing.assert_allclose(other, found, atol=1e-4)
         np.testing.assert_allclose(scores(kit.model, kit, "tree", [each])[0], found, atol=1e-4)
         lone = example(each.mention, each.names[1:], each.context, each.start, each.group)
-        lone.found["score"] = each.found["score"][1:]
+        lone.candidates["score"] = each.candidates["score"][1:]
         np.testing.assert_allclose(scores(kit.model, kit, "tree", [lone])[0], found[1:], atol=1e-4)

@@ -66,4 +66,4 @@ def test_a_mention_without_candidates_is_an_example():
     document = {"passages": PASSAGES, "mentions": [mention(18, 22, sentence=1, text="Gout")]}
     (example,) = document_examples(document, [candidates([])], [([], [])], "sentence", 7)
     assert (example.mention, example.context, example.gold, example.group[0]) == ("Gout", "Gout", -1, 7)
-    assert np.array_equal(example.found, candidates([]))
+    assert np.array_equal(example.candidates, candidates([]))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from raybel.errors import ConfigError
 from raybel.rerank.packing import pack, units
 from raybel.rerank.parameters import CROSSTYPES, CrossEncoderParameters
-from raybel.rerank.tokens import Tokenised
+from raybel.rerank.tokens import TokenisedExample
 
 WORDS = st.lists(st.integers(5, 60), min_size=0, max_size=12)
 
@@ -24,7 +24,9 @@ def tokenised(draw):
         for _ in range(draw(st.integers(0, 4))):
             names = draw(st.lists(WORDS, max_size=9))
             scores = np.linspace(1, 0, len(names), dtype=np.float32)
-            made.append(Tokenised(context, (number,), draw(st.lists(st.integers(5, 60), max_size=7)), names, scores))
+            made.append(
+                TokenisedExample(context, (number,), draw(st.lists(st.integers(5, 60), max_size=7)), names, scores)
+            )
     return made
 
 
@@ -99,15 +101,18 @@ def test_a_mention_is_in_one_unit(kit, crosstype, examples):
 def test_the_types_differ_in_what_shares_a_sequence(kit):
     names = [[7, 8], [9]]
     scores = np.ones(2, np.float32)
-    examples = [Tokenised([10, 11], (0,), [5], names, scores), Tokenised([10, 11], (0,), [6], names, scores)]
+    examples = [
+        TokenisedExample([10, 11], (0,), [5], names, scores),
+        TokenisedExample([10, 11], (0,), [6], names, scores),
+    ]
     counts = {crosstype: len(list(pack(crosstype, kit.tokens, examples))) for crosstype in CROSSTYPES}
     assert counts == {"base": 4, "parallel": 2, "multi": 1, "passage": 1, "document": 1, "tree": 1}
 
 
 def test_positions_in_a_tree_go_on_from_the_parent(kit):
     examples = [
-        Tokenised([10, 11], (0,), [5, 5, 5], [[7, 8], [9]], np.ones(2, np.float32)),
-        Tokenised([10, 11], (0,), [6], [[7]], np.ones(1, np.float32)),
+        TokenisedExample([10, 11], (0,), [5, 5, 5], [[7, 8], [9]], np.ones(2, np.float32)),
+        TokenisedExample([10, 11], (0,), [6], [[7]], np.ones(1, np.float32)),
     ]
     (each,) = pack("tree", kit.tokens, examples)
     size = each.context
@@ -125,7 +130,7 @@ def test_positions_in_a_tree_go_on_from_the_parent(kit):
 
 def test_a_thousand_candidates(kit):
     names = [[7] * (number % 10) for number in range(1000)]
-    example = Tokenised([10] * 20, (0,), [5, 6], names, np.ones(1000, np.float32))
+    example = TokenisedExample([10] * 20, (0,), [5, 6], names, np.ones(1000, np.float32))
     for crosstype in CROSSTYPES:
         sequences = list(pack(crosstype, kit.tokens, [example]))
         assert sum(len(each.owners) for each in sequences) == 1000

@@ -53,7 +53,7 @@ def test_a_score_depends_on_its_own_pair_alone(kit, crosstype):
         same([found], scores(kit, crosstype, [each]))
         for place, name in enumerate(each.names):
             lone = example(each.mention, [name], each.context, each.start, each.group, [each.aliases[place]])
-            lone.found["score"] = each.found["score"][place]
+            lone.candidates["score"] = each.candidates["score"][place]
             same([found[place : place + 1]], scores(kit, crosstype, [lone]))
 
 
@@ -73,9 +73,9 @@ def test_it_does_in_a_joint_type(kit):
 
 @pytest.mark.parametrize("budget", [1, 64, 4096])
 def test_every_way_gives_the_same_scores(kit, budget):
-    packed = scores(kit, "tree", EXAMPLES, way="mask")
+    packed = scores(kit, "tree", EXAMPLES, attention="mask")
     for way in ("reuse", "branches"):
-        same(packed, scores(kit, "tree", EXAMPLES, way=way, budget=budget))
+        same(packed, scores(kit, "tree", EXAMPLES, attention=way, budget=budget))
 
 
 def test_sequences_longer_than_the_window(kit):
@@ -84,7 +84,10 @@ def test_sequences_longer_than_the_window(kit):
     (whole,) = pack("tree", kit.tokens, kit.tokens(examples), length=4096)
     assert len(whole) > 2 * kit.tokens.length
     assert max(whole.positions) < kit.tokens.length
-    same(scores(kit, "tree", examples, way="branches", budget=4096), scores(kit, "tree", examples, way="mask"))
+    same(
+        scores(kit, "tree", examples, attention="branches", budget=4096),
+        scores(kit, "tree", examples, attention="mask"),
+    )
 
 
 def test_a_context_longer_than_the_window(kit):
@@ -94,7 +97,7 @@ def test_a_context_longer_than_the_window(kit):
     far = example("w1", ["Asthma", "gout"], text, text.index("w1"), (0,))
     near = example("anemia", ["Anemia", "gout"], text, place, (0,))
     made = kit.tokens([near])[0]
-    assert len(made.context) == kit.tokens.most_context
+    assert len(made.context) == kit.tokens.max_context
     assert "".join(kit.tokenizer.convert_ids_to_tokens(made.context)).replace("##", "").count("anemia") == 1
     for crosstype in CROSSTYPES:
         found = scores(kit, crosstype, [far, near])
@@ -105,8 +108,8 @@ def test_a_context_longer_than_the_window(kit):
 def test_a_mention_and_a_name_longer_than_the_window(kit):
     long = example("anemia " * 100, ["asthma " * 100, "gout"])
     (made,) = kit.tokens([long])
-    assert (len(made.mention), len(made.candidates[0])) == (kit.tokens.most_mention, kit.tokens.most_candidate - 2)
-    assert made.cut == 2
+    assert (len(made.mention), len(made.candidates[0])) == (kit.tokens.max_mention, kit.tokens.max_candidate - 2)
+    assert made.truncated == 2
     for crosstype in CROSSTYPES:
         assert np.isfinite(scores(kit, crosstype, [long])[0]).all()
 
@@ -129,7 +132,7 @@ def test_nothing_to_score(kit):
         assert scores(kit, crosstype, []) == []
         assert [each.tolist() for each in scores(kit, crosstype, [EXAMPLES[2]])] == [[]]
         for way in ("mask", "branches", "reuse"):
-            assert [each.tolist() for each in scores(kit, crosstype, [EXAMPLES[2]], way=way)] == [[]]
+            assert [each.tolist() for each in scores(kit, crosstype, [EXAMPLES[2]], attention=way)] == [[]]
 
 
 def test_what_is_asked_of_model_and_parameters(encoder, kit):
@@ -145,7 +148,7 @@ def test_what_is_asked_of_model_and_parameters(encoder, kit):
 
 def test_a_score_token_says_what_the_first_stage_said(kit):
     one, other = (example("anemia", ["gout"]) for _ in range(2))
-    other.found["score"] = 0.05
+    other.candidates["score"] = 0.05
     assert abs(scores(kit, "tree", [one])[0] - scores(kit, "tree", [other])[0]).max() > 1e-3
     assert torch.is_inference_mode_enabled() is False
 
@@ -174,4 +177,4 @@ def test_in_half_precision_scores_differ_by_rounding_alone(kit):
     exact = scores(kit, "tree", EXAMPLES)
     for way in ("mask", "branches", "reuse"):
         for budget in (1, 256):
-            same(exact, scores(half, "tree", EXAMPLES, way=way, budget=budget), 0.25)
+            same(exact, scores(half, "tree", EXAMPLES, attention=way, budget=budget), 0.25)

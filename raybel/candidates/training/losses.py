@@ -1,4 +1,4 @@
-"""What an encoder's training puts together in a batch, and the losses over it."""
+"""Batches of an encoder's training, and the losses over them."""
 
 from __future__ import annotations
 
@@ -12,17 +12,26 @@ from pytorch_metric_learning.miners import MultiSimilarityMiner
 
 @dataclass
 class Group:
-    """What is trained on together: strings with their concepts; of a mention, first itself, then its right string."""
+    """Strings that are trained on together, with their concepts.
+
+    The first two have the same concept: two synonyms, or a mention and its right string. The others are wrong.
+    """
 
     strings: list[str]
     concepts: list[int]
 
 
 def batches(groups: list[Group], size: int, rank: int, workers: int) -> Iterator[list[Group]]:
-    """Yield this worker's batches of groups; every worker gets equally many, since they wait for each other.
+    """Yield a worker's batches of groups; every worker gets equally many, since they wait for each other.
 
-    The groups that are left over at the end are left out (they are in another order next time); fewer groups than one
-    batch each are dealt out so that every worker has some, if need be the same.
+    Groups that fill no batch at the end are left out (the next epoch has them in another order). Where there are fewer
+    groups than a batch for each worker, every worker gets some, if need be the same.
+
+    Args:
+        groups: Those of all workers.
+        size: Groups per batch.
+        rank: Number of the worker.
+        workers: How many there are.
     """
     if not groups:
         return
@@ -37,44 +46,55 @@ def batches(groups: list[Group], size: int, rank: int, workers: int) -> Iterator
 
 
 class SynonymLoss:
-    """Multi-similarity loss over all strings of a batch, on the pairs that its miner finds hard."""
+    """Multi-similarity loss over the strings of a batch, on the pairs that its miner finds hard."""
 
     def __init__(self) -> None:
         self.loss, self.miner = MultiSimilarityLoss(alpha=2, beta=50, base=0.5), MultiSimilarityMiner(epsilon=0.1)
 
     def strings(self, batch: list[Group]) -> list[tuple[str, int]]:
         """Return the distinct strings of a batch with their concepts."""
-        return list(dict.fromkeys(pair for g in batch for pair in zip(g.strings, g.concepts, strict=True)))
+        return list(dict.fromkeys(pair for group in batch for pair in zip(group.strings, group.concepts, strict=True)))
 
     def __call__(self, vectors: torch.Tensor, batch: list[Group]) -> torch.Tensor:
-        """Return the loss of the vectors of `strings(batch)`."""
+        """Return the loss.
+
+        Args:
+            vectors: Those of `strings(batch)`, float32 of shape (strings, width), of unit length.
+            batch: Groups.
+        """
         labels = torch.tensor([concept for _, concept in self.strings(batch)], device=vectors.device)
         loss: torch.Tensor = self.loss(vectors, labels, self.miner(vectors, labels))
         return loss
 
 
 class MentionLoss:
-    """Softmax of the right string among a mention's own candidates and the other mentions' of the batch."""
+    """Cross-entropy of a mention's right string among its own candidates and those of the batch's other mentions."""
 
     def __init__(self, temperature: float) -> None:
         self.temperature = temperature
 
     def strings(self, batch: list[Group]) -> list[tuple[str, int]]:
-        """Return the mentions, then all candidates, with their concepts."""
-        mentions = [(g.strings[0], g.concepts[0]) for g in batch]
-        return mentions + [pair for g in batch for pair in zip(g.strings[1:], g.concepts[1:], strict=True)]
+        """Return a batch's mentions, then all their candidates, with their concepts."""
+        mentions = [(group.strings[0], group.concepts[0]) for group in batch]
+        candidates = [pair for group in batch for pair in zip(group.strings[1:], group.concepts[1:], strict=True)]
+        return mentions + candidates
 
     def __call__(self, vectors: torch.Tensor, batch: list[Group]) -> torch.Tensor:
-        """Return the loss of the vectors of `strings(batch)`."""
+        """Return the loss.
+
+        Args:
+            vectors: Those of `strings(batch)`, float32 of shape (strings, width), of unit length.
+            batch: Groups.
+        """
         pairs = self.strings(batch)
         count = len(batch)
-        owner = torch.tensor([i for i, g in enumerate(batch) for _ in g.strings[1:]])
-        concept = torch.tensor([each for _, each in pairs])
+        owner = torch.tensor([number for number, group in enumerate(batch) for _ in group.strings[1:]])
+        concepts = torch.tensor([concept for _, concept in pairs])
         own = owner[None] == torch.arange(count)[:, None]
-        same = concept[None, count:] == concept[:count, None]
+        same = concepts[None, count:] == concepts[:count, None]
         itself = torch.tensor([[string == mention for string, _ in pairs[count:]] for mention, _ in pairs[:count]])
         scores = vectors[:count] @ vectors[count:].T / self.temperature
-        # Of another mention's candidates those count that are surely wrong.
+        # Another mention's candidates count where they are surely wrong.
         every = scores.masked_fill(~(own | (~same & ~itself)).to(scores.device), -1e4)
         right = scores.masked_fill(~(own & same).to(scores.device), -1e4)
         return (torch.logsumexp(every, 1) - torch.logsumexp(right, 1)).mean()

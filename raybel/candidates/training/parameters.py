@@ -12,25 +12,25 @@ from raybel.errors import ConfigError
 
 @configuration
 class AlignmentParameters(HyperParameters):
-    """Hyper-parameters; measured in BENCHMARKS.md.
+    """Hyper-parameters of an encoder's training; the defaults are measured in BENCHMARKS.md.
 
     Args:
-        synonym_learning_rate: Of AdamW on synonyms, at its highest; it rises over the first 30 steps of a stage, and
+        synonym_learning_rate: AdamW's peak learning rate on synonyms; it rises over the first 30 steps of a stage, then
             falls to 0 linearly.
         mention_learning_rate: The same on mentions.
         synonym_epochs: Passes over synonym pairs.
         mention_epochs: Passes over the training mentions.
-        pairs: Synonym pairs in an epoch.
-        replay: Names of the ontology that are trained on beside the mentions, in the same way, per distinct mention.
-        batch_size: Pairs, or twice the mentions, in a batch.
-        negatives: Wrong candidates of a mention.
-        pair_negatives: Wrong strings put beside a synonym pair.
-        temperature: Of the softmax over a mention's candidates.
-        dictionary_share: Share of mentions whose candidates are dictionary names only; the others' are training
-            mentions' strings too.
+        pairs: Synonym pairs per epoch.
+        replay: How many of the ontology's names are trained on as if they were mentions, per distinct mention.
+        batch_size: Pairs per batch; of mentions it holds half as many.
+        negatives: Wrong candidates per mention.
+        pair_negatives: Wrong strings per synonym pair.
+        temperature: That of the softmax over a mention's candidates.
+        dictionary_share: Share of mentions whose candidates are the ontology's names only; those of the others are
+            training mentions' strings too.
         average: Weight of the trained weights in the result, against the base model's: what is learned on few names
             then costs less of what the base model knows (Wortsman et al., CVPR 2022).
-        pool_strings: Strings among which hard negatives are looked for; of larger ontologies a sample of concepts is
+        pool_strings: Strings among which hard negatives are searched for; of larger ontologies a sample of concepts is
             drawn for each epoch.
     """
 

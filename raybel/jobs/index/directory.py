@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from raybel.candidates.dense import ENCODER, INDEX, KIND, shard_name
+from raybel.candidates.dense import ENCODER, INDEX, KIND, block_name
 from raybel.files import artefacts, storage
 from raybel.files.storage import join
 from raybel.files.work_directory import DESCRIPTION, Status, WorkDirectory
@@ -34,7 +34,7 @@ def status(work: WorkDirectory) -> Status:
     """Say how far an index is: chunks of strings that are embedded."""
     chunks = (work.read() or {}).get("chunks", 0)
     present = set(storage.entries(work.uri))
-    embedded = [shard_name(number) for number in range(chunks) if shard_name(number) in present]
+    embedded = [block_name(number) for number in range(chunks) if block_name(number) in present]
     figures = [("chunks embedded", f"{len(embedded):,} of {chunks:,}")] if chunks else []
     finished = artefacts.CONFIG in present
     return work.status(finished, figures, [DESCRIPTION, *embedded, *([artefacts.CONFIG] if finished else [])])

@@ -18,7 +18,7 @@ from ray.data import ActorPoolStrategy
 
 from raybel.candidates import faiss_index
 from raybel.candidates.aliases import AliasTable
-from raybel.candidates.dense import ENCODER, KIND, VERSION, DenseGenerator, shard_name
+from raybel.candidates.dense import ENCODER, KIND, VERSION, DenseGenerator, block_name
 from raybel.candidates.recall import read_splits, recall
 from raybel.encoders import pretrained
 from raybel.files import artefacts, storage, tables
@@ -97,7 +97,9 @@ class _Job:
             ConfigError: It holds something else, or another configuration's index and not `overwrite`.
         """
         self.alias_files = self.aliases.files()
-        weights = {name: storage.size_and_digest(str(path))[1] for name, path in pretrained.files(self.model).items()}
+        weights = {
+            name: storage.size_and_digest(str(path))[1] for name, path in pretrained.model_files(self.model).items()
+        }
         identity = {
             "ontology": self.ontology.fingerprint,
             "aliases": hashlib.sha256(self.alias_files["aliases.arrow"]).hexdigest()[:32],
@@ -135,7 +137,7 @@ class _Job:
         """Delete another configuration's files, and write what the actors read."""
         artefacts.unseal(self.home)
         self.work.open(self.identity, self.config.overwrite, chunks=self.chunks)
-        for name, path in pretrained.files(self.model).items():
+        for name, path in pretrained.model_files(self.model).items():
             if not storage.exists(join(self.home, ENCODER, name)):
                 storage.publish(join(self.home, ENCODER, name), storage.copy_bytes(str(path)))
         for name, data in self.alias_files.items():
@@ -162,7 +164,7 @@ class _Job:
                 self.identity["precision"] = ray.get(precision.remote(allocation.device))
             self._begin(given)
             present = set(storage.names(self.home))
-            to_do = [number for number in range(self.chunks) if shard_name(number) not in present]
+            to_do = [number for number in range(self.chunks) if block_name(number) not in present]
             self.state.chunks_before, self.state.started = self.chunks - len(to_do), time.time()
             if to_do:
                 self._embed(to_do, allocation)

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from raybel.candidates import faiss_index
 from raybel.candidates.aliases import AliasTable
-from raybel.candidates.dense import ENCODER, INDEX, DenseGenerator, shard_name
+from raybel.candidates.dense import ENCODER, INDEX, DenseGenerator, block_name
 from raybel.errors import InputError
 from raybel.files import artefacts, storage
 from raybel.files.storage import join
@@ -62,10 +62,10 @@ class EmbedStage:
         strings = self.aliases.strings(start, stop)
         cut = 0
         if self.given is None or self.rows is None:
-            vectors, cut = self.encoder.encode(strings), self.encoder.cut(strings)
+            vectors, cut = self.encoder.encode(strings), self.encoder.count_truncated(strings)
         else:
             vectors = self._given_vectors(strings, self.rows[start:stop])
-        storage.publish(join(self.home, shard_name(number)), artefacts.array_bytes(vectors.astype(np.float16)))
+        storage.publish(join(self.home, block_name(number)), artefacts.array_bytes(vectors.astype(np.float16)))
         return pa.table({"number": [number], "strings": [len(strings)], "cut": [cut]}, schema=_ROWS)
 
     def _given_vectors(self, strings: list[str], rows: np.ndarray) -> np.ndarray:
@@ -101,7 +101,7 @@ def given_vectors(uri: str, ontology: Ontology) -> np.ndarray:
 
 def build_index(home: str, chunks: int, kind: str, threads: int) -> int:
     """Build the FAISS index over the chunks' vectors, publish it, and return the vectors' width."""
-    names = [shard_name(number) for number in range(chunks)]
+    names = [block_name(number) for number in range(chunks)]
     vectors = [artefacts.load_array(storage.localise(join(home, name))) for name in names]
     index = faiss_index.build(vectors, kind, threads)
     if storage.is_local(home):

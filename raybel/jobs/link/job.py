@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import ray
 
-from raybel.candidates.base import UNKNOWN
+from raybel.candidates.base import UNKNOWN_GENERATOR
 from raybel.candidates.registry import open_generator, uses_encoder
 from raybel.config import deciding_fields
 from raybel.display import counted
@@ -139,7 +139,11 @@ def link(config: LinkConfig, watch: Callable[[Progress], None] | None = None) ->
         if to_do:
             job.go(_shared_ontology(config, ontology))
         result = job.finish()
-    if reranker and reranker["generator"] != generator.name and UNKNOWN not in (reranker["generator"], generator.name):
+    if (
+        reranker
+        and reranker["generator"] != generator.name
+        and UNKNOWN_GENERATOR not in (reranker["generator"], generator.name)
+    ):
         result.notes.append(
             f"the re-ranker was trained on {reranker['generator']} candidates, these are {generator.name} ones: its "
             "probabilities were fitted to the others' scores"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from ray.data import ActorPoolStrategy, Dataset
 
-from raybel.candidates.base import Cached
+from raybel.candidates.base import CandidateCache
 from raybel.candidates.registry import open_generator
 from raybel.errors import RaybelError
 from raybel.jobs.datasets import InputFile, read_files
@@ -72,7 +72,7 @@ class LinkStage:
     ) -> None:
         self.ontology = Ontology.open(ontology)
         generator = open_generator(self.ontology, config.generator, allocation.device, allocation.threads)
-        self.name, self.generator = generator.name, Cached(generator, config.top_k)
+        self.name, self.generator = generator.name, CandidateCache(generator, config.top_k)
         self.run, self.shards, self.session = RunDirectory(config.out_corpus), shards, session
         self.describer = Describer(self.ontology, generator.alias_table)
         self.config, self.allocation = config, allocation

@@ -20,8 +20,8 @@ import pyarrow.compute as pc
 import ray
 from ray.data import ActorPoolStrategy
 
-from raybel.candidates.base import surfaces
-from raybel.candidates.lookup import ALIASES, KIND, VERSION, bucket_table, buckets, hashes, to_json
+from raybel.candidates.base import chunk_surfaces
+from raybel.candidates.lookup import ALIASES, KIND, VERSION, bucket_table, buckets, hashes, write_json
 from raybel.candidates.registry import open_generator, uses_encoder
 from raybel.corpus.chunks import corpus_files, read_chunks
 from raybel.corpus.documents import ReadOptions
@@ -116,7 +116,7 @@ def make_lookup(config: LookupConfig) -> LookupResult:
         artefacts.seal(home, KIND, VERSION, parameters, written)
         if published:
             local = storage.localise(home)
-            to_json(config.output, (artefacts.load_arrow(local / name) for name in ranges))
+            write_json(config.output, (artefacts.load_arrow(local / name) for name in ranges))
     if published:
         storage.delete(home)
     done = LookupResult(
@@ -160,7 +160,7 @@ def _distinct(ranges: int, file: InputFile, options: ReadOptions) -> Iterator[pa
     counts: Counter[str] = Counter()
     bad, error = 0, None
     for chunk in read_chunks(file.path, file.shard, options):
-        counts.update(surfaces(chunk))
+        counts.update(chunk_surfaces(chunk))
         bad += pc.sum(pc.is_valid(pc.struct_field(pc.list_flatten(chunk["docs"]), "error"))).as_py() or 0
         error = chunk["error"][0].as_py()
     counts.pop("", None)

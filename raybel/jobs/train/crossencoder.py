@@ -36,8 +36,8 @@ from raybel.rerank.model import CrossEncoder
 from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.rerank.reranker import KIND, VERSION, WEIGHTS, describe
 from raybel.rerank.tokens import Tokens
-from raybel.rerank.training.model_card import card
-from raybel.rerank.training.regimes import check_generator, notes_on, regimes
+from raybel.rerank.training.alias_scopes import alias_scopes, check_generator, generator_notes
+from raybel.rerank.training.model_card import model_card
 
 
 @dataclass
@@ -102,8 +102,8 @@ class _Job:
         self.ontology = Ontology.open(config.ontology)
         generator = open_generator(self.ontology, config.generator)
         check_generator(generator, config.parameters.top_k, config.expand_abbreviations)
-        self.regimes = regimes(generator, config.parameters.dictionary_share)
-        self.notes = notes_on(generator)
+        self.scopes = alias_scopes(generator, config.parameters.dictionary_share)
+        self.notes = generator_notes(generator)
         self.positions = checked_window(str(self.model), config.crosstype, config.parameters)
         self.corpora = {"train": config.train_corpus, "val": config.val_corpus}
         self.identity: dict[str, Any] = {
@@ -167,7 +167,7 @@ class _Job:
         for split, paths in self.corpora.items():
             if paths:
                 self.watch({"stage": f"candidates of the {split} corpus"})
-                counts[split] = make_features(features, split, paths, self.regimes if split == "train" else ("all",))
+                counts[split] = make_features(features, split, paths, self.scopes if split == "train" else ("all",))
         try:
             for split, counted in counts.items():
                 check_counts(counted, self.corpora[split], self.ontology, config.parameters.top_k)
@@ -198,7 +198,7 @@ class _Job:
             "counts": counts,
             "versions": versions(),
         }
-        text = card(self.config.model_name, {"identity": self.identity, **facts})
+        text = model_card(self.config.model_name, {"identity": self.identity, **facts})
         storage.publish(join(self.home, "README.md"), text.encode())
         self.work.describe(self.identity, **facts)
         delete_training_files(self.home)

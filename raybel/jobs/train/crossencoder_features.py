@@ -29,7 +29,8 @@ from raybel.ontology import Ontology
 from raybel.rerank.examples import Describer
 from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.rerank.tokens import Tokens
-from raybel.rerank.training.crossfit import labelled
+from raybel.rerank.training.alias_scopes import AliasScope
+from raybel.rerank.training.crossfit import labelled_examples
 from raybel.rerank.training.features import SCHEMA
 
 #: Documents in a chunk.
@@ -64,7 +65,7 @@ class FeatureConfig:
 
 
 def make_features(
-    config: FeatureConfig, split: str, paths: tuple[str, ...], regimes: tuple[str, ...]
+    config: FeatureConfig, split: str, paths: tuple[str, ...], scopes: tuple[AliasScope, ...]
 ) -> dict[str, int]:
     """Make the features of a split on the Ray that runs, unless they are there; return what was counted.
 
@@ -72,7 +73,7 @@ def make_features(
         config: How features are made.
         split: Name of the corpus.
         paths: BioC files, directories or globs.
-        regimes: Which candidates; see `rerank.crossfit`.
+        scopes: Alias scopes that candidates are searched with, each for a set of candidates.
 
     Raises:
         InputError: A file or document can't be read.
@@ -88,7 +89,7 @@ def make_features(
         inputs = [InputFile(path, f"{number:05d}") for number, (path, _) in enumerate(files)]
         rows = read_files(inputs, options, allocation.cpus_per_task).map_batches(
             FeatureStage,
-            fn_constructor_args=(config, folder, regimes, allocation),
+            fn_constructor_args=(config, folder, scopes, allocation),
             batch_size=1,
             batch_format="pyarrow",
             compute=ActorPoolStrategy(size=min(allocation.actors, 8 * len(files))),
@@ -111,8 +112,10 @@ def make_features(
 class FeatureStage:
     """Makes a chunk's features; one per actor."""
 
-    def __init__(self, config: FeatureConfig, folder: str, regimes: tuple[str, ...], allocation: Allocation) -> None:
-        self.config, self.folder, self.regimes, self.allocation = config, folder, regimes, allocation
+    def __init__(
+        self, config: FeatureConfig, folder: str, scopes: tuple[AliasScope, ...], allocation: Allocation
+    ) -> None:
+        self.config, self.folder, self.scopes, self.allocation = config, folder, scopes, allocation
 
     @cached_property
     def ontology(self) -> Ontology:
@@ -155,28 +158,29 @@ class FeatureStage:
 
     def _features(self, documents: list[dict[str, Any]], counts: dict[str, Any]) -> pa.Table:
         parameters = self.config.parameters
-        by_regime = [
-            labelled(
-                documents, self.generator, self.ontology, self.describer, parameters.context, parameters.top_k, regime
+        by_scope = [
+            labelled_examples(
+                documents, self.generator, self.ontology, self.describer, parameters.context, parameters.top_k, scope
             )
-            for regime in self.regimes
+            for scope in self.scopes
         ]
         rows = []
         for number, document in enumerate(documents):
-            tokenised = [self.tokens(examples[number]) for examples in by_regime]
+            tokenised = [self.tokens(examples[number]) for examples in by_scope]
             contexts: dict[tuple[int, ...], int] = {}
-            row: dict[str, list[Any]] = {"contexts": [], "lessons": []}
-            for versions in zip(*tokenised, strict=True):
-                first = versions[0]
+            row: dict[str, list[Any]] = {"contexts": [], "mentions": []}
+            for of_mention in zip(*tokenised, strict=True):
+                first = of_mention[0]
                 if first.group not in contexts:
                     contexts[first.group] = len(contexts)
                     row["contexts"].append({"group": list(first.group), "tokens": first.context})
-                regimes = [{"tokens": t.candidates, "scores": t.scores.tolist(), "gold": t.gold} for t in versions]
-                row["lessons"].append({"context": contexts[first.group], "mention": first.mention, "regimes": regimes})
-                counts["cut"] += first.cut
+                sets = [{"tokens": e.candidates, "scores": e.scores.tolist(), "gold": e.gold} for e in of_mention]
+                mention = {"context": contexts[first.group], "tokens": first.mention, "candidate_sets": sets}
+                row["mentions"].append(mention)
+                counts["cut"] += first.truncated
                 counts["without_gold"] += first.gold < 0
-            counts["mentions"] += len(row["lessons"])
-            counts["left_out"] += len(document["mentions"]) - len(row["lessons"])
+            counts["mentions"] += len(row["mentions"])
+            counts["left_out"] += len(document["mentions"]) - len(row["mentions"])
             rows.append(row)
         counts["documents"] = len(rows)
         return pa.Table.from_pylist(rows, schema=SCHEMA)

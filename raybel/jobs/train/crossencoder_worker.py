@@ -42,10 +42,10 @@ class Worker:
         if (checkpoint := ray.train.get_checkpoint()) is not None:
             with checkpoint.as_directory() as folder:
                 state = load_checkpoint(Path(folder), epochs.trainer.model, epochs.trainer.optimiser)
-                epochs.done, epochs.best = state["epochs"], load_weights(Path(folder) / _BEST)
-        resumed = len(epochs.done)
+                epochs.records, epochs.best_weights = state["epochs"], load_weights(Path(folder) / _BEST)
+        resumed = len(epochs.records)
         while not epochs.ended:
-            epochs.next(self._watch)
+            epochs.train_next(self._watch)
             if epochs.ended and self.first:
                 self._save()
             self._report(resumed)
@@ -53,7 +53,7 @@ class Worker:
     def _watch(self, done: float, loss: float) -> None:
         if self.first and time.time() - self.shown > 2:
             self.shown = time.time()
-            before = self.epochs.done
+            before = self.epochs.records
             progress: dict[str, Any] = {"epoch": len(before) + 1, "epochs": self.epochs.parameters.max_epochs}
             progress |= {"last": (before[-1]["scores"] if before else None) or {}}
             storage.publish_json(
@@ -64,7 +64,7 @@ class Worker:
         """Write the best epoch's weights and the tokenizer."""
         trainer = self.epochs.trainer
         last = {name: value.clone() for name, value in trainer.model.state_dict().items()}
-        trainer.model.load_state_dict(self.epochs.best)
+        trainer.model.load_state_dict(self.epochs.best_weights)
         with tempfile.TemporaryDirectory() as folder:
             trainer.model.save_pretrained(folder)
             trainer.tokens.tokenizer.save_pretrained(folder)
@@ -77,7 +77,7 @@ class Worker:
         with tempfile.TemporaryDirectory() as folder:
             checkpoint = None
             if self.first:
-                state = {"epochs": self.epochs.done, "edges": trainer.tokens.edges.tolist(), "resumed": resumed}
-                save_file(self.epochs.best, f"{folder}/{_BEST}")
+                state = {"epochs": self.epochs.records, "edges": trainer.tokens.edges.tolist(), "resumed": resumed}
+                save_file(self.epochs.best_weights, f"{folder}/{_BEST}")
                 checkpoint = save_checkpoint(folder, trainer.model, trainer.optimiser, state)
-            ray.train.report({"epochs": len(self.epochs.done)}, checkpoint=checkpoint)
+            ray.train.report({"epochs": len(self.epochs.records)}, checkpoint=checkpoint)

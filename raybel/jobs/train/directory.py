@@ -27,12 +27,14 @@ def training_directory(uri: str, kind: str) -> WorkDirectory:
 
 def base_fingerprint(model: Path) -> str:
     """Return a hash of a model's files."""
-    return fingerprint({name: storage.size_and_digest(str(path))[1] for name, path in pretrained.files(model).items()})
+    return fingerprint(
+        {name: storage.size_and_digest(str(path))[1] for name, path in pretrained.model_files(model).items()}
+    )
 
 
 def copy_base(home: str, model: Path) -> None:
     """Copy the base model into the directory, where all workers see it."""
-    for name, path in pretrained.files(model).items():
+    for name, path in pretrained.model_files(model).items():
         if not storage.exists(join(home, BASE, name)):
             storage.publish(join(home, BASE, name), storage.copy_bytes(str(path)))
 

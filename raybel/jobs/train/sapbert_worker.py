@@ -146,7 +146,7 @@ class Worker:
     def _forward(self, strings: list[str]) -> torch.Tensor:
         """Return unit vectors with gradients. Strings of about one length go through the model together."""
         distinct = list(dict.fromkeys(strings))
-        ids = self.encoder.tokens(distinct)
+        ids = self.encoder.token_ids(distinct)
         order = sorted(range(len(distinct)), key=lambda row: len(ids[row]))
         batches_of_vectors = []
         half = torch.bfloat16 if self.precision == "bf16" else torch.float16
@@ -245,5 +245,5 @@ def exact(table: AliasTable, vectors: np.ndarray, queries: np.ndarray, top_k: in
         score, row = scores.topk(depth, 1)
         query = np.repeat(np.arange(len(score)), depth)
         rounded = np.round(score.numpy().ravel(), 5).astype(np.float32)
-        rankings += table.concepts(Hits(query, row.numpy().ravel(), rounded), len(score), top_k, depth)[0]
+        rankings += table.best_concepts(Hits(query, row.numpy().ravel(), rounded), len(score), top_k, depth)[0]
     return rankings

@@ -34,7 +34,7 @@ from raybel.jobs.tune.results import (
 from raybel.jobs.tune.sweep import Outcome, Target, TrialAllocation, allocate_trials, run_sweep
 from raybel.ontology import Ontology
 from raybel.rerank.parameters import CrossEncoderParameters
-from raybel.rerank.training.regimes import check_generator, notes_on, regimes
+from raybel.rerank.training.alias_scopes import alias_scopes, check_generator, generator_notes
 from raybel.tuning.space import CROSSENCODER
 from raybel.tuning.trials import TRIALS, maximised
 
@@ -78,10 +78,10 @@ class _Job:
         self.generator = open_generator(self.ontology, config.generator)
         most = max(self.space.values("top_k", self.parameters.top_k))
         check_generator(self.generator, most, config.expand_abbreviations)
-        self.regimes_of_shares = tuple(regimes(self.generator, share) for share in (0.0, 0.5, 1.0))
+        self.scopes_by_share = tuple(alias_scopes(self.generator, share) for share in (0.0, 0.5, 1.0))
         searched = "dictionary_share" in self.space.searched
         share = self.parameters.dictionary_share
-        self.stored_regimes = self.regimes_of_shares[1] if searched else regimes(self.generator, share)
+        self.scopes_of_features = self.scopes_by_share[1] if searched else alias_scopes(self.generator, share)
         self.positions = checked_window(str(self.model), config.crosstype, self.parameters)
         self.feature_sets = self._feature_sets()
         self.corpora = {"train": config.train_corpus, "val": config.val_corpus}
@@ -100,7 +100,7 @@ class _Job:
             outcome = run_sweep(
                 self.sweep, self.space, target, allocation, self.samples, self.home, trackers, self.watch
             )
-            outcome.notes += notes_on(self.generator)
+            outcome.notes += generator_notes(self.generator)
         result = self._publish(outcome)
         close_sweep(self.work, identity, self.samples, outcome.trials)
         return result
@@ -162,7 +162,7 @@ class _Job:
                 for split, paths in self.corpora.items():
                     of = f"set {number + 1} of {len(self.feature_sets)}"
                     self.watch({"stage": f"candidates of the {split} corpus, {of}"})
-                    wanted = self.stored_regimes if split == "train" else ("all",)
+                    wanted = self.scopes_of_features if split == "train" else ("all",)
                     counts = make_features(features, split, paths, wanted)
                     if split == "val" and not counts["mentions"]:
                         raise nothing_to_compare(self.ontology, paths)
@@ -179,8 +179,8 @@ class _Job:
             join(self.home, BASE),
             join(self.home, FEATURES),
             self.generator.depends_on_top_k,
-            self.stored_regimes,
-            self.regimes_of_shares,
+            self.scopes_of_features,
+            self.scopes_by_share,
             self.positions,
             self.config.precision,
             self.sweep.seed,

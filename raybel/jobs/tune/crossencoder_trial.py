@@ -19,6 +19,7 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from raybel.errors import RaybelError
 from raybel.jobs.tune.sweep import TrialAllocation, report_epoch
 from raybel.rerank.parameters import CrossEncoderParameters
+from raybel.rerank.training.alias_scopes import AliasScope
 from raybel.rerank.training.epochs import Epochs
 
 #: How long workers wait for each other: the first one validates alone.
@@ -35,8 +36,8 @@ class CrossEncoderTrialInputs:
         base: Directory of the base model.
         features: Directory below which features are, one for each `feature_key`.
         by_top_k: Whether candidates depend on how many are wanted.
-        stored_regimes: Regimes that the features of training mentions were made in.
-        regimes_of_shares: Regimes that a `dictionary_share` of 0, between 0 and 1, and of 1 needs.
+        scopes: Alias scopes of the sets of candidates that features hold.
+        scopes_by_share: Those that a trial needs, by its `dictionary_share`: 0, between, 1.
         positions: The base model's window.
         precision: What trials compute in; None for the fastest.
         seed: Of everything random.
@@ -48,8 +49,8 @@ class CrossEncoderTrialInputs:
     base: str
     features: str
     by_top_k: bool
-    stored_regimes: tuple[str, ...]
-    regimes_of_shares: tuple[tuple[str, ...], ...]
+    scopes: tuple[AliasScope, ...]
+    scopes_by_share: tuple[tuple[AliasScope, ...], ...]
     positions: int
     precision: str | None
     seed: int
@@ -59,7 +60,7 @@ class CrossEncoderTrialInputs:
         """Return a trial's settings, as `Epochs` takes them."""
         parameters = self.parameters.changed(values).of_type(self.crosstype)
         share = parameters.dictionary_share
-        regimes = self.regimes_of_shares[0 if share <= 0 else 2 if share >= 1 else 1]
+        scopes = self.scopes_by_share[0 if share <= 0 else 2 if share >= 1 else 1]
         return {
             "base": self.base,
             "features": f"{self.features}/{feature_key(parameters, self.by_top_k)}",
@@ -70,7 +71,7 @@ class CrossEncoderTrialInputs:
             "seed": self.seed,
             "threads": self.allocation.threads,
             "top_k": parameters.top_k,
-            "regimes": [self.stored_regimes.index(regime) for regime in regimes],
+            "candidate_sets": [self.scopes.index(scope) for scope in scopes],
         }
 
 
@@ -87,7 +88,7 @@ def crossencoder_trial(values: dict[str, Any], inputs: CrossEncoderTrialInputs) 
     with _other_workers(settings, device, inputs.allocation):
         epochs = Epochs(settings, device, 0, workers)
         while not epochs.ended:
-            record = epochs.next()
+            record = epochs.train_next()
             report_epoch(
                 record["value"], record["scores"] | {"train_loss": record["loss"]}, record["epoch"], epochs.ended
             )
@@ -150,7 +151,7 @@ class _OtherWorker:
             _join(device, worker, workers, address)
             epochs = Epochs(settings, device, worker, workers)
             while not epochs.ended:
-                epochs.next()
+                epochs.train_next()
         except RaybelError:
             raise
         except BaseException:

@@ -1,1 +1,1 @@
-"""Training a cross-encoder: cross-fitted candidates, steps, epochs, validation."""
+"""Training of cross-encoders: candidates that don't give away the answer, steps, epochs, validation."""

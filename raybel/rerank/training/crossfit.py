@@ -1,8 +1,8 @@
-"""Examples to learn from: labelled, and cross-fitted, so that no mention's own document tells its answer.
+"""Labelled examples, cross-fitted so that no mention's own document gives away its answer.
 
-A generator that has training mentions as aliases finds a training mention by its very own string. At training a
-document's mentions are therefore searched as if that document's mentions weren't among the aliases: what only they
-added is left out, and what they counted doesn't count (leave-one-document-out).
+A generator that has training mentions as aliases finds a training mention by its very own string. In training,
+candidates for a document's mentions are therefore searched as if that document's mentions weren't among the aliases:
+aliases that only they added are left out, and frequencies are reduced by theirs (leave one document out).
 """
 
 from __future__ import annotations
@@ -14,73 +14,78 @@ from typing import Any
 
 import numpy as np
 
-from raybel.candidates.base import Generator, Without
+from raybel.candidates.base import ExcludedMentions, Generator
 from raybel.ontology import Ontology
 from raybel.rerank.examples import Describer, Example, document_examples
+from raybel.rerank.training.alias_scopes import AliasScope
 
 
 def gold_rows(mentions: Sequence[dict[str, Any]], ontology: Ontology) -> list[int]:
-    """Return the concept of each mention with a single id that the ontology knows, -1 for the others."""
+    """Return the concept index of each mention with a single id that the ontology knows, -1 for the others."""
     ids = [mention["gold"][0] if mention["gold"] and len(mention["gold"]) == 1 else None for mention in mentions]
     rows = iter(ontology.indices([concept_id for concept_id in ids if concept_id is not None]).tolist())
     return [-1 if concept_id is None else next(rows) for concept_id in ids]
 
 
-def labelled(
+def labelled_examples(
     documents: Sequence[dict[str, Any]],
     generator: Generator,
     ontology: Ontology,
     describer: Describer,
     context: str,
     top_k: int,
-    regime: str = "all",
+    alias_scope: AliasScope = "all",
     first: int = 0,
 ) -> list[list[Example]]:
     """Return each document's linkable mentions as examples with their gold candidate.
 
     Args:
-        documents: With `passages` and `mentions` as in `schemas.DOCUMENT`.
+        documents: Their `passages` and `mentions` as in `schemas.DOCUMENT`.
         generator: Finds candidates.
-        ontology: What they refer to.
-        describer: Puts names to them.
+        ontology: The ontology that candidates and gold ids refer to.
+        describer: Looks up the candidates' names.
         context: `sentence`, `passage` or `document`.
-        top_k: Candidates of a mention.
-        regime: `all`: every alias counts, as in the link job; `fitted`: without the own document's training mentions;
-            `dictionary`: the ontology's names alone.
+        top_k: Candidates per mention.
+        alias_scope: Which aliases count; see `alias_scopes`.
         first: Number of the first document.
     """
-    kept = []
+    linkable = []
     for document in documents:
         golds = gold_rows(document["mentions"], ontology)
         rows = [row for row, gold in enumerate(golds) if gold >= 0]
         mentions = [document["mentions"][row] for row in rows]
-        kept.append(({**document, "mentions": mentions}, [golds[row] for row in rows]))
-    without: list[Counter[tuple[str, int]]] = []
+        linkable.append(({**document, "mentions": mentions}, [golds[row] for row in rows]))
+    # A surface is searched once, or once for each document whose mentions are left out.
     surfaces: list[str] = []
-    place: dict[tuple[int, str], int] = {}
-    for number, (document, golds) in enumerate(kept):
-        own = number if regime == "fitted" else -1
-        names = [mention["surface"] for mention in document["mentions"]]
-        pairs = Counter(zip(names, golds, strict=True))
-        for name in names:
-            if (own, name) not in place:
-                place[own, name] = len(surfaces)
-                surfaces.append(name)
-                without.append(pairs)
-    left_out = {"all": None, "fitted": Without(without), "dictionary": Without()}[regime]
-    found = generator.search(surfaces, top_k, left_out) if surfaces else []
-    described = describer.describe(found)
-    examples = []
-    for number, (document, golds) in enumerate(kept):
-        own = number if regime == "fitted" else -1
-        rows = [place[own, mention["surface"]] for mention in document["mentions"]]
-        made = document_examples(
-            document, [found[row] for row in rows], [described[row] for row in rows], context, first + number
+    counts: list[Counter[tuple[str, int]]] = []
+    query_of: dict[tuple[int, str], int] = {}
+    for number, (document, golds) in enumerate(linkable):
+        left_out = number if alias_scope == "cross_fitted" else -1
+        of_document = [mention["surface"] for mention in document["mentions"]]
+        pairs = Counter(zip(of_document, golds, strict=True))
+        for surface in of_document:
+            if (left_out, surface) not in query_of:
+                query_of[left_out, surface] = len(surfaces)
+                surfaces.append(surface)
+                counts.append(pairs)
+    excluded = {"all": None, "cross_fitted": ExcludedMentions(counts), "dictionary": ExcludedMentions()}[alias_scope]
+    candidates = generator.search(surfaces, top_k, excluded) if surfaces else []
+    described = describer.describe(candidates)
+    by_document = []
+    for number, (document, golds) in enumerate(linkable):
+        left_out = number if alias_scope == "cross_fitted" else -1
+        queries = [query_of[left_out, mention["surface"]] for mention in document["mentions"]]
+        examples = document_examples(
+            document,
+            [candidates[query] for query in queries],
+            [described[query] for query in queries],
+            context,
+            first + number,
         )
-        examples.append([_with_gold(example, gold) for example, gold in zip(made, golds, strict=True)])
-    return examples
+        by_document.append([_with_gold(example, gold) for example, gold in zip(examples, golds, strict=True)])
+    return by_document
 
 
 def _with_gold(example: Example, concept: int) -> Example:
-    places = np.flatnonzero(example.found["concept"] == concept)
+    places = np.flatnonzero(example.candidates["concept"] == concept)
     return replace(example, gold=int(places[0]) if len(places) else -1)

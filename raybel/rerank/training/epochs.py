@@ -1,4 +1,4 @@
-"""A cross-encoder's training, epoch by epoch, in each of its workers; the best epoch is kept."""
+"""A cross-encoder's training in each of its workers, epoch by epoch; the weights of the best epoch are kept."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.rerank.tokens import Tokens, score_edges
 from raybel.rerank.training.features import Features
 from raybel.rerank.training.trainer import Trainer
-from raybel.rerank.training.validation import Validated
+from raybel.rerank.training.validation import ValidationResult
 
 
 class Epochs:
-    """Trains epoch by epoch, and keeps the best one; of several workers, each has one.
+    """Trains epoch by epoch, and keeps the best epoch's weights; each worker has one.
 
     Args:
         settings: `base` (directory of the base model), `features` (their directory), `crosstype`, `parameters`,
-            `positions`, `precision`, `seed`, `threads`; `regimes` and `top_k` where only a part of the features counts.
-        device: Where to compute.
-        worker: This one's number.
-        workers: How many there are; they have a `torch.distributed` group.
+            `positions`, `precision`, `seed`, `threads`; `candidate_sets` and `top_k` where only a part of the features
+            counts.
+        device: Where to compute: `cpu` or a CUDA device.
+        worker: Number of the worker.
+        workers: How many there are; several have a `torch.distributed` group.
     """
 
     def __init__(self, settings: dict[str, Any], device: str = "cpu", worker: int = 0, workers: int = 1) -> None:
@@ -38,7 +39,7 @@ class Epochs:
         if device == "cpu":
             torch.set_num_threads(settings["threads"])
         folder, top_k = settings["features"], settings.get("top_k")
-        self.train = Features(folder, "train", top_k, settings.get("regimes"))
+        self.train = Features(folder, "train", top_k, settings.get("candidate_sets"))
         validation = Features(folder, "val", top_k)
         edges = score_edges(self.train.scores())
         torch.manual_seed(settings["seed"])
@@ -57,62 +58,65 @@ class Epochs:
             settings["seed"],
             worker,
             workers,
-            _add_up if workers > 1 else None,
+            _all_reduce if workers > 1 else None,
         )
         self.validation = list(validation.examples()) if worker == 0 else []
-        #: A record for each epoch: loss, seconds, scores, whether it was the best so far.
-        self.done: list[dict[str, Any]] = []
+        #: A record of each epoch that is done: loss, seconds, scores, whether it was the best so far.
+        self.records: list[dict[str, Any]] = []
         #: The best epoch's weights.
-        self.best: dict[str, torch.Tensor] = {}
+        self.best_weights: dict[str, torch.Tensor] = {}
 
     @property
     def ended(self) -> bool:
-        """Whether all epochs are done, or none was better for long enough."""
-        best = [number for number, each in enumerate(self.done) if each["best"]]
-        enough = bool(best) and len(self.done) - 1 - best[-1] >= self.parameters.patience
-        return enough or len(self.done) >= self.parameters.max_epochs
+        """Whether all epochs are done, or as many as `patience` says brought no better score."""
+        best = [number for number, record in enumerate(self.records) if record["best"]]
+        exhausted = bool(best) and len(self.records) - 1 - best[-1] >= self.parameters.patience
+        return exhausted or len(self.records) >= self.parameters.max_epochs
 
-    def next(self, watch: Callable[[float, float], None] | None = None) -> dict[str, Any]:
-        """Train an epoch, judge it, and return its record.
+    def train_next(self, watch: Callable[[float, float], None] | None = None) -> dict[str, Any]:
+        """Train the next epoch, validate it, and return its record.
+
+        Args:
+            watch: Called after each step with the share of the epoch that is done, and the step's mean loss.
 
         Raises:
-            RaybelError: The loss is no number.
+            RaybelError: The loss, a weight or a score isn't a number (NaN or infinite).
             ConfigError: There is nothing to learn.
         """
         begun = time.perf_counter()
-        loss = self.trainer.epoch(range(len(self.train)), self.train.document, len(self.done), watch)
+        loss = self.trainer.epoch(range(len(self.train)), self.train.document, len(self.records), watch)
         if loss is None:
             raise ConfigError("nothing to learn: no training mention has a candidate")
-        record: dict[str, Any] = {"epoch": len(self.done) + 1, "loss": loss, "seconds": time.perf_counter() - begun}
+        record: dict[str, Any] = {"epoch": len(self.records) + 1, "loss": loss, "seconds": time.perf_counter() - begun}
         if self.worker == 0:
             record |= self._judged(self.trainer.validate(self.validation), bool(self.validation))
         if self.workers > 1:
-            box = [record]
-            dist.broadcast_object_list(box, src=0)
-            record = box[0]
-        self.done.append(record)
+            records = [record]
+            dist.broadcast_object_list(records, src=0)
+            record = records[0]
+        self.records.append(record)
         if record["best"]:
-            held = self.trainer.model.state_dict()
-            self.best = {name: value.detach().cpu().clone().contiguous() for name, value in held.items()}
+            weights = self.trainer.model.state_dict()
+            self.best_weights = {name: value.detach().cpu().clone().contiguous() for name, value in weights.items()}
         return record
 
-    def _judged(self, checked: Validated, validated: bool) -> dict[str, Any]:
-        """An epoch's scores, and whether it is the best so far; without a validation corpus the last one is."""
-        value = checked.scores.get(self.parameters.metric)
+    def _judged(self, result: ValidationResult, validated: bool) -> dict[str, Any]:
+        """Return an epoch's scores, and whether it is the best so far; without a validation corpus the last one is."""
+        value = result.scores.get(self.parameters.metric)
         better = -1 if self.parameters.metric == "loss" else 1
 
         def standing(value: float, scores: dict[str, Any]) -> tuple[float, float]:
-            """The lower loss decides between equal values."""
+            """Return what epochs are compared by: of equal values the one with the lower loss is better."""
             return better * value, -(scores["loss"] or 0.0)
 
-        before = [standing(each["value"], each["scores"]) for each in self.done if each["value"] is not None]
-        best = not validated or value is None or not before or standing(value, checked.scores) > max(before)
-        calibration = checked.calibration if validated else None
+        before = [standing(record["value"], record["scores"]) for record in self.records if record["value"] is not None]
+        best = not validated or value is None or not before or standing(value, result.scores) > max(before)
+        calibration = result.calibration if validated else None
         if calibration is None and self.parameters.loss == "listwise":
             calibration = Calibration()  # the softmax that it was trained with
         weights = calibration.to_dict() if calibration else None
-        return {"scores": checked.scores if validated else None, "value": value, "best": best, "calibration": weights}
+        return {"scores": result.scores if validated else None, "value": value, "best": best, "calibration": weights}
 
 
-def _add_up(value: torch.Tensor) -> None:
+def _all_reduce(value: torch.Tensor) -> None:
     dist.all_reduce(value)

@@ -1,4 +1,7 @@
-"""What cross-encoders are trained on, as it is stored: candidates and token ids of every linkable mention."""
+"""A corpus's stored features, which cross-encoders are trained on: token ids and candidates of linkable mentions.
+
+A mention has one or two sets of candidates, found with different aliases (see `alias_scopes`).
+"""
 
 from __future__ import annotations
 
@@ -12,40 +15,42 @@ import pyarrow.compute as pc
 from raybel.errors import InputError
 from raybel.files import artefacts, storage
 from raybel.files.storage import join
-from raybel.rerank.tokens import Tokenised
-from raybel.rerank.training.steps import Lesson
+from raybel.rerank.tokens import TokenisedExample
+from raybel.rerank.training.steps import TrainingMention
 
 _CANDIDATES = pa.struct(
     [("tokens", pa.list_(pa.list_(pa.int32()))), ("scores", pa.list_(pa.float32())), ("gold", pa.int16())]
 )
-
-
-_LESSON = pa.struct([("context", pa.int32()), ("mention", pa.list_(pa.int32())), ("regimes", pa.list_(_CANDIDATES))])
-
-
 _CONTEXT = pa.struct([("group", pa.list_(pa.int32())), ("tokens", pa.list_(pa.int32()))])
-
-
+#: `context` is the row among the document's contexts.
+_MENTION = pa.struct(
+    [("context", pa.int32()), ("tokens", pa.list_(pa.int32())), ("candidate_sets", pa.list_(_CANDIDATES))]
+)
 #: A row per document.
-SCHEMA = pa.schema([("contexts", pa.list_(_CONTEXT)), ("lessons", pa.list_(_LESSON))])
+SCHEMA = pa.schema([("contexts", pa.list_(_CONTEXT)), ("mentions", pa.list_(_MENTION))])
 
 
 class Features:
     """A split's features, memory-mapped.
 
     Args:
-        folder: Of the features.
-        split: Name of the corpus.
-        top_k: Candidates of a mention that count; None for all that were made.
-        regimes: Which of the regimes count, by their places among those that were made; None for all.
+        folder: Path or URI of the directory with all splits.
+        split: The corpus's name, such as `train`.
+        top_k: Candidates per mention that count; None for all that are stored.
+        candidate_sets: The places of the sets of candidates that count; None for all that are stored.
+
+    Raises:
+        InputError: A file is damaged, or of another version.
     """
 
-    def __init__(self, folder: str, split: str, top_k: int | None = None, regimes: Sequence[int] | None = None) -> None:
-        self.top_k, self.regimes = top_k, regimes
+    def __init__(
+        self, folder: str, split: str, top_k: int | None = None, candidate_sets: Sequence[int] | None = None
+    ) -> None:
+        self.top_k, self.candidate_sets = top_k, candidate_sets
         self.tables = []
         if storage.names(join(folder, split)):  # there may be no validation corpus
-            where = storage.localise(join(folder, split))
-            self.tables = [_opened(path) for path in sorted(where.glob("*.arrow"))]
+            directory = storage.localise(join(folder, split))
+            self.tables = [_open_table(path) for path in sorted(directory.glob("*.arrow"))]
         self.starts = np.cumsum([0, *(table.num_rows for table in self.tables)])
 
     def __len__(self) -> int:
@@ -54,48 +59,53 @@ class Features:
 
     def scores(self) -> np.ndarray:
         """Return the first stage's scores of all candidates that count, float32."""
-        found = [np.zeros(0, np.float32)]
+        scores = [np.zeros(0, np.float32)]
         for table in self.tables:
-            regimes = pc.struct_field(pc.list_flatten(table["lessons"].combine_chunks()), "regimes")
-            places = [*range(pc.max(pc.list_value_length(regimes)).as_py() or 0)] if len(regimes) else []
-            for place in places if self.regimes is None else self.regimes:
-                scores = pc.struct_field(pc.list_element(regimes, place), "scores")
-                scores = pc.list_slice(scores, 0, self.top_k) if self.top_k else scores
-                found.append(pc.list_flatten(scores).to_numpy(zero_copy_only=False))
-        return np.concatenate(found)
+            sets = pc.struct_field(pc.list_flatten(table["mentions"].combine_chunks()), "candidate_sets")
+            stored = [*range(pc.max(pc.list_value_length(sets)).as_py() or 0)] if len(sets) else []
+            for place in stored if self.candidate_sets is None else self.candidate_sets:
+                by_mention = pc.struct_field(pc.list_element(sets, place), "scores")
+                by_mention = pc.list_slice(by_mention, 0, self.top_k) if self.top_k else by_mention
+                scores.append(pc.list_flatten(by_mention).to_numpy(zero_copy_only=False))
+        return np.concatenate(scores)
 
-    def document(self, number: int) -> list[Lesson]:
-        """Return a document's lessons; where it has one regime, both are it."""
+    def document(self, number: int) -> list[TrainingMention]:
+        """Return a document's mentions."""
         place = int(np.searchsorted(self.starts, number, side="right")) - 1
         row = self.tables[place].slice(int(number - self.starts[place]), 1).to_pylist()[0]
-        made = []
-        for lesson in row["lessons"]:
-            context = row["contexts"][lesson["context"]]
-            regimes = lesson["regimes"]
-            both = [
-                Tokenised(
+        mentions = []
+        for mention in row["mentions"]:
+            context = row["contexts"][mention["context"]]
+            sets = mention["candidate_sets"]
+            examples = [
+                TokenisedExample(
                     context["tokens"],
                     (number, *context["group"]),
-                    lesson["mention"],
-                    each["tokens"][: self.top_k],
-                    np.array(each["scores"][: self.top_k], np.float32),
-                    each["gold"] if self.top_k is None or each["gold"] < self.top_k else -1,
+                    mention["tokens"],
+                    candidates["tokens"][: self.top_k],
+                    np.array(candidates["scores"][: self.top_k], np.float32),
+                    candidates["gold"] if self.top_k is None or candidates["gold"] < self.top_k else -1,
                 )
-                for each in (regimes if self.regimes is None else [regimes[one] for one in self.regimes])
+                for candidates in (
+                    sets if self.candidate_sets is None else [sets[place] for place in self.candidate_sets]
+                )
             ]
-            made.append(Lesson(both[0], both[-1]))
-        return made
+            mentions.append(TrainingMention(examples[0], examples[-1]))
+        return mentions
 
-    def examples(self) -> Iterator[Tokenised]:
-        """Yield all mentions with the candidates of the first regime."""
+    def examples(self) -> Iterator[TokenisedExample]:
+        """Yield all mentions with their first set of candidates."""
         for number in range(len(self)):
-            for lesson in self.document(number):
-                yield lesson.fitted
+            for mention in self.document(number):
+                yield mention.cross_fitted
 
 
-def _opened(path: Path) -> pa.Table:
+def _open_table(path: Path) -> pa.Table:
     try:
-        return artefacts.load_arrow(path)
+        table = artefacts.load_arrow(path)
     except (pa.ArrowInvalid, OSError) as error:
-        told = f"is damaged ({error}): delete the directory `features` to make it anew"
-        raise InputError(told, path=str(path)) from error
+        reason = f"is damaged ({error}): delete the directory `features` to make it anew"
+        raise InputError(reason, path=str(path)) from error
+    if not table.schema.equals(SCHEMA):
+        raise InputError("is of another version: delete the directory `features` to make it anew", path=str(path))
+    return table

@@ -7,16 +7,16 @@ from typing import Any
 from raybel.rerank.layouts import LAYOUTS
 
 
-def card(base: str, state: dict[str, Any]) -> str:
-    """Return a model card: data, parameters, scores.
+def model_card(base: str, state: dict[str, Any]) -> str:
+    """Return the text of a model card: data, hyper-parameters, scores.
 
     Args:
         base: Name of the model that training started from.
-        state: As written to `raybel.json`.
+        state: What is written to `raybel.json`.
     """
     plain = "It loads with `AutoModelForTokenClassification`."
     tree = "Its attention mask and positions are raybel's (`tree`): use it through `raybel link`."
-    best = [each for each in state["epochs"] if each["best"]][-1]
+    best = [epoch for epoch in state["epochs"] if epoch["best"]][-1]
     lines = [
         "---",
         "library_name: transformers",
@@ -45,6 +45,6 @@ def card(base: str, state: dict[str, Any]) -> str:
         lines += ["", "On the validation corpus:", "", "| score | value |", "| --- | --- |"]
         lines += [f"| {name} | {value:.4f} |" for name, value in best["scores"].items() if value is not None]
     if state["calibration"]:
-        told = ", ".join(f"{name} {value}" for name, value in state["calibration"].items())
-        lines += ["", f"Weights of the evidence, fitted there: {told}."]
+        weights = ", ".join(f"{name} {value}" for name, value in state["calibration"].items())
+        lines += ["", f"Weights of the evidence, fitted there: {weights}."]
     return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""What a training step sees: sequences of shuffled documents, and the loss over them."""
+"""Steps of a cross-encoder's training: sequences of shuffled documents, and the loss over them."""
 
 from __future__ import annotations
 
@@ -9,59 +9,60 @@ import numpy as np
 import torch
 
 from raybel.rerank.layouts import LAYOUTS
-from raybel.rerank.packing import Packed, pack, units
+from raybel.rerank.packing import PackedSequence, pack, units
 from raybel.rerank.parameters import CrossEncoderParameters
-from raybel.rerank.tokens import Tokenised, Tokens
+from raybel.rerank.tokens import TokenisedExample, Tokens
 
-#: Steps made at once: their sequences are sorted by length, so that little is padding.
-STEPS = 32
+#: Steps that are made together: their sequences are sorted by length, so that little is padding.
+STEPS_AT_ONCE = 32
 
 
 @dataclass(slots=True)
-class Lesson:
-    """A training mention in both regimes.
+class TrainingMention:
+    """A training mention with two sets of candidates, which may be the same.
 
     Args:
-        fitted: With candidates that other documents' training mentions help to find; never its own document's.
-        dictionary: With candidates by the ontology's names alone.
+        cross_fitted: With candidates that other documents' training mentions helped to find, but not its own
+            document's.
+        dictionary: With candidates that were found by the ontology's names alone.
     """
 
-    fitted: Tokenised
-    dictionary: Tokenised
+    cross_fitted: TokenisedExample
+    dictionary: TokenisedExample
 
 
 @dataclass(slots=True)
 class Step:
-    """Sequences of one step, of all workers.
+    """A step of the optimiser: its sequences, for all workers.
 
     Args:
-        units: Each mention's sequences are in one unit.
-        examples: What the sequences' owners refer to.
-        done: Share of the epoch that lies before the step.
+        units: Units of sequences; each mention is in one unit only.
+        examples: The mentions that the sequences' owners refer to.
+        done: Share of the epoch that was done before the step.
     """
 
-    units: list[list[Packed]]
-    examples: list[Tokenised]
+    units: list[list[PackedSequence]]
+    examples: list[TokenisedExample]
     done: float
 
-    def share(self, worker: int, workers: int) -> list[Packed]:
+    def share(self, worker: int, workers: int) -> list[PackedSequence]:
         """Return the sequences of one worker."""
-        return [each for unit in self.units[worker::workers] for each in unit]
+        return [sequence for unit in self.units[worker::workers] for sequence in unit]
 
     @property
     def mentions(self) -> int:
-        """How many mentions, of all workers."""
-        return len({owner[0] for unit in self.units for each in unit for owner in each.owners})
+        """Number of mentions, of all workers."""
+        return len({row for unit in self.units for sequence in unit for row, _ in sequence.owners})
 
     @property
     def pairs(self) -> int:
-        """How many pairs, of all workers."""
-        return sum(len(each.owners) for unit in self.units for each in unit)
+        """Number of pairs, of all workers."""
+        return sum(len(sequence.owners) for unit in self.units for sequence in unit)
 
 
 def steps(
     documents: Sequence[int],
-    lessons: Callable[[int], list[Lesson]],
+    mentions_of: Callable[[int], list[TrainingMention]],
     crosstype: str,
     tokens: Tokens,
     parameters: CrossEncoderParameters,
@@ -72,57 +73,58 @@ def steps(
 
     Args:
         documents: Numbers of all documents.
-        lessons: Gives a document's lessons.
+        mentions_of: Gives a document's mentions by the document's number.
         crosstype: One of `CROSSTYPES`.
         tokens: Makes token ids.
         parameters: Hyper-parameters.
-        seed: Of documents' order, regimes, candidates' order.
-        workers: Steps hold so many times `batch_tokens` (or `batch_size`).
+        seed: Decides the order of documents, which set of candidates a mention has, and their order.
+        workers: A step holds `batch_tokens` (or `batch_size`) for each worker.
     """
     rng = np.random.default_rng(list(seed))
-    mixed = LAYOUTS[crosstype].order_matters and parameters.shuffle
+    shuffled = LAYOUTS[crosstype].order_matters and parameters.shuffle
     order = rng.permutation(np.asarray(documents, np.int64)).tolist()
-    held: list[Tokenised] = []
+    examples: list[TokenisedExample] = []
     weight, begun = 0, 0.0
     for number, document in enumerate(order):
-        for lesson in lessons(document):
-            example = lesson.dictionary if rng.random() < parameters.dictionary_share else lesson.fitted
+        for mention in mentions_of(document):
+            example = mention.dictionary if rng.random() < parameters.dictionary_share else mention.cross_fitted
             if example.candidates:
-                held.append(example)
+                examples.append(example)
                 weight += len(example.mention) + sum(map(len, example.candidates)) + len(example.context) // 2
         last = number + 1 == len(order)
-        if held and (last or weight >= STEPS * parameters.batch_tokens * workers):
+        if examples and (last or weight >= STEPS_AT_ONCE * parameters.batch_tokens * workers):
             done = (number + 1) / len(order)
-            orders = [rng.permutation(len(each.candidates)).tolist() for each in held] if mixed else None
-            every = units(list(pack(crosstype, tokens, held, orders)))
-            made = _cut(every, parameters, workers)
-            for place, chosen in enumerate(rng.permutation(len(made)).tolist()):
-                yield Step(made[chosen], held, begun + (done - begun) * place / len(made))
-            held, weight, begun = [], 0, done
+            orders = [rng.permutation(len(e.candidates)).tolist() for e in examples] if shuffled else None
+            by_step = _units_of_steps(units(list(pack(crosstype, tokens, examples, orders))), parameters, workers)
+            for place, step in enumerate(rng.permutation(len(by_step)).tolist()):
+                yield Step(by_step[step], examples, begun + (done - begun) * place / len(by_step))
+            examples, weight, begun = [], 0, done
 
 
-def _cut(every: list[list[Packed]], parameters: CrossEncoderParameters, workers: int) -> list[list[list[Packed]]]:
-    """Cut units, sorted by their longest sequence, into steps."""
+def _units_of_steps(
+    joined: list[list[PackedSequence]], parameters: CrossEncoderParameters, workers: int
+) -> list[list[list[PackedSequence]]]:
+    """Return the units of each step; units of similar length share a step."""
     most = (parameters.batch_size or parameters.batch_tokens) * workers
-    made: list[list[list[Packed]]] = []
+    by_step: list[list[list[PackedSequence]]] = []
     size = 0
-    for unit in sorted(every, key=lambda unit: max(map(len, unit))):
+    for unit in sorted(joined, key=lambda unit: max(map(len, unit))):
         own = len(unit) if parameters.batch_size else sum(map(len, unit))
-        if not made or size + own > most:
-            made.append([])
+        if not by_step or size + own > most:
+            by_step.append([])
             size = 0
-        made[-1].append(unit)
+        by_step[-1].append(unit)
         size += own
-    return made
+    return by_step
 
 
 def loss_sum(margin: torch.Tensor, owners: Sequence[tuple[int, int]], golds: Sequence[int], kind: str) -> torch.Tensor:
     """Return the summed loss of some pairs.
 
     Args:
-        margin: Logit of "right" less that of "wrong" of each pair, float32 (pairs,).
-        owners: (mention, candidate) of each.
-        golds: Which candidate of each mention is right; -1 for none of them.
+        margin: Each pair's logit of "right" less that of "wrong", float32 (pairs,).
+        owners: Each pair: (mention, candidate).
+        golds: The place of each mention's right candidate; -1 where it isn't among them.
         kind: `listwise`: softmax cross-entropy of each mention over its candidates and "none of them", whose logit is
             0 (so that "none" is learned where the right concept isn't among them); `binary`: cross-entropy of each
             pair.

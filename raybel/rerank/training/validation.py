@@ -1,4 +1,4 @@
-"""Scores of a cross-encoder on a validation corpus: first stage against re-ranked, and whether it learned the order."""
+"""Scores of a cross-encoder on a validation corpus: before and after re-ranking, and whether it learned the order."""
 
 from __future__ import annotations
 
@@ -11,84 +11,97 @@ import torch
 
 from raybel.evaluation.metrics import CUTOFFS, recall_at
 from raybel.rerank.calibration import Calibration, fit
-from raybel.rerank.tokens import Tokenised
+from raybel.rerank.tokens import TokenisedExample
 from raybel.rerank.training.steps import loss_sum
 
 
 @dataclass
-class Validated:
-    """Scores by name, and the weights that they were made with."""
+class ValidationResult:
+    """Scores of a validation corpus.
+
+    Args:
+        scores: By name, as `validate` says; None where there are no mentions.
+        calibration: The weights that were fitted; None where nothing was.
+    """
 
     scores: dict[str, Any]
     calibration: Calibration | None
 
 
-def ranks(values: Sequence[np.ndarray], golds: Sequence[int]) -> np.ndarray:
-    """Return the place of each mention's right candidate by falling value, -1 where it isn't among them: int32.
+def ranks_of_gold(values: Sequence[np.ndarray], golds: Sequence[int]) -> np.ndarray:
+    """Return the rank of each mention's right candidate, from 0; -1 where it isn't among the candidates: int32.
 
-    Equal values are in the first stage's order.
+    Args:
+        values: What each mention's candidates are ranked by, falling; equal ones are in the first stage's order.
+        golds: The place of each mention's right candidate in the first stage's order; -1 for none.
     """
-    found = np.full(len(golds), -1, np.int32)
+    ranks = np.full(len(golds), -1, np.int32)
     for row, (value, gold) in enumerate(zip(values, golds, strict=True)):
         if gold >= 0:
-            found[row] = int(np.sum(value > value[gold]) + np.sum(value[:gold] == value[gold]))
-    return found
+            ranks[row] = int(np.sum(value > value[gold]) + np.sum(value[:gold] == value[gold]))
+    return ranks
 
 
 def validate(
-    examples: Sequence[Tokenised],
+    examples: Sequence[TokenisedExample],
     logits: Sequence[np.ndarray],
     shuffled: Sequence[np.ndarray],
     loss: str,
     calibrate: bool,
-) -> Validated:
-    """Return the scores of logits.
+) -> ValidationResult:
+    """Return the scores of a model's logits.
 
     Args:
         examples: Mentions, those without candidates too.
-        logits: Of their candidates.
-        shuffled: The same with the candidates in random order in the sequences.
-        loss: Which one the model was trained with.
-        calibrate: Whether both stages are combined, by weights fitted here.
+        logits: Those of each mention's candidates.
+        shuffled: The same, with the candidates in random order in the sequences.
+        loss: The loss that the model was trained with.
+        calibrate: Whether both stages are combined, by weights that are fitted here.
 
     Returns:
-        `Acc@1`, `recall@5`, `recall@10` of the ranking that the re-ranker gives, the same with `first_stage_` and (if
-        `calibrate`) `alone_` before them; `loss` per mention or pair; macro `F1` over pairs; `first_share`: of
-        mentions whose first candidate stays first by the logits alone; `shuffled_Acc@1`, by the logits alone. None
-        where there are no mentions.
+        `Acc@1`, `recall@5`, `recall@10` of the re-ranker's ranking, and with the prefix `first_stage_` those of the
+        first stage's; if `calibrate`, with the prefix `alone_` those of the ranking by logits. `recall@all`; `loss` per
+        mention or pair; `F1`, macro, over pairs. By logits: `first_share`, the share of mentions whose first candidate
+        stays first, and `shuffled_Acc@1`. A score is None where no mention counts.
     """
-    golds = [each.gold for each in examples]
-    calibration = fit(logits, [each.scores for each in examples], golds) if calibrate else None
+    golds = [example.gold for example in examples]
+    calibration = fit(logits, [example.scores for example in examples], golds) if calibrate else None
     weights = calibration or Calibration()
-    values = [weights.evidence(logit, each.scores) for logit, each in zip(logits, examples, strict=True)]
-    orders: dict[str, Sequence[np.ndarray]] = {"": values, "first_stage_": [-np.arange(len(each)) for each in logits]}
+    evidence = [weights.evidence(logit, example.scores) for logit, example in zip(logits, examples, strict=True)]
+    first_stage = [-np.arange(len(logit)) for logit in logits]
+    rankings: dict[str, Sequence[np.ndarray]] = {"": evidence, "first_stage_": first_stage}
     if calibrate:
-        orders["alone_"] = logits
+        rankings["alone_"] = logits
     names = ["Acc@1", *(f"recall@{cut}" for cut in CUTOFFS[1:])]
     scores: dict[str, Any] = {}
-    for prefix, value in orders.items():
-        found = ranks(value, golds)
-        scores |= {f"{prefix}{name}": recall_at(found, cut) for name, cut in zip(names, CUTOFFS, strict=True)}
+    for prefix, values in rankings.items():
+        ranks = ranks_of_gold(values, golds)
+        scores |= {f"{prefix}{name}": recall_at(ranks, cut) for name, cut in zip(names, CUTOFFS, strict=True)}
     scores["recall@all"] = recall_at(np.array(golds))
-    scores["shuffled_Acc@1"] = recall_at(ranks(shuffled, golds), 1)
-    several = [each for each in logits if len(each) > 1]
-    scores["first_share"] = float(np.mean([int(np.argmax(each)) == 0 for each in several])) if several else None
-    owners = [(row, candidate) for row, each in enumerate(logits) for candidate in range(len(each))]
+    scores["shuffled_Acc@1"] = recall_at(ranks_of_gold(shuffled, golds), 1)
+    choices = [logit for logit in logits if len(logit) > 1]
+    scores["first_share"] = float(np.mean([int(np.argmax(logit)) == 0 for logit in choices])) if choices else None
+    owners = [(row, candidate) for row, logit in enumerate(logits) for candidate in range(len(logit))]
     flat = np.concatenate([np.zeros(0, np.float32), *logits])
     scores["loss"] = scores["F1"] = None
     if len(flat):
-        count = len(owners) if loss == "binary" else sum(len(each) > 0 for each in logits)
+        count = len(owners) if loss == "binary" else sum(len(logit) > 0 for logit in logits)
         scores["loss"] = float(loss_sum(torch.from_numpy(flat), owners, golds, loss)) / count
         right = np.array([golds[row] == candidate for row, candidate in owners])
         scores["F1"] = macro_f1(flat > 0, right)
-    return Validated(scores, calibration)
+    return ValidationResult(scores, calibration)
 
 
 def macro_f1(predicted: np.ndarray, right: np.ndarray) -> float:
-    """Return the mean of both classes' F1; a class that neither occurs nor is predicted counts 0."""
-    parts = []
+    """Return the mean of both classes' F1; that of a class which neither occurs nor is predicted counts 0.
+
+    Args:
+        predicted: Whether each pair is predicted to be right, bool.
+        right: Whether it is, bool.
+    """
+    by_class = []
     for label in (True, False):
         hits = np.sum((predicted == label) & (right == label))
-        every = np.sum(predicted == label) + np.sum(right == label)
-        parts.append(2 * hits / every if every else 0.0)
-    return float(np.mean(parts))
+        total = np.sum(predicted == label) + np.sum(right == label)
+        by_class.append(2 * hits / total if total else 0.0)
+    return float(np.mean(by_class))

@@ -29,7 +29,7 @@ from ray_fixture import (
 )
 from samples import annotation, collection, document, passage, save
 
-from raybel.candidates.base import Cached
+from raybel.candidates.base import CandidateCache
 from raybel.config import GeneratorPaths, Resources
 from raybel.corpus.chunks import read_chunks
 from raybel.errors import BadFractionError, ConfigError, InputError, LockedError, MismatchError, RaybelError
@@ -184,7 +184,7 @@ def test_too_many_bad_documents(local_ray, model, tmp_path):
     assert link(replace(config, max_bad_fraction=0.25)).counts["quarantined"].to_pylist() == [1]
 
 
-class Poisoned(Cached):
+class Poisoned(CandidateCache):
     """Fails on one surface, and takes the process with it on another."""
 
     def search(self, surfaces):

@@ -36,10 +36,10 @@ from raybel.ontology import Concept, Ontology
 from raybel.rerank.calibration import Calibration
 from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.rerank.reranker import KIND, Reranker, describe
+from raybel.rerank.training.alias_scopes import check_generator
 from raybel.rerank.training.epochs import Epochs
 from raybel.rerank.training.features import Features
-from raybel.rerank.training.regimes import check_generator
-from raybel.rerank.training.validation import Validated
+from raybel.rerank.training.validation import ValidationResult
 
 PARAMETERS = CrossEncoderParameters(top_k=3, learning_rate=1e-3, max_epochs=2, batch_tokens=128)
 
@@ -357,7 +357,7 @@ def test_features_that_are_missing_or_damaged(tmp_path):
 
 
 def test_equal_scores_are_decided_by_the_loss():
-    epochs = SimpleNamespace(parameters=PARAMETERS, done=[])
+    epochs = SimpleNamespace(parameters=PARAMETERS, records=[])
     for value, loss, best in [
         (0.5, 2.0, True),
         (0.5, 1.0, True),
@@ -365,14 +365,14 @@ def test_equal_scores_are_decided_by_the_loss():
         (0.4, 0.1, False),
         (0.6, 3.0, True),
     ]:
-        checked = Validated({"Acc@1": value, "loss": loss}, Calibration(2.0))
+        checked = ValidationResult({"Acc@1": value, "loss": loss}, Calibration(2.0))
         record = Epochs._judged(epochs, checked, True)
         assert record["best"] == best
         assert record["calibration"]["logit"] == 2.0
-        epochs.done.append(record)
-    nothing = Validated({"Acc@1": None, "loss": None}, None)
+        epochs.records.append(record)
+    nothing = ValidationResult({"Acc@1": None, "loss": None}, None)
     assert Epochs._judged(epochs, nothing, False)["calibration"] == Calibration().to_dict()
-    binary = SimpleNamespace(parameters=replace(PARAMETERS, loss="binary"), done=[])
+    binary = SimpleNamespace(parameters=replace(PARAMETERS, loss="binary"), records=[])
     assert Epochs._judged(binary, nothing, False)["calibration"] is None
 
 

@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raybel.candidates import pruning
-from raybel.candidates.base import Without
+from raybel.candidates.base import ExcludedMentions
 from raybel.candidates.ngrams import NgramGenerator
 from raybel.candidates.parameters import NgramParameters
 from raybel.ontology import Concept, Ontology
 from raybel.rerank.examples import Describer
-from raybel.rerank.training.crossfit import gold_rows, labelled
+from raybel.rerank.training.crossfit import gold_rows, labelled_examples
 
 ONTOLOGY = Ontology.from_concepts(
     [
@@ -48,38 +48,41 @@ def made(documents=DOCUMENTS):
     return NgramGenerator.build(ONTOLOGY, NgramParameters(), pairs)
 
 
-def by_mention(regime, documents=DOCUMENTS):
+def by_mention(alias_scope, documents=DOCUMENTS):
     generator = made(documents)
     describer = Describer(ONTOLOGY, generator.alias_table)
-    found = labelled(documents, generator, ONTOLOGY, describer, "sentence", 3, regime)
+    found = labelled_examples(documents, generator, ONTOLOGY, describer, "sentence", 3, alias_scope)
     return {(number, each.mention): each for number, some in enumerate(found) for each in some}
 
 
 def test_a_string_of_one_document_is_unknown_there():
-    all_, fitted = by_mention("all"), by_mention("fitted")
-    assert all_[0, "zzq"].found["score"].tolist() == pytest.approx([1.0])
-    assert (all_[0, "zzq"].gold, len(fitted[0, "zzq"].found)) == (0, 0)
+    all_, cross_fitted = by_mention("all"), by_mention("cross_fitted")
+    assert all_[0, "zzq"].candidates["score"].tolist() == pytest.approx([1.0])
+    assert (all_[0, "zzq"].gold, len(cross_fitted[0, "zzq"].candidates)) == (0, 0)
 
 
 def test_a_string_of_two_documents_is_known_from_the_other():
     for number in (0, 1):
-        assert by_mention("fitted")[number, "rare word"].gold == 0
-        assert by_mention("fitted")[number, "rare word"].aliases[0] == "rare word"
-        assert len(by_mention("dictionary")[number, "rare word"].found) == 0
+        assert by_mention("cross_fitted")[number, "rare word"].gold == 0
+        assert by_mention("cross_fitted")[number, "rare word"].aliases[0] == "rare word"
+        assert len(by_mention("dictionary")[number, "rare word"].candidates) == 0
 
 
 def test_the_ontologys_own_names_stay_and_lose_what_the_document_counted():
     """Document 0 says that gout is D1: in itself that counts for nothing, so that the name's own concept is first."""
     documents = [document(mention("gout", "D1"), mention("gout", "D1")), document(mention("asthma", "D2"))]
-    assert by_mention("all", documents)[0, "gout"].found["concept"].tolist() == [0, 2]
-    assert by_mention("fitted", documents)[0, "gout"].found["concept"].tolist() == [2]
-    assert by_mention("dictionary", documents)[0, "gout"].found["concept"].tolist() == [2]
+    assert by_mention("all", documents)[0, "gout"].candidates["concept"].tolist() == [0, 2]
+    assert by_mention("cross_fitted", documents)[0, "gout"].candidates["concept"].tolist() == [2]
+    assert by_mention("dictionary", documents)[0, "gout"].candidates["concept"].tolist() == [2]
 
 
 def test_what_is_linkable():
     mentions = [mention("a", "D2"), mention("a", "OMIM:1"), mention("a", "X"), mention("a"), mention("a", "D1", "D2")]
     assert gold_rows([*mentions, {**mention("a"), "gold": None}], ONTOLOGY) == [1, 0, -1, -1, -1, -1]
-    assert [each.mention for each in labelled(DOCUMENTS, made(), ONTOLOGY, Describer(ONTOLOGY, None), "sentence", 2)[1]]
+    assert [
+        each.mention
+        for each in labelled_examples(DOCUMENTS, made(), ONTOLOGY, Describer(ONTOLOGY, None), "sentence", 2)[1]
+    ]
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 2)), max_size=12), st.integers(0, 12), st.booleans())
@@ -91,20 +94,20 @@ def test_without_is_as_if_they_had_never_been(pairs, cut, prune):
     surfaces = ["anemia", "bronchial asthma", "gouty"]
     counts = {pair: out.count(pair) for pair in out}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pruning, "FROM", 1 if prune else 1000)
+        patch.setattr(pruning, "PRUNE_FROM", 1 if prune else 1000)
         generator = NgramGenerator.build(ONTOLOGY, NgramParameters(min_df=1), training)
         fresh = NgramGenerator.build(ONTOLOGY, NgramParameters(min_df=1), kept)
-    one = generator.search(surfaces, 3, Without([counts] * 3))
+    one = generator.search(surfaces, 3, ExcludedMentions([counts] * 3))
     other = fresh.search(surfaces, 3)
     generator.pruned = None
-    every = generator.search(surfaces, 3, Without([counts] * 3))
+    every = generator.search(surfaces, 3, ExcludedMentions([counts] * 3))
     assert [each.tolist() for each in one] == [each.tolist() for each in every]
     for a, b in zip(one, other, strict=True):
         exact = [each["concept"][each["score"] >= 1 - 1e-6].tolist() for each in (a, b)]
         assert exact[0] == exact[1]
 
 
-@pytest.mark.parametrize("without", [None, Without()])
+@pytest.mark.parametrize("without", [None, ExcludedMentions()])
 def test_without_any_is_the_ontology(without):
     found = made().search(["rare word", "gout"], 3, without)
     assert [len(each) for each in found] == ([1, 2] if without is None else [0, 1])

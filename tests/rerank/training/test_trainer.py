@@ -14,14 +14,14 @@ from tiny_crossencoder import example, make_kit
 from raybel.errors import RaybelError
 from raybel.rerank.parameters import CROSSTYPES
 from raybel.rerank.training import trainer as trainer_module
-from raybel.rerank.training.steps import Lesson, loss_sum, steps
+from raybel.rerank.training.steps import TrainingMention, loss_sum, steps
 from raybel.rerank.training.trainer import Trainer
-from raybel.rerank.training.validation import macro_f1, ranks
+from raybel.rerank.training.validation import macro_f1, ranks_of_gold
 
 NAMES = ["anemia", "asthma", "gout", "cystic fibrosis", "lupus"]
 
 
-def lessons(kit, documents=6, seed=0, first=None):
+def mentions(kit, documents=6, seed=0, first=None):
     """Mentions whose right candidate has their own name; it stands at a random place, or at a given one."""
     rng = np.random.default_rng(seed)
     made = []
@@ -33,8 +33,8 @@ def lessons(kit, documents=6, seed=0, first=None):
             others.insert(gold, name)
             text = f"a case of {name}"
             some.append(example(name, others, text, 10, (number, place), gold=gold))
-            some[-1].found["score"] = 0.3
-        made.append([Lesson(each, each) for each in kit.tokens(some)])
+            some[-1].candidates["score"] = 0.3
+        made.append([TrainingMention(each, each) for each in kit.tokens(some)])
     return made
 
 
@@ -49,8 +49,8 @@ def of(made):
 
 @pytest.mark.parametrize(("crosstype", "loss"), [("base", "binary"), ("multi", "listwise"), ("tree", "listwise")])
 def test_it_learns(kit, crosstype, loss):
-    made = lessons(kit, 10)
-    examples = [lesson.fitted for some in made for lesson in some]
+    made = mentions(kit, 10)
+    examples = [mention.cross_fitted for some in made for mention in some]
     train = trainer(kit, crosstype, loss=loss, max_epochs=9, calibrate=False)
     losses = [train.epoch(*of(made), number) for number in range(9)]
     assert losses[-1] < losses[0]
@@ -58,7 +58,7 @@ def test_it_learns(kit, crosstype, loss):
 
 
 def test_the_same_seed_gives_the_same_weights(kit):
-    made = lessons(kit)
+    made = mentions(kit)
     weights = []
     for seed in (0, 0, 1):
         train = trainer(kit, seed=seed)
@@ -72,7 +72,7 @@ def test_the_same_seed_gives_the_same_weights(kit):
 @given(workers=st.integers(1, 3), seed=st.integers(0, 5))
 @settings(max_examples=10)
 def test_steps_hold_every_pair_once_whatever_the_workers(kit, crosstype, workers, seed):
-    made = lessons(kit, 8)
+    made = mentions(kit, 8)
     doubled = kit.tokens.parameters.changed({"batch_tokens": 150 * workers})
     single = kit.tokens.parameters.changed({"batch_tokens": 150})
     one = list(steps(*of(made), crosstype, kit.tokens, doubled, [seed], 1))
@@ -87,18 +87,18 @@ def test_steps_hold_every_pair_once_whatever_the_workers(kit, crosstype, workers
             rows = {owner[0] for each in share for owner in each.owners}
             assert not rows & {owner[0] for other in others for each in other for owner in each.owners}
         pairs += step.pairs
-    assert pairs == sum(len(lesson.fitted.candidates) for some in made for lesson in some)
+    assert pairs == sum(len(mention.cross_fitted.candidates) for some in made for mention in some)
 
 
 def test_two_workers_and_one_with_the_doubled_batch(kit):
     """The same losses: sums over workers, each part weighted by the whole step."""
-    made = lessons(kit)
+    made = mentions(kit)
     one = trainer(kit, batch_tokens=300)
     curve = [one.epoch(*of(made), number) for number in range(2)]
     barrier, held = threading.Barrier(2), [None, None]
 
     def run(worker):
-        def add_up(value):
+        def all_reduce(value):
             held[worker] = value.detach().clone()
             barrier.wait()
             total = held[0] + held[1]
@@ -106,7 +106,7 @@ def test_two_workers_and_one_with_the_doubled_batch(kit):
             value.detach().copy_(total)
 
         train = trainer(kit, batch_tokens=150)
-        train.worker, train.workers, train.add_up = worker, 2, add_up
+        train.worker, train.workers, train.all_reduce = worker, 2, all_reduce
         return [train.epoch(*of(made), number) for number in range(2)]
 
     with ThreadPoolExecutor(2) as pool:
@@ -116,8 +116,8 @@ def test_two_workers_and_one_with_the_doubled_batch(kit):
 
 def test_a_joint_type_that_isnt_shuffled_learns_the_place(kit):
     """All right candidates stand first: `multi` without shuffling takes the first wherever the right one stands."""
-    made, other = lessons(kit, 14, first=0), lessons(kit, 14, seed=1)
-    examples = [lesson.fitted for some in other for lesson in some]
+    made, other = mentions(kit, 14, first=0), mentions(kit, 14, seed=1)
+    examples = [mention.cross_fitted for some in other for mention in some]
     train = trainer(kit, "multi", shuffle=False, max_epochs=10, calibrate=False)
     for number in range(10):
         train.epoch(*of(made), number)
@@ -126,7 +126,7 @@ def test_a_joint_type_that_isnt_shuffled_learns_the_place(kit):
 
 
 def test_a_loss_that_is_no_number(kit):
-    made = lessons(kit)
+    made = mentions(kit)
     train = trainer(kit)
     with torch.no_grad():
         next(iter(train.model.parameters())).fill_(torch.nan)
@@ -136,15 +136,15 @@ def test_a_loss_that_is_no_number(kit):
 
 def test_nothing_to_learn(kit):
     assert trainer(kit).epoch([], lambda number: [], 0) is None
-    empty = [[Lesson(each, each) for each in kit.tokens([example("anemia", [])])]]
+    empty = [[TrainingMention(each, each) for each in kit.tokens([example("anemia", [])])]]
     assert trainer(kit).epoch(*of(empty), 0) is None
     scores = trainer(kit).validate([]).scores
     assert set(scores.values()) == {None}
 
 
-def test_regimes_are_mixed_by_their_share(kit):
-    fitted, names = kit.tokens([example("anemia", ["gout"]), example("anemia", ["gout", "asthma"])])
-    made = [[Lesson(fitted, names)] for _ in range(200)]
+def test_sets_of_candidates_are_mixed_by_their_share(kit):
+    cross_fitted, names = kit.tokens([example("anemia", ["gout"]), example("anemia", ["gout", "asthma"])])
+    made = [[TrainingMention(cross_fitted, names)] for _ in range(200)]
     counts = []
     for share in (0.0, 0.3, 1.0):
         parameters = kit.tokens.parameters.changed({"dictionary_share": share})
@@ -165,7 +165,7 @@ def test_losses_by_hand():
 
 def test_ranks_and_f1():
     values = [np.array([0.1, 0.9]), np.array([0.5, 0.5, 0.5]), np.zeros(0), np.array([1.0])]
-    assert ranks(values, [0, 1, -1, -1]).tolist() == [1, 1, -1, -1]
+    assert ranks_of_gold(values, [0, 1, -1, -1]).tolist() == [1, 1, -1, -1]
     assert macro_f1(np.array([True, False]), np.array([True, False])) == 1
     assert macro_f1(np.array([True, True]), np.array([True, False])) == pytest.approx(1 / 3)
     assert macro_f1(np.array([False]), np.array([False])) == 0.5
@@ -177,28 +177,28 @@ def test_a_dropout_of_ones_own(encoder):
 
 def test_weights_that_are_no_numbers_after_the_last_step(kit):
     """The loss is that before the step, so that it says nothing of an epoch's last one."""
-    made = lessons(kit, 1)
+    made = mentions(kit, 1)
     train = trainer(kit, learning_rate=1e39, warm_up=None, batch_tokens=10**6)
-    with pytest.raises(RaybelError, match="the weights are no numbers after epoch 1"):
+    with pytest.raises(RaybelError, match=r"a weight isn't a number \(NaN or infinite\) after epoch 1"):
         train.epoch(*of(made), 0)
 
 
 def test_logits_that_are_no_numbers(kit):
-    examples = [lesson.fitted for some in lessons(kit, 1) for lesson in some]
+    examples = [mention.cross_fitted for some in mentions(kit, 1) for mention in some]
     train = trainer(kit)
     with torch.no_grad():
         train.model.classifier.bias.fill_(torch.nan)
-    with pytest.raises(RaybelError, match="the scores of the validation corpus are no numbers"):
+    with pytest.raises(RaybelError, match="a score of the validation corpus isn't a number"):
         train.validate(examples)
 
 
 @pytest.mark.parametrize(("loss", "pieces"), [("binary", 4), ("listwise", 1)])
 def test_a_step_in_pieces_learns_the_same(kit, monkeypatch, loss, pieces):
     """Gradients are accumulated over pieces; a mention is cut only where each pair has a loss of its own."""
-    made = lessons(kit, 1)[0][:1]
+    made = mentions(kit, 1)[0][:1]
     losses, sizes = [], []
     for most in (10_000, 1):
-        monkeypatch.setattr(trainer_module, "PIECE", most)
+        monkeypatch.setattr(trainer_module, "MICRO_BATCH_TOKENS", most)
         train = trainer(kit, "base", loss=loss, batch_tokens=10_000, max_epochs=3)
         seen = []
         real = train.encoder.logits
