@@ -1,5 +1,5 @@
 import numpy as np
-from samples import FixedGenerator, chunks, collection, save
+from samples import FixedGenerator, chunks, collection, save, simple_document
 
 from raybel.candidates.base import CANDIDATE_DTYPE, NO_CANDIDATES, CandidateCache, candidates_column, chunk_surfaces
 from raybel.schemas import CANDIDATES
