@@ -17,6 +17,7 @@ from ray.data._internal.execution.streaming_executor import StreamingExecutor
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from raybel.config import Resources
+from raybel.display import counted
 from raybel.errors import ConfigError, RaybelError
 
 #: Bytes of a local object store: chunks are about 1 MB, and back-pressure keeps few of them.
@@ -179,7 +180,8 @@ def cpus_per_worker(workers: int, gpu: bool) -> int:
     needs = "a CPU and a GPU" if gpu else "a CPU"
     available = ", ".join(f"{n.get('CPU', 0):g} CPUs and {n.get('GPU', 0):g} GPUs" for n in nodes)
     raise ConfigError(
-        f"{workers} workers need {needs} each; the cluster's nodes have {available}: give fewer --num-workers"
+        f"no room for {counted(workers, 'worker')} with {needs} each: the cluster's nodes have {available}; give fewer "
+        "--num-workers"
     )
 
 
@@ -228,8 +230,8 @@ def allocate(wanted: Resources, available: dict[str, float], encodes: bool = Fal
         wanted = replace(wanted, actors=wanted.actors if wanted.actors is not None else int(gpus / per_actor))
         if not wanted.actors or wanted.actors * per_actor > gpus:
             raise ConfigError(
-                f"{wanted.actors or 1} actors of {per_actor:g} GPUs: the cluster has {gpus:g}; give fewer --actors, or "
-                "--gpus-per-actor 0 for the CPU"
+                f"no room for {counted(wanted.actors or 1, 'actor')} of {per_actor:g} GPUs: the cluster has {gpus:g}; "
+                "give fewer --actors, or --gpus-per-actor 0 for the CPU"
             )
         return replace(allocate(wanted, available), gpus_per_actor=per_actor)
     actors = wanted.actors if wanted.actors is not None else max(1, int(cpus))
@@ -240,7 +242,7 @@ def allocate(wanted: Resources, available: dict[str, float], encodes: bool = Fal
         return Allocation(1, cpus / 2, cpus / 2)
     if needed > cpus:
         raise ConfigError(
-            f"{actors} actors of {wanted.cpus_per_actor:g} CPUs and one task of {wanted.cpus_per_task:g} need "
-            f"{needed:g} CPUs; the cluster has {cpus:g}, so that the job could never start: give fewer --actors"
+            f"{counted(actors, 'actor')} of {wanted.cpus_per_actor:g} CPUs and one task of {wanted.cpus_per_task:g} "
+            f"need {needed:g} CPUs; the cluster has {cpus:g}, so that the job could never start: give fewer --actors"
         )
     return Allocation(actors, wanted.cpus_per_actor, wanted.cpus_per_task)

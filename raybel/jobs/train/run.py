@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch.optim import Optimizer
 
+from raybel.display import counted
 from raybel.errors import ConfigError, InputError, RaybelError
 from raybel.files import storage
 from raybel.files.storage import join
@@ -43,8 +44,8 @@ def workers_on_cluster(wanted: Workers) -> tuple[int, int, bool]:
     most = cpus_per_worker(workers, use_gpu)
     if wanted.cpus_per_worker is not None and wanted.cpus_per_worker > most:
         raise ConfigError(
-            f"{workers} workers of {wanted.cpus_per_worker} CPUs each don't fit onto the cluster's nodes: at most "
-            f"{most} CPUs each do (--cpus-per-worker)"
+            f"no room for {counted(workers, 'worker')} of {wanted.cpus_per_worker} CPUs each on the cluster's nodes: "
+            f"at most {most} CPUs each fit (--cpus-per-worker)"
         )
     return workers, wanted.cpus_per_worker or most, use_gpu
 

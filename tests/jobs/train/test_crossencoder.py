@@ -395,7 +395,7 @@ def test_bad_settings(made, encoder, tmp_path, no_ray):
     fresh = replace(config, output_dir=str(tmp_path / "new"), metric_file=None)
     with pytest.raises(ConfigError, match="another configuration"):
         train_crossencoder(replace(config, seed=1))
-    with pytest.raises(ConfigError, match="crosstype must be one of"):
+    with pytest.raises(ConfigError, match=r"crosstype must be 'base', .* or 'tree', not 'best'"):
         replace(config, crosstype="best")
     with pytest.raises(ConfigError, match="give --train-corpus"):
         replace(config, train_corpus=())
@@ -407,8 +407,12 @@ def test_bad_settings(made, encoder, tmp_path, no_ray):
         train_crossencoder(replace(fresh, parameters=replace(PARAMETERS, max_length=20)))
     with pytest.raises(ConfigError, match="unknown cross-encoder parameters: lr"):
         PARAMETERS.changed({"lr": 1})
-    for wrong in ({"learning_rate": 0}, {"learning_rate": float("nan")}, {"weight_decay": float("inf")}):
-        with pytest.raises(ConfigError, match="learning_rate must be above 0"):
+    for wrong, reason in (
+        ({"learning_rate": 0}, "learning_rate must be greater than 0"),
+        ({"learning_rate": float("nan")}, "learning_rate must be a finite number"),
+        ({"weight_decay": float("inf")}, "weight_decay must be a finite number"),
+    ):
+        with pytest.raises(ConfigError, match=reason):
             PARAMETERS.changed(wrong)
     with pytest.raises(ConfigError, match="top_k must be a whole number, not True"):
         PARAMETERS.changed({"top_k": True})
@@ -436,15 +440,15 @@ def test_workers_that_do_not_fit(made, local_ray, tmp_path):
     config, _, _ = made
     fresh = replace(config, output_dir=str(tmp_path / "new"))
     for workers, reason in (
-        (Workers(1, None, 99), "1 workers of 99 CPUs each don't fit"),
-        (Workers(99), "99 workers need a CPU each"),
-        (Workers(None, True), "1 workers need a CPU and a GPU each"),
+        (Workers(1, None, 99), "no room for 1 worker of 99 CPUs each"),
+        (Workers(99), "no room for 99 workers with a CPU each"),
+        (Workers(None, True), "no room for 1 worker with a CPU and a GPU each"),
     ):
         with pytest.raises(ConfigError, match=reason):
             train_crossencoder(replace(fresh, workers=workers))
         assert not (tmp_path / "new").exists()
     shutil.copytree(config.output_dir, tmp_path / "old")
-    with pytest.raises(ConfigError, match="99 workers need a CPU each"):
+    with pytest.raises(ConfigError, match="no room for 99 workers with a CPU each"):
         train_crossencoder(
             replace(config, output_dir=str(tmp_path / "old"), seed=9, workers=Workers(99), overwrite=True)
         )

@@ -137,7 +137,7 @@ def test_bad_settings(made, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(ConfigError, match="something else"):
         train_sapbert(replace(config, output_dir=str(tmp_path)))
-    with pytest.raises(ConfigError, match="workers need a CPU each"):
+    with pytest.raises(ConfigError, match="workers with a CPU each"):
         train_sapbert(replace(config, output_dir=str(tmp_path / "many"), workers=Workers(50)))
     assert not (tmp_path / "many").exists()
     with lock(config.output_dir), pytest.raises(LockedError):

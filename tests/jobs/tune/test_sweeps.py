@@ -2,7 +2,7 @@ import os
 import signal
 import sys
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -231,7 +231,7 @@ def test_the_best_n_gram_parameters_are_what_training_takes(local_ray, model, co
     assert by[500, (3, 3)].status == "failed"
     assert by[1, (3, 3)].status == "finished"
     held = read_mapping(str(tmp_path / "s" / "params.json"))["ngrams"]
-    assert set(held) == set(NgramParameters.__dataclass_fields__)
+    assert set(held) == {item.name for item in fields(NgramParameters)}
     parameters = NgramParameters().changed(held)
     trained = train_ngrams(TrainNgramsConfig(model.ontology, str(tmp_path / "m"), (corpus,), (corpus,), parameters))
     assert trained.scores["val"]["recall@10"] == done.outcome.best.value
@@ -339,13 +339,13 @@ def test_an_asha_sweep_ends_and_its_trials_are_what_training_gives(cross, tmp_pa
 
     kept = {}
 
-    def fit(worker, home, settings, workers, watch):
+    def first_epoch(worker, home, settings, workers, watch):
         """The first epoch as a worker of the training job does it, on the features that the job made."""
         paths = {"base": f"{home}/base", "features": f"{home}/features", "threads": 1}
         kept["epoch"] = Epochs(settings | paths).next()
         raise ConfigError("enough")
 
-    monkeypatch.setattr(job_module, "fit", fit)
+    monkeypatch.setattr(job_module, "run_workers", first_epoch)
 
     def other(trial):
         """Whether a trial's candidates or training aliases aren't the usual ones."""
