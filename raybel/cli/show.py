@@ -73,15 +73,24 @@ def _coloured(text: str, spans: Sequence[tuple[int, int]]) -> Text:
 
 
 def _show_links(mentions: list[dict[str, Any]]) -> None:
-    """Print what each distinct mention was linked to, and how often."""
-    links: Counter[tuple[Any, ...]] = Counter()
+    """Print what each distinct mention was linked to, how often, and with which score: the lowest of its mentions'."""
+    scores: dict[tuple[str, str | None, str, str], list[float | None]] = {}
     for mention in mentions:
         best = mention["ranking"][0] if mention["ranking"] else None
-        link = (best["concept_id"], best["name"], best["score"]) if best else ("", "(no candidate)", None)
+        concept = (best["concept_id"], best["name"]) if best else ("", "(no candidate)")
         plain = " ".join(mention["text"].lower().split())
-        links[(mention["text"], mention["surface"] if mention["surface"] != plain else None, *link)] += 1
+        surface = mention["surface"] if mention["surface"] != plain else None
+        scores.setdefault((mention["text"], surface, *concept), []).append(best["score"] if best else None)
     header = ["mention", "looked up as", "concept", "name", "score", "times"]
-    rows = [[*link, count] for link, count in links.items()]
+    rows: list[list[object]] = [
+        [*link, min((score for score in several if score is not None), default=None), len(several)]
+        for link, several in scores.items()
+    ]
     if not any(row[1] for row in rows):  # no abbreviation, no other typography
         header, rows = [header[0], *header[2:]], [[row[0], *row[2:]] for row in rows]
-    tables.table("links", header, rows)
+    notes = (
+        ["score: the lowest, where a mention occurs several times"]
+        if any(len(several) > 1 for several in scores.values())
+        else []
+    )
+    tables.table("links", header, rows, notes)
