@@ -8,11 +8,11 @@ import pytest
 import raybel
 
 HOME = Path(raybel.__file__).parent
-#: The rooms, from the top down, as CONTRIBUTING.md lists them.
-ROOMS = re.findall(
+#: The layers, from the top down, as CONTRIBUTING.md lists them.
+LAYERS = re.findall(
     r"^(\w+) ", (HOME.parent / "CONTRIBUTING.md").read_text().split("```layers\n")[1].split("```")[0], re.M
 )
-LEVEL = {room: level for level, room in enumerate(reversed(ROOMS))}
+LEVEL = {layer: level for level, layer in enumerate(reversed(LAYERS))}
 FILES = {".".join(path.relative_to(HOME).with_suffix("").parts): path for path in sorted(HOME.rglob("*.py"))}
 MODULES = {name: path for name, path in FILES.items() if name not in ("__init__", "__main__")}
 TREES = {name: ast.parse(path.read_text()) for name, path in MODULES.items()}
@@ -21,7 +21,7 @@ MOST_LINES = 320
 LONGER = {"corpus.abbreviations": 400}
 
 
-def room(module: str) -> str:
+def layer_of(module: str) -> str:
     return module.split(".")[0]
 
 
@@ -50,25 +50,25 @@ def own(module: str) -> set[str]:
     return found - {module}
 
 
-def test_every_room_is_listed_once():
-    assert len(ROOMS) == len(set(ROOMS))
-    assert {room(module) for module in MODULES} == set(ROOMS)
+def test_every_layer_is_listed_once():
+    assert len(LAYERS) == len(set(LAYERS))
+    assert {layer_of(module) for module in MODULES} == set(LAYERS)
 
 
 def test_no_package_hides_a_public_function():
-    assert not set(raybel.__all__) & set(ROOMS)
+    assert not set(raybel.__all__) & set(LAYERS)
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_go_down(module):
     for other in own(module):
-        assert LEVEL[room(other)] <= LEVEL[room(module)], f"{module} imports {other}"
+        assert LEVEL[layer_of(other)] <= LEVEL[layer_of(module)], f"{module} imports {other}"
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_ray_is_imported_by_the_jobs_only(module):
-    if any(room(name) == "ray" for name in imported(TREES[module])):
-        assert LEVEL[room(module)] >= LEVEL["jobs"]
+    if any(layer_of(name) == "ray" for name in imported(TREES[module])):
+        assert LEVEL[layer_of(module)] >= LEVEL["jobs"]
 
 
 def test_no_cycles():
@@ -79,7 +79,7 @@ def test_no_cycles():
 def test_a_module_is_short_and_hides_no_error(module):
     text = MODULES[module].read_text()
     assert text.count("\n") <= LONGER.get(module, MOST_LINES)
-    assert not {name for name in imported(TREES[module]) if room(name) in ("pickle", "cloudpickle", "joblib")}
+    assert not {name for name in imported(TREES[module]) if layer_of(name) in ("pickle", "cloudpickle", "joblib")}
     assert "allow_pickle=True" not in text
     for node in ast.walk(TREES[module]):
         if isinstance(node, ast.ExceptHandler):

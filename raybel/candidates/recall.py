@@ -1,4 +1,4 @@
-"""LinkableMentions that a generator can be measured on, and its recall on them."""
+"""Mentions that a generator can be measured on, and its recall on them."""
 
 from __future__ import annotations
 

@@ -11,14 +11,13 @@ from raybel.cli.common import CONTEXT
 from raybel.cli.options import options, recipe_of, recipe_options
 from raybel.config import configured
 from raybel.display import counted, duration, percent, relative
-from raybel.evaluation.metrics import CUTOFFS
+from raybel.evaluation.metrics import CUTOFF_METRICS, CUTOFFS
 from raybel.jobs.train.config import TrainCrossEncoderConfig
 from raybel.rerank.parameters import CrossEncoderParameters
 
 if TYPE_CHECKING:  # it imports Ray
     from raybel.jobs.train.crossencoder import TrainedCrossEncoder
 
-_SCORES = ("Acc@1", "recall@5", "recall@10")
 #: Fewer mentions without a right candidate tell little of how likely that is.
 FEW = 20
 
@@ -53,7 +52,7 @@ def crossencoder(values: dict[str, Any], recipe: str, params: str | None) -> Non
 
 def show(trained: TrainedCrossEncoder, parameters: CrossEncoderParameters) -> None:
     """Print the tables of a training job."""
-    names = [name for name, cutoff in zip(_SCORES, CUTOFFS, strict=True) if cutoff <= parameters.top_k]
+    names = [name for name, cutoff in zip(CUTOFF_METRICS, CUTOFFS, strict=True) if cutoff <= parameters.top_k]
     _show_epochs(trained, parameters, names)
     if trained.best["scores"]:
         _show_stages(trained, parameters, names)

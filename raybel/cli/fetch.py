@@ -16,8 +16,9 @@ from raybel.prepare.sources import DOWNLOADS, UMLS_INSTRUCTIONS
 @click.argument("names", nargs=-1, required=True, type=click.Choice([*DOWNLOADS, "umls", "all"]), metavar="NAME...")
 @click.option("--out-dir", default="sources", metavar="DIR", help="Each NAME gets a directory in it.")
 def fetch(names: tuple[str, ...], out_dir: str) -> None:
-    """Fetch corpora and vocabularies: ncbi-disease, bc5cdr, nlm-chem, medmentions-full, medmentions-st21pv, ctd-medic,
-    mesh2015, mesh2021, or all of them. `umls` says how to get UMLS_INSTRUCTIONS, which needs a licence.
+    """Fetch corpora and vocabularies from where they are distributed.
+
+    NAME is one of {names}, or `all`. `umls` says how to get UMLS, which needs a licence.
 
     A download that was stopped resumes when the command is run again; what is there isn't fetched again.
 
@@ -47,6 +48,9 @@ def fetch(names: tuple[str, ...], out_dir: str) -> None:
         raise InputError(
             f"{', '.join(failed)} couldn't be fetched, for the reasons above; the same command tries again"
         )
+
+
+fetch.help = (fetch.help or "").format(names=", ".join(DOWNLOADS))
 
 
 def _show(name: str, directory: str, files: Iterable[tuple[str, int]], out_dir: str) -> None:

@@ -33,8 +33,9 @@ GROUPS = pa.schema(
         ("policy", pa.string()),
     ]
 )
-#: Columns that say whether the gold is among a mention's first 1, 5, 10 or all concepts; named as published.
-AT_COLUMNS = ("at_1", "at_5", "at_10", "at_all")
+#: Columns that say whether the gold is among a mention's first 1, 5, 10 or all concepts; named as published, in the
+#: order of the scores.
+AT_COLUMNS = (*(f"at_{cutoff}" for cutoff in metrics.CUTOFFS), "at_all")
 #: `rank` is 0-based and null where the gold isn't in the ranking; the scores are null where the mention doesn't count.
 SCORED = pa.schema(
     [

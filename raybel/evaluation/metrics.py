@@ -10,10 +10,12 @@ from collections.abc import Hashable, Iterable, Sequence
 
 import numpy as np
 
-#: The scores that `summarise` and `bootstrap` give, in the order in which they are shown.
-METRICS = ("Acc@1", "recall@5", "recall@10", "recall@all", "MRR")
-#: Numbers of first candidates of the scores "at" one.
+#: How many of the first candidates count, in the scores "at" a number.
 CUTOFFS = (1, 5, 10)
+#: These scores' names.
+CUTOFF_METRICS = ("Acc@1", *(f"recall@{cutoff}" for cutoff in CUTOFFS[1:]))
+#: The scores that `summarise` and `bootstrap` give, in the order in which they are shown.
+METRICS = (*CUTOFF_METRICS, "recall@all", "MRR")
 #: Resamples are drawn in blocks of about this many weights (8 bytes each), so that memory stays bounded.
 _BLOCK_WEIGHTS = 1 << 22
 

@@ -1,1 +1,1 @@
-"""A chunk's life, from candidates to its part of a shard, and the run directory."""
+"""A chunk's life, from candidates to its part of a shard."""

@@ -198,9 +198,11 @@ def _opened(config: TrackingConfig, home: str, kinds: Sequence[str]) -> list[Tra
                 trackers.append(TensorBoard(os.path.join(home, "tensorboard")))
             elif kind == "wandb":
                 trackers.append(WandB(os.path.join(home, "wandb"), config.project, sweep, config.wandb_offline))
-            else:
+            elif kind == "mlflow":
                 trackers.append(MLflow(uri or f"sqlite:///{os.path.join(home, 'mlflow.db')}", config.project, home))
-        except ConfigError:
+            else:
+                raise NotImplementedError(f"no tracker is opened for {kind}")
+        except (ConfigError, NotImplementedError):
             raise
         except Exception as error:
             raise ConfigError(f"{kind} can't be used: {error}") from error

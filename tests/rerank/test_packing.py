@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raybel.errors import ConfigError
+from raybel.rerank.layouts import LAYOUTS
 from raybel.rerank.packing import pack, units
 from raybel.rerank.parameters import CROSSTYPES, CrossEncoderParameters
 from raybel.rerank.tokens import TokenisedExample
@@ -106,7 +107,9 @@ def test_the_types_differ_in_what_shares_a_sequence(kit):
         TokenisedExample([10, 11], (0,), [6], names, scores),
     ]
     counts = {crosstype: len(list(pack(crosstype, kit.tokens, examples))) for crosstype in CROSSTYPES}
-    assert counts == {"base": 4, "parallel": 2, "multi": 1, "passage": 1, "document": 1, "tree": 1}
+    assert (counts["base"], counts["parallel"], counts["multi"], counts["tree"]) == (4, 2, 1, 1)
+    for crosstype, layout in LAYOUTS.items():
+        assert counts[crosstype] == 1 + (not layout.mentions_share) + 2 * (not layout.candidates_share)
 
 
 def test_positions_in_a_tree_go_on_from_the_parent(kit):

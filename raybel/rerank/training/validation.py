@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from raybel.evaluation.metrics import CUTOFFS, recall_at
+from raybel.evaluation.metrics import CUTOFF_METRICS, CUTOFFS, recall_at
 from raybel.rerank.calibration import Calibration, fit
 from raybel.rerank.tokens import TokenisedExample
 from raybel.rerank.training.steps import loss_sum
@@ -72,11 +72,10 @@ def validate(
     rankings: dict[str, Sequence[np.ndarray]] = {"": evidence, "first_stage_": first_stage}
     if calibrate:
         rankings["alone_"] = logits
-    names = ["Acc@1", *(f"recall@{cut}" for cut in CUTOFFS[1:])]
     scores: dict[str, Any] = {}
     for prefix, values in rankings.items():
         ranks = ranks_of_gold(values, golds)
-        scores |= {f"{prefix}{name}": recall_at(ranks, cut) for name, cut in zip(names, CUTOFFS, strict=True)}
+        scores |= {f"{prefix}{name}": recall_at(ranks, cut) for name, cut in zip(CUTOFF_METRICS, CUTOFFS, strict=True)}
     scores["recall@all"] = recall_at(np.array(golds))
     scores["shuffled_Acc@1"] = recall_at(ranks_of_gold(shuffled, golds), 1)
     choices = [logit for logit in logits if len(logit) > 1]
