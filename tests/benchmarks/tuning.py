@@ -37,11 +37,11 @@ from raybel.tuning.config import SweepConfig
 from raybel.tuning.tracking import TrackingConfig
 
 
-def told(name: str, done: object, default: float) -> None:
+def print_outcome(name: str, done: object, default: float) -> None:
     """Print a sweep's figures."""
     outcome = done.outcome
     statuses = [trial.status for trial in outcome.trials]
-    counts = ", ".join(f"{statuses.count(one)} {one}" for one in dict.fromkeys(statuses))
+    counts = ", ".join(f"{statuses.count(status)} {status}" for status in dict.fromkeys(statuses))
     print(f"{name}: {len(outcome.trials)} trials ({counts}) in {outcome.seconds:.0f} s", flush=True)
     print(f"  {3600 * len(outcome.trials) / outcome.seconds:.0f} trials/hour, {outcome.concurrent} at a time; ", end="")
     print(f"{100 * (1 - outcome.busy):.0f} % of their time without work")
@@ -95,7 +95,7 @@ def main() -> None:
         if args.only in (None, "ngrams", "kill"):
             done = tune_ngrams(TuneNgramsConfig(ontology, (val,), sweep, (train,)))
             default = train_ngrams(TrainNgramsConfig(ontology, str(home / "m"), (train,), (val,)))
-            told("n-grams", done, default.scores["val"]["recall@10"])
+            print_outcome("n-grams", done, default.scores["val"]["recall@10"])
         if args.only in (None, "kill"):
             given = ["tune", "ngrams", "--ontology", ontology, "--train-corpus", train, "--val-corpus", val]
             given += ["--num-samples", args.samples, "--track", "none"]
@@ -129,7 +129,7 @@ def main() -> None:
             alone = replace(
                 job, sweep=replace(one, space={"top_k": [CrossEncoderParameters().top_k]}, stop_early="none")
             )
-            told(f"{args.crosstype} cross-encoder", done, tune_crossencoder(alone).outcome.best.value)
+            print_outcome(f"{args.crosstype} cross-encoder", done, tune_crossencoder(alone).outcome.best.value)
 
 
 if __name__ == "__main__":

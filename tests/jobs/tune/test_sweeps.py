@@ -317,7 +317,7 @@ def test_an_asha_sweep_ends_and_its_trials_are_what_training_gives(cross, tmp_pa
     def fit(worker, home, settings, workers, watch):
         """The first epoch as a worker of the training job does it, on the features that the job made."""
         paths = {"base": f"{home}/base", "features": f"{home}/features", "threads": 1}
-        kept["epoch"] = Epochs(settings | paths).next()
+        kept["epoch"] = Epochs(settings | paths).train_next()
         raise ConfigError("enough")
 
     monkeypatch.setattr(job_module, "fit", fit)
