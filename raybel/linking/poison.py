@@ -26,7 +26,7 @@ MAX_WHOLE_ATTEMPTS = 2
 #: Deaths of workers on one document before it is skipped: a single one may be the machine's fault.
 MAX_DEATHS = 2
 #: What follows the name of a chunk's part in the name of its crash record.
-SUFFIX = ".attempts"
+SUFFIX = ".crashes"
 
 
 @dataclass

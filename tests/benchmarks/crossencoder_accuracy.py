@@ -65,7 +65,7 @@ def main() -> None:
         home = prepared(args.data, Path(folder), args.corpus, args.generator, args.aliases)
         also = [prepared(args.data, Path(folder), each, None) for each in args.also]
         print("|", " | ".join(COLUMNS), "|\n|", " | ".join("---" for _ in COLUMNS), "|", flush=True)
-        held: dict[tuple[Any, ...], Any] = {}
+        by_context: dict[tuple[Any, ...], Any] = {}
         for recipe in args.recipes:
             for crosstype in args.types:
                 parameters = CrossEncoderParameters() if recipe == "raybel" else CrossEncoderParameters.published()
@@ -73,10 +73,10 @@ def main() -> None:
                 if args.epochs:
                     parameters = replace(parameters, max_epochs=args.epochs)
                 key = (parameters.context, parameters.dictionary_share)
-                if key not in held:
-                    held[key] = data(home, parameters, args.aliases, args.documents, also)
+                if key not in by_context:
+                    by_context[key] = data(home, parameters, args.aliases, args.documents, also)
                 for seed in args.seeds:
-                    run(crosstype, recipe, parameters, seed, *held[key])
+                    run(crosstype, recipe, parameters, seed, *by_context[key])
 
 
 def data(
@@ -122,28 +122,32 @@ def run(
         rate = count / (time.process_time() - begun)
         logits = trainer.score(examples)
         shuffled = trainer.score(examples, shuffle=True) if LAYOUTS[crosstype].order_matters else logits
-        checked = validate(examples, logits, shuffled, parameters.loss, parameters.calibrate).scores
+        scores = validate(examples, logits, shuffled, parameters.loss, parameters.calibrate).scores
         golds = [each.gold for each in examples]
-        found = ranks_of_gold(halves(examples, logits, documents) if parameters.calibrate else logits, golds)
-        low, high = bootstrap(found, documents)["Acc@1"]
-        alone = checked["alone_Acc@1"] if parameters.calibrate else checked["Acc@1"]
-        shares = [checked["first_stage_Acc@1"], alone, recall_at(found, 1)]
+        ranks = ranks_of_gold(
+            cross_fitted_evidence(examples, logits, documents) if parameters.calibrate else logits, golds
+        )
+        low, high = bootstrap(ranks, documents)["Acc@1"]
+        alone = scores["alone_Acc@1"] if parameters.calibrate else scores["Acc@1"]
+        shares = [scores["first_stage_Acc@1"], alone, recall_at(ranks, 1)]
         cells = [
             *(crosstype, recipe, seed, number + 1, f"{loss:.3f}", *(f"{100 * share:.1f}" for share in shares)),
             f"{100 * low:.1f}-{100 * high:.1f}",
-            *(f"{100 * checked[name]:.1f}" for name in ("shuffled_Acc@1", "first_share")),
+            *(f"{100 * scores[name]:.1f}" for name in ("shuffled_Acc@1", "first_share")),
             *(f"{rate:.2f}", f"{size:.1f}", f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f}"),
         ]
         print("|", " | ".join(map(str, cells)), "|", flush=True)
-        value = checked[parameters.metric] or 0.0
+        value = scores[parameters.metric] or 0.0
         since = 0 if value > best else since + 1
         best = max(best, value)
         if since >= parameters.patience:
             break
 
 
-def halves(examples: list[TokenisedExample], logits: list[np.ndarray], documents: np.ndarray) -> list[np.ndarray]:
-    """Probabilities with weights that were fitted on the documents of the other half."""
+def cross_fitted_evidence(
+    examples: list[TokenisedExample], logits: list[np.ndarray], documents: np.ndarray
+) -> list[np.ndarray]:
+    """Each candidate's evidence, by weights that were fitted on the other half of the documents."""
     values: list[np.ndarray] = [np.zeros(0)] * len(examples)
     for half in (0, 1):
         other = np.flatnonzero(documents % 2 != half).tolist()

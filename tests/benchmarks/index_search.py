@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
-        one(args)
+        measure(args)
         return
     print("| strings | index | surfaces/s/core | recall of the exact ten | MB on disk | resident MB | built in s |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
@@ -54,7 +54,7 @@ def noisy(vectors: np.ndarray) -> np.ndarray:
     return faiss_index.unit(vectors.astype(np.float32) + noise.astype(np.float32))
 
 
-def one(args: argparse.Namespace) -> None:
+def measure(args: argparse.Namespace) -> None:
     folder, kind, built = Path(args.one[0]), args.one[1], float(args.one[2])
     queries = np.load(folder / "queries.npy")
     index = faiss_index.read(folder / kind, kind)

@@ -34,7 +34,7 @@ def recombined(names: list[str], count: int) -> list[str]:
     return list(found)
 
 
-def one(home: Path, aliases: int, surfaces: int, name: str) -> None:
+def measure(home: Path, aliases: int, surfaces: int, name: str) -> None:
     """Build with this layout, save, load memory-mapped, search; print one line."""
     import numpy as np
     import psutil
@@ -97,7 +97,7 @@ def main() -> None:
     if args.inside:
         what, home, name = args.inside
         if what == "one":
-            one(Path(home), args.aliases, args.surfaces, name)
+            measure(Path(home), args.aliases, args.surfaces, name)
         else:
             loaded(Path(home), name)
         return

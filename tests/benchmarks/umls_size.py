@@ -51,7 +51,7 @@ def prepare(home: Path) -> None:
 
     begun = time.perf_counter()
     summary = prepare_umls(UmlsConfig(str(home / "META"), str(home / "umls.arrow")))
-    _told("prepare umls", begun, home / "umls.arrow", summary.ontology["concepts"])
+    _print_size("prepare umls", begun, home / "umls.arrow", summary.ontology["concepts"])
     print(f"  {summary.ontology}", flush=True)
 
 
@@ -68,10 +68,10 @@ def train(home: Path, plain: bool = False) -> None:
     ontology = Ontology.open(str(home / "umls.arrow"))
     generator = NgramGenerator.build(ontology, NgramParameters(add_training_data_to_ontology=False))
     generator.save(str(where))
-    _told("n-gram model without bounds" if plain else "n-gram model", begun, where, len(generator.aliases))
+    _print_size("n-gram model without bounds" if plain else "n-gram model", begun, where, len(generator.aliases))
 
 
-def _told(what: str, begun: float, path: Path, count: int) -> None:
+def _print_size(what: str, begun: float, path: Path, count: int) -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     files = list(path.iterdir()) if path.is_dir() else [path]
     size = sum(file.stat().st_size for file in files)

@@ -27,13 +27,13 @@ class Letters:
         return faiss_index.unit(DIRECTIONS[[row % len(DIRECTIONS) for row in rows]].reshape(-1, 3))
 
 
-def make(ontology, training=(), kind="flat", shard=3):
+def make(ontology, training=(), kind="flat", size=3):
     aliases = AliasTable.build(ontology, training)
     vectors = Letters().encode(aliases.strings()).astype(np.float16)
-    shards = [vectors[start : start + shard] for start in range(0, len(vectors), shard)]
+    blocks = [vectors[start : start + size] for start in range(0, len(vectors), size)]
     parameters = {"ontology_fingerprint": ontology.fingerprint, "width": 3, "index_type": kind}
-    made = DenseGenerator(Path("none"), parameters, aliases, shards, "f")
-    made.__dict__.update(encoder=Letters(), index=faiss_index.build(shards, kind, 1))
+    made = DenseGenerator(Path("none"), parameters, aliases, blocks, "f")
+    made.__dict__.update(encoder=Letters(), index=faiss_index.build(blocks, kind, 1))
     return made
 
 
@@ -66,9 +66,9 @@ def reference(ontology, training, query, top_k):
     st.integers(1, 9),
 )  # fmt: skip
 @settings(max_examples=100)
-def test_every_search_is_the_exact_one(made, queries, top_k, depth, shard):
+def test_every_search_is_the_exact_one(made, queries, top_k, depth, size):
     ontology, training = made
-    generator = make(ontology, training, shard=shard)
+    generator = make(ontology, training, size=size)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dense, "DEPTH", depth)
         patch.setattr(dense, "BATCH", 2)

@@ -32,15 +32,15 @@ def test_a_vector_of_zeros_stays():
 
 @pytest.mark.parametrize("kind", faiss_index.TYPES)
 def test_what_was_written_is_read_and_finds_the_same(tmp_path, kind):
-    shards = [vectors(700, seed=1), vectors(300, seed=2)]
-    built = faiss_index.build(shards, kind, 1)
+    blocks = [vectors(700, seed=1), vectors(300, seed=2)]
+    built = faiss_index.build(blocks, kind, 1)
     faiss_index.write(built, str(tmp_path / "i"))
     assert [path.name for path in tmp_path.iterdir()] == ["i"]
     read = faiss_index.read(tmp_path / "i", kind)
     assert (read.ntotal, read.d) == (1000, 8)
-    queries = faiss_index.unit(np.concatenate(shards)[::50])
+    queries = faiss_index.unit(np.concatenate(blocks)[::50])
     score, row = faiss_index.search(read, queries, 5, 1)
-    every = faiss_index.unit(np.concatenate(shards))
+    every = faiss_index.unit(np.concatenate(blocks))
     exact = np.argsort(-(queries @ every.T), axis=1, kind="stable")[:, :5]
     shared = np.mean([len(set(a) & set(b)) / 5 for a, b in zip(row.tolist(), exact.tolist(), strict=True)])
     assert shared == 1 if kind == "flat" else shared > 0.7
@@ -54,10 +54,10 @@ def test_the_same_vectors_make_the_same_file(tmp_path):
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
-def test_shards_change_nothing(tmp_path):
+def test_blocks_change_nothing(tmp_path):
     whole = vectors(900)
-    for name, shards in (("a", [whole]), ("b", [whole[:100], whole[100:650], whole[650:]])):
-        faiss_index.write(faiss_index.build(shards, "ivf", 1), str(tmp_path / name))
+    for name, blocks in (("a", [whole]), ("b", [whole[:100], whole[100:650], whole[650:]])):
+        faiss_index.write(faiss_index.build(blocks, "ivf", 1), str(tmp_path / name))
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 

@@ -5,7 +5,7 @@ from raybel.linking.poison import CrashRecord, isolate_failures
 
 
 def test_a_chunk_that_failed_twice_is_taken_document_by_document(tmp_path):
-    path = str(tmp_path / "a.attempts")
+    path = str(tmp_path / "a.crashes")
     for one_by_one in (False, False, True, True):
         crashes = CrashRecord(path, "now")
         crashes.begin()
@@ -14,7 +14,7 @@ def test_a_chunk_that_failed_twice_is_taken_document_by_document(tmp_path):
 
 
 def test_a_document_that_was_entered_and_not_left_is_poison(tmp_path):
-    path = str(tmp_path / "a.attempts")
+    path = str(tmp_path / "a.crashes")
     first = CrashRecord(path, "now")
     first.enter(3)
     first.leave()

@@ -22,14 +22,14 @@ from raybel.linking.render import render
 from raybel.schemas import MENTIONS
 
 
-def one(name: str, mention: str) -> str:
+def with_mention(name: str, mention: str) -> str:
     return simple_document(name, f"A {mention} here.", mention)
 
 
 WRONG = document("wrong", passage("Anemia", annotation("Asthma", (0, 6))))
 
 
-def run(tmp_path, *documents, threshold=None, crashes=None, **options):
+def link(tmp_path, *documents, threshold=None, crashes=None, **options):
     path = save(tmp_path / "a.xml", collection(*documents))
     (chunk,) = chunks(path, **options)
     generator = FixedGenerator()
@@ -45,7 +45,7 @@ def link_ids(part):
 
 
 def test_mentions_documents_and_counts(tmp_path):
-    part, _ = run(tmp_path, one("1", "Anemia"), WRONG, one("3", "unknown"), document("4"))
+    part, _ = link(tmp_path, with_mention("1", "Anemia"), WRONG, with_mention("3", "unknown"), document("4"))
     assert link_ids(part) == [("1", ["a|b=c"]), ("wrong", []), ("3", []), ("4", [])]
     assert part.summary == {
         "chunk": 0, "last": True, "error": None, "documents": 4, "mentions": 2, "linked": 1, "without_candidates": 1,
@@ -66,14 +66,16 @@ def test_mentions_documents_and_counts(tmp_path):
 
 @pytest.mark.parametrize(("threshold", "kept"), [(None, 2), (0.5, 2), (0.6, 1), (0.75, 1), (0.8, 0)])
 def test_a_threshold_leaves_candidates_out(tmp_path, threshold, kept):
-    part, _ = run(tmp_path, one("1", "Anemia"), threshold=threshold)
+    part, _ = link(tmp_path, with_mention("1", "Anemia"), threshold=threshold)
     assert [len(each) for each in part.mentions["ranking"].to_pylist()] == [kept]
     assert part.summary["linked"] == (kept > 0)
     assert part.summary["without_candidates"] == (kept == 0)
 
 
 def test_a_document_that_fails_costs_only_itself(tmp_path):
-    part, generator = run(tmp_path, one("1", "Anemia"), one("2", "poison"), one("3", "asthma"))
+    part, generator = link(
+        tmp_path, with_mention("1", "Anemia"), with_mention("2", "poison"), with_mention("3", "asthma")
+    )
     assert link_ids(part) == [("1", ["a|b=c"]), ("2", []), ("3", ["a|b=c"])]
     assert part.documents["error"] == [None, "ValueError: poisoned", None]
     (record,) = part.quarantine
@@ -83,12 +85,14 @@ def test_a_document_that_fails_costs_only_itself(tmp_path):
 
 
 def test_a_document_that_kills_the_worker_is_skipped(tmp_path):
-    path = str(tmp_path / "attempts")
+    path = str(tmp_path / "crashes")
     for _ in range(2):
         CrashRecord(path, "s").begin()
     CrashRecord(path, "s").enter(1)  # and dies
     CrashRecord(path, "s").enter(1)  # and once more
-    part, generator = run(tmp_path, one("1", "a"), one("2", "b"), one("3", "c"), crashes=CrashRecord(path, "s"))
+    part, generator = link(
+        tmp_path, with_mention("1", "a"), with_mention("2", "b"), with_mention("3", "c"), crashes=CrashRecord(path, "s")
+    )
     assert link_ids(part) == [("1", ["a|b=c"]), ("2", []), ("3", ["a|b=c"])]
     assert "worker died" in part.quarantine[0]["reason"]
     assert generator.calls == [["a"], ["c"]]
@@ -96,16 +100,16 @@ def test_a_document_that_kills_the_worker_is_skipped(tmp_path):
 
 
 def test_nothing_to_link(tmp_path):
-    part, generator = run(tmp_path)
+    part, generator = link(tmp_path)
     assert (part.summary["documents"], part.mentions.num_rows, generator.calls) == (0, 0, [])
     assert etree.fromstring(gzip.decompress(part.data)).findall("document") == []
 
 
 def test_a_document_with_an_error_is_written_as_it_came(tmp_path):
-    part, _ = run(tmp_path, WRONG)
+    part, _ = link(tmp_path, WRONG)
     assert WRONG.encode() in gzip.decompress(part.data)
 
 
 def test_scores_are_compared_as_they_are_stored(tmp_path):
-    part, _ = run(tmp_path, one("1", "Anemia"), threshold=float(np.float32(0.75)))
+    part, _ = link(tmp_path, with_mention("1", "Anemia"), threshold=float(np.float32(0.75)))
     assert part.summary["linked"] == 1

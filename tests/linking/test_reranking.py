@@ -35,11 +35,11 @@ class Reversed:
         return [Ranking(np.arange(size)[::-1], np.linspace(0.9, 0.1, size, dtype=np.float32)) for size in sizes]
 
 
-def one(name, mention):
+def with_mention(name, mention):
     return simple_document(name, f"A {mention} here.", mention)
 
 
-def run(tmp_path, *documents, reranker=None, crashes=None):
+def link(tmp_path, *documents, reranker=None, crashes=None):
     (chunk,) = chunks(save(tmp_path / "a.xml", collection(*documents)), sentences=True)
     ontology = two_concepts()
     found = add_candidates(chunk, CandidateCache(FixedGenerator(), 10), "fixed", crashes)
@@ -52,7 +52,9 @@ def rankings(part):
 
 
 def test_candidates_are_reordered_and_keep_their_first_rank(tmp_path):
-    part, before = run(tmp_path, one("1", "Anemia"), one("2", "unknown"), document("3"), one("4", "Asthma"))
+    part, before = link(
+        tmp_path, with_mention("1", "Anemia"), with_mention("2", "unknown"), document("3"), with_mention("4", "Asthma")
+    )
     assert rankings(part) == [each[::-1] for each in rankings(before)]
     assert any(len(each) > 1 for each in rankings(part))
     for row in part.mentions.to_pylist():
@@ -62,7 +64,7 @@ def test_candidates_are_reordered_and_keep_their_first_rank(tmp_path):
 
 
 def test_a_document_that_fails_costs_only_itself(tmp_path):
-    part, before = run(tmp_path, one("1", "Anemia"), one("2", "Asthma"), reranker=Reversed("Asthma"))
+    part, before = link(tmp_path, with_mention("1", "Anemia"), with_mention("2", "Asthma"), reranker=Reversed("Asthma"))
     assert [each["doc_id"] for each in part.quarantine] == ["2"]
     assert "this one" in part.quarantine[0]["traceback"]
     assert rankings(part) == [rankings(before)[0][::-1], []]
@@ -71,13 +73,15 @@ def test_a_document_that_fails_costs_only_itself(tmp_path):
 
 def test_an_error_of_the_model_is_raised(tmp_path):
     with pytest.raises(InputError):
-        run(tmp_path, one("1", "Anemia"), reranker=Reversed("Anemia", InputError))
+        link(tmp_path, with_mention("1", "Anemia"), reranker=Reversed("Anemia", InputError))
 
 
 def test_a_document_that_kills_the_worker_is_skipped(tmp_path):
     crashes = CrashRecord(str(tmp_path / "x"), "s", whole=2, deaths={0: 2})
     reranker = Reversed()
-    part, _ = run(tmp_path, one("1", "Anemia"), one("2", "Anemia"), reranker=reranker, crashes=crashes)
+    part, _ = link(
+        tmp_path, with_mention("1", "Anemia"), with_mention("2", "Anemia"), reranker=reranker, crashes=crashes
+    )
     assert [each["doc_id"] for each in part.quarantine] == ["1"]
     assert reranker.calls == 1
     assert part.documents["linked"] == [0, 1]
@@ -112,5 +116,5 @@ def test_the_order_is_that_of_the_logits_where_probabilities_are_equal(calibrati
 
 
 def test_nothing_to_rank(tmp_path):
-    part, _ = run(tmp_path, document("1"))
+    part, _ = link(tmp_path, document("1"))
     assert part.mentions.num_rows == 0

@@ -17,29 +17,31 @@ def mention(start, end, passage=0, sentence=0, text="x"):
     return {"passage": passage, "sentence": sentence, "start": start, "end": end, "text": text, "surface": text.lower()}
 
 
-def made(context, *mentions):
+def places_of(context, *mentions):
     return contexts(PASSAGES, mentions, context)
 
 
 def test_the_context_of_a_mention():
     one, two = mention(18, 22, sentence=1), mention(50, 56, 1, -1)
-    assert [text for text, _, _ in made("sentence", one, two)] == ["Gout", "Asthma again"]
-    assert [text for text, _, _ in made("passage", one, two)] == ["Anemia. Gout", "Asthma again"]
-    assert {text for text, _, _ in made("document", one, two)} == {"Anemia. Gout\nAsthma again"}
+    assert [text for text, _, _ in places_of("sentence", one, two)] == ["Gout", "Asthma again"]
+    assert [text for text, _, _ in places_of("passage", one, two)] == ["Anemia. Gout", "Asthma again"]
+    assert {text for text, _, _ in places_of("document", one, two)} == {"Anemia. Gout\nAsthma again"}
     for context in ("sentence", "passage", "document"):
-        for (text, start, _), word in zip(made(context, one, two), ("Gout", "Asthma"), strict=True):
+        for (text, start, _), word in zip(places_of(context, one, two), ("Gout", "Asthma"), strict=True):
             assert text[start:].startswith(word)
 
 
 def test_a_mention_over_two_sentences_has_both():
-    ((text, start, _),) = made("sentence", mention(10, 20))
+    ((text, start, _),) = places_of("sentence", mention(10, 20))
     assert (text, start) == ("Anemia. Gout", 0)
 
 
 def test_mentions_of_a_context_share_a_group():
-    groups = [group for _, _, group in made("sentence", mention(10, 16), mention(12, 14), mention(18, 22, sentence=1))]
+    groups = [
+        group for _, _, group in places_of("sentence", mention(10, 16), mention(12, 14), mention(18, 22, sentence=1))
+    ]
     assert groups[0] == groups[1] != groups[2]
-    assert len({group for _, _, group in made("document", mention(10, 16), mention(50, 56, 1, -1))}) == 1
+    assert len({group for _, _, group in places_of("document", mention(10, 16), mention(50, 56, 1, -1))}) == 1
 
 
 @pytest.mark.parametrize(

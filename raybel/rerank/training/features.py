@@ -87,7 +87,7 @@ class Features:
                     candidates["gold"] if self.top_k is None or candidates["gold"] < self.top_k else -1,
                 )
                 for candidates in (
-                    sets if self.candidate_sets is None else [sets[place] for place in self.candidate_sets]
+                    sets if self.candidate_sets is None else [sets[index] for index in self.candidate_sets]
                 )
             ]
             mentions.append(TrainingMention(examples[0], examples[-1]))

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import psutil
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import ray
@@ -23,7 +24,7 @@ from raybel.candidates.ngrams import NgramGenerator
 from raybel.candidates.parameters import NgramParameters
 from raybel.config import GeneratorPaths, ModelPaths
 from raybel.errors import ConfigError, InputError, MismatchError
-from raybel.files import storage
+from raybel.files import artefacts, storage
 from raybel.jobs.link import job as link_job
 from raybel.jobs.lookup import job as lookup
 from raybel.jobs.lookup.config import LookupConfig
@@ -249,7 +250,7 @@ def test_an_error_of_the_model_stops_the_job(linked, made, tmp_path):
     state = json.loads((tmp_path / "broken" / "raybel.json").read_text())
     state["weights"] = storage.size_and_digest(str(tmp_path / "broken" / "model.safetensors"))[1]
     (tmp_path / "broken" / "raybel.json").write_text(json.dumps(state))
-    with pytest.raises(InputError, match="scores that are no numbers"):
+    with pytest.raises(InputError, match="scores that aren't numbers"):
         link_job.link(job)
     assert not list((tmp_path / "run").rglob("quarantine/*"))
 
@@ -353,6 +354,9 @@ def test_features_that_are_missing_or_damaged(tmp_path):
     (tmp_path / "train").mkdir()
     (tmp_path / "train" / "a.arrow").write_bytes(b"ARROW1")
     with pytest.raises(InputError, match=r"a.arrow: is damaged .*: delete the directory `features`"):
+        Features(str(tmp_path), "train")
+    (tmp_path / "train" / "a.arrow").write_bytes(artefacts.arrow_bytes(pa.table({"contexts": [1]})))
+    with pytest.raises(InputError, match=r"a.arrow: is of another version: delete the directory `features`"):
         Features(str(tmp_path), "train")
 
 

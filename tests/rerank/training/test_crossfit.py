@@ -38,7 +38,7 @@ DOCUMENTS = [
 ]
 
 
-def made(documents=DOCUMENTS):
+def make_generator(documents=DOCUMENTS):
     pairs = [
         (each["surface"], row)
         for held in documents
@@ -49,7 +49,7 @@ def made(documents=DOCUMENTS):
 
 
 def by_mention(alias_scope, documents=DOCUMENTS):
-    generator = made(documents)
+    generator = make_generator(documents)
     describer = Describer(ONTOLOGY, generator.alias_table)
     found = labelled_examples(documents, generator, ONTOLOGY, describer, "sentence", 3, alias_scope)
     return {(number, each.mention): each for number, some in enumerate(found) for each in some}
@@ -81,7 +81,9 @@ def test_what_is_linkable():
     assert gold_rows([*mentions, {**mention("a"), "gold": None}], ONTOLOGY) == [1, 0, -1, -1, -1, -1]
     assert [
         each.mention
-        for each in labelled_examples(DOCUMENTS, made(), ONTOLOGY, Describer(ONTOLOGY, None), "sentence", 2)[1]
+        for each in labelled_examples(DOCUMENTS, make_generator(), ONTOLOGY, Describer(ONTOLOGY, None), "sentence", 2)[
+            1
+        ]
     ]
 
 
@@ -109,6 +111,6 @@ def test_without_is_as_if_they_had_never_been(pairs, cut, prune):
 
 @pytest.mark.parametrize("without", [None, ExcludedMentions()])
 def test_without_any_is_the_ontology(without):
-    found = made().search(["rare word", "gout"], 3, without)
+    found = make_generator().search(["rare word", "gout"], 3, without)
     assert [len(each) for each in found] == ([1, 2] if without is None else [0, 1])
     assert np.all(found[1]["score"][:1] == 1)

@@ -43,7 +43,7 @@ def trainer(kit, crosstype="tree", seed=0, **changed):
     return Trainer(copy.deepcopy(kit.model), crosstype, kit.tokens, parameters, seed=seed)
 
 
-def of(made):
+def numbered(made):
     return range(len(made)), lambda number: made[number]
 
 
@@ -52,7 +52,7 @@ def test_it_learns(kit, crosstype, loss):
     made = mentions(kit, 10)
     examples = [mention.cross_fitted for some in made for mention in some]
     train = trainer(kit, crosstype, loss=loss, max_epochs=9, calibrate=False)
-    losses = [train.epoch(*of(made), number) for number in range(9)]
+    losses = [train.epoch(*numbered(made), number) for number in range(9)]
     assert losses[-1] < losses[0]
     assert train.validate(examples).scores["Acc@1"] > 0.4  # 0.25 by chance
 
@@ -62,7 +62,7 @@ def test_the_same_seed_gives_the_same_weights(kit):
     weights = []
     for seed in (0, 0, 1):
         train = trainer(kit, seed=seed)
-        train.epoch(*of(made), 0)
+        train.epoch(*numbered(made), 0)
         weights.append(torch.cat([each.flatten() for each in train.model.parameters()]))
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
@@ -75,8 +75,8 @@ def test_steps_hold_every_pair_once_whatever_the_workers(kit, crosstype, workers
     made = mentions(kit, 8)
     doubled = kit.tokens.parameters.changed({"batch_tokens": 150 * workers})
     single = kit.tokens.parameters.changed({"batch_tokens": 150})
-    one = list(steps(*of(made), crosstype, kit.tokens, doubled, [seed], 1))
-    many = list(steps(*of(made), crosstype, kit.tokens, single, [seed], workers))
+    one = list(steps(*numbered(made), crosstype, kit.tokens, doubled, [seed], 1))
+    many = list(steps(*numbered(made), crosstype, kit.tokens, single, [seed], workers))
     assert [each.pairs for each in one] == [each.pairs for each in many]
     pairs = 0
     for step in many:
@@ -94,7 +94,7 @@ def test_two_workers_and_one_with_the_doubled_batch(kit):
     """The same losses: sums over workers, each part weighted by the whole step."""
     made = mentions(kit)
     one = trainer(kit, batch_tokens=300)
-    curve = [one.epoch(*of(made), number) for number in range(2)]
+    curve = [one.epoch(*numbered(made), number) for number in range(2)]
     barrier, held = threading.Barrier(2), [None, None]
 
     def run(worker):
@@ -107,7 +107,7 @@ def test_two_workers_and_one_with_the_doubled_batch(kit):
 
         train = trainer(kit, batch_tokens=150)
         train.worker, train.workers, train.all_reduce = worker, 2, all_reduce
-        return [train.epoch(*of(made), number) for number in range(2)]
+        return [train.epoch(*numbered(made), number) for number in range(2)]
 
     with ThreadPoolExecutor(2) as pool:
         for found in pool.map(run, range(2)):
@@ -120,7 +120,7 @@ def test_a_joint_type_that_isnt_shuffled_learns_the_place(kit):
     examples = [mention.cross_fitted for some in other for mention in some]
     train = trainer(kit, "multi", shuffle=False, max_epochs=10, calibrate=False)
     for number in range(10):
-        train.epoch(*of(made), number)
+        train.epoch(*numbered(made), number)
     share = train.validate(examples).scores["first_share"]
     assert share > 0.6
 
@@ -131,13 +131,13 @@ def test_a_loss_that_is_no_number(kit):
     with torch.no_grad():
         next(iter(train.model.parameters())).fill_(torch.nan)
     with pytest.raises(RaybelError, match="the loss is nan in epoch 1"):
-        train.epoch(*of(made), 0)
+        train.epoch(*numbered(made), 0)
 
 
 def test_nothing_to_learn(kit):
     assert trainer(kit).epoch([], lambda number: [], 0) is None
     empty = [[TrainingMention(each, each) for each in kit.tokens([example("anemia", [])])]]
-    assert trainer(kit).epoch(*of(empty), 0) is None
+    assert trainer(kit).epoch(*numbered(empty), 0) is None
     scores = trainer(kit).validate([]).scores
     assert set(scores.values()) == {None}
 
@@ -148,7 +148,7 @@ def test_sets_of_candidates_are_mixed_by_their_share(kit):
     counts = []
     for share in (0.0, 0.3, 1.0):
         parameters = kit.tokens.parameters.changed({"dictionary_share": share})
-        counts.append(sum(step.pairs for step in steps(*of(made), "tree", kit.tokens, parameters, [1])) - 200)
+        counts.append(sum(step.pairs for step in steps(*numbered(made), "tree", kit.tokens, parameters, [1])) - 200)
     assert (counts[0], counts[2]) == (0, 200)
     assert 35 < counts[1] < 85
 
@@ -180,7 +180,7 @@ def test_weights_that_are_no_numbers_after_the_last_step(kit):
     made = mentions(kit, 1)
     train = trainer(kit, learning_rate=1e39, warm_up=None, batch_tokens=10**6)
     with pytest.raises(RaybelError, match=r"a weight isn't a number \(NaN or infinite\) after epoch 1"):
-        train.epoch(*of(made), 0)
+        train.epoch(*numbered(made), 0)
 
 
 def test_logits_that_are_no_numbers(kit):
