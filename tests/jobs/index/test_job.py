@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from ray_fixture import CONCEPTS, LINKS, SURFACES, make_model, three_files, xml_infons
+from samples import collection, save
 from tiny_model import WIDTH, make_encoder
 
 from raybel.candidates.dense import DenseGenerator
@@ -321,7 +322,8 @@ def test_a_dense_lookup_links_as_the_index_does(made, model, tmp_path):
 
 def test_the_ontology_decides_which_lookup(tmp_path, made):
     other = make_model(tmp_path, (Concept("D9", "Gout"),))
+    corpus = save(tmp_path / "a.xml", collection())
     with pytest.raises(MismatchError, match="another ontology"):
         lookup.make_lookup(
-            LookupConfig(("x",), str(tmp_path / "l"), other.ontology, ModelPaths(dense_index=made[0].out_index))
+            LookupConfig((corpus,), str(tmp_path / "l"), other.ontology, ModelPaths(dense_index=made[0].out_index))
         )

@@ -115,7 +115,7 @@ def test_what_cannot_be(made, model, tmp_path):
 def test_what_does_not_fit_is_refused(made, model, tmp_path):
     config, _ = made
     run = {"candidates_lookup": config.output}
-    with pytest.raises(ConfigError, match="candidates of a surface"):
+    with pytest.raises(ConfigError, match="10 candidates per surface, not 11"):
         link(model.config(config.in_corpus[0], tmp_path / "a", top_k=config.top_k + 1, **run))
     with pytest.raises(ConfigError, match="with expanding abbreviations"):
         link(model.config(config.in_corpus[0], tmp_path / "b", top_k=config.top_k, expand_abbreviations=False, **run))
