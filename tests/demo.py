@@ -30,16 +30,16 @@ raybel index dense --train-corpus data/train.bioc.xml.gz --val-corpus data/val.b
     --ontology data/ontology.arrow --model-name minilm --out-index models/dense
 raybel train crossencoder --train-corpus data/train.bioc.xml.gz --val-corpus data/val.bioc.xml.gz \
     --ontology data/ontology.arrow --ngrams-model models/ngrams --dense-index models/dense \
-    --model-name minilm --max-epochs 2 --output-dir models/tree
+    --model-name minilm --max-epochs 1 --output-dir models/tree
 raybel link --in-corpus data/test.bioc.xml.gz --ontology data/ontology.arrow \
-    --ngrams-model models/ngrams --out-corpus runs/ngrams
+    --ngrams-model models/ngrams --actors 1 --out-corpus runs/ngrams
 raybel link --in-corpus data/test.bioc.xml.gz --ontology data/ontology.arrow \
-    --dense-index models/dense --out-corpus runs/dense
+    --dense-index models/dense --actors 1 --out-corpus runs/dense
 raybel link --in-corpus data/test.bioc.xml.gz --ontology data/ontology.arrow \
-    --ngrams-model models/ngrams --dense-index models/dense --out-corpus runs/hybrid
+    --ngrams-model models/ngrams --dense-index models/dense --actors 1 --out-corpus runs/hybrid
 raybel link --in-corpus data/test.bioc.xml.gz --ontology data/ontology.arrow \
     --ngrams-model models/ngrams --dense-index models/dense --reranker-model models/tree --top-k 5 \
-    --out-corpus runs/reranked
+    --actors 1 --out-corpus runs/reranked
 raybel show runs/reranked --documents 2
 raybel evaluate --gold-corpus data/test.bioc.xml.gz --pred-corpus runs/reranked
 """
