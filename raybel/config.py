@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast, dataclass_transform
 
 import pydantic
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, ValidationError
 
 from raybel.errors import ConfigError
@@ -93,7 +93,9 @@ def _in_words(error: ValidationError, names: Sequence[str]) -> str:
     sentences = []
     for name, problems in reasons.items():
         musts = dict.fromkeys(reason.removeprefix("must ") for reason in problems if reason.startswith("must "))
-        if not musts:
+        if problems[0] == "isn't an option":
+            sentences.append(f"{name} isn't an option")
+        elif not musts:
             sentences.append(f"{name}: {problems[0]}" if name not in problems[0] else problems[0])
         elif "be given" in musts:
             sentences.append(f"{name} must be given")
@@ -133,9 +135,11 @@ Words = Annotated[tuple[str, ...], BeforeValidator(_split_words)]
 TablePath = Annotated[FilePath, AfterValidator(_with_table_suffix)]
 Count = Annotated[int, Ge(1)]
 Seed = Annotated[int, Ge(0)]
-Share = Annotated[float, Ge(0), pydantic.Field(le=1)]
+Share = Annotated[float, Ge(0), Le(1)]
 Positive = Annotated[float, Gt(0)]
 Precision = Literal["fp32", "bf16", "fp16"]
+#: Gradients underflow in fp16.
+TrainingPrecision = Literal["fp32", "bf16"]
 
 #: Options that mean the same in every job that has them.
 Ontology = Annotated[
@@ -158,7 +162,7 @@ class Resources:
     whichever stage is behind gets the cores.
     """
 
-    actors: Annotated[int | None, Option("Actors that hold the models.", default="one per CPU, or per GPU")] = None
+    actors: Annotated[Count | None, Option("Actors that hold the models.", default="one per CPU, or per GPU")] = None
     cpus_per_actor: Annotated[Positive, Option("Logical CPUs of an actor.")] = 0.5
     cpus_per_task: Annotated[Positive, Option("Logical CPUs of a reading or writing task.")] = 0.5
     gpus_per_actor: Annotated[

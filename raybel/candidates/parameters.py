@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from annotated_types import Ge, Gt, Lt
-from pydantic import Strict
+from annotated_types import Ge
+from pydantic import BeforeValidator, Strict
 
 from raybel.config import Count, HyperParameters, configuration
 from raybel.errors import ConfigError
 
 Side = Literal["none", "front", "back", "separate", "together"]
 SIDES: tuple[Side, ...] = get_args(Side)
+
+
+def _pair(value: Any) -> Any:
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        raise ValueError("must be two numbers, 1 <= low <= high")
+    return value
+
+
+def _number_or_share(value: Any) -> Any:
+    whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    if not whole and not (isinstance(value, float) and 0 < value < 1):
+        raise ValueError("must be a whole number from 1 on, or a share between 0 and 1")
+    return value
 
 
 @configuration
@@ -31,9 +44,9 @@ class NgramParameters(HyperParameters):
 
     model: ClassVar[str] = "n-gram"
 
-    ngram_range: Annotated[tuple[Count, Count], Strict(False)] = (3, 3)
+    ngram_range: Annotated[tuple[Count, Count], Strict(False), BeforeValidator(_pair)] = (3, 3)
     max_features: Count | None = None
-    min_df: Count | Annotated[float, Gt(0), Lt(1)] = 1
+    min_df: Annotated[Any, BeforeValidator(_number_or_share)] = 1
     char_side: Side = "none"
     char_count: Annotated[int, Ge(0)] = 20
     analyzer: Literal["char", "char_wb"] = "char_wb"

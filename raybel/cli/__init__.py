@@ -17,15 +17,21 @@ from raybel.cli.common import CONTEXT, Commands
 COMMANDS = {
     "fetch": ("fetch", "Fetch corpora and vocabularies from where they are distributed."),
     "prepare": ("prepare", "Make BioC files and an ontology from a corpus as it is distributed."),
-    "ontology": ("ontology", "Show what is in an ontology, or convert it."),
+    "ontology": ("ontology", "Show what is in an ontology (.arrow, .parquet, .json.gz), or convert it."),
     "train": ("train", "Train a candidate generator, the encoder of one, or a cross-encoder."),
     "tune": ("tune", "Search hyper-parameters: trials side by side on Ray Tune."),
     "index": ("index", "Embed an ontology, and index the vectors."),
-    "lookup": ("lookup", "Find candidates for the distinct surfaces of a corpus, once for all."),
+    "lookup": ("lookup", "Find candidates for the distinct surfaces of a corpus, for `link --candidates-lookup`."),
     "link": ("link", "Link every mention of a corpus to an ontology."),
-    "status": ("status", "Say what a job's directory holds and how far the job is."),
-    "show": ("show", "Show linked documents of a run, with what each mention was linked to."),
-    "evaluate": ("evaluate", "Score links against gold annotations."),
+    "status": (
+        "status",
+        "Say how far a link run, a sweep, a training, an index or a lookup is, from any shell that sees its directory.",
+    ),
+    "show": ("show", "Show linked documents of a run: their text with mentions marked, and what each was linked to."),
+    "evaluate": (
+        "evaluate",
+        "Score links against gold annotations: Acc@1, recall@5, @10, @all and MRR, overall and by mention type.",
+    ),
 }
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from raybel.cli import tables
 from raybel.cli.common import CONTEXT
-from raybel.cli.options import options, recipe_of, recipe_options
-from raybel.config import configured
+from raybel.cli.options import options, params_of, params_option
+from raybel.config import configured, option_of
 from raybel.display import counted, duration, percent, relative
 from raybel.evaluation.metrics import CUTOFF_METRICS, CUTOFFS
 from raybel.jobs.train.config import TrainCrossEncoderConfig
@@ -20,6 +22,21 @@ if TYPE_CHECKING:  # it imports Ray
 
 #: Fewer mentions without a right candidate tell little of how likely that is.
 FEW = 20
+
+
+def recipe_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add `--recipe` and `--params` of a cross-encoder."""
+    choice = click.Choice(["raybel", "published"])
+    command = params_option("treecrossencoder", CrossEncoderParameters, " (basecrossencoder ...)")(command)
+    return click.option("--recipe", type=choice, default="raybel", help="Where defaults are from.")(command)
+
+
+def recipe_of(values: Mapping[str, Any], recipe: str, params: str | None) -> CrossEncoderParameters:
+    """Return a cross-encoder's hyper-parameters: options over `--params` over the recipe's."""
+    start = CrossEncoderParameters.published() if recipe == "published" else CrossEncoderParameters()
+    names = {item.name for item in fields(start) if option_of(CrossEncoderParameters, item.name)}
+    over = {name: value for name, value in values.items() if name in names}
+    return start.changed(params_of(params, f"{values.get('crosstype', 'tree')}crossencoder")).changed(over)
 
 
 @click.command(context_settings=CONTEXT)

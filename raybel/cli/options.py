@@ -16,35 +16,35 @@ from raybel.config import group_of, option_of
 from raybel.errors import ConfigError
 from raybel.files import storage
 from raybel.files.mappings import read_mapping
-from raybel.rerank.parameters import CrossEncoderParameters
 
 Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
 
-class WholeNumber(click.IntRange):
-    """A whole number; one with a fraction, which a configuration file may hold, isn't rounded."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the number."""
-        if isinstance(value, float | bool):
-            self.fail(f"{value!r} is not a valid integer.", param, ctx)
-        return super().convert(value, param, ctx)
+#: Where the options that a `--config` file gives wait for the command.
+_FROM_FILE = "raybel.options"
 
 
 class FieldOption(click.Option):
-    """An option that shows a field's default, and leaves it to the configuration."""
+    """An option that shows a field's default and leaves it, and whether it is required, to `options`.
 
-    def __init__(self, spellings: Sequence[str], shown: str | None, **settings: Any) -> None:
-        super().__init__(spellings, **{**settings, "show_default": False})
-        self.shown = shown
+    Args:
+        spellings: As click takes them.
+        shown: The default, in words; None for none.
+        needed: Whether the help says that it is required.
+        settings: Click's own.
+    """
+
+    def __init__(self, spellings: Sequence[str], shown: str | None, needed: bool, **settings: Any) -> None:
+        super().__init__(spellings, **settings, default=None, show_default=False)
+        self.shown, self.needed = shown, needed
 
     def get_help_extra(self, ctx: click.Context) -> Any:
         """Return what stands in brackets behind the help: the default, the range, whether it is required."""
         extra = super().get_help_extra(ctx)
         if self.shown is not None:
             extra["default"] = self.shown
-        if getattr(self.type, "min", None) is None and getattr(self.type, "max", None) is None:
-            extra.pop("range", None)
+        if self.needed:
+            extra["required"] = "required"
         return extra
 
 
@@ -64,15 +64,24 @@ def options(
     """
     defaults = defaults or {}
     offers = {name: (owner, item) for name, owner, item in _fields_of(kind) if name not in leave}
+    names = [name for name, _, _ in _fields_of(kind) if name not in leave]
+    assert len(names) == len(set(names)), f"two fields of {kind.__name__} have one name"
+    spellings = {name: _spellings(owner, name)[0] for name, (owner, _) in offers.items()}
     from_fields = [_option(owner, item, name in optional, defaults.get(name)) for name, (owner, item) in offers.items()]
 
     def add(command: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(command)
         def gathered(**given: Any) -> None:
-            offered = {name: given.pop(name) for name in offers}
-            values = {**defaults, **{name: value for name, value in offered.items() if value not in (None, ())}}
-            for name, value in values.items():
-                _check_made(offers[name][0], name, value)
+            values = dict(defaults) | click.get_current_context().meta.get(_FROM_FILE, {})
+            for name in offers:
+                value = given.pop(name)
+                if value not in (None, ()):
+                    values[name] = value
+            for name, (owner, item) in offers.items():
+                if name in values:
+                    _check_made(owner, name, values[name])
+                elif item.default is MISSING and item.default_factory is MISSING and name not in optional:
+                    raise click.UsageError(f"Missing option '{spellings[name]}'.")
             command(values=values, **given)
 
         # What click's own decorators keep on a function, the last option first.
@@ -101,8 +110,14 @@ def _check_made(kind: type, name: str, path: Any) -> None:
     """
     option = option_of(kind, name)
     if option is not None and option.made_by and not storage.exists(path):
-        spelling = "--" + name.replace("_", "-")
-        raise ConfigError(f"{spelling} {path}: no such file or directory; `{option.made_by}` makes one")
+        raise ConfigError(
+            f"{_spellings(kind, name)[0]} {path}: no such file or directory; `{option.made_by}` makes one"
+        )
+
+
+def _spellings(kind: Any, name: str) -> list[str]:
+    option = option_of(kind, name)
+    return list(option.names if option is not None and option.names else ("--" + name.replace("_", "-"),))
 
 
 def _option(kind: Any, item: Field[Any], optional: bool, own_default: Any) -> click.Option:
@@ -112,21 +127,21 @@ def _option(kind: Any, item: Field[Any], optional: bool, own_default: Any) -> cl
     info = kind.__pydantic_fields__[name]
     several = get_origin(info.annotation) is tuple
     plain = _without_none(info.annotation)
-    spellings = [*(option.names or ("--" + name.replace("_", "-"),)), name]
+    spellings = [*_spellings(kind, name), name]
     shown = option.default
-    if default not in (None, MISSING, ()):
+    if shown is None and default not in (None, MISSING, ()):
         shown = ", ".join(map(str, default)) if several else str(default)
     settings: dict[str, Any] = {
         "help": option.help,
-        "required": default is MISSING and item.default_factory is MISSING and not optional,
+        "needed": default is MISSING and item.default_factory is MISSING and not optional,
         "multiple": several,
     }
     if plain is bool and default is False:
-        return FieldOption(spellings, is_flag=True, default=None, shown=None, **settings)
+        return FieldOption(spellings, is_flag=True, shown=None, **settings)
     if plain is bool:
         positive = spellings[0].removeprefix("--")
         spellings[0] += f"/--no-{positive}"
-        return FieldOption(spellings, default=None, shown=positive if default else option.default, **settings)
+        return FieldOption(spellings, shown=positive if default else option.default, **settings)
     kind_of_value, metavar = _type(plain, info.metadata)
     return FieldOption(spellings, type=kind_of_value, metavar=option.metavar or metavar, shown=shown, **settings)
 
@@ -158,9 +173,9 @@ def _type(plain: Any, metadata: Sequence[Any]) -> tuple[click.ParamType, str | N
             elif isinstance(inner, Lt):
                 bounds |= {"max": inner.lt, "max_open": True}
     if plain is int:
-        return WholeNumber(**bounds), "INTEGER"
+        return (click.IntRange(**bounds) if bounds else click.INT), "INTEGER"
     if plain is float:
-        return click.FloatRange(**bounds), "NUMBER"
+        return (click.FloatRange(**bounds) if bounds else click.FLOAT), "NUMBER"
     return click.STRING, None
 
 
@@ -176,23 +191,31 @@ def _config_file() -> click.Option:
 
 
 def _take_defaults(ctx: click.Context, param: click.Parameter, path: str | None) -> None:
-    """Have a file's options be the command's defaults.
+    """Take a file's options, which those on the command line come before.
 
     Raises:
         ConfigError: An option that the command doesn't have.
     """
     if path is None:
         return
-    named = {str(param.name): param for param in ctx.command.params if param.name not in (None, "config_file", "help")}
+    named = {
+        spelling.lstrip("-").replace("-", "_"): param
+        for param in ctx.command.params
+        if isinstance(param, click.Option) and param.name not in ("config_file", "help")
+        for spelling in param.opts
+    }
     given = {name: value for name, value in read_mapping(path).items() if value is not None}
     if unknown := sorted(set(given) - set(named)):
         near = difflib.get_close_matches(unknown[0], named, 1)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise ConfigError(f"{path}: `{ctx.command_path}` has no option {', '.join(unknown)}{hint}")
     for name, value in given.items():
-        if named[name].multiple and isinstance(value, str):
-            given[name] = [value]
-    ctx.default_map = {**(ctx.default_map or {}), **given}
+        option = named[name]
+        if isinstance(option, FieldOption):  # the configuration checks it
+            ctx.meta.setdefault(_FROM_FILE, {})[option.name] = value
+        else:
+            several = [value] if option.multiple and isinstance(value, str) else value
+            ctx.default_map = {**(ctx.default_map or {}), str(option.name): several}
 
 
 def params_option(key: str, kind: Any, further: str = "") -> Decorator:
@@ -214,18 +237,3 @@ def params_of(path: str | None, key: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ConfigError(f"{path} has no key `{key}` with the hyper-parameters")
     return value
-
-
-def recipe_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add `--recipe` and `--params` of a cross-encoder."""
-    choice = click.Choice(["raybel", "published"])
-    command = params_option("treecrossencoder", CrossEncoderParameters, " (basecrossencoder ...)")(command)
-    return click.option("--recipe", type=choice, default="raybel", help="Where defaults are from.")(command)
-
-
-def recipe_of(values: Mapping[str, Any], recipe: str, params: str | None) -> CrossEncoderParameters:
-    """Return a cross-encoder's hyper-parameters: options over `--params` over the recipe's."""
-    start = CrossEncoderParameters.published() if recipe == "published" else CrossEncoderParameters()
-    names = {item.name for item in fields(start) if option_of(CrossEncoderParameters, item.name)}
-    over = {name: value for name, value in values.items() if name in names}
-    return start.changed(params_of(params, f"{values.get('crosstype', 'tree')}crossencoder")).changed(over)

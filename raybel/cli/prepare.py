@@ -87,7 +87,9 @@ def medmentions(values: dict[str, Any], out_dir: str | None) -> None:
     Example:
       raybel prepare medmentions --medmentions-dir MedMentions/st21pv/data --clean --out-dir data
     """
-    outputs = replace(_outputs(values, out_dir), ontology=None)
+    outputs = _outputs(values, out_dir)
+    if "out_ontology" not in values:  # of --out-dir; one that is asked for is refused
+        outputs = replace(outputs, out_ontology=None)
     show(prepare_medmentions(configured(MedMentionsConfig, values, outputs=outputs), _say))
 
 

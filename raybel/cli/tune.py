@@ -10,7 +10,8 @@ import click
 from raybel.candidates.parameters import NgramParameters
 from raybel.cli import tables
 from raybel.cli.common import CONTEXT, Commands
-from raybel.cli.options import options, params_of, params_option, recipe_of, recipe_options
+from raybel.cli.crossencoder import recipe_of, recipe_options
+from raybel.cli.options import options, params_of, params_option
 from raybel.config import configured
 from raybel.display import counted, relative
 from raybel.errors import ConfigError

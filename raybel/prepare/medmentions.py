@@ -57,7 +57,7 @@ class MedMentionsConfig:
     drop_unlinkable: DropUnlinkable = False
 
     def __post_init__(self) -> None:
-        if self.outputs.ontology:
+        if self.outputs.out_ontology:
             raise ConfigError("MedMentions has no ontology to write: `raybel prepare umls` makes one")
         if self.drop_unlinkable and not self.ontology:
             raise ConfigError("only an ontology says which ids are known: give --ontology with --drop-unlinkable")

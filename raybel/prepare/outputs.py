@@ -21,21 +21,19 @@ DropUnlinkable = Annotated[
 class Outputs:
     """Where to write each output; one that is None isn't written."""
 
-    train: Annotated[
-        FilePath | None, Option("Where to write this split (.xml or .xml.gz).", "FILE", names=("--out-train",))
-    ] = None
-    val: Annotated[FilePath | None, Option("As --out-train.", "FILE", names=("--out-val",))] = None
-    test: Annotated[FilePath | None, Option("As --out-train.", "FILE", names=("--out-test",))] = None
-    ontology: Annotated[
+    out_train: Annotated[FilePath | None, Option("Where to write this split (.xml or .xml.gz).", "FILE")] = None
+    out_val: Annotated[FilePath | None, Option("As --out-train.", "FILE")] = None
+    out_test: Annotated[FilePath | None, Option("As --out-train.", "FILE")] = None
+    out_ontology: Annotated[
         FilePath | None,
-        Option("Where to write the ontology (.arrow, .parquet, .json or .json.gz).", "FILE", names=("--out-ontology",)),
+        Option("Where to write the ontology (.arrow, .parquet, .json or .json.gz).", "FILE"),
     ] = None
 
     @classmethod
     def in_directory(cls, directory: str) -> Outputs:
         """Return the usual names in a directory: train, val and test `.bioc.xml.gz` and `ontology.arrow`."""
-        corpora = {name: storage.join(directory, f"{name}.bioc.xml.gz") for name in SPLITS}
-        return cls(**corpora, ontology=storage.join(directory, "ontology.arrow"))
+        corpora = {f"out_{name}": storage.join(directory, f"{name}.bioc.xml.gz") for name in SPLITS}
+        return cls(**corpora, out_ontology=storage.join(directory, "ontology.arrow"))
 
     def check(self) -> None:
         """Refuse suffixes that aren't of a format that can be written, and two outputs in one file.
@@ -47,7 +45,7 @@ class Outputs:
         for path in paths:
             if paths.count(path) > 1:
                 raise ConfigError(f"{path}: two outputs can't go into one file")
-            if path != self.ontology and not path.endswith((".xml", ".xml.gz")):
+            if path != self.out_ontology and not path.endswith((".xml", ".xml.gz")):
                 raise ConfigError(f"{path}: a corpus is written as BioC XML; its name must end in .xml or .xml.gz")
-        if self.ontology and not self.ontology.endswith(ONTOLOGY_SUFFIXES):
-            raise ConfigError(f"{self.ontology}: an ontology's name must end in {', '.join(ONTOLOGY_SUFFIXES)}")
+        if self.out_ontology and not self.out_ontology.endswith(ONTOLOGY_SUFFIXES):
+            raise ConfigError(f"{self.out_ontology}: an ontology's name must end in {', '.join(ONTOLOGY_SUFFIXES)}")

@@ -124,7 +124,7 @@ def resolve_and_write(
         split = SplitSummary(name, source.path if source else None)
         splits.append(split)
         if source is None:
-            notes.append(_skipped(name, corpus, getattr(outputs, name)))
+            notes.append(_skipped(name, corpus, getattr(outputs, f"out_{name}")))
             continue
         say(f"reading {source.path}")
         documents[name] = [
@@ -134,16 +134,16 @@ def resolve_and_write(
     notes += [*_unknown_id_notes(splits, ontology), *_shared_document_notes(documents)]
     written = []
     for split in splits:
-        target = getattr(outputs, split.name)
+        target = getattr(outputs, f"out_{split.name}")
         if target and split.name in documents:
             say(f"writing {target}")
             write_corpus(target, documents[split.name], corpus.name)
             content = f"{counted(split.documents, 'document')}, {counted(split.kept_mentions, 'mention')}"
             written.append((target, content))
-    if outputs.ontology and ontology:
-        say(f"writing {outputs.ontology}")
-        ontology.save(outputs.ontology)
-        written.append((outputs.ontology, counted(len(ontology), "concept")))
+    if outputs.out_ontology and ontology:
+        say(f"writing {outputs.out_ontology}")
+        ontology.save(outputs.out_ontology)
+        written.append((outputs.out_ontology, counted(len(ontology), "concept")))
     return Summary(corpus.name, tuple(splits), ontology.stats() if ontology else {}, tuple(notes), tuple(written))
 
 

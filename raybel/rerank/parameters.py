@@ -55,12 +55,14 @@ class CrossEncoderParameters(HyperParameters):
 
     model: ClassVar[str] = "cross-encoder"
 
-    top_k: Annotated[Count, Option("Over --params: candidates of a mention.")] = 5
+    top_k: Annotated[Count, Option("Candidates of a mention; over --params.", default="the recipe's")] = 5
     learning_rate: Positive = 1e-4
     batch_size: Count | None = None
     batch_tokens: Count = 1024
-    max_epochs: Annotated[Count, Option("Over --params: most passes over the training mentions.")] = 3
-    patience: Annotated[Count, Option("Over --params: epochs without a better score before training stops.")] = 2
+    max_epochs: Annotated[Count, Option("Most passes over the mentions; over --params.", default="the recipe's")] = 3
+    patience: Annotated[
+        Count, Option("Over --params: epochs without a better score before training stops.", default="the recipe's")
+    ] = 2
     metric: EpochMetric = "Acc@1"
     context: Context = "sentence"
     context_last: bool | None = None
@@ -73,7 +75,7 @@ class CrossEncoderParameters(HyperParameters):
     warm_up: Share | None = 0.1
     weight_decay: Annotated[float, Ge(0)] = 0.01
     dropout: Share | None = 0.0
-    max_length: int | None = None
+    max_length: Count | None = None
 
     @classmethod
     def published(cls) -> CrossEncoderParameters:

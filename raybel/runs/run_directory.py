@@ -300,5 +300,5 @@ class RunDirectory:
             figures.append(("documents in quarantine", counts["quarantined"]))
         failed = f"{counted(unfinished, 'input file')} couldn't be read"
         problem = failed if unfinished and progress and progress["finished"] else ""
-        notes = (f"fingerprint {manifest['fingerprint']}",)
+        notes = (f"fingerprint {fingerprint(manifest.get('identity', {}))}",)
         return self.work.status(bool(plan) and not unfinished, figures, [_PROGRESS], problem, notes)

@@ -39,10 +39,10 @@ def _trackers(value: Any) -> Any:
 class TrackingConfig:
     """Where trials are logged."""
 
-    trackers: Annotated[
+    track: Annotated[
         tuple[TrackerName, ...],
         BeforeValidator(_trackers),
-        Option("Where trials are logged: tensorboard, wandb, mlflow or none. Repeatable.", names=("--track",)),
+        Option("Where trials are logged: tensorboard, wandb, mlflow or none. Repeatable."),
     ] = ("tensorboard",)
     project: Annotated[str, Option("Name of the W&B project and the MLflow experiment.")] = "raybel"
     wandb_offline: Annotated[bool, Option("Write W&B's files only; `wandb sync` sends them later.")] = False

@@ -141,7 +141,7 @@ class Trackers:
         Raises:
             ConfigError: A package is missing, the directory isn't local, or a service refuses.
         """
-        return cls(_opened(config, home, config.trackers))
+        return cls(_opened(config, home, config.track))
 
     @staticmethod
     def check(config: TrackingConfig, home: str) -> None:
@@ -151,12 +151,10 @@ class Trackers:
             ConfigError: As `open`.
         """
         scheme, separator, _ = (_mlflow_uri(config) or "").partition(":")
-        files = "mlflow" in config.trackers and (
-            not separator or scheme in ("file", "sqlite")
-        )  # perhaps in the directory
+        files = "mlflow" in config.track and (not separator or scheme in ("file", "sqlite"))  # perhaps in the directory
         if files:
             _package("mlflow", "mlflow.tracking")
-        _opened(config, home, tuple(kind for kind in config.trackers if not (files and kind == "mlflow")))
+        _opened(config, home, tuple(kind for kind in config.track if not (files and kind == "mlflow")))
 
     def begin(self, number: int, parameters: dict[str, Any]) -> None:
         """A trial starts."""
@@ -188,7 +186,7 @@ def _mlflow_uri(config: TrackingConfig) -> str | None:
 def _opened(config: TrackingConfig, home: str, kinds: Sequence[str]) -> list[Tracker]:
     uri = _mlflow_uri(config)
     local = {"tensorboard", "wandb"} | (set() if uri else {"mlflow"})
-    if "://" in home and (needing := sorted(local & set(config.trackers))):
+    if "://" in home and (needing := sorted(local & set(config.track))):
         raise ConfigError(f"{', '.join(needing)}: files can't be written to {home}; --track none, or a local directory")
     sweep = os.path.basename(home.rstrip("/"))
     trackers: list[Tracker] = []

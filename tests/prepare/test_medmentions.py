@@ -48,7 +48,7 @@ def prepare(tmp_path):
         for name, pmids in lists.items():
             (source / f"corpus_pubtator_pmids_{name}.txt").write_bytes(pmids.encode())
         names = ("train", "val", "test")
-        chosen = outputs or Outputs(**{name: str(tmp_path / f"{name}.xml") for name in names})
+        chosen = outputs or Outputs(**{f"out_{name}": str(tmp_path / f"{name}.xml") for name in names})
         return prepare_medmentions(MedMentionsConfig(str(source), chosen, **options))
 
     return run
@@ -173,7 +173,7 @@ def test_bad_input_is_an_error(prepare, change, message):
 
 def test_wrong_options_are_errors():
     with pytest.raises(ConfigError, match="no ontology to write"):
-        MedMentionsConfig("d", Outputs(ontology="o.arrow"))
+        MedMentionsConfig("d", Outputs(out_ontology="o.arrow"))
     with pytest.raises(ConfigError, match="give --ontology"):
         MedMentionsConfig("d", drop_unlinkable=True)
 

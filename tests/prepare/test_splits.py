@@ -191,7 +191,7 @@ def test_no_split_at_all(ncbi) -> None:
 
 def test_only_what_is_asked_for_is_written(ncbi, tmp_path: Path) -> None:
     target = tmp_path / "out" / "medic.json.gz"
-    summary = ncbi(train=GOOD, outputs=Outputs(ontology=str(target)))
+    summary = ncbi(train=GOOD, outputs=Outputs(out_ontology=str(target)))
     assert summary.written == ((str(target), "2 concepts"),)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["medic.json.gz"]
     assert Ontology.open(str(target)).concept(0).alt_ids == ["OMIM:1"]
@@ -199,7 +199,12 @@ def test_only_what_is_asked_for_is_written(ncbi, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "outputs",
-    [Outputs(train="x.json"), Outputs(ontology="x.xml"), Outputs(train="x.xml", val="x.xml"), Outputs(test="x")],
+    [
+        Outputs(out_train="x.json"),
+        Outputs(out_ontology="x.xml"),
+        Outputs(out_train="x.xml", out_val="x.xml"),
+        Outputs(out_test="x"),
+    ],
 )
 def test_outputs_are_checked_first(ncbi, outputs: Outputs) -> None:
     with pytest.raises(ConfigError, match=r"/x"):

@@ -84,7 +84,7 @@ def test_wandb_works_offline(tmp_path, monkeypatch):
 def test_what_cannot_be_used_is_told_before_a_sweep(tmp_path, monkeypatch):
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
-    with pytest.raises(ConfigError, match="trackers must be 'tensorboard', 'wandb' or 'mlflow'"):
+    with pytest.raises(ConfigError, match="track must be 'tensorboard', 'wandb' or 'mlflow'"):
         TrackingConfig(("neptune",))
     with pytest.raises(ConfigError, match="no key for Weights & Biases"):
         Trackers.open(TrackingConfig(("wandb",)), str(tmp_path))

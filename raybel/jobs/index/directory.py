@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from raybel.candidates.dense import ENCODER, INDEX, KIND, block_name
 from raybel.files import artefacts, storage
-from raybel.files.storage import join
 from raybel.files.work_directory import DESCRIPTION, Status, WorkDirectory
 
 #: For each string its row in given vectors, or -1.
 GIVEN_ROWS = "given_rows.npy"
-#: What an index of before `raybel.json` is described by.
-_OLD_DESCRIPTION = "plan.json"
 _OUTPUTS = (
     *("vectors-*.npy", "first_pair.npy", "concept_frequency.npy", "aliases.arrow"),
     *(ENCODER, INDEX, GIVEN_ROWS, artefacts.CONFIG),
@@ -20,14 +17,6 @@ _OUTPUTS = (
 def index_directory(uri: str) -> WorkDirectory:
     """Return the directory of a dense index."""
     return WorkDirectory(uri, KIND, "an index", "--out-index", outputs=_OUTPUTS)
-
-
-def adopt(work: WorkDirectory) -> None:
-    """Describe an index of before `raybel.json`, whose own file held its identity; while it is locked."""
-    old = join(work.uri, _OLD_DESCRIPTION)
-    if storage.exists(old) and artefacts.kind_of(work.uri) in (KIND, None):
-        work.describe(storage.read_json(old))
-        storage.delete(old)
 
 
 def status(work: WorkDirectory) -> Status:

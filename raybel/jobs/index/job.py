@@ -25,7 +25,7 @@ from raybel.files import artefacts, storage, tables
 from raybel.files.fingerprints import fingerprint
 from raybel.files.storage import join
 from raybel.jobs.index.config import Embedding, IndexDenseConfig, IndexResult
-from raybel.jobs.index.directory import GIVEN_ROWS, adopt, index_directory
+from raybel.jobs.index.directory import GIVEN_ROWS, index_directory
 from raybel.jobs.index.stage import EmbedStage, build_index, given_vectors, precision_of, write_vectors
 from raybel.jobs.runtime import Allocation, allocate, data_context, largest_node_cpus, ray_session
 from raybel.ontology import Ontology
@@ -108,7 +108,6 @@ class _Job:
             "chunk_strings": self.config.chunk_strings,
             "vectors": storage.size_and_digest(self.config.vectors)[1] if self.config.vectors else None,
         }
-        adopt(self.work)
         before = (self.work.read() or {}).get("identity", {})
         identity["precision"] = self.config.precision or before.get("precision")
         self.fresh = self.work.check(identity, self.config.overwrite) is None

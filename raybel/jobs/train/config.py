@@ -19,9 +19,9 @@ from raybel.config import (
     Ontology,
     Option,
     Overwrite,
-    Precision,
     Resources,
     Seed,
+    TrainingPrecision,
     configuration,
 )
 from raybel.errors import ConfigError
@@ -114,7 +114,7 @@ class TrainCrossEncoderConfig:
     ] = "answerdotai/ModernBERT-base"
     parameters: CrossEncoderParameters = field(default_factory=CrossEncoderParameters)
     expand_abbreviations: ExpandAbbreviations = True
-    precision: Annotated[Precision | None, Option("Number format to compute in.", default="the fastest")] = None
+    precision: Annotated[TrainingPrecision | None, Option("Number format to compute in.", default="the fastest")] = None
     seed: RandomSeed = 0
     workers: Workers = field(default_factory=Workers)
     resources: Resources = field(default_factory=Resources)

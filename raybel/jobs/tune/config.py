@@ -13,8 +13,8 @@ from raybel.config import (
     GeneratorPaths,
     Ontology,
     Option,
-    Precision,
     Resources,
+    TrainingPrecision,
     configuration,
 )
 from raybel.errors import ConfigError
@@ -61,7 +61,7 @@ class TuneCrossEncoderConfig:
     ] = "answerdotai/ModernBERT-base"
     parameters: CrossEncoderParameters = field(default_factory=CrossEncoderParameters)
     expand_abbreviations: ExpandAbbreviations = True
-    precision: Annotated[Precision | None, Option("Number format to compute in.", default="the fastest")] = None
+    precision: Annotated[TrainingPrecision | None, Option("Number format to compute in.", default="the fastest")] = None
     resources: Resources = field(default_factory=Resources)
 
     def __post_init__(self) -> None:
