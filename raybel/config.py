@@ -120,7 +120,7 @@ def _split_words(value: Any) -> Any:
 
 
 def _with_table_suffix(path: str) -> str:
-    if not path.endswith(tables.SUFFIXES):
+    if not storage.name_of(path).endswith(tables.SUFFIXES):
         raise ValueError(f"{path}: a table's name must end in {', '.join(tables.SUFFIXES)}")
     return path
 
@@ -142,7 +142,7 @@ Precision = Literal["fp32", "bf16", "fp16"]
 TrainingPrecision = Literal["fp32", "bf16"]
 
 #: Options that mean the same in every job that has them.
-Ontology = Annotated[
+OntologyPath = Annotated[
     FilePath, Option("The ontology to link to (.arrow, .parquet, .json.gz).", "FILE", made_by="raybel prepare")
 ]
 ExpandAbbreviations = Annotated[

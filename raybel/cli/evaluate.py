@@ -17,6 +17,7 @@ from raybel.errors import ConfigError
 from raybel.evaluation.evaluate import EvaluateConfig, Evaluation
 from raybel.evaluation.evaluate import evaluate as run
 from raybel.evaluation.metrics import METRICS
+from raybel.files import storage
 from raybel.files.tables import SUFFIXES
 
 
@@ -59,7 +60,7 @@ def evaluate(values: dict[str, Any], metric_file: tuple[str, ...], summary_file:
 def _check(option: str, paths: Iterable[str]) -> None:
     """Refuse a name whose format isn't known before the work begins, not after it."""
     for path in paths:
-        if not path.endswith(SUFFIXES):
+        if not storage.name_of(path).endswith(SUFFIXES):
             raise ConfigError(f"{option} {path}: the name must end in {' or '.join(SUFFIXES)}")
 
 

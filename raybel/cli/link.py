@@ -75,6 +75,6 @@ def _summary(result: LinkResult, threshold: float | None) -> None:
         tables.err.print(f"not read: {reason}", style="red", markup=False, soft_wrap=True)
     if result.failed:
         tables.err.print(
-            f"{counted(len(result.failed), 'input file')} couldn't be read: mend this and run the same command",
+            f"{counted(len(result.failed), 'input file')} couldn't be read: fix this and run the same command",
             style="red",
         )

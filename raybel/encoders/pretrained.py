@@ -114,7 +114,7 @@ def pooling_of(directory: str) -> str:
     """Return how a model's vectors are meant to be pooled: as sentence-transformers' `1_Pooling` says, else `cls`.
 
     Raises:
-        InputError: It says something else than `cls` or `mean`, or isn't readable.
+        InputError: It says something other than `cls` or `mean`, or isn't readable.
     """
     path = Path(directory) / "1_Pooling" / "config.json"
     if not path.is_file():

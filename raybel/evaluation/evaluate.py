@@ -139,7 +139,7 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
     golds = [mention["gold"] for _, mentions in documents for mention in mentions]
     if all(ids is None for ids in golds):
         content = f"{counted(len(documents), 'document')} with {counted(len(golds), 'mention')}"
-        raise ConfigError(f"{gold}: no mention has a gold annotation (infon {GOLD_INFON}); of {content}")
+        raise ConfigError(f"{gold}: no mention of {content} has a gold annotation (infon {GOLD_INFON})")
     try:
         joined = predictions.join(documents, files)
     except MismatchError as error:
@@ -210,7 +210,7 @@ def _seen_sentence(config: EvaluateConfig) -> str:
 
 def _interval_sentence(config: EvaluateConfig, documents: int) -> str:
     if not config.bootstrap or documents < 2:
-        return f"No intervals: {'--bootstrap is 0' if not config.bootstrap else 'all mentions stand in one document'}."
+        return f"No intervals: {'--bootstrap is 0' if not config.bootstrap else 'all mentions are in one document'}."
     return (
         f"In brackets: 95 % intervals, percentile bootstrap over documents ({documents:,} with a mention that counts; "
         f"{config.bootstrap:,} resamples, seed {config.seed}), since a document's mentions depend on each other."

@@ -101,7 +101,7 @@ def describe_policy(
     if concepts.ontology is None:
         sentences.append(
             "No ontology is given (--ontology): ids are compared as they are written, so an alternative id is wrong, "
-            "and whether an ontology knows the gold ids can't be said."
+            "and whether an ontology knows the gold ids isn't known."
         )
     else:
         sentences.append(f"Alternative ids count as their concept's id ({relative(concepts.ontology.path)}).")

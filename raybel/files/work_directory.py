@@ -100,10 +100,10 @@ class WorkDirectory:
         if description is None:
             content = [name for name in storage.names(self.uri) if name.partition("/")[0] not in _SPARED]
             if content and artefacts.kind_of(self.uri) != self.kind:
-                self._refuse(f"holds something else than {self.noun} ({content[0]})", "choose a new or empty")
+                self._refuse(f"holds something other than {self.noun} ({content[0]})", "choose a new or empty")
             return None
         if description.get("kind") != self.kind:
-            self._refuse(f"holds something else than {self.noun} ({description.get('kind')})", "choose another")
+            self._refuse(f"holds something other than {self.noun} ({description.get('kind')})", "choose another")
         before = description.get("identity")
         if not before:
             return None  # what a kill left belongs to no configuration
@@ -135,11 +135,11 @@ class WorkDirectory:
         description = self.check(identity, overwrite)
         if description is None:
             self.clear()
-            description = self.describe(identity, **facts)
+            description = self.write_description(identity, **facts)
         storage.delete_temporary(self.uri)
         return description
 
-    def describe(self, identity: dict[str, Any], **facts: Any) -> dict[str, Any]:
+    def write_description(self, identity: dict[str, Any], **facts: Any) -> dict[str, Any]:
         """Write the description, and return it."""
         description = {"kind": self.kind, "identity": identity, **facts}
         storage.publish_json(join(self.uri, self.description), description)
@@ -149,7 +149,7 @@ class WorkDirectory:
         """Delete what the job wrote, the description last."""
         entries = [name for name in storage.entries(self.uri) if self.owns(name)]
         if entries:
-            self.describe({}, finished=False)  # what a kill leaves belongs to no configuration
+            self.write_description({}, finished=False)  # what a kill leaves belongs to no configuration
             for name in [*entries, self.description]:
                 storage.delete(join(self.uri, name))
 

@@ -173,7 +173,7 @@ class RunDirectory:
             ConfigError: The directory holds something else, or a run of another configuration.
         """
         self.work.open(identity, overwrite)
-        self.work.describe(identity, fingerprint=fingerprint(identity), **manifest)
+        self.work.write_description(identity, fingerprint=fingerprint(identity), **manifest)
 
     def write_plan(self, shards: Sequence[Shard]) -> None:
         """Log which shards the run is to have."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import field
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge
 from pydantic import BeforeValidator
@@ -15,7 +15,6 @@ from raybel.config import Count, FilePath, Option, Positive, Seed, configuration
 SearchMethod = Literal["random", "grid", "optuna"]
 #: Where trials can be logged.
 TrackerName = Literal["tensorboard", "wandb", "mlflow"]
-TRACKERS: tuple[TrackerName, ...] = get_args(TrackerName)
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 

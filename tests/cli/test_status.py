@@ -35,7 +35,7 @@ def test_a_link_run(run):
 def test_a_sweep(tmp_path):
     work = sweep_directory(str(tmp_path))
     work.open({"metric": "Acc@1"}, False)
-    work.describe({"metric": "Acc@1"}, finished=False, samples=20)
+    work.write_description({"metric": "Acc@1"}, finished=False, samples=20)
     for number, state in enumerate(("finished", "failed", "stopped", "cut")):
         Trial(number, {"x": number}, state, None if state == "failed" else (7 + number) / 10).save(work.uri)
     with work.lock():
@@ -49,7 +49,7 @@ def test_a_sweep(tmp_path):
         "last update",
     ):
         assert said in words
-    work.describe({"metric": "loss"}, finished=False, samples=None)
+    work.write_description({"metric": "loss"}, finished=False, samples=None)
     _, words = status(tmp_path)
     assert "state stopped; run the same command to go on trials 3 " in words
     assert "best loss 0.7000 (trial 0)" in words
@@ -65,7 +65,7 @@ def test_a_training(tmp_path):
     _, words = status(tmp_path)
     for said in ("stage mentions", "epoch 2 of 5", "loss 0.2500"):
         assert said in words
-    work.describe({"seed": 1}, finished=True, epochs=[{}, {}])
+    work.write_description({"seed": 1}, finished=True, epochs=[{}, {}])
     assert "state finished epochs 2" in status(tmp_path)[1]
 
 

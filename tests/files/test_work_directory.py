@@ -27,7 +27,7 @@ def test_a_new_directory_and_the_same_configuration_again(work, tmp_path):
     assert held == work.read() == {"kind": "sweep", "identity": {"seed": 1}, "samples": 3}
     save(tmp_path / "w/trials/1.json", "{}")
     save(tmp_path / "w/trials/.2.json.abc.tmp", "{")
-    work.describe({"seed": 1}, samples=3, finished=True)
+    work.write_description({"seed": 1}, samples=3, finished=True)
     again = work.open({"seed": 1}, True, samples=4)
     assert (again["samples"], again["finished"]) == (3, True)
     assert names(work) == ["raybel.json", "trials/1.json"]
@@ -63,11 +63,11 @@ def test_only_outputs_are_deleted(tmp_path):
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_something_else_is_refused_whatever_is_asked(work, tmp_path, overwrite):
     save(tmp_path / "w/thesis.tex", "x")
-    reason = r"holds something else than a sweep \(thesis.tex\): choose a new or empty --output-dir"
+    reason = r"holds something other than a sweep \(thesis.tex\): choose a new or empty --output-dir"
     with pytest.raises(ConfigError, match=reason):
         work.open({}, overwrite)
     WorkDirectory(str(tmp_path / "m"), "crossencoder", "a model").open({}, False)
-    with pytest.raises(ConfigError, match=r"holds something else than a sweep \(crossencoder\): choose another"):
+    with pytest.raises(ConfigError, match=r"holds something other than a sweep \(crossencoder\): choose another"):
         WorkDirectory(str(tmp_path / "m"), "sweep", "a sweep").open({}, overwrite)
     save(tmp_path / "d/raybel.json", "[1]")
     with pytest.raises(InputError, match="doesn't say what the directory holds: delete"):
@@ -77,7 +77,7 @@ def test_something_else_is_refused_whatever_is_asked(work, tmp_path, overwrite):
 def test_an_artefact_of_before_descriptions_is_known_by_its_kind(tmp_path):
     save(tmp_path / "config.json", {"kind": "lookup"})
     assert WorkDirectory(str(tmp_path), "lookup", "a lookup").check({}, False) is None
-    with pytest.raises(ConfigError, match="something else than an index"):
+    with pytest.raises(ConfigError, match="something other than an index"):
         WorkDirectory(str(tmp_path), "dense", "an index").check({}, False)
 
 

@@ -156,7 +156,7 @@ def test_a_directory_that_is_no_run_is_refused(tmp_path):
     save(tmp_path / "other/thesis.tex", "x")
     other = RunDirectory(str(tmp_path / "other"))
     for overwrite in (False, True):
-        with pytest.raises(ConfigError, match="holds something else than a run"):
+        with pytest.raises(ConfigError, match="holds something other than a run"):
             other.open({}, {}, overwrite)
     assert storage.names(str(tmp_path / "other")) == ["thesis.tex"]
     with pytest.raises(InputError, match="isn't a run directory"):

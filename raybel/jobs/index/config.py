@@ -12,7 +12,7 @@ from raybel.config import (
     FilePath,
     FilePaths,
     MetricFile,
-    Ontology,
+    OntologyPath,
     Option,
     Overwrite,
     Precision,
@@ -25,7 +25,7 @@ from raybel.config import (
 class IndexDenseConfig:
     """The index job."""
 
-    ontology: Ontology
+    ontology: OntologyPath
     out_index: Annotated[FilePath, Option("The index; the same command again resumes.", "DIR")]
     model_name: Annotated[
         str,

@@ -43,7 +43,7 @@ def index_dense(config: IndexDenseConfig, watch: Callable[[Embedding], None] | N
 
     Raises:
         ConfigError: No such model, no names, or the directory holds something else.
-        InputError: A file can't be read, or the encoder gives something else than numbers.
+        InputError: A file can't be read, or the encoder gives something other than numbers.
         LockedError: Another job works on the directory.
     """
     model = pretrained.resolve(config.model_name)

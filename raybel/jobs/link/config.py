@@ -11,7 +11,7 @@ from raybel.config import (
     FilePath,
     FilePaths,
     GeneratorPaths,
-    Ontology,
+    OntologyPath,
     Option,
     Precision,
     Resources,
@@ -30,7 +30,7 @@ class LinkConfig:
 
     in_corpus: Annotated[FilePaths, Option("BioC files, a directory or a glob. Repeatable.", "PATH")]
     out_corpus: Annotated[FilePath, Option("The run directory; the same command again resumes a killed run.", "DIR")]
-    ontology: Ontology
+    ontology: OntologyPath
     generator: GeneratorPaths
     reranker_model: Annotated[
         FilePath | None,

@@ -12,7 +12,7 @@ from raybel.config import (
     FilePaths,
     MetricFile,
     ModelPaths,
-    Ontology,
+    OntologyPath,
     Option,
     Resources,
     configuration,
@@ -35,7 +35,7 @@ class LookupConfig:
     output: Annotated[
         FilePath, Option("A directory, or a published .json.gz.", "PATH", names=("--output", "--output-file"))
     ]
-    ontology: Ontology
+    ontology: OntologyPath
     generator: ModelPaths
     top_k: Annotated[Count, Option("Candidates of a surface.")] = 10
     expand_abbreviations: ExpandAbbreviations = True

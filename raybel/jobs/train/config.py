@@ -16,7 +16,7 @@ from raybel.config import (
     FilePaths,
     GeneratorPaths,
     MetricFile,
-    Ontology,
+    OntologyPath,
     Option,
     Overwrite,
     Resources,
@@ -53,7 +53,7 @@ class Workers:
 class TrainNgramsConfig:
     """Training of the n-gram generator."""
 
-    ontology: Ontology
+    ontology: OntologyPath
     output_dir: Annotated[FilePath, Option("The model directory.", "DIR")]
     train_corpus: Annotated[FilePaths, Option("BioC files whose mentions become aliases. Repeatable.", "PATH")] = ()
     val_corpus: Annotated[FilePaths, Option("BioC files to measure recall on. Repeatable.", "PATH")] = ()
@@ -67,7 +67,7 @@ class TrainNgramsConfig:
 class TrainSapbertConfig:
     """Training of the encoder of a dense index."""
 
-    ontology: Ontology
+    ontology: OntologyPath
     output_dir: Model
     base_model: Annotated[
         str,
@@ -98,7 +98,7 @@ class TrainSapbertConfig:
 class TrainCrossEncoderConfig:
     """Training of a cross-encoder."""
 
-    ontology: Ontology
+    ontology: OntologyPath
     output_dir: Model
     train_corpus: Annotated[FilePaths, Option("BioC files to learn from. Repeatable.", "PATH")]
     generator: GeneratorPaths

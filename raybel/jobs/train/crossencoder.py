@@ -200,7 +200,7 @@ class _Job:
         }
         text = model_card(self.config.model_name, {"identity": self.identity, **facts})
         storage.publish(join(self.home, "README.md"), text.encode())
-        self.work.describe(self.identity, **facts)
+        self.work.write_description(self.identity, **facts)
         delete_training_files(self.home)
 
 

@@ -134,7 +134,7 @@ def _publish(
     storage.publish_json(join(home, "1_Pooling", "config.json"), pooling)
     storage.publish(join(home, "README.md"), _card(config, identity, outcome).encode())
     scores = {"epochs": outcome["epochs"], "scores": outcome["scores"]}
-    work.describe(identity, finished=True, versions=versions(), **scores)
+    work.write_description(identity, finished=True, versions=versions(), **scores)
     delete_training_files(home)
 
 

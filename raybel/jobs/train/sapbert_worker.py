@@ -128,7 +128,7 @@ class Worker:
             if not math.isfinite(loss.item()):
                 raise RaybelError(
                     f"the loss isn't a number ({loss.item()}) in step {step + 1} of {stage}, epoch {within + 1}: lower "
-                    "the learning rate, and look whether the base model's weights are whole"
+                    "the learning rate, and check that the base model's weights aren't damaged"
                 )
             optimiser.zero_grad()
             loss.backward()

@@ -11,7 +11,7 @@ from raybel.config import (
     ExpandAbbreviations,
     FilePaths,
     GeneratorPaths,
-    Ontology,
+    OntologyPath,
     Option,
     Resources,
     TrainingPrecision,
@@ -27,7 +27,7 @@ from raybel.tuning.config import SweepConfig
 class TuneNgramsConfig:
     """A sweep over the n-gram generator; its metric is one of `METRICS`, `recall@10` by default."""
 
-    ontology: Ontology
+    ontology: OntologyPath
     val_corpus: Annotated[FilePaths, Option("BioC files to measure recall on. Repeatable.", "PATH")]
     sweep: SweepConfig
     train_corpus: Annotated[FilePaths, Option("BioC files whose mentions become aliases. Repeatable.", "PATH")] = ()
@@ -47,7 +47,7 @@ class TuneNgramsConfig:
 class TuneCrossEncoderConfig:
     """A sweep over a cross-encoder; its metric is one of `EPOCH_METRICS`, that of `parameters` by default."""
 
-    ontology: Ontology
+    ontology: OntologyPath
     train_corpus: Annotated[FilePaths, Option("BioC files to learn from. Repeatable.", "PATH")]
     val_corpus: Annotated[FilePaths, Option("BioC files to judge epochs on. Repeatable.", "PATH")]
     generator: GeneratorPaths

@@ -118,7 +118,7 @@ def open_sweep(work: WorkDirectory, sweep: SweepConfig, identity: dict[str, Any]
         ConfigError: As `check_sweep`.
     """
     work.open(identity, sweep.overwrite)
-    work.describe(identity, finished=False, samples=samples)
+    work.write_description(identity, finished=False, samples=samples)
     return Trackers.open(sweep.tracking, work.uri)
 
 
@@ -196,4 +196,4 @@ def close_sweep(work: WorkDirectory, identity: dict[str, Any], samples: int | No
     """
     ended = {trial.number for trial in trials if trial.status != "cut"}
     finished = bool(ended) if samples is None else ended.issuperset(range(samples))
-    work.describe(identity, finished=finished, samples=samples)
+    work.write_description(identity, finished=finished, samples=samples)

@@ -52,7 +52,7 @@ def alias_scopes(generator: Generator, dictionary_share: float) -> tuple[AliasSc
         if has_training_aliases:
             raise ConfigError(
                 "the lookup was made with training mentions as aliases, and would hand them their own answers: train "
-                "with the generator that it was made with"
+                "with the generator that it was made with (--ngrams-model or --dense-index)"
             )
         return ("all",)
     if not has_training_aliases or dictionary_share >= 1:

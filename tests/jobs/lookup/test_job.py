@@ -95,7 +95,7 @@ def test_published_form_and_absent_surfaces(made, model, tmp_path):
 def test_what_cannot_be(made, model, tmp_path):
     config, _ = made
     save(tmp_path / "other" / "thesis.doc", "mine")
-    with pytest.raises(ConfigError, match="holds something else than a lookup"):
+    with pytest.raises(ConfigError, match="holds something other than a lookup"):
         make_lookup(replace(config, output=str(tmp_path / "other")))
     from ray_fixture import CONCEPTS, make_model
 
@@ -120,9 +120,9 @@ def test_what_does_not_fit_is_refused(made, model, tmp_path):
     with pytest.raises(ConfigError, match="with expanding abbreviations"):
         link(model.config(config.in_corpus[0], tmp_path / "b", top_k=config.top_k, expand_abbreviations=False, **run))
     save(tmp_path / "onto" / "ontology.arrow", "mine")
-    with pytest.raises(ConfigError, match="holds something else than a lookup"):
+    with pytest.raises(ConfigError, match="holds something other than a lookup"):
         make_lookup(replace(config, output=str(tmp_path / "onto")))
     save(tmp_path / "hub" / "config.json", '{"model_type": "bert"}')
-    with pytest.raises(ConfigError, match="something else than a lookup"):
+    with pytest.raises(ConfigError, match="something other than a lookup"):
         make_lookup(replace(config, output=str(tmp_path / "hub")))
     assert (tmp_path / "hub" / "config.json").exists()
