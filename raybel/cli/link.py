@@ -37,7 +37,8 @@ def link(more: tuple[str, ...], values: dict[str, Any]) -> None:
           --dense-index models/dense --reranker-model models/tree --top-k 5 --out-corpus runs/reranked
       raybel link --in-corpus 'pubmed/*.xml.gz' --config link.yaml --out-corpus s3://bucket/runs/pubmed
     """
-    values["in_corpus"] = (*values.get("in_corpus", ()), *more)
+    named = values.get("in_corpus", ())  # a file may name a single one
+    values["in_corpus"] = (*([named] if isinstance(named, str) else named), *more)
     if not values["in_corpus"]:
         raise click.UsageError("Missing option '--in-corpus'.")
     config = configured(LinkConfig, values)

@@ -190,18 +190,6 @@ def test_a_killed_overwrite_mixes_nothing(copy, made, tmp_path):
     assert files(other)["vectors-00000.npy"] != files(made[0])["vectors-00000.npy"]
 
 
-def test_an_index_of_before_descriptions_is_known_by_its_plan(copy, made):
-    home = Path(copy.out_index)
-    identity = json.loads((home / "raybel.json").read_text())["identity"]
-    (home / "raybel.json").unlink()
-    (home / "plan.json").write_text(json.dumps(identity))
-    with pytest.raises(ConfigError, match=r"another configuration \(chunk_strings: 3 there, 2 now\)"):
-        index_dense(replace(copy, chunk_strings=2))
-    again = index_dense(copy)
-    assert (again.fingerprint, again.embedding.strings) == (made[1].fingerprint, 0)
-    assert not (home / "plan.json").exists()
-
-
 def test_other_files_are_left_alone_and_are_no_part_of_the_index(copy, made):
     put = Path(copy.out_index) / "scores.csv"
     put.write_text("mine")
