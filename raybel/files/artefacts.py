@@ -64,7 +64,7 @@ def save(
 
 
 def refuse_other(directory: str, kind: str) -> None:
-    """Refuse to write into a directory that holds something else.
+    """Refuse to write into a directory that holds something other.
 
     Raises:
         ConfigError: It has a `config.json` of another kind (another model of ours, or anybody's).

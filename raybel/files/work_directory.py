@@ -93,7 +93,7 @@ class WorkDirectory:
             overwrite: Whether another configuration's work, of the same kind of job, may go.
 
         Raises:
-            ConfigError: The directory holds something else, or another configuration's work and not `overwrite`.
+            ConfigError: The directory holds something other, or another configuration's work and not `overwrite`.
             InputError: Its description isn't one.
         """
         description = self.read()

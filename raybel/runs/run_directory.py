@@ -170,7 +170,7 @@ class RunDirectory:
             overwrite: Delete the outputs of another configuration in place of refusing.
 
         Raises:
-            ConfigError: The directory holds something else, or a run of another configuration.
+            ConfigError: The directory holds something other, or a run of another configuration.
         """
         self.work.open(identity, overwrite)
         self.work.write_description(identity, fingerprint=fingerprint(identity), **manifest)

@@ -67,7 +67,7 @@ def test_unreadable_files_bad_documents_and_repeated_ids(local_ray, model, corpu
     done = run(*arguments, "--max-bad-fraction", 1)
     assert done.exit_code == 3, done.output
     assert f"not read: {corpus / 'c.xml'}" in done.stderr
-    assert "1 input file couldn't be read: mend this and run the same command" in done.stderr
+    assert "1 input file couldn't be read: fix this and run the same command" in done.stderr
     assert "quarantine: " in done.stdout
     assert "2 documents with an id that another one has, such as a1" in done.stdout
     assert "finished, but 1 input file couldn't be read" in run("status", tmp_path / "run").stdout

@@ -33,13 +33,17 @@ def test_a_wanted_number_of_actors_is_kept():
     [
         (Resources(actors=4), 2, "4 actors of 0.5 CPUs and one task of 0.5 need 2.5 CPUs; the cluster has 2"),
         (Resources(actors=2, cpus_per_actor=1), 2, "give fewer --actors"),
-        (Resources(actors=0), 2, "at least one actor, not 0"),
         (Resources(), 0, "the cluster has 0"),
     ],
 )
 def test_a_job_that_could_never_start_is_refused(wanted, cpus, reason):
     with pytest.raises(ConfigError, match=reason):
         allocate(wanted, {"CPU": cpus})
+
+
+def test_no_actors_are_refused_before_a_cluster_is_asked():
+    with pytest.raises(ConfigError, match="actors must be at least 1, not 0"):
+        Resources(actors=0)
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ class CleanedFile(LimitedFile):
         """Return about `size` bytes, b"" at the end."""
         read = super().read(size)
         data = self.pending + read
-        if self.wide_units is None:  # UTF-16 or UTF-32, whose bytes mean something else
+        if self.wide_units is None:  # UTF-16 or UTF-32, whose bytes mean something other
             self.wide_units = data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:4]
         if self.wide_units:
             return data

@@ -42,7 +42,7 @@ def index_dense(config: IndexDenseConfig, watch: Callable[[Embedding], None] | N
         watch: Called after each chunk.
 
     Raises:
-        ConfigError: No such model, no names, or the directory holds something else.
+        ConfigError: No such model, no names, or the directory holds something other.
         InputError: A file can't be read, or the encoder gives something other than numbers.
         LockedError: Another job works on the directory.
     """
@@ -94,7 +94,7 @@ class _Job:
         """Look at what the directory holds; refuse another configuration's.
 
         Raises:
-            ConfigError: It holds something else, or another configuration's index and not `overwrite`.
+            ConfigError: It holds something other, or another configuration's index and not `overwrite`.
         """
         self.alias_files = self.aliases.files()
         weights = {

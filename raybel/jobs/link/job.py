@@ -101,7 +101,7 @@ def link(config: LinkConfig, watch: Callable[[Progress], None] | None = None) ->
         watch: Called after each chunk.
 
     Raises:
-        ConfigError: The configuration can't be carried out, or the run directory holds something else.
+        ConfigError: The configuration can't be carried out, or the run directory holds something other.
         MismatchError: Model and ontology don't belong together.
         LockedError: Another job works on the run directory.
         BadFractionError: Too many documents went to the quarantine; what is finished stays.

@@ -84,7 +84,7 @@ def make_lookup(config: LookupConfig) -> LookupResult:
     """Make a lookup of a corpus; an earlier one at the same place is replaced.
 
     Raises:
-        ConfigError: Nothing to read, or the output is a directory of something else.
+        ConfigError: Nothing to read, or the output is a directory of something other.
         MismatchError: Model and ontology don't belong together.
     """
     begun = time.perf_counter()

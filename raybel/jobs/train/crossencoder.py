@@ -75,7 +75,7 @@ def train_crossencoder(config: TrainCrossEncoderConfig, watch: Watch | None = No
 
     Raises:
         ConfigError: No such model, one that can't be such a cross-encoder, candidates that can't be cross-fitted,
-            workers that don't fit, or the directory holds something else.
+            workers that don't fit, or the directory holds something other.
         InputError: A file can't be read, or a corpus has nothing to learn from or to judge by.
         LockedError: Another job works on the directory.
         MismatchError: Generator and ontology don't belong together.

@@ -58,7 +58,7 @@ def train_sapbert(config: TrainSapbertConfig, watch: Watch | None = None) -> Tra
         watch: Called about once a second with the workers' progress: stage, epoch, step, steps, loss.
 
     Raises:
-        ConfigError: No such model, nothing to learn, or the directory holds something else.
+        ConfigError: No such model, nothing to learn, or the directory holds something other.
         InputError: A file can't be read.
         LockedError: Another job works on the directory.
         RaybelError: The loss isn't a number (NaN or infinite), or workers died too often.

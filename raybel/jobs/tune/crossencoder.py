@@ -52,7 +52,7 @@ def tune_crossencoder(config: TuneCrossEncoderConfig, watch: Watch | None = None
         watch: Called with the stage, then now and then with how far the trials are.
 
     Raises:
-        ConfigError: A space, metric or trial that can't be, no such model, or the directory holds something else.
+        ConfigError: A space, metric or trial that can't be, no such model, or the directory holds something other.
         InputError: A file can't be read, or there is nothing to learn.
         LockedError: Another job works on the directory.
     """

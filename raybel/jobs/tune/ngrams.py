@@ -37,7 +37,7 @@ def tune_ngrams(config: TuneNgramsConfig, watch: Watch | None = None) -> SweepRe
         watch: Called with the stage, then now and then with how far the trials are.
 
     Raises:
-        ConfigError: A space, metric or trial that can't be, or the directory holds something else.
+        ConfigError: A space, metric or trial that can't be, or the directory holds something other.
         InputError: A file can't be read, or the validation corpus has no mention to count.
         LockedError: Another job works on the directory.
     """

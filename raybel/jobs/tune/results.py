@@ -93,7 +93,7 @@ def check_sweep(
         metric: What is better.
 
     Raises:
-        ConfigError: It holds something else, or nothing and the sweep is to go on; trials can't be logged.
+        ConfigError: It holds something other, or nothing and the sweep is to go on; trials can't be logged.
     """
     identity = {**target, "space": space.to_dict(), "search": sweep.search, "metric": metric, "seed": sweep.seed}
     identity = json.loads(json.dumps(identity))  # pairs are lists in the file

@@ -135,7 +135,7 @@ def test_bad_settings(made, tmp_path):
     with pytest.raises(ConfigError, match="nothing to train"):
         replace(config, train_corpus=(), parameters=replace(PARAMETERS, synonym_epochs=0))
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(ConfigError, match="something else"):
+    with pytest.raises(ConfigError, match="something other than"):
         train_sapbert(replace(config, output_dir=str(tmp_path)))
     with pytest.raises(ConfigError, match="workers with a CPU each"):
         train_sapbert(replace(config, output_dir=str(tmp_path / "many"), workers=Workers(50)))
