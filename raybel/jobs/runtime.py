@@ -227,16 +227,14 @@ def allocate(wanted: Resources, available: dict[str, float], encodes: bool = Fal
     cpus, gpus = available.get("CPU", 0.0), available.get("GPU", 0.0)
     per_actor = wanted.gpus_per_actor if wanted.gpus_per_actor is not None else float(gpus >= 1)
     if encodes and per_actor > 0:
-        wanted = replace(wanted, actors=wanted.actors if wanted.actors is not None else int(gpus / per_actor))
-        if not wanted.actors or wanted.actors * per_actor > gpus:
+        actors = wanted.actors if wanted.actors is not None else int(gpus / per_actor)
+        if not actors or actors * per_actor > gpus:
             raise ConfigError(
-                f"no room for {counted(wanted.actors or 1, 'actor')} of {per_actor:g} GPUs: the cluster has {gpus:g}; "
+                f"no room for {counted(actors or 1, 'actor')} of {per_actor:g} GPUs: the cluster has {gpus:g}; "
                 "give fewer --actors, or --gpus-per-actor 0 for the CPU"
             )
-        return replace(allocate(wanted, available), gpus_per_actor=per_actor)
+        return replace(allocate(replace(wanted, actors=actors), available), gpus_per_actor=per_actor)
     actors = wanted.actors if wanted.actors is not None else max(1, int(cpus))
-    if actors < 1:
-        raise ConfigError(f"the job needs at least one actor, not {actors}")
     needed = actors * wanted.cpus_per_actor + wanted.cpus_per_task
     if wanted.actors is None and 0 < cpus < needed:  # one CPU: an actor and a task share what there is
         return Allocation(1, cpus / 2, cpus / 2)
