@@ -324,6 +324,7 @@ def cross(local_ray, model, encoder, corpus, tmp_path_factory):
     )
 
 
+@pytest.mark.bench
 def test_an_asha_sweep_ends_and_its_trials_are_what_training_gives(cross, tmp_path, monkeypatch):
     job = replace(cross, sweep=replace(cross.sweep, output_dir=str(tmp_path / "s")))
     done = tune_crossencoder(job)
