@@ -6,6 +6,8 @@ import pyarrow as pa
 
 from raybel.errors import MismatchError
 
+#: A row for each concept. `alias_sources` says where each alias is from ("" is the ontology itself); it is empty where
+#: all are the ontology's own. `parents` are concept ids, `tree_numbers` places in a hierarchy as MeSH writes them.
 ONTOLOGY = pa.schema(
     [
         ("concept_id", pa.string()),
@@ -14,8 +16,13 @@ ONTOLOGY = pa.schema(
         ("definition", pa.string()),
         ("types", pa.list_(pa.string())),
         ("alt_ids", pa.list_(pa.string())),
+        ("alias_sources", pa.list_(pa.string())),
+        ("parents", pa.list_(pa.string())),
+        ("tree_numbers", pa.list_(pa.string())),
     ]
 )
+#: The columns that an ontology's file may lack: they are empty then.
+OPTIONAL_ONTOLOGY_COLUMNS = ("alias_sources", "parents", "tree_numbers")
 
 SENTENCE = pa.struct([("start", pa.int32()), ("end", pa.int32())])
 

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
-import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -22,24 +19,14 @@ import pyarrow.parquet as pq
 
 from raybel.errors import ConfigError, InputError
 from raybel.files import storage
-from raybel.schemas import ONTOLOGY, conform
+from raybel.ontology import json_files
+from raybel.ontology.concept import Concept
+from raybel.schemas import ONTOLOGY, OPTIONAL_ONTOLOGY_COLUMNS, conform
 
 ONTOLOGY_SUFFIXES = (".arrow", ".parquet", ".json", ".json.gz")
 _FINGERPRINT = b"raybel.fingerprint"
 #: Concepts converted at once: bounds the memory for Python's own objects.
 _BATCH = 65_536
-
-
-@dataclass
-class Concept:
-    """One entry of an ontology. `name` is not among `aliases`; `alt_ids` are other ids that mean the same."""
-
-    concept_id: str
-    name: str
-    aliases: list[str] = field(default_factory=list)
-    definition: str = ""
-    types: list[str] = field(default_factory=list)
-    alt_ids: list[str] = field(default_factory=list)
 
 
 class Ontology:
@@ -81,11 +68,10 @@ class Ontology:
                     path=path,
                 )
             seen[concept.concept_id] = row
-            distinct = dict.fromkeys(name.strip() for name in (concept.name, *concept.aliases) if name.strip())
-            name, *aliases = distinct or [""]
-            values = (concept.concept_id, name, aliases, concept.definition, concept.types, concept.alt_ids)
-            for column, value in zip(columns.values(), values, strict=True):
-                column.append(value)
+            name, aliases, sources = concept.distinct_names()
+            row_values = {**vars(concept), "name": name, "aliases": aliases, "alias_sources": sources}
+            for column, values in columns.items():
+                values.append(row_values[column])
             if len(columns["name"]) == _BATCH:
                 batches.append(pa.table(columns, schema=ONTOLOGY))
                 columns = {name: [] for name in ONTOLOGY.names}
@@ -106,7 +92,7 @@ class Ontology:
         if storage.identity(uri) is None:
             raise InputError("no such ontology; `raybel prepare` makes one", path=uri)
         if storage.name_of(uri).endswith((".json", ".json.gz")):
-            return cls.from_concepts(_from_json(storage.read_json(uri), uri), uri)
+            return cls.from_concepts(json_files.read(uri), uri)
         local = str(storage.localise(uri))
         try:
             table = (
@@ -117,7 +103,7 @@ class Ontology:
         except (pa.ArrowInvalid, OSError) as error:
             raise InputError(f"isn't a readable {uri.rsplit('.', 1)[1]} file: {error}", path=uri) from error
         stored = (table.schema.metadata or {}).get(_FINGERPRINT)
-        table = conform(table, ONTOLOGY, uri)
+        table = conform(_with_optional_columns(table), ONTOLOGY, uri)
         if stored is None and len(pc.unique(table["concept_id"])) < table.num_rows:
             return cls.from_concepts((Concept(**row) for row in table.to_pylist()), uri)  # names the id that repeats
         fingerprint, _, check_digits = (stored or b"").decode().partition(":")
@@ -134,8 +120,8 @@ class Ontology:
         if not storage.name_of(uri).endswith(ONTOLOGY_SUFFIXES):
             raise ConfigError(f"{uri}: an ontology's name must end in {', '.join(ONTOLOGY_SUFFIXES)}")
         if storage.name_of(uri).endswith((".json", ".json.gz")):
-            pieces = _json_pieces(self.table)
-            storage.publish(uri, _gzipped(pieces) if storage.name_of(uri).endswith(".gz") else pieces)
+            pieces = json_files.pieces(self.table)
+            storage.publish(uri, json_files.gzipped(pieces) if storage.name_of(uri).endswith(".gz") else pieces)
             return
         table = self.table.replace_schema_metadata(
             {_FINGERPRINT: f"{self.fingerprint}:{_check_digits(self.table)}".encode()}
@@ -227,6 +213,14 @@ def _check_digits(table: pa.Table) -> str:
     return hashlib.sha256(repr((len(ids), sample)).encode()).hexdigest()[:8]
 
 
+def _with_optional_columns(table: pa.Table) -> pa.Table:
+    for name in OPTIONAL_ONTOLOGY_COLUMNS:
+        if name not in table.column_names:
+            column = pa.ListArray.from_arrays(pa.array(np.zeros(len(table) + 1, np.int32)), pa.array([], pa.string()))
+            table = table.append_column(name, column)
+    return table
+
+
 def content_fingerprint(table: pa.Table) -> str:
     """Return a hash (32 hex digits) of a table's content, whatever its chunking and file format."""
     digest = hashlib.sha256(str(table.num_rows).encode())
@@ -242,37 +236,3 @@ def content_fingerprint(table: pa.Table) -> str:
         for start in range(0, len(values), 65536):
             digest.update("".join(values.slice(start, 65536).to_pylist()).encode())
     return digest.hexdigest()[:32]
-
-
-def _from_json(value: Any, uri: str) -> Iterable[Concept]:
-    if not isinstance(value, list):
-        raise InputError("isn't an ontology: expected a list of {id, name, aliases, definition}", path=uri)
-    for row, item in enumerate(value):
-        if not isinstance(item, dict) or "id" not in item:
-            raise InputError(f"concept {row} has no `id`: {str(item)[:80]}", path=uri)
-        yield Concept(
-            str(item["id"]),
-            str(item.get("name") or ""),
-            [str(alias) for alias in item.get("aliases") or []],
-            str(item.get("definition") or ""),
-            list(item.get("types") or item.get("tags") or []),
-            list(item.get("alt_ids") or []),
-        )
-
-
-def _json_pieces(table: pa.Table) -> Iterator[bytes]:
-    """Yield a table as a JSON list, a batch of concepts at a time."""
-    yield b"["
-    for start in range(0, len(table), _BATCH):
-        rows = table.slice(start, _BATCH).to_pylist()
-        entries = [json.dumps({"id": row.pop("concept_id"), **row}, ensure_ascii=False) for row in rows]
-        yield ((", " if start else "") + ", ".join(entries)).encode()
-    yield b"]"
-
-
-def _gzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield pieces compressed as one gzip member without a time stamp."""
-    compressor = zlib.compressobj(wbits=31)
-    for piece in pieces:
-        yield compressor.compress(piece)
-    yield compressor.flush()

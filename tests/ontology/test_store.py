@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raybel.errors import ConfigError, InputError, MismatchError, RaybelError
-from raybel.ontology import ONTOLOGY_SUFFIXES, Concept, Ontology, content_fingerprint
+from raybel.ontology import ONTOLOGY_SUFFIXES, Concept, Ontology
+from raybel.ontology.store import content_fingerprint
 from raybel.schemas import ONTOLOGY
 
 CONCEPTS = [
@@ -66,7 +67,8 @@ def test_different_content_has_another_fingerprint(concepts, others):
 def test_names_that_are_null_are_counted_as_none(tmp_path):
     columns = {"concept_id": ["D1", "D2"], "name": ["Ague", None], "aliases": [[], ["ague "]], "definition": ["", ""]}
     columns |= {"types": [[], []], "alt_ids": [[], []]}
-    pq.write_table(pa.table(columns, schema=ONTOLOGY), tmp_path / "o.parquet")
+    schema = pa.schema([ONTOLOGY.field(name) for name in columns])  # as written before there were the other columns
+    pq.write_table(pa.table(columns, schema=schema), tmp_path / "o.parquet")
     stats = Ontology.open(str(tmp_path / "o.parquet")).stats()
     assert (stats["shared by several concepts"], stats["concepts without a name"]) == (1, 1)
 
@@ -153,3 +155,17 @@ def test_wrong_columns_types_names_and_places(tmp_path):
     (tmp_path / "d.arrow").mkdir()
     with pytest.raises(RaybelError):
         Ontology.open(str(tmp_path / "d.arrow"))
+
+
+@pytest.mark.parametrize("name", ["o.arrow", "o.parquet", "o.json.gz"])
+def test_sources_of_aliases_parents_and_tree_numbers_are_kept(name, tmp_path):
+    concept = Concept("D1", "Anemia", ["Anaemia", " ", "low blood", "Anaemia"], alias_sources=["", "", "mondo", "x"])
+    concept.parents, concept.tree_numbers = ["D0"], ["C15.378.071"]
+    ontology = Ontology.from_concepts([concept, Concept("D2", "Asthma", ["wheezing"])])
+    ontology.save(str(tmp_path / name))
+    read = Ontology.open(str(tmp_path / name))
+    assert read.fingerprint == ontology.fingerprint
+    first, second = read.concept(0), read.concept(1)
+    assert (first.aliases, first.alias_sources) == (["Anaemia", "low blood"], ["", "mondo"])
+    assert (first.parents, first.tree_numbers) == (["D0"], ["C15.378.071"])
+    assert second.alias_sources == second.parents == second.tree_numbers == []

@@ -1,0 +1,5 @@
+"""The target vocabulary: concepts and their names, memory-mapped."""
+
+from raybel.ontology.concept import Concept as Concept
+from raybel.ontology.store import ONTOLOGY_SUFFIXES as ONTOLOGY_SUFFIXES
+from raybel.ontology.store import Ontology as Ontology
