@@ -145,9 +145,6 @@ TrainingPrecision = Literal["fp32", "bf16"]
 OntologyPath = Annotated[
     FilePath, Option("The ontology to link to (.arrow, .parquet, .json.gz).", "FILE", made_by="raybel prepare")
 ]
-ExpandAbbreviations = Annotated[
-    bool, Option("Put the long form in the place of a short form that the document defines.", result=True)
-]
 MetricFile = Annotated[
     TablePath | None, Option("Write counts, times and scores here (.csv, .parquet or .json).", "FILE")
 ]
@@ -171,6 +168,28 @@ class Resources:
         Option("GPUs (or the share of one) of an actor that runs an encoder.", default="1 where there are any"),
     ] = None
     max_restarts: Annotated[int, Ge(0), Option("Restarts of an actor that dies before the job fails.")] = 10
+
+
+@configuration
+class MentionOptions:
+    """How mentions are read out of a corpus's annotations."""
+
+    expand_abbreviations: Annotated[
+        bool, Option("Put the long form in the place of a short form that the document defines.", result=True)
+    ] = True
+    gold_infon: Annotated[
+        str, Option("The infon that holds a mention's gold ids (PubTator3's: identifier).", "NAME", result=True)
+    ] = "concept_id"
+    type_infon: Annotated[str, Option("The infon that holds a mention's type.", "NAME", result=True)] = "type"
+    mention_types: Annotated[
+        Words,
+        Option(
+            "Types of the mentions that count, with commas between; others are left alone.",
+            "A,B,...",
+            "all",
+            result=True,
+        ),
+    ] = ()
 
 
 @configuration
@@ -262,6 +281,12 @@ def configured(kind: Callable[..., T], values: Mapping[str, Any], **given: Any) 
 
 
 def deciding_fields(config: Any) -> dict[str, Any]:
-    """Return the fields of a configuration that decide the bytes that its job writes, by name."""
-    marks = {item.name: option_of(type(config), item.name) for item in fields(config)}
-    return {name: getattr(config, name) for name, option in marks.items() if option is not None and option.result}
+    """Return the fields of a configuration, and of its groups, that decide the bytes that its job writes, by name."""
+    deciding: dict[str, Any] = {}
+    for item in fields(config):
+        option = option_of(type(config), item.name)
+        if option is not None and option.result:
+            deciding[item.name] = getattr(config, item.name)
+        elif group_of(type(config), item.name) is not None:
+            deciding |= deciding_fields(getattr(config, item.name))
+    return deciding

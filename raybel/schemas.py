@@ -28,11 +28,14 @@ SENTENCE = pa.struct([("start", pa.int32()), ("end", pa.int32())])
 
 PASSAGE = pa.struct([("offset", pa.int32()), ("text", pa.string()), ("sentences", pa.list_(SENTENCE))])
 
-#: `passage` and `sentence` are indices (sentence: within the passage; -1 where sentences weren't asked for).
+#: `ordinal` is the annotation's place in its document (`documents.mentions_in`); places of annotations that aren't
+#: mentions to link, or that were set aside, are left out. `passage` and `sentence` are indices (sentence: within the
+#: passage; -1 where sentences weren't asked for).
 #: `gold` is null where the mention isn't annotated with a concept, empty for NIL, longer than one for a composite.
 MENTION = pa.struct(
     [
         ("mention_id", pa.string()),
+        ("ordinal", pa.int32()),
         ("passage", pa.int32()),
         ("sentence", pa.int32()),
         ("start", pa.int32()),
@@ -45,7 +48,8 @@ MENTION = pa.struct(
 )
 
 #: `source` is the document's own serialisation (XML or JSON, UTF-8); `repairs` counts repaired offsets;
-#: `error` is the reason why the document can't be linked, null for a good one.
+#: `set_aside` says of each annotation that can't be used why; `error` why the document can't be linked at all, null for
+#: a good one.
 DOCUMENT = pa.struct(
     [
         ("doc_id", pa.string()),
@@ -53,6 +57,7 @@ DOCUMENT = pa.struct(
         ("mentions", pa.list_(MENTION)),
         ("source", pa.binary()),
         ("repairs", pa.int32()),
+        ("set_aside", pa.list_(pa.string())),
         ("error", pa.string()),
     ]
 )
@@ -101,18 +106,25 @@ RANKING = pa.struct(
 )
 
 #: The mentions table that a run writes, a row for each mention: `document` is the document's position in its shard (ids
-#: may repeat).
+#: may repeat). `link_id`, `link_name` and `link_score` are the best of the ranking, `alias` the name of that concept
+#: which matched, `alias_source` where the name is from (`linking.matched_names`); null where nothing was linked.
 MENTIONS = pa.schema(
     [
         ("shard", pa.string()),
         ("document", pa.int32()),
         ("doc_id", pa.string()),
         *((field.name, field.type) for field in MENTION),
+        ("link_id", pa.string()),
+        ("link_name", pa.string()),
+        ("link_score", pa.float32()),
+        ("alias", pa.string()),
+        ("alias_source", pa.string()),
         ("ranking", pa.list_(RANKING)),
     ]
 )
 
-#: The documents table that a run writes, a row for each document: `mentions` and `linked` are numbers of mentions.
+#: The documents table that a run writes, a row for each document: `mentions` and `linked` are numbers of mentions,
+#: `set_aside` that of annotations that can't be used.
 DOCUMENTS = pa.schema(
     [
         ("shard", pa.string()),
@@ -121,6 +133,7 @@ DOCUMENTS = pa.schema(
         ("mentions", pa.int32()),
         ("linked", pa.int32()),
         ("repairs", pa.int32()),
+        ("set_aside", pa.int32()),
         ("error", pa.string()),
     ]
 )
@@ -134,6 +147,7 @@ SHARD_COUNTS = pa.schema(
         ("linked", pa.int64()),
         ("without_candidates", pa.int64()),
         ("repairs", pa.int64()),
+        ("set_aside", pa.int64()),
         ("quarantined", pa.int64()),
     ]
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
@@ -11,6 +12,7 @@ from xml.sax.saxutils import escape, quoteattr
 import pyarrow as pa
 
 from raybel.candidates.base import CandidateCache
+from raybel.config import MentionOptions
 from raybel.corpus.chunks import read_chunks
 from raybel.corpus.documents import ReadOptions
 from raybel.linking.candidates import add_candidates
@@ -65,7 +67,8 @@ def save(path: Path, content: str | bytes | Any) -> str:
 
 
 def chunks(path: str, **options: Any) -> list[pa.Table]:
-    return list(read_chunks(path, Path(path).name, ReadOptions(**options)))
+    of_mentions = {item.name: options.pop(item.name) for item in fields(MentionOptions) if item.name in options}
+    return list(read_chunks(path, Path(path).name, ReadOptions(MentionOptions(**of_mentions), **options)))
 
 
 def rows(path: str, **options: Any) -> list[dict[str, Any]]:

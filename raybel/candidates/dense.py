@@ -18,6 +18,7 @@ import pyarrow as pa
 from raybel.candidates import faiss_index
 from raybel.candidates.aliases import AliasTable, Hits
 from raybel.candidates.base import NO_CANDIDATES, ExcludedMentions, Generator
+from raybel.corpus.typography import check_folding
 from raybel.errors import MismatchError
 from raybel.files import artefacts, storage
 
@@ -85,6 +86,7 @@ class DenseGenerator(Generator):
             MismatchError: It is of another kind or version, or its vectors don't fit its aliases.
         """
         config = artefacts.describe(directory, KIND, VERSION)
+        check_folding(directory, config["parameters"].get("folding"))
         home = storage.localise(directory)
         aliases = AliasTable.load(home)
         names = sorted(name for name in config["files"] if name.startswith("vectors-"))

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from raybel.candidates.base import CANDIDATE_DTYPE, NO_CANDIDATES, UNKNOWN_GENERATOR, ExcludedMentions, Generator
+from raybel.corpus.typography import check_folding
 from raybel.errors import ConfigError, InputError, MismatchError
 from raybel.files import artefacts, storage
 from raybel.ontology import Ontology
@@ -124,6 +125,7 @@ class LookupGenerator(Generator):
         if storage.name_of(uri).endswith((".json", ".json.gz")):
             return cls._from_json(uri, ontology)
         config = artefacts.describe(uri, KIND, VERSION)
+        check_folding(uri, config["parameters"].get("folding"))
         home = storage.localise(uri)
         tables = [artefacts.load_arrow(home / name) for name in sorted(config["files"]) if name != ALIASES]
         parameters = config["parameters"]

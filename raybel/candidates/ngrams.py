@@ -20,6 +20,7 @@ from raybel.candidates.aliases import AliasTable, Hits
 from raybel.candidates.base import ExcludedMentions, Generator
 from raybel.candidates.parameters import NgramParameters
 from raybel.candidates.vectorizer import NgramVectorizer
+from raybel.corpus.typography import FOLDING, check_folding
 from raybel.files import artefacts, storage
 from raybel.ontology import Ontology
 
@@ -116,6 +117,7 @@ class NgramGenerator(Generator):
         parameters = {
             "ngrams": asdict(self.vectorizer.parameters),
             "ontology_fingerprint": self.ontology_fingerprint,
+            "folding": FOLDING,
             **(extra or {}),
         }
         self.fingerprint = artefacts.save(directory, KIND, VERSION, parameters, self._files(), facts)
@@ -151,6 +153,7 @@ class NgramGenerator(Generator):
             MismatchError: It is of another kind or version.
         """
         config = artefacts.describe(directory, KIND, VERSION)
+        check_folding(directory, config["parameters"].get("folding"))
         home = storage.localise(directory)
         parameters = NgramParameters().changed(config["parameters"]["ngrams"])
         vectorizer = NgramVectorizer.from_table(parameters, artefacts.load_arrow(home / "vocabulary.arrow"))

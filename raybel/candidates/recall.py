@@ -2,29 +2,46 @@
 
 from __future__ import annotations
 
+import logging
+from typing import NamedTuple
+
 from raybel.candidates.base import CandidateCache, Generator
-from raybel.corpus.chunks import corpus_files, read_rows
+from raybel.config import MentionOptions
+from raybel.corpus.chunks import SetAside, corpus_files, read_rows
 from raybel.corpus.documents import ReadOptions
 from raybel.errors import InputError
 from raybel.evaluation.metrics import gold_ranks, summarise
 from raybel.ontology import Ontology
 
-#: (surface, concept index) of each mention that can be linked, and the number of mentions that can't.
-LinkableMentions = tuple[list[tuple[str, int]], int]
+_LOG = logging.getLogger(__name__)
 
 
-def read_splits(splits: dict[str, tuple[str, ...]], ontology: Ontology, expand: bool) -> dict[str, LinkableMentions]:
+class LinkableMentions(NamedTuple):
+    """The mentions of a corpus that have a single id which the ontology knows.
+
+    Args:
+        mentions: (surface, concept index) of each.
+        left_out: The number of other mentions.
+    """
+
+    mentions: list[tuple[str, int]]
+    left_out: int
+
+
+def read_splits(
+    splits: dict[str, tuple[str, ...]], ontology: Ontology, options: MentionOptions
+) -> dict[str, LinkableMentions]:
     """Return the linkable mentions of each split that has files.
 
     Args:
         splits: BioC files by the split's name, such as `train`.
         ontology: What mentions are linked to.
-        expand: Whether abbreviations are expanded in surfaces.
+        options: How mentions are read out of annotations.
 
     Raises:
         InputError: No mention of the training corpus can be linked.
     """
-    read = {name: read_linkable(paths, ontology, expand) for name, paths in splits.items() if paths}
+    read = {name: read_linkable(paths, ontology, options) for name, paths in splits.items() if paths}
     if "train" in read and not read["train"][0]:
         raise InputError(
             f"no mention has a single id that {ontology.path} knows: are corpus and ontology of the same kind?",
@@ -46,11 +63,12 @@ def recall(generator: Generator, mentions: list[tuple[str, int]], top_k: int) ->
     return summarise(gold_ranks([candidates["concept"].tolist() for candidates in by_mention], golds))
 
 
-def read_linkable(paths: tuple[str, ...], ontology: Ontology, expand: bool) -> LinkableMentions:
+def read_linkable(paths: tuple[str, ...], ontology: Ontology, options: MentionOptions) -> LinkableMentions:
     """Return (surface, concept index) of each mention with a single id that the ontology knows; and how many others."""
     uris = [path for path, _ in corpus_files(paths)]
     surfaces, ids, left_out = [], [], 0
-    for row in read_rows(uris, ReadOptions(expand_abbreviations=expand)):
+    set_aside = SetAside()
+    for row in read_rows(uris, ReadOptions(options), set_aside):
         for mention in row.mentions:
             gold = mention["gold"]
             if gold is not None and len(gold) == 1:
@@ -58,6 +76,8 @@ def read_linkable(paths: tuple[str, ...], ontology: Ontology, expand: bool) -> L
                 ids.append(gold[0])
             else:
                 left_out += 1
+    if sentence := set_aside.sentence():
+        _LOG.warning(sentence)
     rows = ontology.indices(ids).tolist()
     known = [(surface, row) for surface, row in zip(surfaces, rows, strict=True) if row >= 0]
-    return known, left_out + len(rows) - len(known)
+    return LinkableMentions(known, left_out + len(rows) - len(known))

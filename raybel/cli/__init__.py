@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -80,6 +81,20 @@ def main(debug: bool) -> None:
           --ngrams-model models/ngrams --out-corpus runs/val
       raybel evaluate --gold-corpus data/val.bioc.xml.gz --pred-corpus runs/val
     """
+    log = logging.getLogger("raybel")
+    if not any(isinstance(handler, _Notes) for handler in log.handlers):
+        log.addHandler(_Notes())
+        log.propagate = False
+
+
+class _Notes(logging.Handler):
+    """Prints what raybel's modules log, such as documents that were set aside."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a record as a line."""
+        from raybel.cli import tables
+
+        tables.err.print(record.getMessage(), style="yellow", markup=False, soft_wrap=True)
 
 
 def run(args: Sequence[str] | None = None) -> NoReturn:

@@ -63,6 +63,7 @@ def _summary(result: LinkResult, threshold: float | None) -> None:
     rows += [("documents", totals["documents"]), ("mentions", totals["mentions"]), ("  linked", totals["linked"])]
     without = "  without candidates" + (f" of score {threshold:g} or more" if threshold is not None else "")
     rows += [(without, totals["without_candidates"]), ("  spans repaired", totals["repairs"])]
+    rows.append(("annotations set aside", totals["set_aside"]))
     rows.append(("documents in quarantine", totals["quarantined"]))
     if progress.chunks:
         rows.append(("time, without Ray's start", duration(progress.seconds)))

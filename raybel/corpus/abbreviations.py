@@ -1,4 +1,4 @@
-"""Abbreviations that a document defines for itself, and their use on mentions.
+"""Abbreviations that a text defines.
 
 `find_abbreviations` is our own code for the algorithm of Schwartz & Hearst ("A simple algorithm for
 identifying abbreviation definitions in biomedical text", PSB 2003), written from the paper's description:
@@ -12,9 +12,7 @@ need a closer match; mutations, units and enumerations are never short forms.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
 _MAX_SHORT = 10  # characters, as in the paper
 _WINDOW = 400  # the most characters looked at beside a bracket: bounds the work per bracket
@@ -97,86 +95,6 @@ def find_abbreviations(text: str) -> list[Abbreviation]:
     return sorted(filter(None, definitions), key=lambda definition: definition.start)
 
 
-def document_abbreviations(texts: Iterable[str]) -> dict[str, str]:
-    """Collect the abbreviations of one document.
-
-    Args:
-        texts: The document's passages in reading order (title first).
-
-    Returns:
-        Short form to long form, white space folded in both. The FIRST definition of a short form wins. A
-        short form defined in the plural ("electroretinograms (ERGs)") also gives its singular, unless that
-        is defined itself.
-    """
-    first: dict[str, str] = {}
-    for text in texts:
-        for definition in find_abbreviations(text):
-            first.setdefault(" ".join(definition.short.split()), definition.long)
-    for short, long in list(first.items()):
-        if _is_plural(short) and long.endswith("s") and not long.endswith(("ss", "us", "is")):
-            first.setdefault(short[:-1], long[:-3] + "y" if long.endswith("ies") else long[:-1])
-    return first
-
-
-def expand(mention: str, abbreviations: Mapping[str, str]) -> str:
-    """Put long forms in the place of the short forms in a mention.
-
-    A short form counts as a whole token only, in its own case, also with a plural s. A hyphen or slash ends
-    a token ("non-HD", "HD-like"), except for short forms of one character. Longer short forms go first. A
-    long form is not doubled where the mention has it beside the short form ("ataxia telangiectasia (AT)"),
-    nor its last word where the mention has that behind the short form ("HD disease"). A long form that was
-    put in is not expanded again.
-
-    Args:
-        mention: The mention's text, as in the document.
-        abbreviations: Short form to long form, as from `document_abbreviations`; pairs with an empty short
-            form, or without a letter or digit in the long form, are skipped.
-
-    Returns:
-        The mention with long forms, or the mention itself if it has no short form; empty only if that is.
-    """
-    # Most mentions are a short form or have none: that shows without a regular expression, which takes 1 ms to compile.
-    if mention.strip() and any(map(str.isalnum, long := abbreviations.get(mention, ""))):
-        return long
-    present = [
-        (short, long)
-        for short, long in abbreviations.items()
-        if short.strip() and short.split()[0] in mention and any(map(str.isalnum, long))
-    ]
-    if not present:
-        return mention
-    pattern, long_forms = _expander(tuple(sorted(present, key=lambda pair: (-len(pair[0]), pair))))
-
-    def replacement(match: re.Match[str]) -> str:
-        group = match.lastgroup or ""
-        return long_forms.get(group, match[group])
-
-    return pattern.sub(replacement, mention)
-
-
-@lru_cache(maxsize=1024)
-def _expander(pairs: tuple[tuple[str, str], ...]) -> tuple[re.Pattern[str], dict[str, str]]:
-    """A pattern for short forms, and long forms by group; its other groups are long forms in the mention."""
-    options: list[str] = []
-    long_forms = {}
-    for n, (short, long) in enumerate(pairs):
-        joined = "/-" if len(short) == 1 else ""
-        plural = len(short) > 1 and short[-1].isalnum() and short[-1] != "s" and not short.islower()
-        sf = r"\s+".join(map(re.escape, short.split())) + ("s?" if plural else "")
-        sf = rf"(?<![\w{joined}]){sf}(?![\w{joined}])"
-        words = [re.escape(word) for word in re.split(r"[\s-]+", long) if word]
-        lf = r"(?<!\w)(?i:" + r"[\s-]+".join(words) + r")(?!\w)"
-        beside = r"(?:\s*[,;:/]\s*|\s+(?:or\s+)?)"
-        last = rf"(?:\s+(?i:{words[-1]})(?!\w))?" if len(words) > 1 else ""
-        options += [
-            rf"(?P<a{n}>{lf})(?:\s*[(\[]\s*{sf}(?:\s*[)\]])?|{beside}{sf})",
-            rf"{sf}(?:\s*[(\[]\s*(?P<b{n}>{lf})(?:\s*[)\]])?|{beside}(?P<c{n}>{lf}))",
-            rf"(?P<d{n}>{sf}){last}",
-        ]
-        long_forms[f"d{n}"] = long
-    return re.compile("|".join(options)), long_forms
-
-
 def _short_inside(text: str, outer: int, left: int, right: int) -> Abbreviation | None:
     """A short form in the bracket text[left:right + 1], its long form before the bracket or in it too."""
     after = text[right + 1 : right + 2]
@@ -251,7 +169,8 @@ def _balanced(text: str) -> bool:
     return text.count("(") == text.count(")") and text.count("[") == text.count("]")
 
 
-def _is_plural(short: str) -> bool:
+def is_plural(short: str) -> bool:
+    """True for a short form with a plural s, as in ERGs."""
     return len(short) > 2 and short[-1] == "s" and (short[-2].isupper() or short[-2].isdigit())
 
 
@@ -265,7 +184,7 @@ def _fold(text: str) -> str:
 
 def _key(short: str) -> str:
     """The letters and digits that a long form must have, in order."""
-    return "".join(c for c in _fold(short[:-1] if _is_plural(short) else short) if c.isalnum())
+    return "".join(c for c in _fold(short[:-1] if is_plural(short) else short) if c.isalnum())
 
 
 def _max_words(key: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import bioc as model
 import pyarrow as pa
@@ -11,12 +12,15 @@ from raybel.corpus.documents import DocumentRow, ReadOptions, chunk_table, to_ro
 from raybel.corpus.formats.base import Piece
 from raybel.corpus.formats.bioc_xml import new_collection
 from raybel.corpus.formats.registry import CORPUS_SUFFIXES, format_of
+from raybel.display import counted, relative
 from raybel.errors import InputError
 from raybel.files import storage
 from raybel.files.patterns import expand
 
 #: A chunk ends early at this many bytes of serialisation, so that full texts don't make chunks of gigabytes.
 CHUNK_BYTES = 4 << 20
+#: How many of the documents and annotations that can't be used are named.
+MAX_EXAMPLES = 3
 
 
 def corpus_files(patterns: Iterable[str]) -> list[tuple[str, str]]:
@@ -88,19 +92,66 @@ def read_chunks(uri: str, shard: str, options: ReadOptions, done: frozenset[int]
         yield chunk(last=True, error=str(error))
 
 
-def read_rows(uris: Iterable[str], options: ReadOptions) -> Iterator[DocumentRow]:
-    """Yield the documents of several files as rows, for work on one machine.
+@dataclass
+class SetAside:
+    """What of a corpus was read, and what of it can't be used.
+
+    Args:
+        documents: Number of documents that were read.
+        bad_documents: Number of those that can't be used.
+        annotations: Number of annotations, of the other documents, that can't be used.
+        examples: What is wrong with the first few, with their file.
+    """
+
+    documents: int = 0
+    bad_documents: int = 0
+    annotations: int = 0
+    examples: list[str] = field(default_factory=list)
+
+    def add(self, uri: str, error: str | None, annotations: Sequence[str]) -> None:
+        """Count a document.
+
+        Args:
+            uri: Its file.
+            error: Why it can't be used, None where it can.
+            annotations: Why annotations of it can't be.
+        """
+        self.documents += 1
+        self.bad_documents += error is not None
+        self.annotations += len(annotations)
+        for reason in (*([error] if error else []), *annotations)[: MAX_EXAMPLES - len(self.examples)]:
+            self.examples.append(f"{relative(uri)}: {reason}")
+
+    def sentence(self) -> str | None:
+        """Say what was set aside; None where everything can be used."""
+        parts = []
+        if self.bad_documents:
+            parts.append(f"{self.bad_documents:,} of {counted(self.documents, 'document')}")
+        if self.annotations:
+            parts.append(counted(self.annotations, "annotation"))
+        if not parts:
+            return None
+        return f"Set aside, since they can't be used: {' and '.join(parts)}, such as {'; '.join(self.examples)}."
+
+
+def read_rows(uris: Iterable[str], options: ReadOptions, set_aside: SetAside) -> Iterator[DocumentRow]:
+    """Yield the documents of several files as rows, for work on one machine; those that can't be used are left out.
+
+    Args:
+        uris: The files.
+        options: How documents become rows.
+        set_aside: Counts what is read, and what is left out.
 
     Raises:
-        InputError: A file can't be read, or a document's mentions can't be located.
+        InputError: A file can't be read.
     """
     for uri in uris:
         for item in read_documents(uri, options):
             if not isinstance(item, bytes):
                 row = to_row(*item, options)
-                if row.error:
-                    raise InputError(row.error, path=uri)
-                yield row
+                set_aside.add(uri, row.error, row.set_aside)
+                if row.error is None:
+                    yield row
 
 
 def corpus_digests(corpora: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:

@@ -1,26 +1,26 @@
 """BioC documents as rows of a chunk: spans checked and repaired, mentions with their surfaces.
 
 The reader of a format (`formats`) yields a `bioc.BioCDocument` with the document's own serialisation;
-here it becomes a row of `schemas.DOCUMENT`. A document that can't be linked stays, unlinked, with an `error`.
-
-Span repairs, in the order in which they are tried (each is counted in `repairs`): text that differs in white space or
-case only; no text at all; offsets in UTF-16 units, in UTF-8 bytes, or from the passage's start in place of the
-document's; the text found within 5 code points of its offset.
+here it becomes a row of `schemas.DOCUMENT`. An annotation that can't be used is set aside by itself; a document that
+can't be linked at all stays, unlinked, with an `error`.
 """
 
 from __future__ import annotations
 
-import contextlib
+import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 from urllib.parse import quote, unquote
 
 import bioc as model
 import pyarrow as pa
 
+from raybel.config import MentionOptions
 from raybel.corpus import text as texts
-from raybel.corpus.abbreviations import document_abbreviations, expand
+from raybel.corpus.expansion import document_abbreviations
+from raybel.corpus.spans import locate_in_document
+from raybel.corpus.typography import FOLDING
 from raybel.errors import DocumentError
 from raybel.schemas import CHUNK, DOCUMENT, MENTION, PASSAGE, SENTENCE
 
@@ -28,13 +28,13 @@ from raybel.schemas import CHUNK, DOCUMENT, MENTION, PASSAGE, SENTENCE
 GOLD_INFON, TYPE_INFON = "concept_id", "type"
 #: Gold values that stand for "no concept of the ontology".
 NIL_IDS = ("-1", "-", "NIL", "none")
-#: How many code points away from its stated offset a text is looked for.
-MAX_SHIFT = 5
 #: Offsets are int32 in the schema.
 MAX_OFFSET = 2**31 - 1
 #: The most blanks between two sentences that are laid out by their offsets.
 MAX_GAP = 1 << 16
-_RESERVED = "|+=%"
+#: What separates the ids of a composite: `|` and `+` in prepared corpora, `;` and `,` in PubTator3's.
+_SEPARATOR = re.compile(r"[|+;,]")
+_RESERVED = "|+;,=%"
 
 
 @dataclass(frozen=True)
@@ -42,31 +42,36 @@ class ReadOptions:
     """How documents become rows.
 
     Args:
-        expand_abbreviations: Whether the long form replaces a short form that the document defines.
+        mentions: How mentions are read out of annotations.
         sentences: Whether passages are split into sentences, which re-rankers need (it takes longer than all the rest
             of reading).
         chunk_documents: The most documents in a chunk.
         max_document_bytes: A document that takes more bytes of its file ends the reading with an error.
     """
 
-    expand_abbreviations: bool = True
+    mentions: MentionOptions = field(default_factory=MentionOptions)
     sentences: bool = False
     chunk_documents: int = 500
     max_document_bytes: int = 256 << 20
 
 
+def reading_identity(options: MentionOptions) -> dict[str, Any]:
+    """Return what decides which mentions are read and what their surfaces are, as JSON values."""
+    return {**asdict(options), "mention_types": list(options.mention_types), "folding": FOLDING}
+
+
 def quote_id(concept_id: str) -> str:
-    """Return an id as a composite or a list holds it: `|`, `+`, `=` and `%` percent-encoded."""
+    """Return an id as a composite or a list holds it: separators, `=` and `%` percent-encoded."""
     if not any(mark in concept_id for mark in _RESERVED):
         return concept_id
     return "".join(quote(c, safe="") if c in _RESERVED else c for c in concept_id)
 
 
 def parse_gold(value: str | None) -> list[str] | None:
-    """Return a `concept_id` infon's concepts: None for no infon, [] for NIL, several for a composite (`|` or `+`)."""
+    """Return a gold infon's concepts: None for no infon, [] for NIL, several for a composite (`|`, `+`, `;` or `,`)."""
     if value is None:
         return None
-    ids = [unquote(part.strip()) for part in value.replace("+", "|").split("|")]
+    ids = [unquote(part.strip()) for part in _SEPARATOR.split(value)]
     return [concept_id for concept_id in ids if concept_id and concept_id not in NIL_IDS]
 
 
@@ -115,71 +120,6 @@ def passage_text(passage: Any) -> str:
     return text
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A mention's place in its document (code points) and its text; `repaired` where the annotation differs."""
-
-    start: int
-    end: int
-    text: str
-    repaired: bool = False
-
-
-def locate(annotation: Any, passage: Any, doc_id: str) -> Span:
-    """Return the span of an annotation, repaired where a documented repair applies.
-
-    A discontinuous annotation spans from its first to its last location, with its pieces joined by a space as text.
-    A zero-length annotation gets a span with the empty text: it is kept and never linked.
-
-    Raises:
-        DocumentError: There is no location, the offsets are outside the passage, or the text isn't there.
-    """
-    name = f"annotation {annotation.id or '(no id)'}"
-    if not annotation.locations:
-        raise DocumentError(f"{name} has no location", document=doc_id)
-    base, body = passage.offset, passage.text
-    pieces = [(location.offset - base, location.offset - base + location.length) for location in annotation.locations]
-    start, end = min(a for a, _ in pieces), max(b for _, b in pieces)
-    stated = annotation.text or ""
-    inside = all(0 <= a <= b <= len(body) for a, b in pieces)
-    if len(pieces) > 1:
-        if not inside:
-            raise DocumentError(f"{name} is outside its passage", document=doc_id, offset=start + base)
-        joined = " ".join(body[a:b] for a, b in sorted(pieces))
-        return Span(start + base, end + base, stated or joined, not stated)
-    actual = body[start:end] if inside else ""
-    if inside:
-        if actual == stated:
-            return Span(start + base, end + base, actual)
-        if not stated or texts.surface(actual) == texts.surface(stated):
-            return Span(start + base, end + base, actual, True)
-    for a, b in _repairs(body, base, start, end, stated):
-        if a >= 0 and stated and body[a:b] == stated:
-            return Span(a + base, b + base, stated, True)
-    if not inside:
-        raise DocumentError(
-            f"{name} at {start + base}..{end + base} is outside its passage at {base}..{base + len(body)}",
-            document=doc_id,
-            offset=start + base,
-        )
-    raise DocumentError(f"{name} says {stated!r}, the text there is {actual!r}", document=doc_id, offset=start + base)
-
-
-def _repairs(body: str, base: int, start: int, end: int, stated: str) -> Iterator[tuple[int, int]]:
-    """Yield the places where a mention may be when it isn't where its offsets say."""
-    if not body.isascii():
-        for encoding, unit in (("utf-16-le", 2), ("utf-8", 1)):
-            encoded = body.encode(encoding, "surrogatepass")
-            # The passage's own offset was counted in the same unit; from the passage's start the two agree.
-            with contextlib.suppress(UnicodeDecodeError):
-                before = len(encoded[: max(start, 0) * unit].decode(encoding, "surrogatepass"))
-                yield before, before + len(stated)
-    yield start + base, end + base  # offsets counted from the passage's start
-    near = range(-MAX_SHIFT, MAX_SHIFT + 1)
-    for shift in sorted(near, key=abs):
-        yield start + shift, start + shift + len(stated)
-
-
 @dataclass
 class DocumentRow:
     """A row of `schemas.DOCUMENT` as Python values; passages and mentions are dicts of their fields."""
@@ -189,43 +129,57 @@ class DocumentRow:
     passages: list[dict[str, Any]] = field(default_factory=list)
     mentions: list[dict[str, Any]] = field(default_factory=list)
     repairs: int = 0
+    set_aside: list[str] = field(default_factory=list)
     error: str | None = None
 
 
 def to_row(document: model.BioCDocument, source: bytes, options: ReadOptions) -> DocumentRow:
-    """Return a document as a row; a document that can't be linked comes back with `error` and without mentions."""
+    """Return a document as a row.
+
+    An annotation that can't be located goes into `set_aside`, with the reason; a document that can't be linked at all
+    comes back with `error` and without mentions.
+    """
     row = DocumentRow(document.id or "", source)
+    wanted = options.mentions
     try:
         for passage in document.passages:
             passage.text = passage_text(passage)
             if not 0 <= passage.offset <= MAX_OFFSET - len(passage.text):
                 raise DocumentError(f"a passage has the offset {passage.offset}", document=row.doc_id)
         abbreviations = (
-            document_abbreviations(p.text for p in document.passages) if options.expand_abbreviations else {}
+            document_abbreviations((p.offset, p.text) for p in document.passages)
+            if wanted.expand_abbreviations
+            else None
         )
         row.passages = [_passage(passage, options) for passage in document.passages]
         for ordinal, (index, annotation) in enumerate(mentions_in(document)):
-            if index < 0:
-                raise DocumentError(f"annotation {annotation.id} lies in no passage", document=row.doc_id)
-            span = locate(annotation, document.passages[index], row.doc_id)
+            kind = annotation.infons.get(wanted.type_infon) or ""
+            if wanted.mention_types and kind not in wanted.mention_types:
+                continue
+            try:
+                index, span = locate_in_document(annotation, document.passages, index, row.doc_id)
+            except DocumentError as error:
+                row.set_aside.append(str(error))
+                continue
             row.repairs += span.repaired
             row.mentions.append(
                 {
                     "mention_id": annotation.id or f"#{ordinal}",
+                    "ordinal": ordinal,
                     "passage": index,
                     "sentence": _sentence(row.passages[index], span.start),
                     "start": span.start,
                     "end": span.end,
                     "text": span.text,
-                    "surface": texts.surface(expand(span.text, abbreviations) if abbreviations else span.text),
-                    "type": annotation.infons.get(TYPE_INFON) or "",
-                    "gold": parse_gold(annotation.infons.get(GOLD_INFON)),
+                    "surface": texts.surface(abbreviations.expand(span.text, span.end) if abbreviations else span.text),
+                    "type": kind,
+                    "gold": parse_gold(annotation.infons.get(wanted.gold_infon)),
                 }
             )
     except DocumentError as error:
-        row.mentions, row.repairs, row.error = [], 0, str(error)
+        row.mentions, row.repairs, row.set_aside, row.error = [], 0, [], str(error)
     except Exception as error:  # an unforeseen failure of one document must not end the reading of its file
-        row.mentions, row.repairs = [], 0
+        row.mentions, row.repairs, row.set_aside = [], 0, []
         row.error = f"document {row.doc_id}: can't be read: {type(error).__name__}: {error}"
     return row
 
@@ -276,6 +230,7 @@ def chunk_table(rows: list[DocumentRow], **columns: Any) -> pa.Table:
             _lists(mention_array, [len(row.mentions) for row in rows]),
             pa.array([row.source for row in rows], pa.binary()),
             pa.array([row.repairs for row in rows], pa.int32()),
+            pa.array([row.set_aside for row in rows], pa.list_(pa.string())),
             pa.array([row.error for row in rows], pa.string()),
         ],
         fields=list(DOCUMENT),

@@ -5,15 +5,18 @@ from __future__ import annotations
 from syntok import segmenter
 from syntok.tokenizer import Tokenizer
 
+from raybel.corpus.typography import fold
+
 _TOKENIZER = Tokenizer(replace_not_contraction=False)
 
 
 def surface(text: str) -> str:
-    """Return a name or mention as it is looked up: lower-cased, runs of white space folded into one space.
+    """Return a name or mention as it is looked up: typography folded, lower-cased, white space runs one space each.
 
-    A text that is empty or white space only gives the empty string.
+    A text of nothing but white space and invisible characters gives the empty string. A surface of a surface is itself.
+    See `typography.fold` for what is folded.
     """
-    return " ".join(text.lower().split())
+    return " ".join(fold(" ".join(text.split())).lower().split())
 
 
 def sentences(text: str) -> list[tuple[int, int]]:

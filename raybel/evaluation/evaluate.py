@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import numpy as np
 import pyarrow as pa
 from annotated_types import Ge
 
-from raybel.config import FilePath, FilePaths, Option, Seed, configuration
-from raybel.corpus.chunks import corpus_files, read_rows
-from raybel.corpus.documents import GOLD_INFON, DocumentRow, ReadOptions
+from raybel.config import FilePath, FilePaths, MentionOptions, Option, Seed, configuration
+from raybel.corpus.chunks import SetAside, corpus_files, read_rows
+from raybel.corpus.documents import DocumentRow, ReadOptions
 from raybel.display import counted, relative
 from raybel.errors import ConfigError, MismatchError
 from raybel.evaluation import metrics, predictions
@@ -81,9 +81,7 @@ class EvaluateConfig:
     ] = "linkable"
     bootstrap: Annotated[int, Ge(0), Option("Resamples for the 95 % intervals; 0 for none.")] = 1000
     seed: Annotated[Seed, Option("Seed of the resamples.")] = 0
-    expand_abbreviations: Annotated[
-        bool, Option("With --train-corpus: compare abbreviations by the long form that their document defines.")
-    ] = True
+    mentions: MentionOptions = field(default_factory=MentionOptions)
 
     def __post_init__(self) -> None:
         if not self.gold_corpus or not self.pred_corpus:
@@ -135,16 +133,21 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
     uri = config.ontology or _recorded(recorded)
     ontology = Ontology.open(uri) if uri else None
     gold, predicted = ", ".join(config.gold_corpus), ", ".join(config.pred_corpus)
-    documents = [(row.doc_id, row.mentions) for row in _rows(config.gold_corpus, config)]
+    gold_set_aside, train_set_aside = SetAside(), SetAside()
+    documents = [(row.doc_id, row.mentions) for row in _rows(config.gold_corpus, config, gold_set_aside)]
     golds = [mention["gold"] for _, mentions in documents for mention in mentions]
     if all(ids is None for ids in golds):
         content = f"{counted(len(documents), 'document')} with {counted(len(golds), 'mention')}"
-        raise ConfigError(f"{gold}: no mention of {content} has a gold annotation (infon {GOLD_INFON})")
+        problems = gold_set_aside.sentence()
+        raise ConfigError(
+            f"{gold}: no mention of {content} has a gold annotation (infon {config.mentions.gold_infon}; --gold-infon "
+            "names another one)" + (f". {problems}" if problems else "")
+        )
     try:
         joined = predictions.join(documents, files)
     except MismatchError as error:
         raise MismatchError(f"{gold} and {predicted}: {error}") from error
-    train_surfaces, train_ids = _training(config)
+    train_surfaces, train_ids = _training(config, train_set_aside)
     every_id = (concept_id for ids in (*golds, *joined.rankings, train_ids) for concept_id in ids or ())
     concepts = ConceptNumbers(ontology, every_id)
     categories = [category(ids, concepts) for ids in golds]
@@ -163,6 +166,7 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
         sentences.append(_seen_sentence(config))
     most = max((len(ranking) for ranking in joined.rankings if ranking), default=0)
     sentences.append(f"recall@all counts all links of a mention: in these predictions at most {most}.")
+    sentences += [sentence for problems in (gold_set_aside, train_set_aside) if (sentence := problems.sentence())]
     sentences.append(_interval_sentence(config, len(np.unique(joined.documents[counts]))))
     policy = config.policy if ontology else f"{config.policy} without ontology"
     groups = [
@@ -174,9 +178,9 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
     return Evaluation(pa.Table.from_pylist(groups, schema=GROUPS), table, tuple(sentences))
 
 
-def _rows(uris: Sequence[str], config: EvaluateConfig) -> Iterator[DocumentRow]:
+def _rows(uris: Sequence[str], config: EvaluateConfig, set_aside: SetAside) -> Iterator[DocumentRow]:
     files = [file for file, _ in corpus_files(uris)] if uris else []
-    return read_rows(files, ReadOptions(expand_abbreviations=config.expand_abbreviations))
+    return read_rows(files, ReadOptions(config.mentions), set_aside)
 
 
 def _recorded(ontologies: Sequence[str]) -> str | None:
@@ -188,11 +192,11 @@ def _recorded(ontologies: Sequence[str]) -> str | None:
     return ontologies[0] if ontologies else None
 
 
-def _training(config: EvaluateConfig) -> tuple[set[str], set[str]]:
+def _training(config: EvaluateConfig, set_aside: SetAside) -> tuple[set[str], set[str]]:
     """Return the surfaces and the concept ids of the training mentions that have a concept."""
     surfaces: set[str] = set()
     ids: set[str] = set()
-    for row in _rows(config.train_corpus, config):
+    for row in _rows(config.train_corpus, config, set_aside):
         for mention in row.mentions:
             if mention["gold"]:
                 surfaces.add(mention["surface"])
@@ -201,10 +205,10 @@ def _training(config: EvaluateConfig) -> tuple[set[str], set[str]]:
 
 
 def _seen_sentence(config: EvaluateConfig) -> str:
-    expanded = "expanded by their own document" if config.expand_abbreviations else "as they stand"
+    expanded = "expanded by their own document" if config.mentions.expand_abbreviations else "as they stand"
     return (
-        f"Seen: a mention of {', '.join(map(relative, config.train_corpus))} has the same surface (lower-cased, white "
-        f"space folded, abbreviations {expanded}), or the same concept."
+        f"Seen: a mention of {', '.join(map(relative, config.train_corpus))} has the same surface (case, typography "
+        f"and white space folded, abbreviations {expanded}), or the same concept."
     )
 
 

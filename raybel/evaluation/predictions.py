@@ -15,6 +15,7 @@ from urllib.parse import unquote
 import bioc as model
 import numpy as np
 
+from raybel.config import MentionOptions
 from raybel.corpus import text
 from raybel.corpus.chunks import corpus_files, read_documents
 from raybel.corpus.documents import GOLD_INFON, NIL_IDS, ReadOptions, mentions_in, to_row
@@ -82,16 +83,16 @@ def predictions(document: model.BioCDocument, source: bytes, options: ReadOption
     row = to_row(document, source, options)
     if row.error:
         return [_as_it_stands(ordinal, annotation) for ordinal, annotation in enumerate(annotations)]
+    located = {mention["ordinal"]: mention for mention in row.mentions}
     return [
-        Prediction(
-            mention["mention_id"],
-            mention["start"],
-            mention["end"],
-            text.surface(mention["text"]),
-            ranking_of(annotation.infons),
-        )
-        for mention, annotation in zip(row.mentions, annotations, strict=True)
+        _located(located[ordinal], annotation) if ordinal in located else _as_it_stands(ordinal, annotation)
+        for ordinal, annotation in enumerate(annotations)
     ]
+
+
+def _located(mention: Mapping[str, Any], annotation: Any) -> Prediction:
+    words = text.surface(mention["text"])
+    return Prediction(mention["mention_id"], mention["start"], mention["end"], words, ranking_of(annotation.infons))
 
 
 def _as_it_stands(ordinal: int, annotation: Any) -> Prediction:
@@ -175,7 +176,7 @@ def join(gold: Sequence[tuple[str, list[dict[str, Any]]]], files: Iterable[str])
         waiting.setdefault(doc_id, deque()).append(number)
     rankings: list[list[str] | None] = [None] * starts[-1]
     matched = documents = elsewhere = extra = 0
-    options = ReadOptions(expand_abbreviations=False)  # by the long form no mention is joined
+    options = ReadOptions(MentionOptions(expand_abbreviations=False))  # by the long form no mention is joined
     for item in (item for file in files for item in read_documents(file, options)):
         if isinstance(item, bytes):
             continue

@@ -18,6 +18,7 @@ from raybel.corpus.documents import quote_id
 from raybel.corpus.formats.base import ShardFormat
 from raybel.corpus.formats.registry import format_of
 from raybel.files import storage
+from raybel.linking.matched_names import MatchedNames
 from raybel.ontology import Ontology
 from raybel.runs.parts import Part
 from raybel.schemas import MENTION, MENTIONS, RANKING
@@ -26,7 +27,9 @@ from raybel.schemas import MENTION, MENTIONS, RANKING
 LINK_INFONS = ("link_id", "link_name", "link_score", "all_links")
 
 
-def render(chunk: pa.Table, ontology: Ontology, threshold: float | None = None) -> Part:
+def render(
+    chunk: pa.Table, ontology: Ontology, threshold: float | None = None, names: MatchedNames | None = None
+) -> Part:
     """Return what a chunk with candidates becomes; deterministic to the byte.
 
     A document with an error, of reading or of a stage, is written as it came.
@@ -35,6 +38,7 @@ def render(chunk: pa.Table, ontology: Ontology, threshold: float | None = None) 
         chunk: As `add_candidates` or `rerank` returns it.
         ontology: The ontology that candidates refer to.
         threshold: The score below which candidates are left out; None for none.
+        names: Looks up the names that links matched; None where that isn't known.
     """
     documents = _Documents.of(chunk)
     candidates = _Candidates.of(chunk, ontology, threshold)
@@ -43,12 +47,13 @@ def render(chunk: pa.Table, ontology: Ontology, threshold: float | None = None) 
     output = _link(documents, candidates.infons(), shard_format)
     return Part(
         storage.compress(_serialised(chunk, output.pieces, shard_format)),
-        _mention_rows(shard, documents, candidates),
+        _mention_rows(shard, documents, candidates, names or MatchedNames(ontology, None)),
         {
             "doc_id": documents.doc_ids,
             "mentions": documents.counts.tolist(),
             "linked": output.linked,
             "repairs": documents.repairs,
+            "set_aside": [len(reasons) for reasons in documents.set_aside],
             "error": [error.splitlines()[-1] if error else None for error in output.errors],
         },
         {
@@ -60,10 +65,20 @@ def render(chunk: pa.Table, ontology: Ontology, threshold: float | None = None) 
             "linked": sum(output.linked),
             "without_candidates": len(documents.mentions) - int(np.count_nonzero(candidates.counts)),
             "repairs": sum(documents.repairs),
+            "set_aside": sum(map(len, documents.set_aside)),
             "quarantined": len(output.quarantine),
         },
-        output.quarantine,
+        sorted([*output.quarantine, *_set_aside_records(documents)], key=lambda record: record["document"]),
     )
+
+
+def _set_aside_records(documents: _Documents) -> list[dict[str, Any]]:
+    """Return a record of the quarantine for each annotation that can't be used."""
+    return [
+        {"doc_id": documents.doc_ids[number], "document": number, "stage": "annotation", "reason": reason}
+        for number, reasons in enumerate(documents.set_aside)
+        for reason in reasons
+    ]
 
 
 def _value(chunk: pa.Table, name: str) -> Any:
@@ -78,6 +93,7 @@ class _Documents:
         doc_ids: Their ids.
         sources: Their original serialisations.
         repairs: How many spans were repaired in each.
+        set_aside: Why annotations of each can't be used.
         errors: Why a document can't be linked, None where it can.
         failures: The traceback of a document that failed in a stage, None where it didn't.
         counts: Number of mentions of each, int64.
@@ -87,6 +103,7 @@ class _Documents:
     doc_ids: list[str]
     sources: list[bytes]
     repairs: list[int]
+    set_aside: list[list[str]]
     errors: list[str | None]
     failures: list[str | None]
     counts: np.ndarray
@@ -97,11 +114,12 @@ class _Documents:
         documents = pc.list_flatten(chunk["docs"].combine_chunks())
         mentions = pc.struct_field(documents, "mentions")
         counts = pc.list_value_length(mentions).to_numpy(zero_copy_only=False).astype(np.int64)
-        ids, sources, repairs, errors = (
-            pc.struct_field(documents, name).to_pylist() for name in ("doc_id", "source", "repairs", "error")
+        ids, sources, repairs, set_aside, errors = (
+            pc.struct_field(documents, name).to_pylist()
+            for name in ("doc_id", "source", "repairs", "set_aside", "error")
         )
         failures = _value(chunk, "failures") or []
-        return cls(ids, sources, repairs, errors, failures, counts, pc.list_flatten(mentions))
+        return cls(ids, sources, repairs, set_aside, errors, failures, counts, pc.list_flatten(mentions))
 
 
 @dataclass
@@ -113,6 +131,7 @@ class _Candidates:
         concept: Row of the ontology of each candidate, int32.
         score: Its score, float32.
         rank: Its rank in the first stage, int16.
+        alias: Row of the generator's alias table that matched, int32.
         ids: Its concept's id.
         names: Its concept's name.
     """
@@ -121,6 +140,7 @@ class _Candidates:
     concept: pa.Array
     score: pa.Array
     rank: pa.Array
+    alias: pa.Array
     ids: pa.Array
     names: pa.Array
 
@@ -134,9 +154,10 @@ class _Candidates:
             mention_of = np.repeat(np.arange(len(counts)), counts)
             counts = np.bincount(mention_of[reached], minlength=len(counts))
             candidates = candidates.filter(pa.array(reached))
-        concept, score, rank = (pc.struct_field(candidates, name) for name in ("concept", "score", "rank"))
+        fields = ("concept", "score", "rank", "alias")
+        concept, score, rank, alias = (pc.struct_field(candidates, name) for name in fields)
         ids, names = (ontology.table[column].take(concept).combine_chunks() for column in ("concept_id", "name"))
-        return cls(counts, concept, score, rank, ids, names)
+        return cls(counts, concept, score, rank, alias, ids, names)
 
     def infons(self) -> list[dict[str, str]]:
         """Return each mention's link infons, {} where it has no candidate; the same candidates are formatted once."""
@@ -162,6 +183,17 @@ class _Candidates:
                 }
             yield known[key]
             start = end
+
+    def best(self, names: MatchedNames) -> list[pa.Array]:
+        """Return the columns of each mention's best candidate, null where it has none: `link_id` to `alias_source`."""
+        starts = np.cumsum(self.counts) - self.counts
+        first = pa.array(np.where(self.counts > 0, starts, 0), mask=self.counts == 0)
+        linked = starts[self.counts > 0]
+        rows = (column.to_numpy(zero_copy_only=False)[linked].tolist() for column in (self.concept, self.alias))
+        matched = np.empty(len(self.counts), object)
+        matched[self.counts > 0] = np.fromiter(names.look_up(*rows), object, len(linked))
+        aliases = [pa.array([pair and pair[place] for pair in matched.tolist()], pa.string()) for place in (0, 1)]
+        return [*(column.take(first) for column in (self.ids, self.names, self.score)), *aliases]
 
     def rankings(self) -> pa.ListArray:
         """Return each mention's candidates as a list of `schemas.RANKING`."""
@@ -193,11 +225,13 @@ def _link(documents: _Documents, infons: Sequence[dict[str, str]], shard_format:
     """Put links into documents."""
     output = _Output([], [], [], [])
     start = 0
+    ordinals = pc.struct_field(documents.mentions, "ordinal").to_pylist()
     rows = zip(documents.sources, documents.counts.tolist(), documents.errors, documents.failures, strict=True)
     for number, (source, count, error, failure) in enumerate(rows):
-        of_document, start = infons[start : start + count], start + count
+        of_document = zip(ordinals[start : start + count], infons[start : start + count], strict=True)
+        start += count
         reason = error or failure
-        links = {} if reason else {place: new for place, new in enumerate(of_document) if new}
+        links = {} if reason else {ordinal: new for ordinal, new in of_document if new}
         try:
             piece = shard_format.link(source, links, LINK_INFONS)
         except Exception:  # written as it came, and quarantined
@@ -218,7 +252,7 @@ def _quarantine_record(number: int, doc_id: str, error: str | None, failure: str
     return {"doc_id": doc_id, "document": number, "stage": "linking", "reason": reason, "traceback": failure}
 
 
-def _mention_rows(shard: str, documents: _Documents, candidates: _Candidates) -> pa.Table:
+def _mention_rows(shard: str, documents: _Documents, candidates: _Candidates, names: MatchedNames) -> pa.Table:
     """Return a chunk's rows of the mentions table."""
     document_of = pa.array(np.repeat(np.arange(len(documents.counts), dtype=np.int32), documents.counts))
     columns = [
@@ -226,6 +260,7 @@ def _mention_rows(shard: str, documents: _Documents, candidates: _Candidates) ->
         document_of,
         pa.array(documents.doc_ids, pa.string()).take(document_of),
         *(pc.struct_field(documents.mentions, item.name) for item in MENTION),
+        *candidates.best(names),
         candidates.rankings(),
     ]
     return pa.Table.from_arrays(columns, schema=MENTIONS)

@@ -10,7 +10,7 @@ from typing import IO
 import bioc as model
 from isal.isal_zlib import IsalError
 
-from raybel.corpus.documents import Span, locate
+from raybel.corpus.spans import Span, locate
 from raybel.errors import DocumentError, InputError
 from raybel.files import storage
 from raybel.ontology import Concept, Ontology

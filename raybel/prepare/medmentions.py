@@ -14,7 +14,7 @@ from dataclasses import field, replace
 from typing import Annotated
 
 from raybel.config import FilePath, Option, configuration
-from raybel.corpus.documents import Span
+from raybel.corpus.spans import Span
 from raybel.display import counted
 from raybel.errors import ConfigError, DocumentError, InputError
 from raybel.files import storage

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
+from raybel.corpus.typography import check_folding
 from raybel.encoders.precision import PRECISIONS, best_precision
 from raybel.errors import ConfigError, InputError, MismatchError
 from raybel.files import artefacts, storage
@@ -61,6 +62,7 @@ def describe(directory: str, ontology: Ontology | None = None, crosstype: str | 
         raise InputError("its training isn't finished: run the same `raybel train crossencoder` again", path=directory)
     if state.get("version") != VERSION:
         raise MismatchError(f"{directory} has the format {state.get('version')}, not {VERSION}: train it again")
+    check_folding(directory, state.get("folding"))
     if missing := [name for name in _KEYS if name not in state]:
         raise InputError(f"lacks {', '.join(missing)}: train the model again", path=path)
     try:

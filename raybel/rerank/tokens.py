@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
+from raybel.corpus.typography import fold
 from raybel.errors import ConfigError
 from raybel.rerank.examples import Example
 from raybel.rerank.parameters import CrossEncoderParameters
@@ -85,9 +86,9 @@ class Tokens:
         self._separator = self._tokenise([";"])["input_ids"][0]
 
     def _tokenise(self, texts: list[str]) -> Any:
-        """Tokenise texts as text: what looks like a special token is split, so that a name can't make a slot."""
+        """Tokenise texts, typography folded: what looks like a special token is split, so that it can't make a slot."""
         return self.tokenizer(
-            texts,
+            [fold(text) for text in texts],
             add_special_tokens=False,
             split_special_tokens=True,
             return_attention_mask=False,
@@ -121,7 +122,7 @@ class Tokens:
         tokenised = []
         for example, mention in zip(examples, mentions, strict=True):
             ids, starts = contexts[example.context]
-            low, high = self._window(starts, example.start)
+            low, high = self._window(starts, example)
             candidates = [self._described(next(names), next(aliases)) for _ in example.names]
             most = self.max_candidate - 2
             tokenised.append(
@@ -149,19 +150,20 @@ class Tokens:
         ids = [self.score_ids[number] for number in ranges.tolist()]
         return [[self.mask, score_id, *candidate] for score_id, candidate in zip(ids, example.candidates, strict=True)]
 
-    def _window(self, starts: list[int], place: int) -> tuple[int, int]:
+    def _window(self, starts: list[int], example: Example) -> tuple[int, int]:
         """Return which tokens of a context are used for a mention: all, or a window around it.
 
         The window depends on nothing but the mention's place; windows start at multiples of half their length, so that
         mentions near each other share one.
 
         Args:
-            starts: Where each of the context's tokens starts (code points).
-            place: Where the mention starts.
+            starts: Where each of the context's tokens starts in its folded text (code points).
+            example: Says where the mention starts.
         """
         most, size = self.max_context, len(starts)
         if size <= most:
             return 0, size
+        place = len(fold(example.context[: example.start]))
         token = int(np.searchsorted(np.asarray(starts), place, side="right")) - 1
         half = most // 2
         low = min(max(0, round((token - half) / half) * half), size - most)

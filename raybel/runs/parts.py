@@ -27,9 +27,10 @@ class Part:
     Args:
         data: The linked documents, one gzip member (with the shard's header or footer where the chunk has one).
         mentions: Rows of `schemas.MENTIONS`.
-        documents: For each document: doc_id, mentions, linked, repairs, error.
+        documents: For each document: doc_id, mentions, linked, repairs, set_aside, error.
         summary: Counts; `error` where the file couldn't be read to its end.
-        quarantine: For each document that couldn't be linked: doc_id, document, reason, and traceback if there is one.
+        quarantine: For each document that couldn't be linked, and each annotation that can't be used: doc_id, document,
+            stage, reason, and traceback if there is one.
     """
 
     data: bytes
@@ -77,7 +78,7 @@ def join_documents(shard: str, summaries: Iterable[dict[str, Any]]) -> bytes:
 
 
 def quarantine_lines(path: str, summaries: Iterable[dict[str, Any]]) -> Iterator[str]:
-    """Yield a line of JSON for each document of an input file that couldn't be linked, by its place in the shard."""
+    """Yield a line of JSON for each record of the quarantine, with its document's place in the shard."""
     first = 0
     for summary in summaries:
         for record in summary["quarantine"]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from raybel.candidates.parameters import NgramParameters
 from raybel.candidates.registry import open_generator
 from raybel.config import GeneratorPaths
-from raybel.corpus.chunks import read_rows
+from raybel.corpus.chunks import SetAside, read_rows
 from raybel.corpus.documents import ReadOptions
 from raybel.jobs.index.config import IndexDenseConfig
 from raybel.jobs.index.job import index_dense
@@ -65,13 +65,13 @@ def corpora(
     ontology = Ontology.open(str(home / "ontology.arrow"))
     generator = open_generator(ontology, paths(home), threads=2)
     options = ReadOptions(sentences=True)
-    kept = {row.doc_id for row in read_rows([str(home / "val.bioc.xml.gz")], options)} if also else set()
+    kept = {row.doc_id for row in read_rows([str(home / "val.bioc.xml.gz")], options, SetAside())} if also else set()
     rows = [
-        *read_rows([str(home / f"{split}.bioc.xml.gz")], options),
+        *read_rows([str(home / f"{split}.bioc.xml.gz")], options, SetAside()),
         *(
             row
             for other in also
-            for row in read_rows([str(other / f"{split}.bioc.xml.gz")], options)
+            for row in read_rows([str(other / f"{split}.bioc.xml.gz")], options, SetAside())
             if row.doc_id not in kept
         ),
     ]

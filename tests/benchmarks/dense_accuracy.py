@@ -17,7 +17,7 @@ from replicate import prepare_models
 from raybel.candidates.parameters import NgramParameters
 from raybel.candidates.recall import read_splits, recall
 from raybel.candidates.registry import open_generator
-from raybel.config import GeneratorPaths
+from raybel.config import GeneratorPaths, MentionOptions
 from raybel.jobs.index.config import IndexDenseConfig
 from raybel.jobs.index.job import index_dense
 from raybel.jobs.train.config import TrainNgramsConfig
@@ -43,7 +43,7 @@ def main() -> None:
         for corpus in args.corpus:
             ontology = Ontology.open(str(home / corpus / "ontology.arrow"))
             train, val = (str(home / corpus / f"{split}.bioc.xml.gz") for split in ("train", "val"))
-            mentions, _ = read_splits({"val": (val,)}, ontology, True)["val"]
+            mentions, _ = read_splits({"val": (val,)}, ontology, MentionOptions())["val"]
             for aliases in (False, True):
                 used = (train,) if aliases else ()
                 where = home / f"{corpus}-{aliases}"

@@ -42,7 +42,7 @@ def measure(home: Path, aliases: int, surfaces: int, name: str) -> None:
     from raybel.candidates import pruning
     from raybel.candidates.ngrams import NgramGenerator
     from raybel.candidates.parameters import NgramParameters
-    from raybel.corpus.chunks import read_rows
+    from raybel.corpus.chunks import SetAside, read_rows
     from raybel.corpus.documents import ReadOptions
     from raybel.ontology import Concept, Ontology
 
@@ -58,7 +58,7 @@ def measure(home: Path, aliases: int, surfaces: int, name: str) -> None:
     size = sum(path.stat().st_size for path in model.iterdir())
     generator = NgramGenerator.load(str(model))
     uris = [str(home / name / "val.bioc.xml.gz") for name in ("ncbi", "bc5cdr")]
-    wanted = sorted({m["surface"] for row in read_rows(uris, ReadOptions()) for m in row.mentions})
+    wanted = sorted({m["surface"] for row in read_rows(uris, ReadOptions(), SetAside()) for m in row.mentions})
     wanted = random.Random(1).sample(wanted, min(surfaces, len(wanted)))
     generator.search(wanted[:20], 10)
     begun = time.perf_counter()

@@ -27,7 +27,7 @@ def make(home: Path, data: Path, share: float) -> None:
     import umls_release
     from replicate import prepare_models
 
-    from raybel.corpus.chunks import read_rows
+    from raybel.corpus.chunks import SetAside, read_rows
     from raybel.corpus.documents import ReadOptions
     from raybel.ontology import Ontology
 
@@ -38,7 +38,7 @@ def make(home: Path, data: Path, share: float) -> None:
     uris = [str(home / name / "val.bioc.xml.gz") for name in ("ncbi", "bc5cdr")]
     mentions = [
         (each["surface"], [umls_release.cui(numbers[gold]) for gold in each["gold"] if gold in numbers])
-        for row in read_rows(uris, ReadOptions())
+        for row in read_rows(uris, ReadOptions(), SetAside())
         for each in row.mentions
     ]
     (home / "mentions.json").write_text(json.dumps([each for each in mentions if each[1]]))

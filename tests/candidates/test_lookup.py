@@ -10,6 +10,7 @@ from raybel.candidates import lookup
 from raybel.candidates.base import CANDIDATE_DTYPE, NO_CANDIDATES
 from raybel.candidates.registry import open_generator
 from raybel.config import GeneratorPaths
+from raybel.corpus.typography import FOLDING
 from raybel.errors import ConfigError, InputError, MismatchError
 from raybel.files import artefacts
 from raybel.ontology import Concept, Ontology
@@ -26,7 +27,7 @@ def save(directory, count=3, ontology=ONTOLOGY):
         own = np.flatnonzero(ranges == bucket)
         table = lookup.bucket_table([SURFACES[i] for i in own], [1] * len(own), [FOUND[i] for i in own])
         files[f"bucket-{bucket:05d}.arrow"] = artefacts.arrow_bytes(table)
-    parameters = {"ontology_fingerprint": ontology.fingerprint, "top_k": 2, "generator": "ngrams"}
+    parameters = {"ontology_fingerprint": ontology.fingerprint, "top_k": 2, "generator": "ngrams", "folding": FOLDING}
     artefacts.save(str(directory), lookup.KIND, lookup.VERSION, parameters, files)
     return str(directory)
 

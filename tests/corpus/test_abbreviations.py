@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raybel.corpus.abbreviations import Abbreviation, document_abbreviations, expand, find_abbreviations
+from raybel.corpus.abbreviations import Abbreviation, find_abbreviations
 
 
 def pairs(text: str) -> list[tuple[str, str]]:
@@ -121,105 +121,6 @@ def test_definition_is_reported_each_time():
     ]
 
 
-# --- document_abbreviations ----------------------------------------------------------------------------------
-
-
-def test_first_definition_of_a_document_wins():
-    passages = [
-        "Angelman syndrome (AS)",
-        "",
-        "ankylosing spondylitis (AS), Hex  A deficiency, hexosaminidase A (Hex\nA)",
-    ]
-    assert document_abbreviations(passages) == {"AS": "Angelman syndrome", "Hex A": "hexosaminidase A"}
-    assert document_abbreviations([]) == {}
-
-
-def test_plural_gives_singular_too_unless_defined():
-    assert document_abbreviations(["electroretinograms (ERGs)"]) == {
-        "ERGs": "electroretinograms",
-        "ERG": "electroretinogram",
-    }
-    assert document_abbreviations(["cardiomyopathies (CMs)"])["CM"] == "cardiomyopathy"
-    both = document_abbreviations(["odds ratios (ORs)", "operating room (OR)"])
-    assert both == {"ORs": "odds ratios", "OR": "operating room"}
-
-
-# --- expand -----------------------------------------------------------------------------------------------------
-
-DOCUMENT = {
-    "G6PD": "glucose-6-phosphate dehydrogenase",
-    "AT": "ataxia telangiectasia",
-    "DMD": "Duchenne muscular dystrophy",
-    "HD": "Huntington disease",
-    "FAP": "familial adenomatous polyposis",
-    "AFAP": "attenuated FAP",
-    "Hex A": "hexosaminidase A",
-    "mAb": "monoclonal antibody",
-}
-
-
-@pytest.mark.parametrize(
-    ("mention", "expected"),
-    [
-        ("G6PD deficiency", "glucose-6-phosphate dehydrogenase deficiency"),
-        ("AT", "ataxia telangiectasia"),
-        ("ATs", "ataxia telangiectasia"),
-        ("DMDs and mAbs", "Duchenne muscular dystrophy and monoclonal antibody"),
-        ("non-HD", "non-Huntington disease"),
-        ("HD-like", "Huntington disease-like"),
-        ("HD's", "Huntington disease's"),
-        ("HD/DMD", "Huntington disease/Duchenne muscular dystrophy"),
-        ("(HD)", "(Huntington disease)"),
-        ("Hex  A", "hexosaminidase A"),
-        # one pass
-        ("AFAP", "attenuated FAP"),
-        ("AFAP or FAP", "attenuated FAP or familial adenomatous polyposis"),
-        # not doubled
-        ("ataxia telangiectasia (AT)", "ataxia telangiectasia"),
-        ("Ataxia-Telangiectasia [ AT ] carriers", "Ataxia-Telangiectasia carriers"),
-        ("ataxia telangiectasia (AT", "ataxia telangiectasia"),
-        ("Duchenne muscular dystrophy, DMD", "Duchenne muscular dystrophy"),
-        ("Duchenne muscular dystrophy or DMD", "Duchenne muscular dystrophy"),
-        ("AT (ataxia telangiectasia) cells", "ataxia telangiectasia cells"),
-        ("HD, Huntington disease", "Huntington disease"),
-        ("HD disease", "Huntington disease"),
-        ("HD diseased", "Huntington disease diseased"),
-        # unchanged
-        ("", ""),
-        ("CAT", "CAT"),
-        ("AT2", "AT2"),
-        ("AT_", "AT_"),
-        ("at", "at"),
-        ("ataxia telangiectasia", "ataxia telangiectasia"),
-        ("βHD", "βHD"),
-    ],
-)
-def test_expand(mention, expected):
-    assert expand(mention, DOCUMENT) == expected
-
-
-def test_longest_short_form_first_and_single_letters_alone():
-    assert expand("A-T", {"A": "adenine", "T": "thymine"}) == "A-T"
-    assert expand("A and T", {"A": "adenine", "T": "thymine"}) == "adenine and thymine"
-    assert expand("As", {"A": "adenine"}) == "As"
-    assert expand("A-T", {"A": "adenine", "A-T": "ataxia telangiectasia"}) == "ataxia telangiectasia"
-    assert expand("HD-L", {"HD": "Huntington disease", "HD-L": "HD-like"}) == "HD-like"
-
-
-def test_plural_defined_itself_wins():
-    assert expand("ERGs", {"ERG": "electroretinogram", "ERGs": "electroretinograms"}) == "electroretinograms"
-
-
-def test_useless_pairs_are_passed_over():
-    abbreviations = {"": "nothing", " ": "blank", "HD": "", "AT": "  ", "PD": "-", "(x": "bracketed"}
-    assert expand("HD AT PD", abbreviations) == "HD AT PD"
-    assert expand("a (x", abbreviations) == "a bracketed"
-
-
-def test_long_forms_are_put_in_literally():
-    assert expand("HD", {"HD": r"\1 \g<0> a+b"}) == r"\1 \g<0> a+b"
-
-
 # --- properties -------------------------------------------------------------------------------------------------
 
 PIECES = ["ataxia", "telangiectasia", "Duchenne", "muscular", "dystrophy", "AT", "A-T", "DMD", "ERGs", "electro-",
@@ -256,29 +157,6 @@ def test_initialism_of_plain_words_is_found(long):
     assert pairs(f"We met {long} ({short}).") == [(short, long)]
 
 
-@given(st.lists(st.one_of(texts, defining), max_size=4), st.one_of(texts, st.sampled_from(["AT", "DMDs", "AT and MD"])))
-def test_expand_with_what_documents_define(passages, mention):
-    abbreviations = document_abbreviations(passages)
-    assert all(abbreviations.values())
-    expanded = expand(mention, abbreviations)
-    assert bool(expanded.strip()) == bool(mention.strip())
-    if not any(short.split()[0] in mention for short in abbreviations):
-        assert expanded == mention
-
-
-@given(st.text(max_size=60), st.dictionaries(st.text(max_size=6), st.text(max_size=20), max_size=5))
-def test_expand_never_raises_and_never_empties(mention, abbreviations):
-    expanded = expand(mention, abbreviations)
-    assert bool(expanded) == bool(mention)
-    if expanded == mention:
-        assert expand(expanded, abbreviations) == mention
-
-
-@given(st.text(alphabet="abcdefgh -,()", max_size=60))
-def test_mention_without_short_form_is_unchanged(mention):
-    assert expand(mention, DOCUMENT) is mention
-
-
 @pytest.mark.parametrize(
     "text",
     [
@@ -302,11 +180,6 @@ def test_hostile_text_ends(text):
     # Seconds at most: work per bracket is bounded by a window. A quadratic search would run into the test's time limit.
     for definition in find_abbreviations(text):
         assert text[definition.start : definition.end] == definition.short
-
-
-def test_hostile_mention_ends():
-    assert expand("AT" + " " * 200_000 + "x", DOCUMENT).endswith("x")
-    assert expand("ataxia " * 50_000 + "AT", DOCUMENT).endswith("ataxia telangiectasia")
 
 
 # --- verdicts by eye ---------------------------------------------------------------------------------------------

@@ -6,12 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
-from samples import chunks, collection, linked, parts, read_error, save, simple_document
+from samples import chunks, collection, document, linked, parts, passage, read_error, save, simple_document
 
 from raybel.corpus import chunks as chunks_module
-from raybel.corpus.chunks import read_chunks, read_rows, write_corpus
+from raybel.corpus.chunks import SetAside, read_chunks, read_rows, write_corpus
 from raybel.corpus.documents import ReadOptions
-from raybel.errors import InputError
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"], exclude_characters="\ufffe\uffff"))
 XML_WORDS = WORDS.map(lambda text: text.replace("\r", " "))
@@ -73,13 +72,13 @@ def flat(path, size):
 @settings(max_examples=40)
 def test_what_is_written_is_read_back(tmp_path, name, generated):
     path = write(tmp_path / name, generated)
-    rows = list(read_rows([path], ReadOptions()))
-    assert [row.doc_id for row in rows] == [document.id for document in generated]
-    for row, document in zip(rows, generated, strict=True):
-        assert [p["text"] for p in row.passages] == [p.text for p in document.passages]
+    rows = list(read_rows([path], ReadOptions(), SetAside()))
+    assert [row.doc_id for row in rows] == [original.id for original in generated]
+    for row, original in zip(rows, generated, strict=True):
+        assert [p["text"] for p in row.passages] == [p.text for p in original.passages]
         expected = [
             (a.id, a.locations[0].offset, a.locations[0].offset + len(a.text), a.text, a.infons.get("type") or "")
-            for p in document.passages
+            for p in original.passages
             for a in p.annotations
         ]
         assert [(m["mention_id"], m["start"], m["end"], m["text"], m["type"]) for m in row.mentions] == expected
@@ -130,10 +129,19 @@ def test_a_file_that_is_not_there_or_a_directory(tmp_path):
     assert read_error(str(tmp_path))[0].startswith(str(tmp_path))
 
 
-def test_iterate_raises_for_a_document_that_cannot_be_located(tmp_path):
-    path = save(tmp_path / "a.xml", collection(simple_document("1").replace('offset="0"', 'offset="900"')))
-    with pytest.raises(InputError, match=r"a\.xml.*document 1.*outside"):
-        list(read_rows([path], ReadOptions()))
+def test_what_cannot_be_used_is_left_out_counted_and_named(tmp_path):
+    misplaced = simple_document("1").replace('offset="0"', 'offset="900"')
+    damaged = document("2", passage("Anemia", offset=-2))
+    path = save(tmp_path / "a.xml", collection(misplaced, damaged, simple_document("3")))
+    set_aside = SetAside()
+    read = list(read_rows([path], ReadOptions(), set_aside))
+    assert [(row.doc_id, len(row.mentions)) for row in read] == [("1", 0), ("3", 1)]
+    assert (set_aside.documents, set_aside.bad_documents, set_aside.annotations) == (3, 1, 1)
+    sentence = set_aside.sentence()
+    assert "1 of 3 documents and 1 annotation" in sentence
+    assert "a.xml: document 1, offset 900: annotation" in sentence
+    assert "a passage has the offset -2" in sentence
+    assert SetAside(5).sentence() is None
 
 
 @pytest.mark.parametrize("name", ["a.xml", "a.xml.gz"])

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from raybel.cli.evaluate import evaluate as command
+from raybel.config import MentionOptions
 from raybel.corpus.chunks import write_corpus
 from raybel.corpus.documents import format_gold, quote_id
 from raybel.errors import ConfigError, InputError, MismatchError, RaybelError
@@ -260,7 +261,7 @@ def test_seen_in_training_by_surface_and_by_concept(write, ontology):
     assert column(result, "concept_seen") == [True, True, False]
     assert value(result, "Acc@1", "surface", "seen") == 1.0
     assert value(result, "Acc@1", "concept", "seen") == 0.5
-    plain = score(gold, predicted, ontology, train_corpus=(train,), expand_abbreviations=False)
+    plain = score(gold, predicted, ontology, train_corpus=(train,), mentions=MentionOptions(expand_abbreviations=False))
     assert column(plain, "surface_seen") == [False, False, False]
     assert value(plain, "Acc@1", "surface", "seen") is None
 

@@ -15,10 +15,13 @@ from samples import (
     two_concepts,
 )
 
+from raybel.candidates.aliases import AliasTable
 from raybel.candidates.base import CandidateCache
 from raybel.linking.candidates import add_candidates
+from raybel.linking.matched_names import MatchedNames
 from raybel.linking.poison import CrashRecord
 from raybel.linking.render import render
+from raybel.ontology import Concept, Ontology
 from raybel.schemas import MENTIONS
 
 
@@ -26,7 +29,7 @@ def with_mention(name: str, mention: str) -> str:
     return simple_document(name, f"A {mention} here.", mention)
 
 
-WRONG = document("wrong", passage("Anemia", annotation("Asthma", (0, 6))))
+WRONG = document("wrong", passage("Anemia", offset=-2))
 
 
 def link(tmp_path, *documents, threshold=None, crashes=None, **options):
@@ -49,10 +52,10 @@ def test_mentions_documents_and_counts(tmp_path):
     assert link_ids(part) == [("1", ["a|b=c"]), ("wrong", []), ("3", []), ("4", [])]
     assert part.summary == {
         "chunk": 0, "last": True, "error": None, "documents": 4, "mentions": 2, "linked": 1, "without_candidates": 1,
-        "repairs": 0, "quarantined": 1,
+        "repairs": 0, "set_aside": 0, "quarantined": 1,
     }  # fmt: skip
     assert part.documents["linked"] == [1, 0, 0, 0]
-    assert "the text there is" in part.documents["error"][1]
+    assert "a passage has the offset -2" in part.documents["error"][1]
     assert [(q["doc_id"], q["document"], q["stage"]) for q in part.quarantine] == [("wrong", 1, "read")]
     assert part.mentions.schema.equals(MENTIONS)
     first, second = part.mentions.to_pylist()
@@ -113,3 +116,46 @@ def test_a_document_with_an_error_is_written_as_it_came(tmp_path):
 def test_scores_are_compared_as_they_are_stored(tmp_path):
     part, _ = link(tmp_path, with_mention("1", "Anemia"), threshold=float(np.float32(0.75)))
     assert part.summary["linked"] == 1
+
+
+def test_an_annotation_that_cannot_be_used_is_written_as_it_came_counted_and_recorded(tmp_path):
+    misplaced = annotation("Asthma", (0, 6), name="X")
+    good = annotation("Anemia", (0, 6), name="T")
+    part, _ = link(tmp_path, with_mention("0", "Anemia"), document("1", passage("Anemia", misplaced, good)))
+    linked = etree.fromstring(gzip.decompress(part.data)).findall("document")[1]
+    assert [(a.get("id"), a.findtext("infon[@key='link_id']")) for a in linked.iter("annotation")] == [
+        ("X", None),
+        ("T", "a|b=c"),
+    ]
+    assert [part.summary[name] for name in ("mentions", "linked", "set_aside", "quarantined")] == [2, 2, 1, 0]
+    assert part.documents["set_aside"] == [0, 1]
+    assert part.documents["error"] == [None, None]
+    (record,) = part.quarantine
+    assert (record["doc_id"], record["document"], record["stage"]) == ("1", 1, "annotation")
+    assert "annotation X says 'Asthma', the text there is 'Anemia'" in record["reason"]
+
+
+def test_the_best_link_has_columns_of_its_own(tmp_path):
+    part, _ = link(tmp_path, with_mention("1", "Anemia"), with_mention("3", "unknown"))
+    columns = ("link_id", "link_name", "link_score", "alias", "alias_source")
+    first, second = ([row[name] for name in columns] for row in part.mentions.to_pylist())
+    assert first == ["a|b=c", "Asthma & co <x>", 0.75, None, None]
+    assert second == [None] * 5
+
+
+def test_the_name_that_matched_is_told_as_the_ontology_writes_it():
+    concept = Concept("D1", "β-Thalassemia", ["Cooley’s anemia", "Mediterranean anemia"], alias_sources=["", "mondo"])
+    ontology = Ontology.from_concepts([concept])
+    table = AliasTable.build(ontology, [("thal", 0)]).table
+    row = {alias: number for number, alias in enumerate(table["alias"].to_pylist())}
+    names = MatchedNames(ontology, table)
+    queries = ["beta-thalassemia", "cooley's anemia", "mediterranean anemia", "thal", "cooley's anemia"]
+    assert names.look_up([0] * 6, [*(row[query] for query in queries), -1]) == [
+        ("β-Thalassemia", "name"),
+        ("Cooley’s anemia", "alias"),
+        ("Mediterranean anemia", "mondo"),
+        ("thal", "training"),
+        ("Cooley’s anemia", "alias"),
+        (None, None),
+    ]
+    assert MatchedNames(ontology, None).look_up([0], [3]) == [(None, None)]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from raybel.corpus.chunks import read_rows
+from raybel.corpus.chunks import SetAside, read_rows
 from raybel.corpus.documents import ReadOptions
 from raybel.corpus.formats.bioc_xml import BIOC_XML
 from raybel.errors import ConfigError, InputError
@@ -92,7 +92,7 @@ def test_passages(ncbi, tmp_path: Path) -> None:
 
 def test_the_output_is_a_corpus_for_the_other_commands(ncbi, tmp_path: Path) -> None:
     ncbi(train=GOOD)
-    (row,) = read_rows([str(tmp_path / "out/train.bioc.xml.gz")], ReadOptions())
+    (row,) = read_rows([str(tmp_path / "out/train.bioc.xml.gz")], ReadOptions(), SetAside())
     gold = {mention["mention_id"]: mention["gold"] for mention in row.mentions}
     assert row.repairs == 0
     assert [gold[str(n)] for n in range(8)] == [

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 
 from raybel.config import (
     Count,
-    ExpandAbbreviations,
     FilePath,
     FilePaths,
+    MentionOptions,
     MetricFile,
     OntologyPath,
     Option,
@@ -46,7 +46,7 @@ class IndexDenseConfig:
         FilePath | None, Option("Given vectors (.npy, a row for each name and alias) in place of embedding.", "FILE")
     ] = None
     out_vectors: Annotated[FilePath | None, Option("Write the vectors here (.npy, float32).", "FILE")] = None
-    expand_abbreviations: ExpandAbbreviations = True
+    mentions: MentionOptions = field(default_factory=MentionOptions)
     top_k: Annotated[Count, Option("Candidates for recall@all.")] = 50
     chunk_strings: Annotated[Count, Option("Strings in a chunk, the unit of work and of retry.")] = 8_192
     overwrite: Overwrite = False

@@ -20,6 +20,7 @@ from raybel.candidates import faiss_index
 from raybel.candidates.aliases import AliasTable
 from raybel.candidates.dense import ENCODER, KIND, VERSION, DenseGenerator, block_name
 from raybel.candidates.recall import read_splits, recall
+from raybel.corpus.documents import reading_identity
 from raybel.encoders import pretrained
 from raybel.files import artefacts, storage, tables
 from raybel.files.fingerprints import fingerprint
@@ -50,7 +51,7 @@ def index_dense(config: IndexDenseConfig, watch: Callable[[Embedding], None] | N
     pretrained.refuse_inside(model, config.out_index)
     ontology = Ontology.open(config.ontology)
     corpora = {"train": config.train_corpus, "val": config.val_corpus}
-    splits = read_splits(corpora, ontology, config.expand_abbreviations)
+    splits = read_splits(corpora, ontology, config.mentions)
     aliases = AliasTable.build(ontology, splits["train"][0] if "train" in splits else ())
     given = given_vectors(config.vectors, ontology) if config.vectors else None
     home = config.out_index
@@ -177,7 +178,7 @@ class _Job:
             "encoder_fingerprint": self.identity["encoder"],
             "pooling": self.identity["pooling"],
             "precision": self.identity["precision"],
-            "expand_abbreviations": self.config.expand_abbreviations,
+            **reading_identity(self.config.mentions),
             "training_aliases": self.aliases.training_pairs,
             "index_type": kind,
             "width": width,

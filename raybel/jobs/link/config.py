@@ -7,10 +7,10 @@ from typing import Annotated
 
 from raybel.config import (
     Count,
-    ExpandAbbreviations,
     FilePath,
     FilePaths,
     GeneratorPaths,
+    MentionOptions,
     OntologyPath,
     Option,
     Precision,
@@ -49,7 +49,7 @@ class LinkConfig:
         float | None,
         Option("Leave out candidates with a lower score (NIL if none is left).", default="none", result=True),
     ] = None
-    expand_abbreviations: ExpandAbbreviations = True
+    mentions: MentionOptions = field(default_factory=MentionOptions)
     chunk_documents: Annotated[Count, Option("Documents in a chunk, the unit of work and of retry.", result=True)] = 500
     max_document_mb: Annotated[Count, Option("A larger document makes its file unreadable.", result=True)] = 256
     max_bad_fraction: Annotated[Share, Option("Fail when more of the documents go to the quarantine.")] = 0.01
@@ -69,7 +69,7 @@ class LinkConfig:
     def read_options(self) -> ReadOptions:
         """How the job reads documents."""
         return ReadOptions(
-            expand_abbreviations=self.expand_abbreviations,
+            mentions=self.mentions,
             chunk_documents=self.chunk_documents,
             max_document_bytes=self.max_document_mb << 20,
         )

@@ -110,7 +110,7 @@ def link(config: LinkConfig, watch: Callable[[Progress], None] | None = None) ->
     _refuse_output_among_input(config)
     ontology = Ontology.open(config.ontology)
     generator = open_generator(ontology, config.generator)
-    generator.check_usable(config.top_k, config.expand_abbreviations)
+    generator.check_usable(config.top_k, config.mentions.expand_abbreviations)
     reranker = None
     if config.reranker_model is not None:
         from raybel.rerank import reranker as second_stage  # imports torch
@@ -273,7 +273,8 @@ class _Job:
             tables.write_rows(self.config.metric_file, counts)
         self._log(finished=True)
         repeated = self.run.repeated_ids(self.finished)
-        top = self.run.quarantine_reasons(self.finished) if self.progress.counts["quarantined"] else []
+        set_aside = self.progress.counts["quarantined"] + self.progress.counts["set_aside"]
+        top = self.run.quarantine_reasons(self.finished) if set_aside else []
         result = LinkResult(self.run.uri, counts, self.progress, self.failed, repeated, top)
         self._check_fraction(list(self.finished.values()), 1)  # of earlier starts too
         return result

@@ -17,6 +17,7 @@ from raybel.jobs.datasets import InputFile, read_files
 from raybel.jobs.link.config import LinkConfig
 from raybel.jobs.runtime import Allocation
 from raybel.linking.candidates import add_candidates
+from raybel.linking.matched_names import MatchedNames
 from raybel.linking.poison import SUFFIX, CrashRecord
 from raybel.linking.render import render
 from raybel.ontology import Ontology
@@ -75,6 +76,7 @@ class LinkStage:
         self.name, self.generator = generator.name, CandidateCache(generator, config.top_k)
         self.run, self.shards, self.session = RunDirectory(config.out_corpus), shards, session
         self.describer = Describer(self.ontology, generator.alias_table)
+        self.names = MatchedNames(self.ontology, generator.alias_table)
         self.config, self.allocation = config, allocation
         self._reranker: Reranker | None = None
 
@@ -93,7 +95,7 @@ class LinkStage:
             linked = add_candidates(chunk, self.generator, self.name, crashes)
             if self.config.reranker_model is not None:
                 linked = self._rerank(linked, self.config.reranker_model, crashes)
-            summary = self.run.write_part(shard, render(linked, self.ontology, self.config.threshold))
+            summary = self.run.write_part(shard, render(linked, self.ontology, self.config.threshold, self.names))
         return _counts(summary, shard)
 
     def _rerank(self, linked: pa.Table, model: str, crashes: CrashRecord) -> pa.Table:

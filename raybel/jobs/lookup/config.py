@@ -7,9 +7,9 @@ from typing import Annotated
 
 from raybel.config import (
     Count,
-    ExpandAbbreviations,
     FilePath,
     FilePaths,
+    MentionOptions,
     MetricFile,
     ModelPaths,
     OntologyPath,
@@ -38,7 +38,7 @@ class LookupConfig:
     ontology: OntologyPath
     generator: ModelPaths
     top_k: Annotated[Count, Option("Candidates of a surface.")] = 10
-    expand_abbreviations: ExpandAbbreviations = True
+    mentions: MentionOptions = field(default_factory=MentionOptions)
     ranges: Annotated[
         Count, Option("Files of the lookup; each is held in memory whole while it is made (1 KB a surface).")
     ] = 32

@@ -24,7 +24,7 @@ from raybel.candidates.base import chunk_surfaces
 from raybel.candidates.lookup import ALIASES, KIND, VERSION, bucket_table, buckets, hashes, write_json
 from raybel.candidates.registry import open_generator, uses_encoder
 from raybel.corpus.chunks import corpus_files, read_chunks
-from raybel.corpus.documents import ReadOptions
+from raybel.corpus.documents import ReadOptions, reading_identity
 from raybel.files import artefacts, storage, tables
 from raybel.files.work_directory import WorkDirectory
 from raybel.jobs.datasets import BiocDatasource, InputFile
@@ -111,7 +111,7 @@ def make_lookup(config: LookupConfig) -> LookupResult:
             "generator": generator.name,
             "generator_fingerprint": generator.fingerprint,
             "top_k": config.top_k,
-            "expand_abbreviations": config.expand_abbreviations,
+            **reading_identity(config.mentions),
         }
         artefacts.seal(home, KIND, VERSION, parameters, written)
         if published:
@@ -133,7 +133,7 @@ def make_lookup(config: LookupConfig) -> LookupResult:
 
 def _search(config: LookupConfig, work: WorkDirectory, files: list[InputFile]) -> list[dict[str, Any]]:
     """Search every range and write its file; return a row of `_WRITTEN` for each range and each input file."""
-    options = ReadOptions(expand_abbreviations=config.expand_abbreviations)
+    options = ReadOptions(mentions=config.mentions)
     with ray_session(), data_context() as context:
         context.target_max_block_size = 16 << 20  # rows are small here
         context.execution_no_progress_timeout_s = RANGE_SECONDS

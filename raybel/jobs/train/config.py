@@ -11,10 +11,10 @@ from raybel.candidates.parameters import NgramParameters
 from raybel.candidates.training.parameters import AlignmentParameters
 from raybel.config import (
     Count,
-    ExpandAbbreviations,
     FilePath,
     FilePaths,
     GeneratorPaths,
+    MentionOptions,
     MetricFile,
     OntologyPath,
     Option,
@@ -58,7 +58,7 @@ class TrainNgramsConfig:
     train_corpus: Annotated[FilePaths, Option("BioC files whose mentions become aliases. Repeatable.", "PATH")] = ()
     val_corpus: Annotated[FilePaths, Option("BioC files to measure recall on. Repeatable.", "PATH")] = ()
     parameters: NgramParameters = field(default_factory=NgramParameters)
-    expand_abbreviations: ExpandAbbreviations = True
+    mentions: MentionOptions = field(default_factory=MentionOptions)
     top_k: Annotated[Count, Option("Candidates for recall@all.")] = 50
     metric_file: MetricFile = None
 
@@ -83,7 +83,7 @@ class TrainSapbertConfig:
         Literal["cls", "mean"] | None, Option("How tokens' vectors become a string's.", default="what the model says")
     ] = None
     parameters: AlignmentParameters = field(default_factory=AlignmentParameters)
-    expand_abbreviations: ExpandAbbreviations = True
+    mentions: MentionOptions = field(default_factory=MentionOptions)
     seed: RandomSeed = 0
     workers: Workers = field(default_factory=Workers)
     overwrite: Overwrite = False
@@ -113,7 +113,7 @@ class TrainCrossEncoderConfig:
         ),
     ] = "answerdotai/ModernBERT-base"
     parameters: CrossEncoderParameters = field(default_factory=CrossEncoderParameters)
-    expand_abbreviations: ExpandAbbreviations = True
+    mentions: MentionOptions = field(default_factory=MentionOptions)
     precision: Annotated[TrainingPrecision | None, Option("Number format to compute in.", default="the fastest")] = None
     seed: RandomSeed = 0
     workers: Workers = field(default_factory=Workers)

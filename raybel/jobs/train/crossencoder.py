@@ -9,6 +9,8 @@ from typing import Any
 
 from raybel.candidates.registry import open_generator
 from raybel.corpus.chunks import corpus_digests
+from raybel.corpus.documents import reading_identity
+from raybel.corpus.typography import FOLDING
 from raybel.encoders import pretrained
 from raybel.errors import ConfigError, InputError
 from raybel.files import storage, tables
@@ -101,7 +103,7 @@ class _Job:
         pretrained.refuse_inside(self.model, config.output_dir)
         self.ontology = Ontology.open(config.ontology)
         generator = open_generator(self.ontology, config.generator)
-        check_generator(generator, config.parameters.top_k, config.expand_abbreviations)
+        check_generator(generator, config.parameters.top_k, config.mentions.expand_abbreviations)
         self.scopes = alias_scopes(generator, config.parameters.dictionary_share)
         self.notes = generator_notes(generator)
         self.positions = checked_window(str(self.model), config.crosstype, config.parameters)
@@ -113,7 +115,7 @@ class _Job:
             "base_model": base_fingerprint(self.model),
             "parameters": asdict(config.parameters),
             "corpora": corpus_digests(self.corpora),
-            "expand_abbreviations": config.expand_abbreviations,
+            **reading_identity(config.mentions),
             "precision": config.precision,
             "seed": config.seed,
             "workers": config.workers.num_workers,
@@ -160,7 +162,7 @@ class _Job:
             join(self.home, BASE),
             self.positions,
             config.parameters,
-            config.expand_abbreviations,
+            config.mentions,
             config.resources,
         )
         counts = {}
@@ -186,6 +188,7 @@ class _Job:
         result = {"weights": weights, "edges": outcome["edges"], "calibration": best["calibration"]}
         facts = {
             "version": VERSION,
+            "folding": FOLDING,
             "finished": True,
             "crosstype": self.config.crosstype,
             "parameters": asdict(self.config.parameters),

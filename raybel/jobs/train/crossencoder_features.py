@@ -6,6 +6,7 @@ epoch draws. (Ray Data's own streaming to several workers drops rows, to give ea
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,8 +18,8 @@ from ray.data import ActorPoolStrategy
 
 from raybel.candidates.base import Generator
 from raybel.candidates.registry import open_generator, uses_encoder
-from raybel.config import GeneratorPaths, Resources
-from raybel.corpus.chunks import corpus_files
+from raybel.config import GeneratorPaths, MentionOptions, Resources
+from raybel.corpus.chunks import MAX_EXAMPLES, SetAside, corpus_files
 from raybel.corpus.documents import ReadOptions
 from raybel.errors import InputError
 from raybel.files import artefacts, storage
@@ -35,8 +36,11 @@ from raybel.rerank.training.features import SCHEMA
 
 #: Documents in a chunk.
 CHUNK = 64
-_COUNTS = ("documents", "mentions", "left_out", "cut", "without_gold")
-_ROW = pa.schema([("error", pa.string()), *((name, pa.int64()) for name in _COUNTS)])
+_COUNTS = ("documents", "mentions", "left_out", "cut", "without_gold", "bad_documents", "set_aside")
+_ROW = pa.schema(
+    [("error", pa.string()), ("examples", pa.list_(pa.string())), *((name, pa.int64()) for name in _COUNTS)]
+)
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ class FeatureConfig:
         base: Directory of the model whose tokenizer is used.
         positions: The model's window.
         parameters: Hyper-parameters.
-        expand_abbreviations: Put the long form in the place of a short form that the document defines.
+        mentions: How mentions are read out of annotations.
         resources: What the job takes of the cluster.
     """
 
@@ -60,7 +64,7 @@ class FeatureConfig:
     base: str
     positions: int
     parameters: CrossEncoderParameters
-    expand_abbreviations: bool
+    mentions: MentionOptions
     resources: Resources
 
 
@@ -76,13 +80,13 @@ def make_features(
         scopes: Alias scopes that candidates are searched with, each for a set of candidates.
 
     Raises:
-        InputError: A file or document can't be read.
+        InputError: A file can't be read.
     """
     folder = join(config.folder, split)
     counts_file = join(folder, "counts.json")
     if storage.exists(counts_file):
         return dict(storage.read_json(counts_file))
-    options = ReadOptions(config.expand_abbreviations, sentences=True, chunk_documents=CHUNK)
+    options = ReadOptions(config.mentions, sentences=True, chunk_documents=CHUNK)
     files = corpus_files(paths)
     with data_context():
         allocation = allocate(config.resources, ray.cluster_resources(), uses_encoder(config.generator))
@@ -99,12 +103,18 @@ def make_features(
             max_task_retries=config.resources.max_restarts,
         )
         counts = dict.fromkeys(_COUNTS, 0)
+        examples: list[str] = []
         for batch in rows.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
             for row in batch.to_pylist():
                 if row["error"]:
                     raise InputError(row["error"])
                 for name in _COUNTS:
                     counts[name] += row[name]
+                examples += row["examples"]
+    named = sorted(examples)[:MAX_EXAMPLES]
+    problems = SetAside(counts["documents"], counts["bad_documents"], counts["set_aside"], named)
+    if sentence := problems.sentence():
+        _LOG.warning(sentence)
     storage.publish_json(counts_file, counts)
     return counts
 
@@ -143,17 +153,20 @@ class FeatureStage:
     def __call__(self, chunk: pa.Table) -> pa.Table:
         """Write a chunk's features and return its counts."""
         counts: dict[str, Any] = {"error": chunk["error"][0].as_py(), **dict.fromkeys(_COUNTS, 0)}
+        problems = SetAside()
         documents = pc.list_flatten(chunk["docs"].combine_chunks())
-        names = ("passages", "mentions", "error", "doc_id")
+        names = ("passages", "mentions", "error", "doc_id", "set_aside")
         columns = [pc.struct_field(documents, name).to_pylist() for name in names]
         rows = [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
         path = chunk["path"][0].as_py()
         for row in rows:
-            counts["error"] = counts["error"] or (row["error"] and f"{path}: {row['error']}")
+            problems.add(path, row["error"], row["set_aside"])
         if not counts["error"]:
-            table = self._features(rows, counts)
+            table = self._features([row for row in rows if row["error"] is None], counts)
             name = f"{chunk['shard'][0].as_py()}-{chunk['chunk'][0].as_py():05d}.arrow"
             storage.publish(join(self.folder, name), artefacts.arrow_bytes(table))
+        of_chunk = {"bad_documents": problems.bad_documents, "set_aside": problems.annotations}
+        counts |= {"documents": problems.documents, "examples": problems.examples, **of_chunk}
         return pa.Table.from_pylist([counts], schema=_ROW)
 
     def _features(self, documents: list[dict[str, Any]], counts: dict[str, Any]) -> pa.Table:
@@ -182,5 +195,4 @@ class FeatureStage:
             counts["mentions"] += len(row["mentions"])
             counts["left_out"] += len(document["mentions"]) - len(row["mentions"])
             rows.append(row)
-        counts["documents"] = len(rows)
         return pa.Table.from_pylist(rows, schema=SCHEMA)

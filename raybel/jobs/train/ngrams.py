@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 
 from raybel.candidates.ngrams import NgramGenerator
 from raybel.candidates.recall import read_splits, recall
+from raybel.corpus.documents import reading_identity
 from raybel.files import tables
 from raybel.jobs.train.config import TrainNgramsConfig
 from raybel.ontology import Ontology
@@ -47,14 +48,12 @@ def train_ngrams(config: TrainNgramsConfig) -> TrainedNgrams:
     """
     ontology = Ontology.open(config.ontology)
     begun = time.perf_counter()
-    splits = read_splits(
-        {"train": config.train_corpus, "val": config.val_corpus}, ontology, config.expand_abbreviations
-    )
+    splits = read_splits({"train": config.train_corpus, "val": config.val_corpus}, ontology, config.mentions)
     training = splits["train"][0] if "train" in splits else []
     model = NgramGenerator.build(ontology, config.parameters, training)
     seconds = time.perf_counter() - begun
     scores = {name: recall(model, mentions, config.top_k) for name, (mentions, _) in splits.items()}
-    extra = {"expand_abbreviations": config.expand_abbreviations}
+    extra = reading_identity(config.mentions)
     fingerprint = model.save(config.output_dir, extra, {"scores": scores})
     trained = TrainedNgrams(
         fingerprint,

@@ -9,6 +9,7 @@ from typing import Any
 from raybel.candidates.aliases import AliasTable
 from raybel.candidates.recall import read_splits
 from raybel.corpus.chunks import corpus_digests
+from raybel.corpus.documents import reading_identity
 from raybel.encoders import pretrained
 from raybel.errors import ConfigError
 from raybel.files import storage, tables
@@ -68,7 +69,7 @@ def train_sapbert(config: TrainSapbertConfig, watch: Watch | None = None) -> Tra
     pretrained.refuse_inside(model, config.output_dir)
     ontology = Ontology.open(config.ontology)
     AliasTable.build(ontology)  # refuses an ontology without names before Ray starts
-    read_splits({"train": config.train_corpus, "val": config.val_corpus}, ontology, config.expand_abbreviations)
+    read_splits({"train": config.train_corpus, "val": config.val_corpus}, ontology, config.mentions)
     work = training_directory(config.output_dir, KIND)
     with work.lock():
         identity: dict[str, Any] = {
@@ -77,7 +78,7 @@ def train_sapbert(config: TrainSapbertConfig, watch: Watch | None = None) -> Tra
             "pooling": config.pooling or pretrained.pooling_of(str(model)),
             "parameters": asdict(config.parameters),
             "corpora": corpus_digests({"train": config.train_corpus, "val": config.val_corpus}),
-            "expand_abbreviations": config.expand_abbreviations,
+            **reading_identity(config.mentions),
             "seed": config.seed,
         }
         earlier = work.check(identity, config.overwrite)
@@ -111,7 +112,7 @@ def _fit(config: TrainSapbertConfig, home: str, pooling: str, watch: Watch) -> d
         "ontology": config.ontology,
         "train_corpus": list(config.train_corpus),
         "val_corpus": list(config.val_corpus),
-        "expand_abbreviations": config.expand_abbreviations,
+        "mentions": asdict(config.mentions),
         "pooling": pooling,
         "parameters": asdict(config.parameters),
         "seed": config.seed,

@@ -19,6 +19,7 @@ from raybel.candidates.recall import read_splits
 from raybel.candidates.training.alignment import TrainingStrings
 from raybel.candidates.training.losses import Group, MentionLoss, SynonymLoss, batches
 from raybel.candidates.training.parameters import AlignmentParameters
+from raybel.config import MentionOptions
 from raybel.encoders.precision import best_precision
 from raybel.encoders.text_encoder import TextEncoder
 from raybel.errors import RaybelError
@@ -54,7 +55,7 @@ class Worker:
         self.precision = best_precision(self.device.type)
         ontology = Ontology.open(settings["ontology"])
         corpora = {name: tuple(settings[f"{name}_corpus"]) for name in ("train", "val")}
-        splits = read_splits(corpora, ontology, settings["expand_abbreviations"])
+        splits = read_splits(corpora, ontology, MentionOptions(**settings["mentions"]))
         training = splits["train"][0] if "train" in splits else []
         self.validation = splits["val"][0] if "val" in splits else []
         self.tables = {"without_training_aliases": AliasTable.build(ontology)}

@@ -8,9 +8,9 @@ from typing import Annotated
 from raybel.candidates.parameters import NgramParameters
 from raybel.config import (
     Count,
-    ExpandAbbreviations,
     FilePaths,
     GeneratorPaths,
+    MentionOptions,
     OntologyPath,
     Option,
     Resources,
@@ -32,7 +32,7 @@ class TuneNgramsConfig:
     sweep: SweepConfig
     train_corpus: Annotated[FilePaths, Option("BioC files whose mentions become aliases. Repeatable.", "PATH")] = ()
     parameters: NgramParameters = field(default_factory=NgramParameters)
-    expand_abbreviations: ExpandAbbreviations = True
+    mentions: MentionOptions = field(default_factory=MentionOptions)
     top_k: Annotated[Count, Option("Candidates for recall@all.")] = 50
 
     def __post_init__(self) -> None:
@@ -60,7 +60,7 @@ class TuneCrossEncoderConfig:
         ),
     ] = "answerdotai/ModernBERT-base"
     parameters: CrossEncoderParameters = field(default_factory=CrossEncoderParameters)
-    expand_abbreviations: ExpandAbbreviations = True
+    mentions: MentionOptions = field(default_factory=MentionOptions)
     precision: Annotated[TrainingPrecision | None, Option("Number format to compute in.", default="the fastest")] = None
     resources: Resources = field(default_factory=Resources)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from raybel.candidates.registry import open_generator
 from raybel.corpus.chunks import corpus_digests
+from raybel.corpus.documents import reading_identity
 from raybel.display import relative
 from raybel.encoders import pretrained
 from raybel.errors import ConfigError, InputError
@@ -77,7 +78,7 @@ class _Job:
         self.ontology = Ontology.open(config.ontology)
         self.generator = open_generator(self.ontology, config.generator)
         most = max(self.space.values("top_k", self.parameters.top_k))
-        check_generator(self.generator, most, config.expand_abbreviations)
+        check_generator(self.generator, most, config.mentions.expand_abbreviations)
         self.scopes_by_share = tuple(alias_scopes(self.generator, share) for share in (0.0, 0.5, 1.0))
         searched = "dictionary_share" in self.space.searched
         share = self.parameters.dictionary_share
@@ -114,7 +115,7 @@ class _Job:
             "base_model": base_fingerprint(self.model),
             "corpora": corpus_digests(self.corpora),
             "parameters": asdict(self.config.parameters),
-            "expand_abbreviations": self.config.expand_abbreviations,
+            **reading_identity(self.config.mentions),
             "precision": self.config.precision,
             "workers": self.sweep.workers_per_trial,
         }
@@ -156,7 +157,7 @@ class _Job:
                     join(self.home, BASE),
                     self.positions,
                     parameters,
-                    self.config.expand_abbreviations,
+                    self.config.mentions,
                     self.config.resources,
                 )
                 for split, paths in self.corpora.items():

@@ -8,6 +8,7 @@ from typing import Any
 from raybel.candidates.parameters import NgramParameters
 from raybel.candidates.recall import read_splits
 from raybel.corpus.chunks import corpus_digests
+from raybel.corpus.documents import reading_identity
 from raybel.display import counted, relative
 from raybel.jobs.runtime import ray_session
 from raybel.jobs.tune.config import TuneNgramsConfig
@@ -57,14 +58,14 @@ def tune_ngrams(config: TuneNgramsConfig, watch: Watch | None = None) -> SweepRe
         "ontology": ontology.fingerprint,
         "corpora": corpus_digests(corpora),
         "parameters": given,
-        "expand_abbreviations": config.expand_abbreviations,
+        **reading_identity(config.mentions),
         "top_k": config.top_k,
     }
     work = sweep_directory(sweep.output_dir)
     with work.lock():
         identity = check_sweep(work, sweep, identity, space, metric)
         watch({"stage": "reading"})
-        splits = read_splits(corpora, ontology, config.expand_abbreviations)
+        splits = read_splits(corpora, ontology, config.mentions)
         training, validation = (splits[name][0] if name in splits else [] for name in ("train", "val"))
         if not validation:
             raise nothing_to_compare(ontology, config.val_corpus)

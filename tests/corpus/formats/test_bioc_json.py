@@ -101,10 +101,11 @@ def test_parts_of_another_type_are_taken_as_absent(tmp_path):
 
 
 @pytest.mark.parametrize("place", [{"offset": -1, "length": 6}, {"offset": 0}, {"length": 6}, {}, "0:6"])
-def test_an_annotation_without_a_whole_location_is_an_error(tmp_path, place):
+def test_an_annotation_without_a_whole_location_is_set_aside(tmp_path, place):
     damaged = {**json_annotation("Anemia"), "locations": [place]}
     (row,) = rows(save(tmp_path / "a.json", {"documents": [json_document("1", "Anemia", damaged)]}))
-    assert "has no location" in row["error"]
+    assert (row["error"], row["mentions"]) == (None, [])
+    assert "has no location" in row["set_aside"][0]
 
 
 def test_lone_surrogates_and_control_characters_do_not_stop_the_file(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from ray_fixture import LINKS, SURFACES, documents, one, outputs, three_files
 from samples import collection, save
 
-from raybel.config import ModelPaths, Resources
+from raybel.config import MentionOptions, ModelPaths, Resources
 from raybel.errors import ConfigError, MismatchError
 from raybel.jobs.link.job import link
 from raybel.jobs.lookup.config import LookupConfig
@@ -118,7 +118,15 @@ def test_what_does_not_fit_is_refused(made, model, tmp_path):
     with pytest.raises(ConfigError, match="10 candidates per surface, not 11"):
         link(model.config(config.in_corpus[0], tmp_path / "a", top_k=config.top_k + 1, **run))
     with pytest.raises(ConfigError, match="with expanding abbreviations"):
-        link(model.config(config.in_corpus[0], tmp_path / "b", top_k=config.top_k, expand_abbreviations=False, **run))
+        link(
+            model.config(
+                config.in_corpus[0],
+                tmp_path / "b",
+                top_k=config.top_k,
+                mentions=MentionOptions(expand_abbreviations=False),
+                **run,
+            )
+        )
     save(tmp_path / "onto" / "ontology.arrow", "mine")
     with pytest.raises(ConfigError, match="holds something other than a lookup"):
         make_lookup(replace(config, output=str(tmp_path / "onto")))

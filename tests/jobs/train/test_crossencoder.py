@@ -22,7 +22,7 @@ from transformers import AutoModelForTokenClassification, AutoTokenizer
 
 from raybel.candidates.ngrams import NgramGenerator
 from raybel.candidates.parameters import NgramParameters
-from raybel.config import GeneratorPaths, ModelPaths
+from raybel.config import GeneratorPaths, MentionOptions, ModelPaths
 from raybel.errors import ConfigError, InputError, MismatchError
 from raybel.files import artefacts, storage
 from raybel.jobs.link import job as link_job
@@ -387,7 +387,9 @@ def test_a_generator_made_with_other_surfaces(made, model, tmp_path, no_ray):
     where = str(tmp_path / "m")
     NgramGenerator.build(ontology, NgramParameters(), [("anemia", 0)]).save(where, {"expand_abbreviations": True})
     paths = GeneratorPaths(ngrams_model=where)
-    fresh = replace(config, output_dir=str(tmp_path / "new"), generator=paths, expand_abbreviations=False)
+    fresh = replace(
+        config, output_dir=str(tmp_path / "new"), generator=paths, mentions=MentionOptions(expand_abbreviations=False)
+    )
     with pytest.raises(ConfigError, match="added with expanding abbreviations: train in the same way"):
         train_crossencoder(fresh)
     NgramGenerator.build(ontology, NgramParameters()).save(str(tmp_path / "n"), {"expand_abbreviations": True})
