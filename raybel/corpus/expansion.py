@@ -26,7 +26,7 @@ class DocumentAbbreviations:
         self._starts = [0]
         self._states = [_with_singulars(current)]
         for offset, short, long in definitions:
-            if current[short] != long:  # defined again, as something else
+            if _letters(current[short]) != _letters(long):  # defined again, as something else
                 current = {**current, short: long}
                 self._starts.append(offset)
                 self._states.append(_with_singulars(current))
@@ -59,6 +59,11 @@ def document_abbreviations(passages: Iterable[tuple[int, str]]) -> DocumentAbbre
         for definition in find_abbreviations(text)
     ]
     return DocumentAbbreviations(sorted(definitions, key=lambda definition: definition[0]))
+
+
+def _letters(text: str) -> str:
+    """Return the letters and digits of a text, lower-cased: what its spelling with hyphens or spaces leaves the same."""
+    return "".join(filter(str.isalnum, text.lower()))
 
 
 def _with_singulars(abbreviations: Mapping[str, str]) -> dict[str, str]:

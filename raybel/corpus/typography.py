@@ -55,8 +55,8 @@ def fold(text: str) -> str:
     Folded are compatibility forms (NFKC: full width, super- and subscripts, ligatures), invisible characters (soft
     hyphens, zero-width spaces: out), dashes and minus signs (`-`), quotes and primes (`'`; several become one), accents
     and letters of the Latin script beyond ASCII (`ø` is `o`), trade mark signs (out). Greek letters are spelled, and a
-    Greek letter, as a character or as a word, is joined to letters and digits beside it by one hyphen: `17β-estradiol`,
-    `17beta-estradiol` and `17 beta-estradiol` are the same, so are `PPARγ`, `PPARgamma` and `PPAR gamma`.
+    Greek letter, as a character or as a word, is set off from letters and digits beside it by one space: `17β-estradiol`,
+    `17beta-estradiol` and `17 beta-estradiol` are the same, so are `PPARγ`, `PPARgamma` and `PPAR-gamma`.
 
     Folding a folded text changes nothing. Tables: Unicode's own (`unicodedata`, `regex`) and `anyascii`.
     """
@@ -72,7 +72,7 @@ def fold(text: str) -> str:
     marked = _SPELLED.sub(_marked, plain) if any(piece in lower for piece in _PIECES) else plain
     if _OPEN not in marked:
         return marked
-    joined = _AFTER.sub("-", _BEFORE.sub("-", _BETWEEN.sub("-", marked)))
+    joined = _AFTER.sub(" ", _BEFORE.sub(" ", _BETWEEN.sub(" ", marked)))
     return joined.replace(_OPEN, "").replace(_CLOSE, "")
 
 

@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from replicate import prepare_models
 
 from raybel.candidates.parameters import NgramParameters
+from raybel.config import MentionOptions
 from raybel.jobs.train.config import TrainNgramsConfig
 from raybel.jobs.train.ngrams import train_ngrams
 
@@ -38,7 +39,7 @@ def main() -> None:
                             (str(home / corpus / "train.bioc.xml.gz"),),
                             (str(home / corpus / "val.bioc.xml.gz"),),
                             NgramParameters(add_training_data_to_ontology=aliases),
-                            expand,
+                            MentionOptions(expand_abbreviations=expand),
                         )
                     )
                     scores = trained.scores["val"]

@@ -28,6 +28,11 @@ def test_a_short_form_means_its_nearest_definition_before_the_mention():
     assert not document_abbreviations([])
 
 
+def test_a_definition_in_another_spelling_is_the_same_one():
+    again = ["hypoxanthine-guanine transferase (HGT)", "hypoxanthine guanine transferase (HGT)"]
+    assert defined(*again) == {"HGT": "hypoxanthine-guanine transferase"}
+
+
 def test_plural_gives_singular_too_unless_defined():
     assert defined("electroretinograms (ERGs)") == {"ERGs": "electroretinograms", "ERG": "electroretinogram"}
     assert defined("cardiomyopathies (CMs)")["CM"] == "cardiomyopathy"
@@ -36,9 +41,9 @@ def test_plural_gives_singular_too_unless_defined():
 
 def test_short_and_long_forms_are_folded():
     known = defined("interferon‑γ (IFN‑γ)")
-    assert known == {"IFN-gamma": "interferon-gamma"}
+    assert known == {"IFN gamma": "interferon gamma"}
     abbreviations = document_abbreviations([(0, "interferon‑γ (IFN‑γ)")])
-    assert abbreviations.expand("IFN γ receptor", 100) == "interferon-gamma-receptor"
+    assert abbreviations.expand("IFN γ receptor", 100) == "interferon gamma receptor"
 
 
 DOCUMENT = {

@@ -8,7 +8,7 @@ from raybel.corpus import text
 
 
 @pytest.mark.parametrize(
-    ("given_text", "surface"), [("", ""), (" \n\t", ""), ("  Β-Thal \u00a0 x\n", "beta-thal x"), ("😀 A", "😀 a")]
+    ("given_text", "surface"), [("", ""), (" \n\t", ""), ("  Β-Thal \u00a0 x\n", "beta thal x"), ("😀 A", "😀 a")]
 )
 def test_surface(given_text, surface):
     assert text.surface(given_text) == surface
