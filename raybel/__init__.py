@@ -58,6 +58,7 @@ _HOMES = {
     "CrossEncoderParameters": "rerank.parameters",
     "Reranker": "rerank.reranker",
     "GeneratorPaths": "config",
+    "MentionOptions": "config",
     "ModelPaths": "config",
     "Workers": "jobs.train.config",
     "EvaluateConfig": "evaluation.evaluate",

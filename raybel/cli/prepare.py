@@ -14,6 +14,7 @@ from raybel.cli.options import Decorator, options
 from raybel.config import configured
 from raybel.display import counted, relative
 from raybel.prepare.bc5cdr import Bc5cdrConfig, prepare_bc5cdr
+from raybel.prepare.biored import BioredConfig, prepare_biored
 from raybel.prepare.ids import LINKABLE
 from raybel.prepare.medmentions import MedMentionsConfig, prepare_medmentions
 from raybel.prepare.ncbi_disease import NcbiDiseaseConfig, prepare_ncbi_disease
@@ -72,6 +73,20 @@ def bc5cdr(values: dict[str, Any], out_dir: str | None) -> None:
       raybel prepare bc5cdr --bc5cdr-dir CDR.Corpus.v010516 --mesh2015-dir mesh2015 --out-dir data
     """
     show(prepare_bc5cdr(configured(Bc5cdrConfig, values, outputs=_outputs(values, out_dir)), _say))
+
+
+@prepare.command("biored", context_settings=CONTEXT)
+@_corpus_options(BioredConfig)
+def biored(values: dict[str, Any], out_dir: str | None) -> None:
+    """Prepare the BioRED corpus, with MeSH 2015 as its ontology; its diseases and chemicals have ids of MeSH.
+
+    Mentions of other types are left out, unless --mention-types names them: MeSH has no ids for them.
+
+    \b
+    Example:
+      raybel prepare biored --biored-dir BioRED --mesh2015-dir mesh2015 --out-dir data
+    """
+    show(prepare_biored(configured(BioredConfig, values, outputs=_outputs(values, out_dir)), _say))
 
 
 @prepare.command("medmentions", context_settings=CONTEXT)

@@ -62,7 +62,7 @@ def document_abbreviations(passages: Iterable[tuple[int, str]]) -> DocumentAbbre
 
 
 def _letters(text: str) -> str:
-    """Return the letters and digits of a text, lower-cased: what its spelling with hyphens or spaces leaves the same."""
+    """Return the letters and digits of a text, lower-cased: what hyphens and spaces leave the same."""
     return "".join(filter(str.isalnum, text.lower()))
 
 

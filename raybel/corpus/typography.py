@@ -54,8 +54,8 @@ def fold(text: str) -> str:
 
     Folded are compatibility forms (NFKC: full width, super- and subscripts, ligatures), invisible characters (soft
     hyphens, zero-width spaces: out), dashes and minus signs (`-`), quotes and primes (`'`; several become one), accents
-    and letters of the Latin script beyond ASCII (`ø` is `o`), trade mark signs (out). Greek letters are spelled, and a
-    Greek letter, as a character or as a word, is set off from letters and digits beside it by one space: `17β-estradiol`,
+    and Latin letters beyond ASCII (`ø` is `o`), trade mark signs (out). Greek letters are spelled, and one space sets a
+    Greek letter, as a character or as a word, off from letters and digits beside it: `17β-estradiol`,
     `17beta-estradiol` and `17 beta-estradiol` are the same, so are `PPARγ`, `PPARgamma` and `PPAR-gamma`.
 
     Folding a folded text changes nothing. Tables: Unicode's own (`unicodedata`, `regex`) and `anyascii`.

@@ -2,8 +2,8 @@ r"""PubTator text, the format of the NCBI Disease and BC5CDR corpora.
 
 A document is a title line `pmid|t|text`, an abstract line `pmid|a|text`, and annotation lines of tab-separated columns:
 pmid, start, end, text, type, id. Offsets are code points; the title starts at 0, the abstract at `len(title) + 1`.
-BC5CDR adds a seventh column to composites (their parts in words) and relation lines (`pmid`, `CID`, id, id); neither is
-kept. Blank lines separate documents.
+BC5CDR adds a seventh column to composites (their parts in words) and relation lines (`pmid`, `CID`, id, id; in BioRED
+with a fifth column); neither is kept. Blank lines separate documents.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def _annotation(draft: _Draft, number: int, line: str) -> None:
         raise _line_error(number, f"an annotation of document {columns[0]!r}, which has no title line before it", draft)
     if draft.abstract is None:
         raise _line_error(number, "an annotation before the abstract, or the abstract is missing", draft)
-    if len(columns) == 4 and _RELATION.fullmatch(columns[1]):
+    if len(columns) in (4, 5) and _RELATION.fullmatch(columns[1]):
         draft.relations += 1
         return
     if not 5 <= len(columns) <= 7:
