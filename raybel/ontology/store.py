@@ -139,11 +139,38 @@ class Ontology:
         return Concept(**self.table.slice(index, 1).to_pylist()[0])
 
     def indices(self, concept_ids: Sequence[str]) -> np.ndarray:
-        """Return the row of each id or alternative id, int32, -1 for ids that the ontology doesn't know."""
+        """Return the row of each id or alternative id, int32, -1 for ids that the ontology doesn't know.
+
+        An id that it knows in another spelling of its prefix only (`MESH:D003924` or `mesh:D003924` for `D003924`, and
+        the other way round) has that row; a number without letters keeps its prefix, since it means something else
+        behind another one.
+        """
         rows = self._canonical(concept_ids)
         for position in np.flatnonzero(rows < 0).tolist():
             rows[position] = self.alternatives.get(concept_ids[position], -1)
+        unknown = sorted({concept_ids[position] for position in np.flatnonzero(rows < 0).tolist()})
+        if unknown:
+            respelled = self._respelled(unknown)
+            for position in np.flatnonzero(rows < 0).tolist():
+                rows[position] = respelled.get(concept_ids[position], -1)
         return rows
+
+    def _respelled(self, unknown: Sequence[str]) -> dict[str, int]:
+        """Rows of ids whose prefix the ontology spells in another way; of several only where all are one concept's."""
+        spellings = [(concept_id, other) for concept_id in unknown for other in respellings(concept_id, self._prefixes)]
+        rows: dict[str, set[int]] = {}
+        canonical = self._canonical([other for _, other in spellings]).tolist()
+        for (concept_id, other), row in zip(spellings, canonical, strict=True):
+            row = row if row >= 0 else self.alternatives.get(other, -1)
+            if row >= 0:
+                rows.setdefault(concept_id, set()).add(row)
+        return {concept_id: found.pop() for concept_id, found in rows.items() if len(found) == 1}
+
+    @cached_property
+    def _prefixes(self) -> frozenset[str]:
+        """Prefixes of its ids as they are written; "" where there are ids without one."""
+        ids = pa.concat_arrays([self._ids, pc.list_flatten(self.table["alt_ids"].combine_chunks())])
+        return frozenset(pc.unique(pc.replace_substring_regex(ids, r"^([^:]*):.*$|^.*$", r"\1")).to_pylist())
 
     def _canonical(self, concept_ids: Sequence[str]) -> np.ndarray:
         """Rows by concepts' own ids alone, -1 for others."""
@@ -204,6 +231,22 @@ class Ontology:
             "alternative ids": len(pc.list_flatten(self.table["alt_ids"])),
             "concepts without a name": pc.sum(pc.equal(pc.fill_null(self.table["name"], ""), "")).as_py() or 0,
         }
+
+
+def respellings(concept_id: str, prefixes: Iterable[str]) -> list[str]:
+    """Return an id with its prefix as others write it: in another case, left out, or put before it.
+
+    Args:
+        concept_id: An id, with or without a prefix.
+        prefixes: Prefixes that ids of an ontology have; "" for none.
+    """
+    prefix, mark, local = concept_id.rpartition(":")
+    has_letter = any(map(str.isalpha, local))
+    return [
+        f"{other}:{local}" if other else local
+        for other in sorted(prefixes)
+        if other != prefix and (other.casefold() == prefix.casefold() if mark and other else has_letter)
+    ]
 
 
 def _check_digits(table: pa.Table) -> str:

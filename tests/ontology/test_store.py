@@ -169,3 +169,13 @@ def test_sources_of_aliases_parents_and_tree_numbers_are_kept(name, tmp_path):
     assert (first.aliases, first.alias_sources) == (["Anaemia", "low blood"], ["", "mondo"])
     assert (first.parents, first.tree_numbers) == (["D0"], ["C15.378.071"])
     assert second.alias_sources == second.parents == second.tree_numbers == []
+
+
+def test_ids_are_known_in_other_spellings_of_their_prefix():
+    medic = Ontology.from_concepts([Concept("D1", "a", alt_ids=["OMIM:600000"]), Concept("C2", "b"), Concept("7", "c")])
+    asked = ["MESH:D1", "mesh:C2", "D1", "omim:600000", "600000", "NCBIGene:7", "MESH:D9", "X:Y:C2"]
+    assert medic.indices(asked).tolist() == [0, 1, 0, 0, -1, -1, -1, 1]
+    mondo = Ontology.from_concepts([Concept("MESH:D1", "a"), Concept("MONDO:0005", "b"), Concept("UMLS:D1", "c")])
+    asked = ["mesh:D1", "mondo:0005", "D1", "0005", "MONDO:D1", "umls:D1"]
+    assert mondo.indices(asked).tolist() == [0, 1, -1, -1, -1, 2]  # D1 is two concepts here
+    assert Ontology.from_concepts([]).indices(["MESH:D1"]).tolist() == [-1]
