@@ -39,7 +39,7 @@ def obo_curie(identifier: str) -> str:
 
 
 def compact(identifier: str, curie_map: Mapping[str, str]) -> str:
-    """Return an IRI as a CURIE by the longest fitting IRI of a map of prefixes, or a well-known one; others as they are.
+    """Return an IRI as a CURIE by a map of prefixes (its longest fitting IRI) or a well-known one; others as they are.
 
     Args:
         identifier: An IRI, also in angle brackets, or anything else.

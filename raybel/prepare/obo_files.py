@@ -7,8 +7,8 @@ nothing but the stream that it gets, and has no dependencies. It is strict, and 
 line) where other tools don't, often in clauses that an ontology here doesn't need, such as an xref with a space: so it
 gets only the clauses of `CLAUSES` of `[Term]` frames; every other line is blank to it, which keeps the lines' numbers.
 `pronto`, built on it, reads OWL and OBO Graphs too, but loads whatever it reads whole, and imports unless told not to.
-fastobo's own `load_graph` takes YAML for JSON, keeps the whole graph, and panics at input of another shape: so OBO
-Graphs are read as a stream by ijson. Nothing here follows an import, opens another file, or reaches the network.
+fastobo's own `load_graph` takes YAML for JSON, keeps the whole graph, panics at input of another shape, and turns
+`SNOMEDCT_US:1` into `SNOMEDCT:US_1`: so OBO Graphs are read as a stream by ijson. Nothing here follows an import, opens another file, or reaches the network.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from raybel.prepare.curies import obo_curie
 CLAUSES = ("id", "name", "def", "synonym", "alt_id", "is_a", "is_obsolete", "replaced_by")
 #: Bytes of a line, and of the clauses of a term, above which a file is refused; MONDO's longest term has 20 KB.
 MAX_LINE, MAX_TERM = 1 << 20, 16 << 20
-#: How deep an OBO graph's node may be nested, and the values that it may hold.
-MAX_DEPTH, MAX_VALUES = 64, 1_000_000
+#: How deep OBO Graphs JSON may be nested.
+MAX_DEPTH = 64
 _CLAUSE = re.compile(rb"([A-Za-z_][\w-]*)[ \t]*:(.*)", re.DOTALL)
 _FRAME = re.compile(rb"\[([A-Za-z_]\w*)\]\s*(?:!.*)?")
 #: How files in OWL's syntaxes begin, after white space.
@@ -200,11 +200,11 @@ def _plain(identifier: Any) -> str:
 def _graph_terms(path: str, ignored: Counter[str]) -> Iterator[Term]:
     """Yield the terms of OBO Graphs JSON, which is read twice: its edges, which follow the nodes, are needed first."""
     parents: dict[str, list[str]] = {}
-    for edge in _items(path, "graphs.item.edges.item"):
+    for edge in _items(path, "edges"):
         if edge.get("pred") == "is_a":
             parents.setdefault(_text(edge.get("sub")), []).append(obo_curie(_text(edge.get("obj"))))
     count = 0
-    for count, node in enumerate(_items(path, "graphs.item.nodes.item"), 1):
+    for count, node in enumerate(_items(path, "nodes"), 1):
         if node.get("type") not in ("CLASS", None):
             ignored[f"{_text(node['type']).lower()} nodes"] += 1
             continue
@@ -234,33 +234,58 @@ def _from_node(node: dict[str, Any], where: str, iri: str, parents: list[str]) -
     return term
 
 
-def _items(path: str, prefix: str) -> Iterator[dict[str, Any]]:
-    """Yield the objects of a list in a JSON file.
+def _items(path: str, key: str) -> Iterator[dict[str, Any]]:
+    """Yield the objects in the lists `key` of the graphs in a JSON file.
 
     Raises:
         InputError: Not JSON, cut off, an item that isn't an object or is of a size or depth that no term has.
     """
+    place = ["graphs", "item", key, "item"]
+    stack: list[str] = []  # of each open object its current key, of each open list "item"
+    builder: Any = None
     with open_input(path) as file:
-        builder: Any = None
-        depth = values = 0
+        bounded = _BoundedFile(file)
         try:
-            for place, event, value in ijson.parse(file, use_float=True):
-                if builder is None and place == prefix:
+            # `ijson.parse` makes a path for each event, which in a deeply nested file exhausts the memory.
+            for event, value in ijson.basic_parse(bounded, use_float=True):
+                if builder is None and stack == place and event != "end_array":
                     if event != "start_map":
-                        raise InputError(f"an item of `{prefix}` isn't an object: {str(value)[:40]!r}", path=path)
-                    builder, values, depth = ijson.common.ObjectBuilder(), 0, 0
-                if builder is None:
-                    continue
-                builder.event(event, value)
-                values += 1
-                depth += (event in ("start_map", "start_array")) - (event in ("end_map", "end_array"))
-                if depth > MAX_DEPTH or values > MAX_VALUES:
-                    raise InputError(f"an item of `{prefix}` is larger or more nested than any term", path=path)
-                if not depth:
+                        raise InputError(f"an item of `{key}` isn't an object: {str(value)[:40]!r}")
+                    builder = ijson.common.ObjectBuilder()
+                if builder is not None:
+                    builder.event(event, value)
+                if event in ("start_map", "start_array"):
+                    stack.append("" if event == "start_map" else "item")
+                    if len(stack) > MAX_DEPTH:
+                        raise InputError(f"is nested more than {MAX_DEPTH} deep: isn't OBO Graphs JSON")
+                elif event in ("end_map", "end_array"):
+                    stack.pop()
+                    if len(stack) <= len(place):
+                        bounded.since_item = 0
+                elif event == "map_key":
+                    stack[-1] = value
+                if builder is not None and stack == place:
                     yield builder.value
                     builder = None
         except (ijson.JSONError, UnicodeDecodeError) as error:
-            raise InputError(f"isn't readable JSON: {error}", path=path) from error
+            raise InputError(f"isn't readable JSON: {str(error).splitlines()[0]}") from error
+
+
+class _BoundedFile:
+    """A JSON file of which an item may have `MAX_TERM` bytes."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file, self.since_item, self.started = file, 0, False
+
+    def read(self, size: int = -1) -> bytes:
+        """Return about `size` bytes, b"" at the end; a byte order mark is left out."""
+        data = self.file.read(size)
+        if not self.started and data:
+            self.started, data = True, data.removeprefix(b"\xef\xbb\xbf")
+        self.since_item += len(data)
+        if self.since_item > MAX_TERM:
+            raise InputError(f"a node or an edge has more than {MAX_TERM:,} bytes")
+        return data
 
 
 def _object(value: Any) -> dict[str, Any]:
