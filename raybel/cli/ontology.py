@@ -6,6 +6,7 @@ import click
 
 from raybel.cli import tables
 from raybel.cli.common import CONTEXT, Commands
+from raybel.cli.ontology_sources import enrich, merge, strip
 from raybel.display import counted
 from raybel.errors import ConfigError
 from raybel.ontology import Ontology
@@ -68,3 +69,7 @@ def convert(path: str, target: str) -> None:
     opened = Ontology.open(path)
     opened.save(target)
     tables.out.print(f"{target}: {counted(len(opened), 'concept')}", markup=False)
+
+
+for _command in (enrich, strip, merge):
+    ontology.add_command(_command)

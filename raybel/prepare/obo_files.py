@@ -8,7 +8,8 @@ line) where other tools don't, often in clauses that an ontology here doesn't ne
 gets only the clauses of `CLAUSES` of `[Term]` frames; every other line is blank to it, which keeps the lines' numbers.
 `pronto`, built on it, reads OWL and OBO Graphs too, but loads whatever it reads whole, and imports unless told not to.
 fastobo's own `load_graph` takes YAML for JSON, keeps the whole graph, panics at input of another shape, and turns
-`SNOMEDCT_US:1` into `SNOMEDCT:US_1`: so OBO Graphs are read as a stream by ijson. Nothing here follows an import, opens another file, or reaches the network.
+`SNOMEDCT_US:1` into `SNOMEDCT:US_1`: so OBO Graphs are read as a stream by ijson. Nothing here follows an import, opens
+another file, or reaches the network.
 """
 
 from __future__ import annotations
