@@ -12,7 +12,7 @@ from typing import Annotated
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raybel.config import FilePath, OntologyPath, Option, Words, configuration
+from raybel.config import FilePath, Option, Words, configuration
 from raybel.errors import ConfigError
 from raybel.files import storage
 from raybel.linking.matched_names import ALIAS, NAME, TRAINING
@@ -29,7 +29,9 @@ Names = tuple[list[str], list[str]]
 class StripConfig:
     """Which aliases to leave out of an ontology."""
 
-    ontology: OntologyPath
+    ontology: Annotated[
+        FilePath, Option("The ontology to leave aliases out of.", "FILE", made_by="raybel ontology enrich")
+    ]
     sources: Annotated[Words, Option("Aliases from these are left out, with commas between.", "NAME,...")]
     out: Annotated[FilePath, Option("Where to write the ontology (.arrow, .parquet, .json.gz).", "FILE")]
 

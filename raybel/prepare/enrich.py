@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from raybel.config import FilePath, FilePaths, OntologyPath, Option, Words, configuration
+from raybel.config import FilePath, FilePaths, Option, Words, configuration
 from raybel.corpus.text import surface
 from raybel.errors import ConfigError
 from raybel.ontology import Ontology
@@ -31,7 +31,7 @@ BarePrefixes = Annotated[
 class EnrichConfig:
     """Which ontology takes over whose names, and through what."""
 
-    ontology: OntologyPath
+    ontology: Annotated[FilePath, Option("The ontology that takes over names.", "FILE", made_by="raybel prepare")]
     others: Annotated[
         FilePaths,
         Option("Ontologies whose names are taken over.", "FILE", names=("--with",), made_by="raybel prepare"),
