@@ -32,7 +32,10 @@ class StripConfig:
     ontology: Annotated[
         FilePath, Option("The ontology to leave aliases out of.", "FILE", made_by="raybel ontology enrich")
     ]
-    sources: Annotated[Words, Option("Aliases from these are left out, with commas between.", "NAME,...")]
+    sources: Annotated[
+        Words,
+        Option("Aliases from these (mondo; related; mondo:related) are left out, with commas between.", "NAME,..."),
+    ]
     out: Annotated[FilePath, Option("Where to write the ontology (.arrow, .parquet, .json.gz).", "FILE")]
 
     def __post_init__(self) -> None:
@@ -117,7 +120,8 @@ def sources_in(ontology: Ontology) -> dict[str, int]:
 
 
 def _is_of(source: str | None, names: Collection[str]) -> bool:
-    return bool(source) and (source in names or str(source).partition(":")[0] in names)
+    """Whether a source, or any part of it, is one of some names: `mondo:related` is of `mondo` and of `related`."""
+    return bool(source) and (source in names or any(part in names for part in str(source).split(":")))
 
 
 def _changed(ontology: Ontology, rows: set[int] | None, change: Callable[[int, Names], Names]) -> Ontology:

@@ -34,6 +34,8 @@ MAX_LINE, MAX_TERM = 1 << 20, 16 << 20
 #: How deep OBO Graphs JSON may be nested.
 MAX_DEPTH = 64
 _CLAUSE = re.compile(rb"([A-Za-z_][\w-]*)[ \t]*:(.*)", re.DOTALL)
+#: A quoted text and what stands before its references, which aren't read either.
+_QUOTED = re.compile(rb'((?:def|synonym)[ \t]*:\s*"(?:[^"\\]|\\.)*"[^\[{]*)\[.*')
 _FRAME = re.compile(rb"\[([A-Za-z_]\w*)\]\s*(?:!.*)?")
 #: How files in OWL's syntaxes begin, after white space.
 _OWL = (b"<", b"Prefix(", b"Ontology(", b"@prefix", b"@base", b"Prefix:", b"Ontology:")
@@ -149,7 +151,7 @@ class _TermLines:
             text.decode()
         except UnicodeDecodeError as error:
             raise InputError(f"line {self.number}: isn't UTF-8 text ({error.reason})") from error
-        return text
+        return _QUOTED.sub(rb"\1[]", text)
 
 
 def _obo_terms(lines: _TermLines) -> Iterator[Term]:
