@@ -35,7 +35,7 @@ MAX_LINE, MAX_TERM = 1 << 20, 16 << 20
 MAX_DEPTH = 64
 _CLAUSE = re.compile(rb"([A-Za-z_][\w-]*)[ \t]*:(.*)", re.DOTALL)
 #: A quoted text and what stands before its references, which aren't read either.
-_QUOTED = re.compile(rb'((?:def|synonym)[ \t]*:\s*"(?:[^"\\]|\\.)*"[^\[{]*)\[.*')
+_QUOTED = re.compile(rb'^((?:def|synonym)[ \t]*:\s*"(?:[^"\\]|\\.)*"[^\[{]*)\[.*')
 _FRAME = re.compile(rb"\[([A-Za-z_]\w*)\]\s*(?:!.*)?")
 #: How files in OWL's syntaxes begin, after white space.
 _OWL = (b"<", b"Prefix(", b"Ontology(", b"@prefix", b"@base", b"Prefix:", b"Ontology:")
