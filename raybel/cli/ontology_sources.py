@@ -12,6 +12,7 @@ from raybel.cli.common import CONTEXT
 from raybel.cli.options import options
 from raybel.config import configured
 from raybel.display import counted, relative
+from raybel.ontology import Concept
 from raybel.prepare.alias_sources import StripConfig
 from raybel.prepare.alias_sources import strip as strip_aliases
 from raybel.prepare.enrich import EnrichConfig
@@ -32,6 +33,14 @@ def _table(title: str, counts: Mapping[str, int]) -> None:
 def _written(path: str, concepts: int) -> None:
     tables.out.print()
     tables.out.print(f"{relative(path)}: {counted(concepts, 'concept')}", markup=False, soft_wrap=True)
+
+
+def aliases_by_source(concept: Concept) -> list[tuple[str, list[str]]]:
+    """Return (title, aliases) for each source of a concept's aliases, the ontology itself first."""
+    groups: dict[str, list[str]] = {"": []}
+    for alias, source in zip(concept.aliases, concept.alias_sources or [""] * len(concept.aliases), strict=True):
+        groups.setdefault(source, []).append(alias)
+    return [(f"aliases from {source}" if source else "aliases", aliases) for source, aliases in groups.items()]
 
 
 @click.command("enrich", context_settings=CONTEXT)

@@ -184,6 +184,7 @@ def _additions(
     wanted: dict[int, dict[str, tuple[str, str]]], owners: dict[str, set[int]], summary: EnrichSummary
 ) -> dict[int, Names]:
     """Return the names that each row gets; `summary` counts what becomes of each."""
+    summary.names.update(dict.fromkeys((TAKEN, KNOWN, OWNED, CONTESTED), 0))  # in this order
     would_get = Counter(
         folded for row, names in wanted.items() for folded in names if row not in owners.get(folded, ())
     )
