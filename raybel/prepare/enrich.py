@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Annotated
 
+from pydantic import AfterValidator
+
 from raybel.config import FilePath, FilePaths, Option, Words, configuration
 from raybel.corpus.text import surface
 from raybel.errors import ConfigError
@@ -23,7 +25,9 @@ MappingFiles = Annotated[
     FilePaths, Option("Exact mappings between their ids: SSSOM with tabs or commas, plain or gzipped.", "FILE")
 ]
 BarePrefixes = Annotated[
-    Words, Option("Prefixes that the ontologies' ids may lack, with commas between.", "PREFIX,...")
+    Words,
+    AfterValidator(lambda names: tuple(name.lower().rstrip(":") for name in names)),
+    Option("Prefixes that the ontologies' ids may lack, with commas between.", "PREFIX,..."),
 ]
 
 

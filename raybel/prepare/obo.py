@@ -91,7 +91,7 @@ def _read(path: str, ignored: Counter[str]) -> Iterator[Term]:
 
 def _obsolete_ids(config: OboConfig, summary: OboSummary) -> dict[str, list[str]]:
     """Return the ids that obsolete terms leave to each term that is kept; `summary` gets counts and notes."""
-    live: set[str] = set()
+    live: dict[str, str] = {}  # ids and alternative ids of terms that are kept -> their ids
     obsolete: dict[str, Term] = {}
     ignored: Counter[str] = Counter()
     terms = others = 0
@@ -104,7 +104,9 @@ def _obsolete_ids(config: OboConfig, summary: OboSummary) -> dict[str, list[str]
                 term.where, term.term_id, alt_ids=term.alt_ids, replaced_by=list(dict.fromkeys(term.replaced_by))
             )
         else:
-            live.add(term.term_id)
+            live[term.term_id] = term.term_id
+            for alt_id in term.alt_ids:
+                live.setdefault(alt_id, term.term_id)
     further: dict[str, list[str]] = {}
     lost = []
     for term in obsolete.values():
@@ -113,7 +115,7 @@ def _obsolete_ids(config: OboConfig, summary: OboSummary) -> dict[str, list[str]
             last = obsolete[last.replaced_by[0]]
             seen.add(last.term_id)
         if len(last.replaced_by) == 1 and last.replaced_by[0] in live:
-            further.setdefault(last.replaced_by[0], []).extend([term.term_id, *term.alt_ids])
+            further.setdefault(live[last.replaced_by[0]], []).extend([term.term_id, *term.alt_ids])
         elif term.replaced_by:
             lost.append(term.term_id)
     replaced = sum(bool(term.replaced_by) for term in obsolete.values()) - len(lost)

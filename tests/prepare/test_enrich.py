@@ -94,6 +94,16 @@ def test_several_sources_and_labels(tmp_path: Path, out: str) -> None:
     assert names_of(stripped, "D1") == {"fen fever": "one"}
 
 
+def test_prefixes_that_ids_lack(tmp_path: Path, out: str) -> None:
+    genes = save(tmp_path, "genes", [Concept("1017", "CDK2")])
+    other = save(tmp_path, "other", [Concept("HGNC:1771", "cyclin dependent kinase 2")])
+    pairs = mapped(tmp_path, ("HGNC:1771", "NCBIGene:1017"))
+    with pytest.raises(ConfigError, match="--bare-prefixes"):
+        run(genes, [other], pairs, out)
+    run(genes, [other], pairs, out, bare_prefixes=("NCBIGene",))
+    assert names_of(out, "1017") == {"cyclin dependent kinase 2": "other"}
+
+
 def test_mistakes_are_named(tmp_path: Path, out: str) -> None:
     medic = save(tmp_path, "medic", [Concept("D1", "Bog Fever")])
     mondo = save(tmp_path, "mondo", [Concept("MONDO:1", "fen fever")])

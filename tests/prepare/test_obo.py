@@ -180,6 +180,11 @@ def test_a_replacement_chain_that_is_a_circle_ends(tmp_path: Path) -> None:
     assert concepts(ontology) == [Concept("B:3", "c")]
 
 
+def test_a_replacement_may_be_an_alternative_id(tmp_path: Path) -> None:
+    terms = b"[Term]\nid: B:1\nis_obsolete: true\nreplaced_by: B:22\n\n[Term]\nid: B:2\nname: two\nalt_id: B:22\n"
+    assert concepts(prepared(tmp_path, HEADER + terms)) == [Concept("B:2", "two", alt_ids=["B:22", "B:1"])]
+
+
 def test_graphs_give_the_same_as_obo(tmp_path: Path) -> None:
     options = {"scopes": ("exact", "related", "narrow", "broad"), "prefixes": ("BOG",)}
     from_obo = prepared(tmp_path, HEADER + TERMS, **options)
