@@ -94,6 +94,13 @@ def enrich(config: EnrichConfig, say: Callable[[str], None] = lambda line: None)
         InputError: A file can't be read.
         ConfigError: No mapping is between concepts of the ontologies; the output can't be written.
     """
+    enriched, summary = _enriched(config, say)  # what that takes is free before writing, which takes its own share
+    say(f"writing {config.out}")
+    enriched.save(config.out)
+    return summary
+
+
+def _enriched(config: EnrichConfig, say: Callable[[str], None]) -> tuple[Ontology, EnrichSummary]:
     labels = labels_of(config.others, config.label)
     ontology = Ontology.open(config.ontology)
     others = [Ontology.open(path) for path in config.others]
@@ -113,9 +120,8 @@ def enrich(config: EnrichConfig, say: Callable[[str], None] = lambda line: None)
     wanted = _wanted(others, labels, targets)
     owners = _owners(ontology, {name for names in wanted.values() for name in names})
     additions = _additions(wanted, owners, summary)
-    say(f"writing {config.out}")
-    with_aliases(ontology, additions).save(config.out)
-    return summary
+    del links, own, theirs, targets, wanted, owners
+    return with_aliases(ontology, additions), summary
 
 
 def _known(links: Links, own: dict[str, int], theirs: list[dict[str, int]]) -> dict[str, int]:
