@@ -13,12 +13,9 @@ from raybel.cli.options import options
 from raybel.config import configured
 from raybel.display import counted, relative
 from raybel.ontology import Concept
-from raybel.prepare.alias_sources import StripConfig
-from raybel.prepare.alias_sources import strip as strip_aliases
-from raybel.prepare.enrich import EnrichConfig
-from raybel.prepare.enrich import enrich as enrich_ontology
-from raybel.prepare.merge import MergeConfig
-from raybel.prepare.merge import merge as merge_ontologies
+from raybel.prepare.alias_sources import StripConfig, strip_aliases
+from raybel.prepare.enrich import EnrichConfig, enrich_ontology
+from raybel.prepare.merge import MergeConfig, merge_ontologies
 
 
 def _say(line: str) -> None:

@@ -91,7 +91,7 @@ def with_aliases(ontology: Ontology, additions: Mapping[int, Names]) -> Ontology
     return _changed(ontology, set(additions), longer)
 
 
-def strip(config: StripConfig) -> tuple[Ontology, dict[str, int]]:
+def strip_aliases(config: StripConfig) -> tuple[Ontology, dict[str, int]]:
     """Write an ontology without the aliases of some sources, and return it and how many each of them had.
 
     Raises:

@@ -82,7 +82,7 @@ TAKEN, KNOWN, OWNED, CONTESTED = (
 )
 
 
-def enrich(config: EnrichConfig, say: Callable[[str], None] = lambda line: None) -> EnrichSummary:
+def enrich_ontology(config: EnrichConfig, say: Callable[[str], None] = lambda line: None) -> EnrichSummary:
     """Write the ontology with the names of mapped concepts as further aliases; `say` gets a line for longer steps.
 
     Names are compared as mentions are looked up (`corpus.text.surface`). A concept takes the names of every concept

@@ -59,7 +59,7 @@ class MergeSummary:
     counts: dict[str, int] = field(default_factory=dict)
 
 
-def merge(config: MergeConfig, say: Callable[[str], None] = lambda line: None) -> MergeSummary:
+def merge_ontologies(config: MergeConfig, say: Callable[[str], None] = lambda line: None) -> MergeSummary:
     """Write the joined ontology; `say` gets a line for longer steps.
 
     A concept is united with one of an earlier file that has its id (`curies.id_key`), or to which it is exactly mapped

@@ -28,7 +28,7 @@ from raybel.jobs.index.job import index_dense
 from raybel.jobs.train.config import TrainNgramsConfig
 from raybel.jobs.train.ngrams import train_ngrams
 from raybel.ontology import Ontology
-from raybel.prepare.enrich import TAKEN, EnrichConfig, enrich
+from raybel.prepare.enrich import TAKEN, EnrichConfig, enrich_ontology
 from raybel.prepare.obo import OboConfig, prepare_obo
 
 COLUMNS = ("Acc@1", "recall@5", "recall@10")
@@ -44,7 +44,7 @@ def enriched(data: Path, home: Path, corpus: str) -> str:
         prepare_obo(OboConfig(str(data / "mondo" / "mondo.obo.gz"), str(mondo)))
     mappings = tuple(str(data / "mondo" / f"mondo_exactmatch_{name}.sssom.tsv.gz") for name in ("mesh", "omim"))
     path = str(home / corpus / "enriched.arrow")
-    summary = enrich(EnrichConfig(str(home / corpus / "ontology.arrow"), (str(mondo),), mappings, path))
+    summary = enrich_ontology(EnrichConfig(str(home / corpus / "ontology.arrow"), (str(mondo),), mappings, path))
     print(
         f"{corpus}: {summary.names[TAKEN]:,} names for {summary.grown:,} of {summary.concepts:,} concepts", flush=True
     )

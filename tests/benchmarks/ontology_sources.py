@@ -3,7 +3,7 @@
     python tests/benchmarks/ontology_sources.py [--data ../shared/data] [--umls] [--share 1.0]
 
 Each step runs in a process of its own. With `--umls`: 3.4 million made-up concepts with 7.4 million names, a tenth of
-them mapped to another ontology of 340,000 concepts with 1.4 million names; 5 minutes, 2 GB of disk and 2.1 GB of memory.
+them mapped to another ontology of 340,000 concepts with 1.4 million names; 5 minutes, 2 GB of disk, 2.1 GB of memory.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from pathlib import Path
 
 from raybel.ontology import Concept, Ontology
 from raybel.prepare import medic
-from raybel.prepare.alias_sources import StripConfig, strip
-from raybel.prepare.enrich import EnrichConfig, enrich
-from raybel.prepare.merge import MergeConfig, merge
+from raybel.prepare.alias_sources import StripConfig, strip_aliases
+from raybel.prepare.enrich import EnrichConfig, enrich_ontology
+from raybel.prepare.merge import MergeConfig, merge_ontologies
 from raybel.prepare.obo import OboConfig, prepare_obo
 
 CONCEPTS = 3_400_000
@@ -66,22 +66,22 @@ def step(name: str, data: Path, home: Path, share: float) -> int:
             medic.read_ontology(str(data / "ctd" / "CTD_diseases.tsv.gz")).save(path["medic"])
             return len(Ontology.open(path["medic"]))
         case "enrich MEDIC from MONDO":
-            return enrich(EnrichConfig(path["medic"], (path["mondo"],), mappings, path["plus"])).concepts
+            return enrich_ontology(EnrichConfig(path["medic"], (path["mondo"],), mappings, path["plus"])).concepts
         case "strip MONDO's names":
-            return len(strip(StripConfig(path["plus"], ("mondo",), path["out"]))[0])
+            return len(strip_aliases(StripConfig(path["plus"], ("mondo",), path["out"]))[0])
         case "merge MEDIC, MONDO, HPO":
             three = (path["medic"], path["mondo"], path["hpo"])
-            return merge(MergeConfig(three, path["out"], mappings)).concepts
+            return merge_ontologies(MergeConfig(three, path["out"], mappings)).concepts
         case "make UMLS' size":
             make(home, share)
             return int(CONCEPTS * share)
         case "enrich UMLS' size":
             large = (str(home / "large.sssom.tsv"),)
-            summary = enrich(EnrichConfig(path["large"], (path["other"],), large, path["plus"]))
+            summary = enrich_ontology(EnrichConfig(path["large"], (path["other"],), large, path["plus"]))
             print(f"{dict(summary.names)}", file=sys.stderr)
             return summary.concepts
         case "strip UMLS' size":
-            return len(strip(StripConfig(path["plus"], ("other",), path["out"]))[0])
+            return len(strip_aliases(StripConfig(path["plus"], ("other",), path["out"]))[0])
         case _:
             return 0
 

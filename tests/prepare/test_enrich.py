@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from raybel.corpus.text import surface
 from raybel.errors import ConfigError
 from raybel.ontology import Concept, Ontology
-from raybel.prepare.alias_sources import StripConfig, strip
-from raybel.prepare.enrich import CONTESTED, KNOWN, OWNED, TAKEN, EnrichConfig, EnrichSummary, enrich
+from raybel.prepare.alias_sources import StripConfig, strip_aliases
+from raybel.prepare.enrich import CONTESTED, KNOWN, OWNED, TAKEN, EnrichConfig, EnrichSummary, enrich_ontology
 
 HEADER = "subject_id\tpredicate_id\tobject_id\n"
 
@@ -42,7 +42,7 @@ def out(tmp_path: Path) -> str:
 
 
 def run(ontology: str, others: list[str], mapping: str, out: str, **options: tuple[str, ...]) -> EnrichSummary:
-    return enrich(EnrichConfig(ontology, tuple(others), (mapping,), out, **options))
+    return enrich_ontology(EnrichConfig(ontology, tuple(others), (mapping,), out, **options))
 
 
 def test_names_are_taken_over_with_their_source(tmp_path: Path, out: str) -> None:
@@ -90,7 +90,7 @@ def test_several_sources_and_labels(tmp_path: Path, out: str) -> None:
     run(medic, [first, second], pairs, out, label=("one", "two"))
     assert names_of(out, "D1") == {"fen fever": "one", "mire fever": "two", "moor fever": "two"}
     stripped = str(tmp_path / "stripped.arrow")
-    strip(StripConfig(out, ("two",), stripped))
+    strip_aliases(StripConfig(out, ("two",), stripped))
     assert names_of(stripped, "D1") == {"fen fever": "one"}
 
 
@@ -116,7 +116,7 @@ def test_mistakes_are_named(tmp_path: Path, out: str) -> None:
     with pytest.raises(ConfigError, match="'alias' can't be a source's name"):
         run(medic, [mondo], mapped(tmp_path), out, label=("alias",))
     with pytest.raises(ConfigError, match="no aliases from mondo; it has: none but its own"):
-        strip(StripConfig(medic, ("mondo",), out))
+        strip_aliases(StripConfig(medic, ("mondo",), out))
     with pytest.raises(ConfigError, match="must end in"):
         EnrichConfig(medic, (mondo,), ("m.tsv",), "out.obo")
 
@@ -167,7 +167,7 @@ def test_properties(mine: list[Concept], theirs: list[Concept], pairs: list[tupl
         run(once, [other], mapping, twice)
         assert Ontology.open(twice).fingerprint == after.fingerprint
         if summary.names[TAKEN]:
-            strip(StripConfig(once, ("y",), stripped))
+            strip_aliases(StripConfig(once, ("y",), stripped))
             assert Ontology.open(stripped).fingerprint == before.fingerprint
         else:
             assert after.fingerprint == before.fingerprint

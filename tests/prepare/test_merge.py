@@ -6,7 +6,7 @@ import pytest
 
 from raybel.errors import ConfigError
 from raybel.ontology import Concept, Ontology
-from raybel.prepare.merge import MAPPED, SAME_ID, SEVERAL, MergeConfig, merge
+from raybel.prepare.merge import MAPPED, SAME_ID, SEVERAL, MergeConfig, merge_ontologies
 
 
 def save(folder: Path, name: str, concepts: list[Concept]) -> str:
@@ -17,7 +17,7 @@ def save(folder: Path, name: str, concepts: list[Concept]) -> str:
 
 def merged(folder: Path, paths: list[str], **options: tuple[str, ...]) -> tuple[dict[str, int], list[Concept]]:
     out = str(folder / "out.arrow")
-    summary = merge(MergeConfig(tuple(paths), out, **options))
+    summary = merge_ontologies(MergeConfig(tuple(paths), out, **options))
     ontology = Ontology.open(out)
     assert summary.concepts == len(ontology)
     return summary.counts, [ontology.concept(row) for row in range(len(ontology))]
