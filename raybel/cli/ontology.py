@@ -6,6 +6,7 @@ import click
 
 from raybel.cli import tables
 from raybel.cli.common import CONTEXT, Commands
+from raybel.cli.ontology_sources import aliases_by_source, enrich, merge, strip
 from raybel.display import counted
 from raybel.errors import ConfigError
 from raybel.ontology import Ontology
@@ -13,7 +14,7 @@ from raybel.ontology import Ontology
 
 @click.group(cls=Commands, context_settings=CONTEXT)
 def ontology() -> None:
-    """Show what is in an ontology (.arrow, .parquet, .json.gz), or convert it."""
+    """Show what is in an ontology (.arrow, .parquet, .json.gz), convert it, or make one of several."""
 
 
 @ontology.command()
@@ -46,7 +47,7 @@ def show(path: str, concept_id: str) -> None:
     concept = opened.concept(row)
     tables.out.print(f"{concept.concept_id}  {concept.name}", style="bold", markup=False)
     for title, values in (
-        ("aliases", concept.aliases),
+        *aliases_by_source(concept),
         ("types", concept.types),
         ("alternative ids", concept.alt_ids),
         ("definition", [concept.definition] if concept.definition else []),
@@ -68,3 +69,7 @@ def convert(path: str, target: str) -> None:
     opened = Ontology.open(path)
     opened.save(target)
     tables.out.print(f"{target}: {counted(len(opened), 'concept')}", markup=False)
+
+
+for _command in (enrich, strip, merge):
+    ontology.add_command(_command)

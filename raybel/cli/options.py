@@ -102,17 +102,18 @@ def _fields_of(kind: Any) -> Iterator[tuple[str, type, Field[Any]]]:
             yield item.name, kind, item
 
 
-def _check_made(kind: type, name: str, path: Any) -> None:
-    """Refuse a path to what another command makes, and hasn't made.
+def _check_made(kind: type, name: str, given: Any) -> None:
+    """Refuse a path, or one of several, to what another command makes, and hasn't made.
 
     Raises:
         ConfigError: With the command.
     """
     option = option_of(kind, name)
-    if option is not None and option.made_by and not storage.exists(path):
-        raise ConfigError(
-            f"{_spellings(kind, name)[0]} {path}: no such file or directory; `{option.made_by}` makes one"
-        )
+    for path in given if isinstance(given, tuple | list) else (given,):
+        if option is not None and option.made_by and not storage.exists(path):
+            raise ConfigError(
+                f"{_spellings(kind, name)[0]} {path}: no such file or directory; `{option.made_by}` makes one"
+            )
 
 
 def _spellings(kind: Any, name: str) -> list[str]:

@@ -19,6 +19,7 @@ from raybel.prepare.ids import LINKABLE
 from raybel.prepare.medmentions import MedMentionsConfig, prepare_medmentions
 from raybel.prepare.ncbi_disease import NcbiDiseaseConfig, prepare_ncbi_disease
 from raybel.prepare.nlm_chem import NlmChemConfig, prepare_nlm_chem
+from raybel.prepare.obo import OboConfig, prepare_obo
 from raybel.prepare.outputs import Outputs
 from raybel.prepare.summary import Summary
 from raybel.prepare.umls import UmlsConfig, prepare_umls
@@ -135,6 +136,30 @@ def umls(values: dict[str, Any]) -> None:
     tables.table("Names in MRCONSO", ["", "count"], summary.names.items())
     if summary.concepts:
         tables.table("Concepts left out", ["", "count"], summary.concepts.items())
+    if summary.notes:
+        _lines("Notes", summary.notes)
+    _lines("Written", [f"{relative(config.out)}: {counted(summary.ontology['concepts'], 'concept')}"])
+
+
+@prepare.command("obo", context_settings=CONTEXT)
+@options(OboConfig)
+def obo(values: dict[str, Any]) -> None:
+    """Prepare an ontology of the OBO library (HPO, MONDO ...) from OBO or OBO Graphs JSON.
+
+    Exact synonyms become aliases. Obsolete terms are left out; what replaces them gets their ids as alternative ones.
+    OWL is converted first: robot convert --input hp.owl --output hp.obo
+
+    \b
+    Example:
+      raybel prepare obo --obo mondo.obo --out mondo.arrow
+      raybel prepare obo --obo hp.obo.gz --scopes exact,narrow --prefixes HP --out hp.arrow
+    """
+    config = configured(OboConfig, values)
+    summary = prepare_obo(config, _say)
+    tables.table(
+        relative(config.obo), ["", "count"], [(name, count) for name, count in summary.counts.items() if count]
+    )
+    _show_ontology(summary.ontology)
     if summary.notes:
         _lines("Notes", summary.notes)
     _lines("Written", [f"{relative(config.out)}: {counted(summary.ontology['concepts'], 'concept')}"])
