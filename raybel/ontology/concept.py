@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import regex
+
+_INVISIBLE = regex.compile(r"[\p{Default_Ignorable_Code_Point}\s]+")
+
 
 @dataclass
 class Concept:
@@ -36,7 +40,8 @@ class Concept:
         sources = self.alias_sources or [""] * len(self.aliases)
         distinct: dict[str, str] = {}
         for alias, source in zip((self.name, *self.aliases), ("", *sources), strict=True):
-            if stripped := alias.strip():
+            stripped = alias.strip()
+            if stripped and (stripped.isascii() or not _INVISIBLE.fullmatch(stripped)):
                 distinct.setdefault(stripped, source)
         name, *aliases = distinct or [""]
         kept = [distinct[alias] for alias in aliases]

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from raybel.errors import ConfigError, InputError
 from raybel.files import storage
-from raybel.ontology import json_files
+from raybel.ontology import json_files, kinds
 from raybel.ontology.concept import Concept
 from raybel.schemas import ONTOLOGY, OPTIONAL_ONTOLOGY_COLUMNS, conform
 
@@ -59,7 +59,7 @@ class Ontology:
         batches: list[pa.Table] = []  # Python's own strings and lists take ten times Arrow's memory
         seen: dict[str, int] = {}
         for row, concept in enumerate(concepts):
-            if not concept.concept_id:
+            if not concept.concept_id.strip():
                 raise InputError(f"concept {row} ({concept.name!r}) has no id", path=path)
             if concept.concept_id in seen:
                 first = seen[concept.concept_id]
@@ -88,7 +88,8 @@ class Ontology:
             MismatchError: A column is missing or has another type.
         """
         if not storage.name_of(uri).endswith(ONTOLOGY_SUFFIXES):
-            raise ConfigError(f"{uri}: an ontology's name ends in {', '.join(ONTOLOGY_SUFFIXES)}")
+            kind = kinds.looks_like(uri)
+            raise ConfigError(f"{uri}: an ontology's name ends in {', '.join(ONTOLOGY_SUFFIXES)}{kind}")
         if storage.identity(uri) is None:
             raise InputError("no such ontology; `raybel prepare` makes one", path=uri)
         if storage.name_of(uri).endswith((".json", ".json.gz")):
@@ -101,7 +102,9 @@ class Ontology:
                 else pa.ipc.open_file(pa.memory_map(local)).read_all()
             )
         except (pa.ArrowInvalid, OSError) as error:
-            raise InputError(f"isn't a readable {uri.rsplit('.', 1)[1]} file: {error}", path=uri) from error
+            suffix = storage.name_of(uri).rsplit(".", 1)[1]
+            kind = kinds.looks_like(uri)
+            raise InputError(f"isn't a readable .{suffix} file: {error}{kind}", path=uri) from error
         stored = (table.schema.metadata or {}).get(_FINGERPRINT)
         table = conform(_with_optional_columns(table), ONTOLOGY, uri)
         if stored is None and len(pc.unique(table["concept_id"])) < table.num_rows:
