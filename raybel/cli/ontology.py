@@ -58,6 +58,28 @@ def show(path: str, concept_id: str) -> None:
 
 @ontology.command()
 @click.argument("path")
+def check(path: str) -> None:
+    """Say what is suspicious in an ontology: shared and odd names, ids that clash, parents that aren't there.
+
+    Nothing is changed, and the exit status is 0 whatever is found.
+
+    \b
+    Example:
+      raybel ontology check medic.arrow
+    """
+    from raybel.ontology.check import check as find
+
+    opened = Ontology.open(path)
+    findings = find(opened)
+    if not findings:
+        tables.out.print(f"{path}: {counted(len(opened), 'concept')}, nothing suspicious", markup=False)
+        return
+    rows = [(finding.what, finding.count, "; ".join(finding.examples)) for finding in findings]
+    tables.table(path, ["", "count", "such as"], rows)
+
+
+@ontology.command()
+@click.argument("path")
 @click.argument("target")
 def convert(path: str, target: str) -> None:
     """Write an ontology in another format, which TARGET's name says (.arrow, .parquet, .json.gz).
