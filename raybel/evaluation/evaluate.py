@@ -17,7 +17,7 @@ from raybel.corpus.documents import DocumentRow, ReadOptions
 from raybel.display import counted, relative
 from raybel.errors import ConfigError, MismatchError
 from raybel.evaluation import metrics, predictions
-from raybel.evaluation.policy import ConceptNumbers, Policy, category, describe_policy, which_count
+from raybel.evaluation.policy import ConceptNumbers, Policy, category, describe_policy, foreign_types, which_count
 from raybel.files import storage, tables
 from raybel.ontology import Ontology
 
@@ -153,6 +153,7 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
     categories = [category(ids, concepts) for ids in golds]
     counts = which_count(categories, config.policy)
     sentences = describe_policy(config.policy, concepts, golds, joined.rankings) + joined.notes
+    sentences += foreign_types([mention["type"] for mention in joined.mentions], golds, concepts)
     if not counts.any():
         raise ConfigError(f"{gold}: there is nothing to score. {' '.join(sentences[:2])}")
     ranks = metrics.gold_ranks(

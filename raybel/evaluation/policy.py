@@ -68,6 +68,36 @@ def which_count(categories: Sequence[str], policy: str) -> np.ndarray:
     return np.array([name in _COUNTING[policy] for name in categories], dtype=bool)
 
 
+def foreign_types(types: Sequence[str], golds: Sequence[Sequence[str] | None], concepts: ConceptNumbers) -> list[str]:
+    """Say which types of mentions the ontology can't hold: those with gold ids of which it knows none.
+
+    Args:
+        types: Each mention's type.
+        golds: Each mention's gold ids, None where it isn't annotated.
+        concepts: Of all gold ids, with the ontology.
+    """
+    if concepts.ontology is None:
+        return []
+    examples: dict[str, str] = {}
+    annotated: Counter[str] = Counter()
+    known: set[str] = set()
+    for kind, ids in zip(types, golds, strict=True):
+        if ids:
+            annotated[kind] += 1
+            examples.setdefault(kind, ids[0])
+            if kind not in known and any(map(concepts.in_ontology, ids)):
+                known.add(kind)
+    foreign = [kind for kind in annotated if kind not in known]
+    if not foreign:
+        return []
+    described = (
+        f"{kind or 'no type'} ({counted(annotated[kind], 'mention')}, such as {examples[kind]})" for kind in foreign
+    )
+    others = [kind for kind in annotated if kind in known]
+    advice = f"; --mention-types {','.join(others)} leaves them out" if others and "" not in others else ""
+    return [f"The ontology knows no gold id of these types: {', '.join(described)}{advice}."]
+
+
 def describe_policy(
     policy: str,
     concepts: ConceptNumbers,

@@ -272,6 +272,20 @@ class RunDirectory:
         ids: list[str] = pq.read_table(io.BytesIO(data), columns=["doc_id"])["doc_id"].to_pylist()
         return ids
 
+    def types_and_golds(self, names: Iterable[str], most: int) -> tuple[list[str], list[list[str] | None]]:
+        """Return the type and the gold ids of the first `most` mentions of finished shards (or somewhat more)."""
+        types: list[str] = []
+        golds: list[list[str] | None] = []
+        for name in sorted(names):
+            if len(types) >= most:
+                break
+            file = pq.ParquetFile(io.BytesIO(storage.read_bytes(self.mentions_file(name))))
+            for batch in file.iter_batches(most, columns=["type", "gold"]):
+                types += batch["type"].to_pylist()
+                golds += batch["gold"].to_pylist()
+                break
+        return types, golds
+
     def finish(self, states: Iterable[dict[str, Any]]) -> pa.Table:
         """Write the counts of finished shards and return them; delete what nobody needs any more."""
         counts = counts_table(states)

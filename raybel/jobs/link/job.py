@@ -21,8 +21,9 @@ from raybel.files.provenance import OUTPUT_FORMAT, git_hash, versions
 from raybel.jobs.link.config import LinkConfig
 from raybel.jobs.link.stage import stream
 from raybel.jobs.runtime import allocate, data_context, ray_session
+from raybel.linking.corpus_notes import corpus_notes
 from raybel.ontology import Ontology
-from raybel.runs.parts import COUNTS
+from raybel.runs.parts import COUNTS, sum_counts
 from raybel.runs.run_directory import RunDirectory, Shard, find_shards
 
 #: The share of bad documents is looked at once so many documents are done (and at the end).
@@ -139,6 +140,10 @@ def link(config: LinkConfig, watch: Callable[[Progress], None] | None = None) ->
         if to_do:
             job.go(_shared_ontology(config, ontology))
         result = job.finish()
+        totals = sum_counts(list(job.finished.values()))
+        result.notes += corpus_notes(
+            run, job.finished, ontology, config.mentions, totals["documents"], totals["mentions"]
+        )
     if (
         reranker
         and reranker["generator"] != generator.name
