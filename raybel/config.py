@@ -281,12 +281,13 @@ def configured(kind: Callable[..., T], values: Mapping[str, Any], **given: Any) 
 
 
 def deciding_fields(config: Any) -> dict[str, Any]:
-    """Return the fields of a configuration, and of its groups, that decide the bytes that its job writes, by name."""
+    """Return the fields of a configuration, and of its groups, that decide what its job writes, as JSON values."""
     deciding: dict[str, Any] = {}
     for item in fields(config):
         option = option_of(type(config), item.name)
         if option is not None and option.result:
-            deciding[item.name] = getattr(config, item.name)
+            value = getattr(config, item.name)
+            deciding[item.name] = list(value) if isinstance(value, tuple) else value
         elif group_of(type(config), item.name) is not None:
             deciding |= deciding_fields(getattr(config, item.name))
     return deciding

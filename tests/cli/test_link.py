@@ -14,7 +14,7 @@ from raybel.cli.progress import ProgressLine, linking
 from raybel.errors import ConfigError
 from raybel.jobs.link.job import Progress
 
-WRONG = document("wrong", passage("Anemia", annotation("Asthma", (0, 6))))
+WRONG = document("wrong", passage("Anemia", annotation("Asthma", (0, 6)), offset=-2))
 
 
 def run(*arguments):

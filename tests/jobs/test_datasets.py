@@ -9,7 +9,7 @@ from raybel.jobs.runtime import ray_session
 from raybel.schemas import CHUNK, MENTION
 
 pytestmark = pytest.mark.usefixtures("local_ray")
-WRONG = document("wrong", passage("Anemia", annotation("Asthma", (0, 6))))
+WRONG = document("wrong", passage("Anemia", annotation("Asthma", (0, 6)), offset=-2))
 
 
 def test_chunks(tmp_path):

@@ -13,7 +13,7 @@ from raybel.files import storage
 from raybel.runs.run_directory import RunDirectory, Shard, find_shards
 from raybel.schemas import DOCUMENTS, MENTIONS
 
-WRONG = document("wrong", passage("Anemia", annotation("Asthma", (0, 6))))
+WRONG = document("wrong", passage("Anemia", annotation("Asthma", (0, 6)), offset=-2))
 MANY = collection(*(simple_document(str(i)) for i in range(4)), WRONG, simple_document("2"))
 
 
@@ -81,7 +81,7 @@ def test_an_assembled_shard(run, corpus):
     (record,) = [json.loads(line) for line in tree(run)["quarantine/a.xml.gz.jsonl"].splitlines()]
     assert (record["document"], record["doc_id"], record["path"]) == (4, "wrong", shard.path)
     (reason,) = run.quarantine_reasons(["a.xml.gz", "none"])
-    assert "the text there is" in reason
+    assert "a passage has the offset -2" in reason
     assert run.repeated_ids(["a.xml.gz"]) == (2, ["2"])
     before = tree(run)
     assert run.assemble(shard, count) == state

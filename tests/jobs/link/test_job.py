@@ -40,7 +40,7 @@ from raybel.jobs.runtime import Allocation
 from raybel.runs.run_directory import RunDirectory, find_shards
 from raybel.schemas import DOCUMENTS, MENTIONS, SHARD_COUNTS
 
-WRONG = document("wrong", passage("Anemia", annotation("Asthma", (0, 6))))
+WRONG = document("wrong", passage("Anemia", annotation("Asthma", (0, 6)), offset=-2))
 BOMB = (
     '<?xml version="1.0"?><!DOCTYPE c [<!ENTITY a0 "aaaaaaaaaa">'
     + "".join(f'<!ENTITY a{i} "{f"&a{i - 1};" * 10}">' for i in range(1, 10))
@@ -160,7 +160,7 @@ def test_bad_files_beside_good_ones(local_ray, model, tmp_path):
     assert [each.get("link_id") for each in mixed.values()] == ["D1", None, "D5"]
     record = storage.read_json(str(run / "quarantine" / "mixed.xml.gz.jsonl"))
     assert (record["doc_id"], record["document"], record["path"]) == ("wrong", 1, str(corpus / "mixed.xml"))
-    assert "Asthma" in record["reason"]
+    assert "a passage has the offset -2" in record["reason"]
     assert any("document wrong" in reason for reason in result.top_errors)
 
     for name in bad:  # mended
