@@ -79,7 +79,7 @@ def test_end_to_end(base):
     assert counts.equals(result.counts)
     assert counts.to_pylist() == [
         {"shard": name, "documents": 12, "mentions": 12, "linked": 10, "without_candidates": 2, "repairs": 0,
-         "quarantined": 0} for name in names
+         "set_aside": 0, "quarantined": 0} for name in names
     ]  # fmt: skip
     manifest = storage.read_json(str(run / "manifest.json"))
     assert manifest["identity"]["top_k"] == 10
