@@ -366,3 +366,10 @@ def test_output_among_the_input_is_refused(model, tmp_path):
     save(tmp_path / "in" / "a.xml", collection())
     with pytest.raises(ConfigError, match="lies inside the input"):
         link(model.config([tmp_path / "in"], tmp_path / "in" / "run"))
+    (tmp_path / "link").symlink_to("in")
+    for same in (tmp_path / "link", tmp_path / "link" / "run", tmp_path / "in" / "x" / ".."):
+        with pytest.raises(ConfigError, match="lies inside the input"):
+            link(model.config([tmp_path / "in"], same))
+    save(tmp_path / "run" / "shards" / "a.xml", collection())
+    with pytest.raises(ConfigError, match="lies inside the run directory"):
+        link(model.config([tmp_path / "run" / "shards" / "*.xml"], tmp_path / "run"))
