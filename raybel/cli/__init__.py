@@ -85,19 +85,27 @@ def main(debug: bool) -> None:
       raybel evaluate --gold-corpus data/val.bioc.xml.gz --pred-corpus runs/val
     """
     log = logging.getLogger("raybel")
-    if not any(isinstance(handler, _Notes) for handler in log.handlers):
-        log.addHandler(_Notes())
-        log.propagate = False
+    for handler in [handler for handler in log.handlers if isinstance(handler, _Notes)]:
+        log.removeHandler(handler)
+    log.addHandler(_Notes())
+    log.propagate = False
 
 
 class _Notes(logging.Handler):
-    """Prints what raybel's modules log, such as documents that were set aside."""
+    """Prints what raybel's modules log, such as documents that were set aside; each message once in a command."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.printed: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print a record as a line."""
         from raybel.cli import tables
 
-        tables.err.print(record.getMessage(), style="yellow", markup=False, soft_wrap=True)
+        message = record.getMessage()
+        if message not in self.printed:
+            self.printed.add(message)
+            tables.err.print(message, style="yellow", markup=False, soft_wrap=True)
 
 
 def run(args: Sequence[str] | None = None) -> NoReturn:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import IO, cast
 
 import bioc as model
 import pyarrow as pa
 
 from raybel.corpus.documents import DocumentRow, ReadOptions, chunk_table, to_row
-from raybel.corpus.formats.base import Piece
+from raybel.corpus.formats.base import Format, Piece
 from raybel.corpus.formats.bioc_xml import new_collection
-from raybel.corpus.formats.registry import CORPUS_SUFFIXES, format_of
+from raybel.corpus.formats.content import Rewound, read_head
+from raybel.corpus.formats.registry import CORPUS_SUFFIXES, FORMATS, format_in, format_named
 from raybel.display import counted, relative
-from raybel.errors import InputError
+from raybel.errors import DocumentError, InputError
 from raybel.files import storage
 from raybel.files.patterns import expand
 
@@ -26,10 +29,44 @@ MAX_EXAMPLES = 3
 def corpus_files(patterns: Iterable[str]) -> list[tuple[str, str]]:
     """Return (file, its name relative to the directory that was given) for files, directories and globs, in order.
 
+    Each file is there once, by whatever paths it was given. That files of a directory are left out, since their names
+    don't end in a suffix of a corpus format, is logged as a warning.
+
     Raises:
         ConfigError: A pattern matches nothing, or a directory holds no file of a corpus format.
     """
     return expand(patterns, CORPUS_SUFFIXES)
+
+
+@contextlib.contextmanager
+def _open(uri: str) -> Iterator[tuple[Format, IO[bytes]]]:
+    """Open a file, and tell its format by its first bytes.
+
+    Raises:
+        InputError: The file can't be opened, or is of no known format; or any raised meanwhile, with the file's path.
+    """
+    with storage.open_bytes(uri) as file:
+        try:
+            head = read_head(file)
+            yield format_in(uri, head), cast(IO[bytes], Rewound(head, file))
+        except InputError as error:
+            raise InputError(error.message, path=uri) from error
+        except storage.DAMAGED as error:
+            raise InputError(f"is cut off or damaged: {error}", path=uri) from error
+
+
+def file_format(uri: str) -> Format:
+    """Return a file's format: as its name says, else as its first bytes do, else the first of all formats.
+
+    Whether a file can be read at all shows when it is read; until then, its shard has a name all the same.
+    """
+    if named := format_named(uri):
+        return named
+    try:
+        with _open(uri) as (known, _):
+            return known
+    except InputError:
+        return FORMATS[0]
 
 
 def read_documents(uri: str, options: ReadOptions) -> Iterator[Piece]:
@@ -38,13 +75,15 @@ def read_documents(uri: str, options: ReadOptions) -> Iterator[Piece]:
     Raises:
         InputError: The file can't be opened or read to its end; what was yielded before remains valid.
     """
-    with storage.open_bytes(uri) as file:
-        try:
-            yield from format_of(uri).read(file, options.max_document_bytes)
-        except InputError as error:
-            raise InputError(error.message, path=uri) from error
-        except storage.DAMAGED as error:
-            raise InputError(f"is cut off or damaged: {error}", path=uri) from error
+    with _open(uri) as (known, file):
+        yield from known.read(file, options.max_document_bytes)
+
+
+def _row(document: model.BioCDocument, source: bytes, options: ReadOptions) -> DocumentRow:
+    """Return a document as a row; one that its format's reader found damaged has that for its error."""
+    if problem := getattr(document, "problem", ""):
+        return DocumentRow(document.id or "", source, error=str(DocumentError(problem, document=document.id or "")))
+    return to_row(document, source, options)
 
 
 def read_chunks(uri: str, shard: str, options: ReadOptions, done: frozenset[int] = frozenset()) -> Iterator[pa.Table]:
@@ -64,7 +103,7 @@ def read_chunks(uri: str, shard: str, options: ReadOptions, done: frozenset[int]
     header: bytes | None = None
 
     def chunk(**columns: object) -> pa.Table:
-        rows = [] if number in done else [to_row(document, source, options) for document, source in documents]
+        rows = [] if number in done else [_row(document, source, options) for document, source in documents]
         defaults = {
             "last": False,
             "done": number in done,
@@ -148,7 +187,7 @@ def read_rows(uris: Iterable[str], options: ReadOptions, set_aside: SetAside) ->
     for uri in uris:
         for item in read_documents(uri, options):
             if not isinstance(item, bytes):
-                row = to_row(*item, options)
+                row = _row(*item, options)
                 set_aside.add(uri, row.error, row.set_aside)
                 if row.error is None:
                     yield row

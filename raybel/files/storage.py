@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import io
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -26,8 +27,10 @@ import pyarrow.parquet as pq
 from isal import igzip, isal_zlib
 from pyarrow import fs
 
+from raybel.display import counted
 from raybel.errors import ConfigError, InputError
 
+_LOG = logging.getLogger(__name__)
 COPY_BYTES = 1 << 20
 #: End of the (hidden) name under which a local file is written before it is renamed.
 TEMPORARY = ".tmp"
@@ -47,7 +50,9 @@ def resolve(uri: str) -> tuple[fs.FileSystem, str]:
     try:
         return fs.FileSystem.from_uri(uri)
     except pa.ArrowInvalid as error:
-        raise ConfigError(f"{uri}: {error}") from error
+        raise ConfigError(f"{uri}: isn't a path, or a URI of a file system that is known: {error}") from error
+    except OSError as error:
+        raise ConfigError(f"{uri}: can't be reached: {error}") from error
 
 
 def absolute(uri: str) -> str:
@@ -93,10 +98,48 @@ def exists(uri: str) -> bool:
 
 
 def names(directory: str) -> list[str]:
-    """Return the sorted paths of all files below a directory, relative to it; [] where there is none."""
+    """Return the sorted paths of all files below a directory, relative to it; [] where there is none.
+
+    Symbolic links are followed. A directory that can be reached in several ways, by links that form a loop too, is
+    listed once: by its own path where that lies below, else by the first link.
+
+    Raises:
+        ConfigError: A directory can't be listed.
+    """
     filesystem, path = resolve(directory)
+    if isinstance(filesystem, fs.LocalFileSystem):
+        return _local_names(path)
     infos = filesystem.get_file_info(fs.FileSelector(path, recursive=True, allow_not_found=True))
     return sorted(os.path.relpath(info.path, path) for info in infos if info.is_file)
+
+
+def _local_names(path: str) -> list[str]:
+    if not os.path.exists(path):
+        return []
+    found, seen, broken = [], set(), []
+    waiting, linked = [path], list[str]()
+    while waiting or linked:
+        folder = waiting.pop() if waiting else linked.pop(0)
+        try:
+            status = os.stat(folder)
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            inside = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except FileNotFoundError:  # another process has just deleted it
+            continue
+        except OSError as error:
+            raise ConfigError(f"{folder}: can't be listed: {error.strerror or error}") from error
+        for entry in inside:
+            if os.path.isdir(entry.path):
+                (linked if entry.is_symlink() else waiting).append(entry.path)
+            elif os.path.isfile(entry.path):
+                found.append(os.path.relpath(entry.path, path))
+            elif entry.is_symlink():
+                broken.append(os.path.relpath(entry.path, path))
+    if broken:
+        _LOG.warning(f"{path}: {counted(len(broken), 'link')} to no file, such as {min(broken)}: passed over")
+    return sorted(found)
 
 
 def entries(directory: str) -> list[str]:

@@ -14,7 +14,7 @@ import ray
 from ray.data import DataContext
 from ray.data._internal.execution.execution_callback import ExecutionCallback
 from ray.data._internal.execution.streaming_executor import StreamingExecutor
-from ray.exceptions import RayActorError, RayError, RayTaskError
+from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskError
 
 from raybel.config import Resources
 from raybel.display import counted
@@ -102,15 +102,30 @@ def _errors_as_sentences() -> Iterator[None]:
         cause = error.cause if isinstance(error.cause, Exception) else error
         if isinstance(cause, RaybelError):
             raise cause from error
-        raise RaybelError(f"a worker failed: {type(cause).__name__}: {cause}") from error
+        raise RaybelError(f"a worker failed: {_in_short(cause)}") from error
+    except OutOfMemoryError as error:
+        raise RaybelError(
+            "a machine ran out of memory, and Ray ended a worker on it: give fewer --actors, or a machine more memory"
+        ) from error
     except RayActorError as error:
-        raise RaybelError(f"workers died more often than --max-restarts allows: {error}") from error
+        raise RaybelError(
+            "workers died more often than --max-restarts allows, often for want of memory: give fewer --actors, or a "
+            "machine more memory; raybel --debug shows Ray's own report"
+        ) from error
     except RayError as error:
-        raise RaybelError(f"Ray gave up: {error}") from error
+        raise RaybelError(f"Ray gave up: {_in_short(error)}; raybel --debug shows all of its report") from error
     except Exception as error:
         if type(error).__name__ != "ExecutionTimeoutError":  # not a public name of Ray's
             raise
         raise RaybelError(f"the job made no progress for {NO_PROGRESS_SECONDS} seconds: {error}") from error
+
+
+def _in_short(error: Exception) -> str:
+    """Return an error's type and the first line of its text; of a worker's traceback, which Ray gives, the last."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    return lines[-1] if isinstance(error, RayTaskError) else f"{type(error).__name__}: {lines[0]}"
 
 
 class _KillsActors(ExecutionCallback):

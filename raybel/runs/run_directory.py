@@ -24,8 +24,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from raybel.corpus.chunks import corpus_files
-from raybel.corpus.formats.registry import CORPUS_SUFFIXES, format_of, shard_name
+from raybel.corpus.chunks import corpus_files, file_format
+from raybel.corpus.formats.registry import is_corpus_name, shard_name
 from raybel.display import counted, rate
 from raybel.errors import ConfigError, InputError
 from raybel.files import artefacts, storage
@@ -74,7 +74,7 @@ def find_shards(patterns: Iterable[str], run_fingerprint: str) -> list[Shard]:
     """
     shards: dict[str, Shard] = {}
     for path, relative in corpus_files(patterns):
-        name = shard_name(relative, format_of(path))
+        name = shard_name(relative, file_format(path))
         file = storage.identity(path) or storage.FileIdentity(0, 0)
         key = fingerprint({"input": asdict(file), "run": run_fingerprint})[:16]
         if name in shards:
@@ -153,7 +153,7 @@ class RunDirectory:
 
     def shard_names(self) -> list[str]:
         """Return the names of the shards that are there, in order."""
-        return [name for name in storage.names(join(self.uri, "shards")) if name.endswith(CORPUS_SUFFIXES)]
+        return [name for name in storage.names(join(self.uri, "shards")) if is_corpus_name(name)]
 
     @property
     def work(self) -> WorkDirectory:

@@ -140,7 +140,7 @@ def test_what_cannot_be_used_is_left_out_counted_and_named(tmp_path):
     sentence = set_aside.sentence()
     assert "1 of 3 documents and 1 annotation" in sentence
     assert "a.xml: document 1, offset 900: annotation" in sentence
-    assert "a passage has the offset -2" in sentence
+    assert 'passage 1: offset="-2" is negative' in sentence
     assert SetAside(5).sentence() is None
 
 

@@ -2,7 +2,7 @@ import os
 
 import pytest
 from ray.data import DataContext
-from ray.exceptions import ActorDiedError, GetTimeoutError, RayTaskError
+from ray.exceptions import ActorDiedError, GetTimeoutError, OutOfMemoryError, RayTaskError
 
 from raybel.config import Resources
 from raybel.errors import ConfigError, InputError, RaybelError
@@ -83,7 +83,16 @@ def test_errors_of_ray_are_sentences(local_ray):
     assert raised(RayTaskError("f", "traceback", own)) is own
     assert str(raised(RayTaskError("f", "traceback", ValueError("no")))) == "a worker failed: ValueError: no"
     assert "--max-restarts" in str(raised(ActorDiedError()))
-    assert "Ray gave up" in str(raised(GetTimeoutError("late")))
+    for error, words in (
+        (ActorDiedError(), "workers died more often than --max-restarts allows"),
+        (OutOfMemoryError("Task was killed.\nSet RAY_memory_usage_threshold when starting Ray."), "ran out of memory"),
+        (GetTimeoutError("late\nSee https://docs.ray.io"), "Ray gave up: GetTimeoutError: late; raybel --debug"),
+        (RayTaskError("f", "Traceback:\n  f()\nKeyError: 1", None), "a worker failed: KeyError: 1"),
+    ):
+        text = str(raised(error))
+        assert words in text
+        assert "\n" not in text
+        assert not any(word in text for word in ("RAY_", "docs.ray.io", "actor_id"))
 
 
 def test_settings_are_put_back():

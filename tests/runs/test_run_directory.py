@@ -46,9 +46,20 @@ def test_shards_are_named_after_what_was_given(tmp_path):
     found = find_shards([str(tmp_path / "in")], "f")
     assert [shard.name for shard in found] == ["b.xml.gz", "x/a.xml.gz", "x/b.json.gz"]
     assert [os.path.relpath(shard.path, tmp_path) for shard in found] == ["in/b.xml", "in/x/a.xml.gz", "in/x/b.json"]
-    assert find_shards([str(tmp_path / "in/n.txt")], "f")[0].name == "n.txt.gz"
+    assert find_shards([str(tmp_path / "in/n.txt")], "f")[0].name == "n.txt.xml.gz"
+    save(tmp_path / "lines", '{"id": "1", "passages": []}')
+    save(tmp_path / "junk", "junk")
+    names = [shard.name for shard in find_shards([str(tmp_path / name) for name in ("lines", "junk")], "f")]
+    assert names == ["junk.xml.gz", "lines.json.gz"]
     with pytest.raises(ConfigError, match="no such file"):
         find_shards([str(tmp_path / "none*")], "f")
+
+
+@pytest.mark.parametrize("name", ["0.BioC.XML", "a.XML.GZ", "noname", "text.txt"])
+def test_a_file_of_any_name_has_a_shard_that_is_found(tmp_path, run, name):
+    (shard,) = find_shards([save(tmp_path / name, MANY)], "f")
+    run.assemble(shard, write(run, shard))
+    assert run.shard_names() == [shard.name]
 
 
 def test_two_files_of_one_output_name_are_refused(tmp_path):
@@ -81,7 +92,7 @@ def test_an_assembled_shard(run, corpus):
     (record,) = [json.loads(line) for line in tree(run)["quarantine/a.xml.gz.jsonl"].splitlines()]
     assert (record["document"], record["doc_id"], record["path"]) == (4, "wrong", shard.path)
     (reason,) = run.quarantine_reasons(["a.xml.gz", "none"])
-    assert "a passage has the offset -2" in reason
+    assert "offset="-2" is negative" in reason
     assert run.repeated_ids(["a.xml.gz"]) == (2, ["2"])
     before = tree(run)
     assert run.assemble(shard, count) == state

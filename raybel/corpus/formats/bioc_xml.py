@@ -2,7 +2,7 @@
 
 Format: Comeau et al., "BioC: a minimalist approach to interoperability" (Database 2013). Reading takes memory for one
 document at a time. Entities that the file itself defines are expanded (within libxml2's limits on amplification),
-external ones are never opened; neither is the DTD.
+external ones are never opened; neither is the DTD. What stands around documents, comments too, is kept in its place.
 """
 
 from __future__ import annotations
@@ -10,61 +10,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import IO, Any
+from xml.sax.saxutils import escape
 
 import bioc as model
 from lxml import etree
 
-from raybel.corpus.formats.base import LimitedFile, Piece, ShardFormat
+from raybel.corpus.formats.base import Piece, ShardFormat, read_offset, whole_number
+from raybel.corpus.formats.xml_stream import PARSER_OPTIONS, CleanedFile, in_words, replace_forbidden
 from raybel.errors import InputError
 
-#: The offset of a passage whose own isn't a number; its document can't be linked.
-INVALID_OFFSET = -2
 _END = b"</collection>\n"
+_DOCUMENT_TAG = re.compile(rb"<document[\s/>]")
 PROLOGUE = b'<?xml version="1.0" encoding="UTF-8"?>\n'
-#: Code points that XML 1.0 doesn't allow. As raw bytes they become spaces, as references U+FFFD: offsets stay true.
-_CONTROL = bytes(c for c in range(0x20) if c not in (9, 10, 13))
-_BLANKS = bytes.maketrans(_CONTROL, b" " * len(_CONTROL))
-_REFERENCE = re.compile(rb"&#(?:x0*(?:[0-8bcefBCEF]|1[0-9a-fA-F])|0*(?:[0-8]|1[124-9]|2[0-9]|3[01]));")
-_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-_PARSER_OPTIONS: dict[str, Any] = {
-    "resolve_entities": "internal",
-    "no_network": True,
-    "load_dtd": False,
-    "huge_tree": False,
-    "remove_comments": False,
-}
-
-
-def replace_forbidden(text: str) -> str:
-    """Return a text with each code point that XML 1.0 forbids replaced by a space, so that offsets stay true."""
-    return _FORBIDDEN.sub(" ", text)
-
-
-class CleanedFile(LimitedFile):
-    """A binary file that replaces characters which XML forbids, and limits the bytes of a document."""
-
-    def __init__(self, file: IO[bytes], limit: int) -> None:
-        super().__init__(file, limit)
-        self.pending = b""
-        self.wide_units: bool | None = None
-
-    def read(self, size: int = -1) -> bytes:
-        """Return about `size` bytes, b"" at the end."""
-        read = super().read(size)
-        data = self.pending + read
-        if self.wide_units is None:  # UTF-16 or UTF-32, whose bytes mean something other
-            self.wide_units = data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:4]
-        if self.wide_units:
-            return data
-        # A reference may be cut by the end of this read: its beginning waits for the next one.
-        cut = data.rfind(b"&", max(0, len(data) - 16))
-        self.pending = data[cut:] if read and cut >= 0 and b";" not in data[cut:] else b""
-        data = data[: len(data) - len(self.pending)]
-        if not data and self.pending:
-            return self.read(size)
-        if b"&#" in data:
-            data = _REFERENCE.sub(b"&#xFFFD;", data)
-        return data.translate(_BLANKS)
 
 
 class BiocXml(ShardFormat):
@@ -77,33 +34,41 @@ class BiocXml(ShardFormat):
     def read(self, file: IO[bytes], max_document_bytes: int) -> Iterator[Piece]:
         """Yield a collection's pieces; see `Format.read`. The line of an error is in its message."""
         cleaned = CleanedFile(file, max_document_bytes)
-        header, before = None, 0
-        context = etree.iterparse(cleaned, events=("end",), tag="document", **_PARSER_OPTIONS)
+        header, before = None, b""
+        context = etree.iterparse(cleaned, events=("end",), tag="{*}document", **PARSER_OPTIONS)
         try:
             for _, element in context:
                 parent = element.getparent()
+                if parent is None or parent.getparent() is not None:
+                    _check_place(element)
+                    continue
+                _check_namespace(element)
                 if header is None:
-                    header = _header(element if parent is None else parent)
-                    before = len(parent) - 1
+                    header = _header(parent, element)
                     yield header
-                element.tail = None
-                yield to_document(element), etree.tostring(element, encoding="utf-8", xml_declaration=False)
+                else:
+                    before = _between(parent, element)
+                source = before + etree.tostring(element, encoding="utf-8", with_tail=False)
+                yield to_document(element), source
                 cleaned.since_document = 0
-                if parent is not None:
-                    parent.remove(element)
+                element.clear(keep_tail=True)  # the element itself stays for what follows it
         except etree.XMLSyntaxError as error:
-            line = error.lineno or 0
-            raise InputError(f"isn't well-formed XML at line {line}: {error.msg}") from error
+            raise InputError(in_words(error)) from error
+        root = context.root
         if header is None:
-            header = _header(context.root)
-            yield header
-            yield _END
+            yield _header(root, None)
+            yield _end(root)
         else:
-            yield _footer(context.root, before)
+            yield _between(root, None) + _end(root)
 
     def link(self, source: bytes, links: Mapping[int, Mapping[str, str]], remove: Iterable[str] = ()) -> bytes:
         """Return a `<document>` element with infons added to its annotations; see `ShardFormat.link`."""
-        element = etree.fromstring(source, etree.XMLParser(**_PARSER_OPTIONS))
+        around = None
+        if _DOCUMENT_TAG.match(source):
+            element = etree.fromstring(source, etree.XMLParser(**PARSER_OPTIONS))
+        else:
+            around = etree.fromstring(b"<around>" + source + b"</around>", etree.XMLParser(**PARSER_OPTIONS))
+            element = around[-1]
         removed_keys = frozenset(remove)
         for ordinal, annotation in enumerate(_annotations(element)):
             for infon in annotation.findall("infon"):
@@ -115,37 +80,109 @@ class BiocXml(ShardFormat):
                 infon.text = replace_forbidden(value)
                 annotation.insert(position, infon)
                 position += 1
-        return etree.tostring(element, encoding="utf-8", xml_declaration=False) + b"\n"
+        before = b"" if around is None else _between(around, element)
+        return before + etree.tostring(element, encoding="utf-8", xml_declaration=False) + b"\n"
 
 
 BIOC_XML = BiocXml()
 
 
-def _header(root: Any) -> bytes:
-    """Serialise a collection's start up to its first document.
+def _check_place(element: Any) -> None:
+    """Refuse a document that is neither the root (which gets an error of its own) nor inside of another document.
+
+    Raises:
+        InputError: It stands in another element than the collection, where it wouldn't be linked.
+    """
+    above = [etree.QName(ancestor).localname for ancestor in element.iterancestors()]
+    if above and "document" not in above:
+        raise InputError(
+            f"isn't BioC at line {element.sourceline}: a <document> stands in <{above[0]}>, not directly in "
+            "<collection>"
+        )
+
+
+def _check_namespace(element: Any) -> None:
+    """Refuse a document that is in an XML namespace.
+
+    Raises:
+        InputError: It is.
+    """
+    name = etree.QName(element)
+    if name.namespace:
+        raise InputError(
+            f"isn't BioC at line {element.sourceline}: its <document> elements are in the XML namespace "
+            f"{name.namespace}, BioC's are in none: take xmlns and prefixes out"
+        )
+
+
+def _header(root: Any, first: Any | None) -> bytes:
+    """Serialise a collection's start up to its first document, or all in it where there is none.
 
     Raises:
         InputError: The root isn't a BioC collection.
     """
     if root is None or root.tag != "collection":
-        raise InputError(
-            f"isn't a BioC collection: its root element is <{getattr(root, 'tag', 'none')}>, not <collection>"
-        )
-    shell = etree.Element(root.tag, attrib=dict(root.attrib), nsmap=root.nsmap)
-    for child in root:
-        if child.tag == "document":
-            break
-        shell.append(etree.fromstring(etree.tostring(child, with_tail=False)))
+        raise InputError(_wrong_root(root))
     doctype = root.getroottree().docinfo.doctype
-    body = etree.tostring(shell, encoding="utf-8", xml_declaration=False)
-    start = body[: -len(b"</collection>")] if body.endswith(b"</collection>") else body[:-2] + b">"
-    return PROLOGUE + (doctype.encode() + b"\n" if doctype else b"") + start + b"\n"
+    head = b"".join(etree.tostring(node, encoding="utf-8", with_tail=False) + b"\n" for node in _outside(root, True))
+    shell = etree.tostring(etree.Element(root.tag, attrib=dict(root.attrib), nsmap=root.nsmap), encoding="utf-8")
+    start = PROLOGUE + (doctype.encode() + b"\n" if doctype else b"") + head + shell[: -len(b"/>")] + b">"
+    return start + _content(root, first) + b"\n"
 
 
-def _footer(root: Any, before: int) -> bytes:
-    """Serialise what follows the last document: the root's children but the first `before`."""
-    following = (etree.tostring(child, encoding="utf-8", with_tail=False) + b"\n" for child in root[before:])
-    return b"".join(following) + _END
+def _wrong_root(root: Any) -> str:
+    name = etree.QName(root) if root is not None else None
+    shown = f"<{root.prefix + ':' if root.prefix else ''}{name.localname}>" if name is not None else "missing"
+    advice = ""
+    if name is not None and name.namespace and name.localname == "collection":
+        advice = f" in the XML namespace {name.namespace}, and BioC's is in none: take xmlns and prefixes out"
+    elif name is not None and name.localname == "document":
+        advice = ": put it into a <collection>"
+    return f"isn't a BioC collection: its root element is {shown}, not <collection>{advice}"
+
+
+def _outside(root: Any, before: bool) -> list[Any]:
+    """The comments and processing instructions before or behind a root element, in order."""
+    nodes = list(root.itersiblings(preceding=before))
+    return nodes[::-1] if before else nodes
+
+
+def _content(parent: Any, until: Any | None) -> bytes:
+    """Serialise what a parent holds before one of its children (all, for None); white space between is left out."""
+    pieces = [_characters(parent.text)]
+    for child in parent:
+        if child is until:
+            break
+        pieces += [etree.tostring(child, encoding="utf-8", with_tail=False), _characters(child.tail)]
+    return b"".join(pieces)
+
+
+def _between(parent: Any, element: Any | None) -> bytes:
+    """Serialise what stands between the document before and an element (the end, for None), and take both off."""
+    passed = []
+    for child in parent:
+        if child is element:
+            break
+        passed.append(child)
+    last = max((place for place, child in enumerate(passed) if child.tag == "document"), default=-1)
+    pieces = [_characters(passed[last].tail if last >= 0 else parent.text)]
+    for child in passed[last + 1 :]:
+        pieces += [etree.tostring(child, encoding="utf-8", with_tail=False), _characters(child.tail)]
+    for child in passed:
+        parent.remove(child)
+    parent.text = None
+    return b"".join(piece + b"\n" for piece in pieces if piece)
+
+
+def _characters(text: str | None) -> bytes:
+    """Escape text that stands beside elements, without white space around it."""
+    return escape((text or "").strip()).encode()
+
+
+def _end(root: Any) -> bytes:
+    """Serialise a collection's end tag, and what follows it."""
+    nodes = (etree.tostring(node, encoding="utf-8", with_tail=False) + b"\n" for node in _outside(root, False))
+    return _END + b"".join(nodes)
 
 
 def _text(element: Any, name: str) -> str:
@@ -157,41 +194,52 @@ def _infons(element: Any) -> dict[str, str]:
     return {child.get("key", ""): "".join(child.itertext()) for child in element.iterfind("infon")}
 
 
-def _offset(element: Any) -> int:
-    try:
-        return int(_text(element, "offset") or 0)
-    except ValueError:
-        return INVALID_OFFSET
-
-
 def to_document(element: Any) -> model.BioCDocument:
-    """Return a `<document>` element as bioc's class (no relations: they stay in the serialisation)."""
+    """Return a `<document>` element as bioc's class (no relations: they stay in the serialisation).
+
+    The document has an attribute `problem` where an offset of its own isn't a whole number.
+    """
     document = model.BioCDocument()
+    problems: list[str] = []
     document.id = _text(element, "id")
     document.infons = _infons(element)
-    for child in element.iterfind("passage"):
+    for number, child in enumerate(element.iterfind("passage"), 1):
         passage = model.BioCPassage()
-        passage.offset, passage.text, passage.infons = _offset(child), _text(child, "text"), _infons(child)
+        passage.offset = read_offset(_text(child, "offset"), f"passage {number}", 0 if number == 1 else None, problems)
+        passage.text, passage.infons = _text(child, "text"), _infons(child)
         passage.annotations = list(map(to_annotation, child.iterfind("annotation")))
         for inner in child.iterfind("sentence"):
             sentence = model.BioCSentence()
-            sentence.offset, sentence.text = _offset(inner), _text(inner, "text")
+            name = f"a sentence of passage {number}"
+            missing = passage.offset if passage.text or not passage.sentences else None
+            sentence.offset = read_offset(_text(inner, "offset"), name, missing, problems)
+            sentence.text = _text(inner, "text")
             sentence.annotations = list(map(to_annotation, inner.iterfind("annotation")))
             passage.sentences.append(sentence)
         document.passages.append(passage)
     document.annotations = list(map(to_annotation, element.iterfind("annotation")))
+    if problems:
+        document.problem = problems[0]
     return document
 
 
 def to_annotation(element: Any) -> model.BioCAnnotation:
-    """Return an `<annotation>` element as bioc's class; a location that isn't two numbers is left out."""
+    """Return an `<annotation>` element as bioc's class.
+
+    One with a location that isn't two whole numbers has no locations, and a `problem`.
+    """
     annotation = model.BioCAnnotation()
     annotation.id, annotation.text = element.get("id") or "", _text(element, "text")
     annotation.infons = _infons(element)
     for location in element.iterfind("location"):
-        offset, length = location.get("offset", ""), location.get("length", "")
-        if offset.isdecimal() and length.isdecimal() and max(len(offset), len(length)) < 10:
-            annotation.locations.append(model.BioCLocation(int(offset), int(length)))
+        try:
+            if missing := [name for name in ("offset", "length") if location.get(name) is None]:
+                raise ValueError(f"has no {' and no '.join(missing)}")
+            places = [whole_number(location.get(name), name) for name in ("offset", "length")]
+            annotation.locations.append(model.BioCLocation(*places))
+        except ValueError as error:
+            annotation.locations, annotation.problem = [], f"the location {error}"
+            break
     return annotation
 
 

@@ -15,7 +15,7 @@ from raybel.candidates.registry import open_generator, uses_encoder
 from raybel.config import deciding_fields
 from raybel.display import counted
 from raybel.errors import BadFractionError, ConfigError, RaybelError
-from raybel.files import tables
+from raybel.files import places, storage, tables
 from raybel.files.fingerprints import fingerprint
 from raybel.files.provenance import OUTPUT_FORMAT, git_hash, versions
 from raybel.jobs.link.config import LinkConfig
@@ -127,6 +127,7 @@ def link(config: LinkConfig, watch: Callable[[Progress], None] | None = None) ->
         **deciding_fields(config),
     }
     shards = find_shards(config.in_corpus, fingerprint(identity))
+    _refuse_output_as_input(config, shards)
     run = RunDirectory(config.out_corpus)
     with run.work.lock():
         manifest = {"config": asdict(config), "versions": versions(), "git": git_hash()}
@@ -158,10 +159,22 @@ def link(config: LinkConfig, watch: Callable[[Progress], None] | None = None) ->
 
 def _refuse_output_among_input(config: LinkConfig) -> None:
     for pattern in config.in_corpus:
-        if config.out_corpus.startswith(pattern.rstrip("/") + "/") or config.out_corpus == pattern.rstrip("/"):
+        if places.lies_in(config.out_corpus, pattern):
             raise ConfigError(
                 f"the run directory {config.out_corpus} lies inside the input {pattern}: the next start would take its "
                 "shards for input; choose another --out-corpus"
+            )
+
+
+def _refuse_output_as_input(config: LinkConfig, shards: list[Shard]) -> None:
+    """Refuse input files that lie in the run directory, by whatever glob or link they were found."""
+    if not storage.exists(config.out_corpus):
+        return
+    for path in {shard.path.rpartition("/")[0]: shard.path for shard in shards}.values():
+        if places.lies_in(path, config.out_corpus):
+            raise ConfigError(
+                f"the input file {path} lies inside the run directory {config.out_corpus}: give input that leaves it "
+                "out, or choose another --out-corpus"
             )
 
 

@@ -1,9 +1,12 @@
+import re
+
 import pytest
 
 from raybel.corpus.formats.base import Format, ShardFormat
-from raybel.corpus.formats.bioc_json import BIOC_JSON
+from raybel.corpus.formats.bioc_json import BIOC_JSON, BIOC_JSON_LINES
 from raybel.corpus.formats.bioc_xml import BIOC_XML
-from raybel.corpus.formats.registry import CORPUS_SUFFIXES, FORMATS, format_of, shard_name
+from raybel.corpus.formats.registry import CORPUS_SUFFIXES, FORMATS, format_in, format_of, is_corpus_name, shard_name
+from raybel.errors import InputError
 
 
 class ReadOnly(Format):
@@ -19,7 +22,8 @@ class ReadOnly(Format):
     ("name", "known"),
     [
         ("a.xml", BIOC_XML), ("a.bioc.xml.gz", BIOC_XML), ("a.json", BIOC_JSON), ("a.json.gz", BIOC_JSON),
-        ("a.json.xml", BIOC_XML), ("a", BIOC_XML), ("a.gz", BIOC_XML), ("s3://bucket/a.json?region=x", BIOC_JSON),
+        ("a.json.xml", BIOC_XML), ("A.BioC.XML", BIOC_XML), ("a.Json.GZ", BIOC_JSON), ("a.ndjson", BIOC_JSON_LINES),
+        ("a", BIOC_XML), ("a.gz", BIOC_XML), ("s3://bucket/a.json?region=x", BIOC_JSON),
     ],
 )  # fmt: skip
 def test_a_files_name_says_its_format(name, known):
@@ -30,16 +34,57 @@ def test_a_files_name_says_its_format(name, known):
     ("name", "source", "shard"),
     [
         ("a.xml", BIOC_XML, "a.xml.gz"), ("b/a.xml.gz", BIOC_XML, "b/a.xml.gz"), ("a.json", BIOC_JSON, "a.json.gz"),
-        ("a", BIOC_XML, "a.gz"), ("a.json.gz", ReadOnly(), "a.json.xml.gz"),
+        ("a", BIOC_XML, "a.xml.gz"), ("A.BioC.XML", BIOC_XML, "A.BioC.XML.gz"), ("A.XML.GZ", BIOC_XML, "A.XML.GZ"),
+        ("a.JsonL", BIOC_JSON_LINES, "a.JsonL.gz"), ("a.txt.GZ", BIOC_JSON, "a.txt.json.gz"),
+        ("a.json.gz", ReadOnly(), "a.json.xml.gz"),
         ("a", BIOC_JSON, "a.json.gz"),
     ],
 )  # fmt: skip
 def test_a_shards_name_says_its_format(name, source, shard):
     assert shard_name(name, source) == shard
     assert format_of(shard) is source.shard_format
+    assert is_corpus_name(shard)
 
 
 def test_names_and_suffixes_are_distinct():
     assert len({known.name for known in FORMATS}) == len(FORMATS)
     assert len(set(CORPUS_SUFFIXES)) == len(CORPUS_SUFFIXES)
     assert all(isinstance(known.shard_format, ShardFormat) for known in FORMATS)
+
+
+@pytest.mark.parametrize(
+    ("uri", "head", "known"),
+    [
+        ("a", b"<collection>", BIOC_XML), ("a.txt", b'{"documents"', BIOC_JSON), ("a.dat", b"[{", BIOC_JSON),
+        ("a.XML", b"\xef\xbb\xbf \n<", BIOC_XML), ("a", "<a".encode("utf-16"), BIOC_XML),
+        ("a.jsonl", b"{", BIOC_JSON_LINES),
+        ("a", '{"a"'.encode("utf-16-be"), BIOC_JSON), ("s3://bucket/a.JSON?region=x", b"\n [", BIOC_JSON),
+    ],
+)  # fmt: skip
+def test_a_files_first_bytes_say_its_format(uri, head, known):
+    assert format_in(uri, head) is known
+
+
+@pytest.mark.parametrize(
+    ("uri", "head", "reason"),
+    [
+        ("a.xml", b'{"documents": []}', "is JSON under the name of another format: give it a name that ends in .json"),
+        ("a.json", b"<collection>", "is XML under the name of another format: give it a name that ends in .xml"),
+        ("a.xml", b"<!DOCTYPE html><html>", "is an HTML page"),
+        ("a.json", b"<HTML><body>404", "is an HTML page"),
+        ("a.txt", b"12345|t|A title\n12345|a|", "is PubTator text"),
+        ("a.obo", b"format-version: 1.2\n", "is an OBO ontology"),
+        ("a.obo", b"[Term]\nid: X", "is an OBO ontology"),
+        ("a.zip", b"PK\x03\x04....", "is a zip archive, which isn't supported: unpack it"),
+        ("a.tar", b"a.xml".ljust(257, b"\0") + b"ustar\x0000", "is a tar archive, which isn't supported: unpack it"),
+        ("a.bz2", b"BZh91AY", "is packed with bzip2"),
+        ("a.gz", b"\x1f\x8b\x08", "is gzipped twice"),
+        ("a.arrow", b"ARROW1", "is an Arrow table"),
+        ("a.xml", b"", "is empty"),
+        ("a.xml", b"\xef\xbb\xbf\n", "is empty"),
+        ("a.csv", b"id,text\n1,a", "is neither XML, which begins with `<`, nor JSON"),
+    ],
+)
+def test_a_file_of_no_known_format_is_told_what_it_is(uri, head, reason):
+    with pytest.raises(InputError, match=re.escape(reason)):
+        format_in(uri, head)

@@ -160,7 +160,7 @@ def test_bad_files_beside_good_ones(local_ray, model, tmp_path):
     assert [each.get("link_id") for each in mixed.values()] == ["D1", None, "D5"]
     record = storage.read_json(str(run / "quarantine" / "mixed.xml.gz.jsonl"))
     assert (record["doc_id"], record["document"], record["path"]) == ("wrong", 1, str(corpus / "mixed.xml"))
-    assert "a passage has the offset -2" in record["reason"]
+    assert "offset="-2" is negative" in record["reason"]
     assert any("document wrong" in reason for reason in result.top_errors)
 
     for name in bad:  # mended
@@ -366,3 +366,10 @@ def test_output_among_the_input_is_refused(model, tmp_path):
     save(tmp_path / "in" / "a.xml", collection())
     with pytest.raises(ConfigError, match="lies inside the input"):
         link(model.config([tmp_path / "in"], tmp_path / "in" / "run"))
+    (tmp_path / "link").symlink_to("in")
+    for same in (tmp_path / "link", tmp_path / "link" / "run", tmp_path / "in" / "x" / ".."):
+        with pytest.raises(ConfigError, match="lies inside the input"):
+            link(model.config([tmp_path / "in"], same))
+    save(tmp_path / "run" / "shards" / "a.xml", collection())
+    with pytest.raises(ConfigError, match="lies inside the run directory"):
+        link(model.config([tmp_path / "run" / "shards" / "*.xml"], tmp_path / "run"))
