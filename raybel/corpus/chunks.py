@@ -16,7 +16,7 @@ from raybel.corpus.formats.bioc_xml import new_collection
 from raybel.corpus.formats.content import Rewound, read_head
 from raybel.corpus.formats.registry import CORPUS_SUFFIXES, FORMATS, format_in, format_named
 from raybel.display import counted, relative
-from raybel.errors import DocumentError, InputError
+from raybel.errors import InputError
 from raybel.files import storage
 from raybel.files.patterns import expand
 
@@ -79,13 +79,6 @@ def read_documents(uri: str, options: ReadOptions) -> Iterator[Piece]:
         yield from known.read(file, options.max_document_bytes)
 
 
-def _row(document: model.BioCDocument, source: bytes, options: ReadOptions) -> DocumentRow:
-    """Return a document as a row; one that its format's reader found damaged has that for its error."""
-    if problem := getattr(document, "problem", ""):
-        return DocumentRow(document.id or "", source, error=str(DocumentError(problem, document=document.id or "")))
-    return to_row(document, source, options)
-
-
 def read_chunks(uri: str, shard: str, options: ReadOptions, done: frozenset[int] = frozenset()) -> Iterator[pa.Table]:
     """Yield a file's chunks in order, each a table of one row of `schemas.CHUNK`; the last one has `last` set.
 
@@ -103,7 +96,7 @@ def read_chunks(uri: str, shard: str, options: ReadOptions, done: frozenset[int]
     header: bytes | None = None
 
     def chunk(**columns: object) -> pa.Table:
-        rows = [] if number in done else [_row(document, source, options) for document, source in documents]
+        rows = [] if number in done else [to_row(document, source, options) for document, source in documents]
         defaults = {
             "last": False,
             "done": number in done,
@@ -187,7 +180,7 @@ def read_rows(uris: Iterable[str], options: ReadOptions, set_aside: SetAside) ->
     for uri in uris:
         for item in read_documents(uri, options):
             if not isinstance(item, bytes):
-                row = _row(*item, options)
+                row = to_row(*item, options)
                 set_aside.add(uri, row.error, row.set_aside)
                 if row.error is None:
                     yield row

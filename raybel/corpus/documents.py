@@ -137,8 +137,10 @@ def to_row(document: model.BioCDocument, source: bytes, options: ReadOptions) ->
     """Return a document as a row.
 
     An annotation that can't be located goes into `set_aside`, with the reason; a document that can't be linked at all
-    comes back with `error` and without mentions.
+    comes back with `error` and without mentions: that is said by its reader (`problem`), or found here.
     """
+    if problem := getattr(document, "problem", ""):
+        return DocumentRow(document.id or "", source, error=str(DocumentError(problem, document=document.id or "")))
     row = DocumentRow(document.id or "", source)
     wanted = options.mentions
     try:

@@ -55,7 +55,7 @@ def test_mentions_documents_and_counts(tmp_path):
         "repairs": 0, "set_aside": 0, "quarantined": 1,
     }  # fmt: skip
     assert part.documents["linked"] == [1, 0, 0, 0]
-    assert "offset="-2" is negative" in part.documents["error"][1]
+    assert 'offset="-2" is negative' in part.documents["error"][1]
     assert [(q["doc_id"], q["document"], q["stage"]) for q in part.quarantine] == [("wrong", 1, "read")]
     assert part.mentions.schema.equals(MENTIONS)
     first, second = part.mentions.to_pylist()

@@ -92,7 +92,7 @@ def test_an_assembled_shard(run, corpus):
     (record,) = [json.loads(line) for line in tree(run)["quarantine/a.xml.gz.jsonl"].splitlines()]
     assert (record["document"], record["doc_id"], record["path"]) == (4, "wrong", shard.path)
     (reason,) = run.quarantine_reasons(["a.xml.gz", "none"])
-    assert "offset="-2" is negative" in reason
+    assert 'offset="-2" is negative' in reason
     assert run.repeated_ids(["a.xml.gz"]) == (2, ["2"])
     before = tree(run)
     assert run.assemble(shard, count) == state

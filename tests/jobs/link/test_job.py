@@ -160,7 +160,7 @@ def test_bad_files_beside_good_ones(local_ray, model, tmp_path):
     assert [each.get("link_id") for each in mixed.values()] == ["D1", None, "D5"]
     record = storage.read_json(str(run / "quarantine" / "mixed.xml.gz.jsonl"))
     assert (record["doc_id"], record["document"], record["path"]) == ("wrong", 1, str(corpus / "mixed.xml"))
-    assert "offset="-2" is negative" in record["reason"]
+    assert 'offset="-2" is negative' in record["reason"]
     assert any("document wrong" in reason for reason in result.top_errors)
 
     for name in bad:  # mended
