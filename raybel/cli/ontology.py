@@ -26,7 +26,7 @@ def stats(path: str) -> None:
       raybel ontology stats medic.arrow
     """
     opened = Ontology.open(path)
-    tables.table(path, ["", "count"], opened.stats().items(), [f"fingerprint {opened.fingerprint}"])
+    tables.table(path, ["", "count"], opened.stats().items(), [f"fingerprint {opened.fingerprint}", *opened.notes])
 
 
 @ontology.command()

@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import regex
+
+_UNSEEN = regex.compile(r"[\p{White_Space}\p{Default_Ignorable_Code_Point}\p{Cc}]*")
+
+
+def is_seen(text: str) -> bool:
+    """True if a text has a character that can be seen: not for white space, zero-width and control characters."""
+    if text.isascii() and text.isprintable():
+        return bool(text) and not text.isspace()
+    return not _UNSEEN.fullmatch(text)
+
 
 @dataclass
 class Concept:
@@ -32,11 +43,17 @@ class Concept:
     tree_numbers: list[str] = field(default_factory=list)
 
     def distinct_names(self) -> tuple[str, list[str], list[str]]:
-        """Return the name, the aliases without empty and repeated ones, and their sources ([] for all its own)."""
+        """Return the name, the aliases without empty and repeated ones, and their sources ([] for all its own).
+
+        A name in which nothing can be seen (zero-width characters alone) counts as empty.
+
+        Raises:
+            ValueError: There are sources, but not one for each alias.
+        """
         sources = self.alias_sources or [""] * len(self.aliases)
         distinct: dict[str, str] = {}
         for alias, source in zip((self.name, *self.aliases), ("", *sources), strict=True):
-            if stripped := alias.strip():
+            if is_seen(stripped := alias.strip()):
                 distinct.setdefault(stripped, source)
         name, *aliases = distinct or [""]
         kept = [distinct[alias] for alias in aliases]

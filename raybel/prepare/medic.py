@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from raybel.errors import InputError
-from raybel.ontology import Concept, Ontology
+from raybel.ontology import Concept, Ontology, kinds
 from raybel.prepare.common import build_ontology, plain_id, read_lines
 
 COLUMNS = (
@@ -39,6 +39,7 @@ def read_ontology(path: str) -> Ontology:
         InputError: Columns that aren't CTD's, a row of another length, an id that is empty or appears twice (lines
             are named); no rows; not UTF-8; cut off.
     """
+    kinds.expect(path, "MEDIC", kinds.MEDIC, *kinds.TABLES.values())
     return build_ontology(_rows(path), path)
 
 

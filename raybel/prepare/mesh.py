@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from lxml import etree
 
 from raybel.errors import InputError
-from raybel.ontology import Concept, Ontology
+from raybel.ontology import Concept, Ontology, kinds
 from raybel.prepare.common import build_ontology, find_file, missing_message, open_input
 
 
@@ -66,6 +66,7 @@ def read_records(path: str, tag: str) -> Iterator[tuple[str, Concept]]:
     """
     layout = RECORDS[tag]
     count = 0
+    kinds.expect(path, "MeSH's XML", kinds.MESH, kinds.XML)
     with open_input(path) as file:
         try:
             context = etree.iterparse(

@@ -73,6 +73,8 @@ def test_ids_with_marks_stay_whole(tmp_path: Path) -> None:
     ("content", "parts"),
     [
         ("", ["holds no concepts"]),
+        ("<?xml?><DescriptorRecordSet>", ["isn't MEDIC", "looks like MeSH XML"]),
+        ("1|t|Ague\n1|a|\n", ["isn't MEDIC", "looks like PubTator", "--in-corpus"]),
         (HEADER, ["holds no concepts"]),
         ("a\tb\tc\n", ["line 1", "expected 9", "found 3: 'a', 'b', 'c'", "DiseaseName"]),
         ("a\t" * 9 + "\n", ["line 1", "found 10"]),

@@ -74,7 +74,9 @@ def test_no_directory(tmp_path: Path) -> None:
     [
         ("", ["isn't well-formed"]),
         ("plain words", ["isn't well-formed", "line 1"]),
-        ("<html/>", ["holds no <DescriptorRecord>", "<html>"]),
+        ("<things/>", ["holds no <DescriptorRecord>", "<things>"]),
+        ("<html/>", ["isn't MeSH's XML", "a web page", "fetch the file itself"]),
+        ("format-version: 1.2\n", ["isn't MeSH's XML", "looks like OBO", "raybel prepare obo --obo"]),
         ("<DescriptorRecordSet>" + record("D1"), ["isn't well-formed"]),
         (f"<S>{record('D1')}{record('D2')}{record('D1')}</S>", ["record 3", "D1", "record 1"]),
         (f"<S>{record('C900001')}</S>", ["supp2015.xml record 1", "C900001", "desc2015.xml record 1"]),

@@ -139,6 +139,7 @@ def link(config: LinkConfig, watch: Callable[[Progress], None] | None = None) ->
         if to_do:
             job.go(_shared_ontology(config, ontology))
         result = job.finish()
+    result.notes += ontology.notes
     if (
         reranker
         and reranker["generator"] != generator.name
