@@ -43,10 +43,17 @@ class Ontology:
 
     def __init__(self, table: pa.Table, fingerprint: str | None = None, path: str = "ontology") -> None:
         self.table = table
-        self.fingerprint = fingerprint or content_fingerprint(table)
+        self._fingerprint = fingerprint
         self.path = path
         self.notes: tuple[str, ...] = ()
         self.cleaned: dict[str, int] = {}
+
+    @property
+    def fingerprint(self) -> str:
+        """The hash of its content (32 hex digits), whatever its chunking and file format."""
+        if self._fingerprint is None:
+            self._fingerprint = content_fingerprint(self.table)
+        return self._fingerprint
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
