@@ -146,10 +146,11 @@ class NameCleaner:
         owners = _owners(ontology, {name.lower() for each in self._proposals for name in (each.cut, *each.parts)})
         changes: dict[int, dict[str, list[str]]] = {}
         for each in self._proposals:
-            whole = each.cut if each.row in owners.get(each.cut.lower(), (each.row,)) else each.name
+            kept = each.cut and each.row not in owners.get(each.cut.lower(), (each.row,))
+            whole = each.name if kept else each.cut
             gained = [part for part in each.parts if part.lower() not in owners]
             if each.cut != each.name:
-                self.counts[CUT if whole == each.cut else KEPT] += 1
+                self.counts[KEPT if kept else CUT] += 1
             self.counts[JOINED] += bool(gained)
             self.counts[GAINED] += len(gained)
             changes.setdefault(each.row, {})[each.name] = [whole, *gained]

@@ -141,11 +141,13 @@ def test_a_name_that_another_concept_has_is_left():
         Concept("1", "Gut Pox", ["CROW AGUE, INCLUDED", "POX OF EELS, INCLUDED", "BA1 BOGLAND AGUE I", "INCLUDED"]),
         Concept("2", "Crow Ague", ["Bogland ague I", "LI5, FORMERLY"]),
         Concept("3", "HIDDEN AGUE, INCLUDED", ["Hidden ague"]),
+        Concept("4", ""),
     )
     assert concepts == [
         Concept("1", "Gut Pox", ["CROW AGUE, INCLUDED", "POX OF EELS", "BA1 BOGLAND AGUE I", "BA1"]),
         Concept("2", "Crow Ague", ["Bogland ague I", "LI5"]),
         Concept("3", "HIDDEN AGUE", ["Hidden ague"]),
+        Concept("4", ""),
     ]
     assert counts == {
         "`, INCLUDED` and the like cut": 4,
