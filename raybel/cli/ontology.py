@@ -9,11 +9,12 @@ from raybel.cli.common import CONTEXT, Commands
 from raybel.display import counted
 from raybel.errors import ConfigError
 from raybel.ontology import Ontology
+from raybel.ontology.check import check as find_suspicious
 
 
 @click.group(cls=Commands, context_settings=CONTEXT)
 def ontology() -> None:
-    """Show what is in an ontology (.arrow, .parquet, .json.gz), or convert it."""
+    """Show what is in an ontology (.arrow, .parquet, .json.gz), check it, or convert it."""
 
 
 @ontology.command()
@@ -49,10 +50,38 @@ def show(path: str, concept_id: str) -> None:
         ("aliases", concept.aliases),
         ("types", concept.types),
         ("alternative ids", concept.alt_ids),
+        ("parents", [f"{parent} {_name_of(opened, parent)}".rstrip() for parent in concept.parents]),
+        ("tree numbers", concept.tree_numbers),
         ("definition", [concept.definition] if concept.definition else []),
     ):
         if values:
             tables.out.print(f"{title}: {'; '.join(values)}", markup=False)
+
+
+def _name_of(opened: Ontology, concept_id: str) -> str:
+    row = opened.index(concept_id)
+    return "" if row is None else opened.concept(row).name
+
+
+@ontology.command()
+@click.argument("path")
+def check(path: str) -> None:
+    """Say what is suspicious: shared and odd names, ids that mislead, parents that aren't there.
+
+    A finding isn't an error: the exit status is 0.
+
+    \b
+    Example:
+      raybel ontology check medic.arrow
+    """
+    opened = Ontology.open(path)
+    findings = find_suspicious(opened)
+    found = [finding for finding in findings if finding.count]
+    rows = [(finding.what, finding.count, "; ".join(finding.examples)) for finding in found]
+    if not found:
+        rows.append(("nothing suspicious", 0, ""))
+    notes = [f"{counted(len(findings) - len(found), 'other check')} found nothing", *opened.notes]
+    tables.table(path, ["", "count", "examples"], rows, notes)
 
 
 @ontology.command()

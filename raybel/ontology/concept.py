@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 import regex
 
+#: What programs write for nothing. Other spellings (`NA`, `NAN`, `none`, `Null`) are left: they may be symbols.
+NULLS = frozenset(("nan", "NaN", "None", "null", "NULL", "<NA>", "NaT", "N/A", "n/a", "#N/A", "-", "--", ".", "?"))
 _UNSEEN = regex.compile(r"[\p{White_Space}\p{Default_Ignorable_Code_Point}\p{Cc}]*")
 
 

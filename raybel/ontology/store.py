@@ -226,6 +226,8 @@ class Ontology:
             "concepts with a definition": pc.sum(pc.greater(pc.utf8_length(self.table["definition"]), 0)).as_py() or 0,
             "types": len(pc.unique(pc.list_flatten(self.table["types"]))),
             "alternative ids": len(pc.list_flatten(self.table["alt_ids"])),
+            "parents": len(pc.list_flatten(self.table["parents"])),
+            "tree numbers": len(pc.list_flatten(self.table["tree_numbers"])),
             "concepts without a name": pc.sum(pc.equal(pc.fill_null(self.table["name"], ""), "")).as_py() or 0,
         }
 

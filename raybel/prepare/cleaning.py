@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 import regex
 
 from raybel.ontology import Concept, Ontology
+from raybel.ontology.concept import NULLS
 from raybel.prepare.joined_names import parts_of, without_qualifiers
 from raybel.schemas import ONTOLOGY
 
@@ -28,8 +29,6 @@ ENTITIES, INVISIBLE, SPACE = "HTML entities decoded", "invisible characters take
 NOTHING, CUT = "stand for nothing, left out", "`, INCLUDED` and the like cut"
 JOINED, GAINED, KEPT = "joined, and their parts added", "parts added", "left, since another concept has the name"
 KINDS = (ENTITIES, INVISIBLE, SPACE, NOTHING, CUT, JOINED, GAINED, KEPT)
-#: What programs write for nothing. Other spellings (`NA`, `NAN`, `none`, `Null`) are left: they may be symbols.
-NULLS = frozenset(("nan", "NaN", "None", "null", "NULL", "<NA>", "NaT", "N/A", "n/a", "#N/A", "-", "--", ".", "?"))
 # An entity ends in a semicolon: without one, `AT&T`, `B&notch` would be damaged.
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 #: `&amp;amp;apos;` takes three rounds; a name that takes more isn't one that was encoded twice by mistake.

@@ -19,7 +19,8 @@ from raybel.config import FilePath, FilePaths, Option, Words, configuration
 from raybel.errors import ConfigError, InputError
 from raybel.files import storage
 from raybel.ontology import ONTOLOGY_SUFFIXES, Concept, Ontology
-from raybel.prepare.cleaning import NULLS, NameCleaner
+from raybel.ontology.concept import NULLS
+from raybel.prepare.cleaning import NameCleaner
 from raybel.prepare.summary import counts_of
 from raybel.prepare.table_columns import HEADERS, Column, chosen, parsed
 from raybel.prepare.table_rows import Layout, batches, layout_of

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raybel.ontology import Concept, Ontology
-from raybel.prepare.cleaning import KINDS, NULLS, NameCleaner, decoded
+from raybel.ontology.concept import NULLS
+from raybel.prepare.cleaning import KINDS, NameCleaner, decoded
 from raybel.prepare.common import build_ontology
 from raybel.prepare.joined_names import parts_of, without_qualifiers
 
