@@ -41,6 +41,8 @@ _HOMES = {
     "Bc5cdrConfig": "prepare.bc5cdr",
     "prepare_bc5cdr": "prepare.bc5cdr",
     "Outputs": "prepare.outputs",
+    "TableConfig": "prepare.table",
+    "prepare_table": "prepare.table",
     "TrainNgramsConfig": "jobs.train.config",
     "train_ngrams": "jobs.train.ngrams",
     "IndexDenseConfig": "jobs.index.config",
