@@ -49,6 +49,8 @@ _HOMES = {
     "strip_aliases": "prepare.alias_sources",
     "MergeConfig": "prepare.merge",
     "merge_ontologies": "prepare.merge",
+    "TableConfig": "prepare.table",
+    "prepare_table": "prepare.table",
     "TrainNgramsConfig": "jobs.train.config",
     "train_ngrams": "jobs.train.ngrams",
     "IndexDenseConfig": "jobs.index.config",

@@ -18,10 +18,7 @@ from raybel.cli.common import CONTEXT, Commands
 COMMANDS = {
     "fetch": ("fetch", "Fetch corpora and vocabularies from where they are distributed."),
     "prepare": ("prepare", "Make BioC files and an ontology from a corpus as it is distributed."),
-    "ontology": (
-        "ontology",
-        "Show what is in an ontology (.arrow, .parquet, .json.gz), convert it, or make one of several.",
-    ),
+    "ontology": ("ontology", "Show what is in an ontology, check it, convert it, or make one of several."),
     "train": ("train", "Train a candidate generator, the encoder of one, or a cross-encoder."),
     "tune": ("tune", "Search hyper-parameters: trials side by side on Ray Tune."),
     "index": ("index", "Embed an ontology, and index the vectors."),

@@ -10,11 +10,12 @@ from raybel.cli.ontology_sources import aliases_by_source, enrich, merge, strip
 from raybel.display import counted
 from raybel.errors import ConfigError
 from raybel.ontology import Ontology
+from raybel.ontology.check import check as find_suspicious
 
 
 @click.group(cls=Commands, context_settings=CONTEXT)
 def ontology() -> None:
-    """Show what is in an ontology (.arrow, .parquet, .json.gz), convert it, or make one of several."""
+    """Show what is in an ontology (.arrow, .parquet, .json.gz), check it, convert it, or make one of several."""
 
 
 @ontology.command()
@@ -27,7 +28,7 @@ def stats(path: str) -> None:
       raybel ontology stats medic.arrow
     """
     opened = Ontology.open(path)
-    tables.table(path, ["", "count"], opened.stats().items(), [f"fingerprint {opened.fingerprint}"])
+    tables.table(path, ["", "count"], opened.stats().items(), [f"fingerprint {opened.fingerprint}", *opened.notes])
 
 
 @ontology.command()
@@ -50,32 +51,38 @@ def show(path: str, concept_id: str) -> None:
         *aliases_by_source(concept),
         ("types", concept.types),
         ("alternative ids", concept.alt_ids),
+        ("parents", [f"{parent} {_name_of(opened, parent)}".rstrip() for parent in concept.parents]),
+        ("tree numbers", concept.tree_numbers),
         ("definition", [concept.definition] if concept.definition else []),
     ):
         if values:
             tables.out.print(f"{title}: {'; '.join(values)}", markup=False)
 
 
+def _name_of(opened: Ontology, concept_id: str) -> str:
+    row = opened.index(concept_id)
+    return "" if row is None else opened.concept(row).name
+
+
 @ontology.command()
 @click.argument("path")
 def check(path: str) -> None:
-    """Say what is suspicious in an ontology: shared and odd names, ids that clash, parents that aren't there.
+    """Say what is suspicious: shared and odd names, ids that mislead, parents that aren't there.
 
-    Nothing is changed, and the exit status is 0 whatever is found.
+    A finding isn't an error: the exit status is 0.
 
     \b
     Example:
       raybel ontology check medic.arrow
     """
-    from raybel.ontology.check import check as find
-
     opened = Ontology.open(path)
-    findings = find(opened)
-    if not findings:
-        tables.out.print(f"{path}: {counted(len(opened), 'concept')}, nothing suspicious", markup=False)
-        return
-    rows = [(finding.what, finding.count, "; ".join(finding.examples)) for finding in findings]
-    tables.table(path, ["", "count", "such as"], rows)
+    findings = find_suspicious(opened)
+    found = [finding for finding in findings if finding.count]
+    rows = [(finding.what, finding.count, "; ".join(finding.examples)) for finding in found]
+    if not found:
+        rows.append(("nothing suspicious", 0, ""))
+    notes = [f"{counted(len(findings) - len(found), 'other check')} found nothing", *opened.notes]
+    tables.table(path, ["", "count", "examples"], rows, notes)
 
 
 @ontology.command()

@@ -22,6 +22,7 @@ from raybel.prepare.nlm_chem import NlmChemConfig, prepare_nlm_chem
 from raybel.prepare.obo import OboConfig, prepare_obo
 from raybel.prepare.outputs import Outputs
 from raybel.prepare.summary import Summary
+from raybel.prepare.table import TableConfig, prepare_table
 from raybel.prepare.umls import UmlsConfig, prepare_umls
 
 #: How many lines of each split's repeated documents and misplaced mentions, and of the notes, are shown.
@@ -162,6 +163,30 @@ def obo(values: dict[str, Any]) -> None:
     _show_ontology(summary.ontology)
     if summary.notes:
         _lines("Notes", summary.notes)
+    _lines("Written", [f"{relative(config.out)}: {counted(summary.ontology['concepts'], 'concept')}"])
+
+
+@prepare.command("table", context_settings=CONTEXT)
+@options(TableConfig)
+def table(values: dict[str, Any]) -> None:
+    """Prepare an ontology from tables (CSV, TSV, Parquet): a row or several for each concept.
+
+    The first name of a concept is its name, further ones are aliases, wherever its rows stand. Columns with common
+    headers are found by themselves.
+
+    \b
+    Examples:
+      raybel prepare table --table mine.csv --columns id=code,name=title,aliases=terms --out mine.arrow
+      raybel prepare table --table CONCEPT.csv --table CONCEPT_SYNONYM.csv --out omop.arrow
+    """
+    config = configured(TableConfig, values)
+    summary = prepare_table(config, _say)
+    tables.table(
+        "Tables", ["", "rows", "columns"], [(relative(path), rows, holds) for path, rows, holds, _ in summary.tables]
+    )
+    _show_ontology(summary.ontology)
+    if notes := [f"{relative(path)}: not read: {', '.join(left)}" for path, _, _, left in summary.tables if left]:
+        _lines("Notes", notes)
     _lines("Written", [f"{relative(config.out)}: {counted(summary.ontology['concepts'], 'concept')}"])
 
 

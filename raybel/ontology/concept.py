@@ -6,7 +6,16 @@ from dataclasses import dataclass, field
 
 import regex
 
-_INVISIBLE = regex.compile(r"[\p{Default_Ignorable_Code_Point}\s]+")
+#: What programs write for nothing. Other spellings (`NA`, `NAN`, `none`, `Null`) are left: they may be symbols.
+NULLS = frozenset(("nan", "NaN", "None", "null", "NULL", "<NA>", "NaT", "N/A", "n/a", "#N/A", "-", "--", ".", "?"))
+_UNSEEN = regex.compile(r"[\p{White_Space}\p{Default_Ignorable_Code_Point}\p{Cc}]*")
+
+
+def is_seen(text: str) -> bool:
+    """True if a text has a character that can be seen: not for white space, zero-width and control characters."""
+    if text.isascii() and text.isprintable():
+        return bool(text) and not text.isspace()
+    return not _UNSEEN.fullmatch(text)
 
 
 @dataclass
@@ -36,12 +45,17 @@ class Concept:
     tree_numbers: list[str] = field(default_factory=list)
 
     def distinct_names(self) -> tuple[str, list[str], list[str]]:
-        """Return the name, the aliases without empty and repeated ones, and their sources ([] for all its own)."""
+        """Return the name, the aliases without empty and repeated ones, and their sources ([] for all its own).
+
+        A name in which nothing can be seen (zero-width characters alone) counts as empty.
+
+        Raises:
+            ValueError: There are sources, but not one for each alias.
+        """
         sources = self.alias_sources or [""] * len(self.aliases)
         distinct: dict[str, str] = {}
         for alias, source in zip((self.name, *self.aliases), ("", *sources), strict=True):
-            stripped = alias.strip()
-            if stripped and (stripped.isascii() or not _INVISIBLE.fullmatch(stripped)):
+            if is_seen(stripped := alias.strip()):
                 distinct.setdefault(stripped, source)
         name, *aliases = distinct or [""]
         kept = [distinct[alias] for alias in aliases]

@@ -15,13 +15,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from raybel.errors import ConfigError, InputError
 from raybel.files import storage
-from raybel.ontology import json_files, kinds
-from raybel.ontology.concept import Concept
-from raybel.schemas import ONTOLOGY, OPTIONAL_ONTOLOGY_COLUMNS, conform
+from raybel.ontology import json_files, kinds, table_files
+from raybel.ontology.concept import Concept, is_seen
+from raybel.schemas import ONTOLOGY, conform
 
 ONTOLOGY_SUFFIXES = (".arrow", ".parquet", ".json", ".json.gz")
 _FINGERPRINT = b"raybel.fingerprint"
@@ -36,79 +35,101 @@ class Ontology:
         table: A table of `schemas.ONTOLOGY`.
         fingerprint: The hash of its content, if that is known already.
         path: The file that it came from, for messages.
+
+    Attributes:
+        notes: What a person should know about the file: keys that weren't read.
+        cleaned: What `raybel prepare` changed in the names and how often; empty for an ontology that was opened.
     """
 
     def __init__(self, table: pa.Table, fingerprint: str | None = None, path: str = "ontology") -> None:
         self.table = table
-        self.fingerprint = fingerprint or content_fingerprint(table)
+        self._fingerprint = fingerprint
         self.path = path
+        self.notes: tuple[str, ...] = ()
+        self.cleaned: dict[str, int] = {}
+
+    @property
+    def fingerprint(self) -> str:
+        """The hash of its content (32 hex digits), whatever its chunking and file format."""
+        if self._fingerprint is None:
+            self._fingerprint = content_fingerprint(self.table)
+        return self._fingerprint
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
 
     @classmethod
     def from_concepts(cls, concepts: Iterable[Concept], path: str = "ontology") -> Ontology:
-        """Build an ontology; white space around names is stripped, empty and repeated aliases are left out.
+        """Build an ontology; white space around ids and names is stripped, empty and repeated aliases are left out.
 
         A concept without a name takes its first alias; one with neither keeps the empty name and is never proposed.
+        A name of zero-width characters alone is empty.
 
         Raises:
-            InputError: An id is empty or appears twice.
+            InputError: An id is empty or appears twice, a text can't be written as UTF-8, or there are sources, but not
+                one for each alias.
         """
         columns: dict[str, list[Any]] = {name: [] for name in ONTOLOGY.names}
         batches: list[pa.Table] = []  # Python's own strings and lists take ten times Arrow's memory
         seen: dict[str, int] = {}
         for row, concept in enumerate(concepts):
-            if not concept.concept_id.strip():
-                raise InputError(f"concept {row} ({concept.name!r}) has no id", path=path)
-            if concept.concept_id in seen:
-                first = seen[concept.concept_id]
+            concept_id = concept.concept_id.strip()
+            if not is_seen(concept_id):
+                raise InputError(f"concept {row} ({concept.name!a}) has no id", path=path)
+            if concept_id in seen:
+                first = seen[concept_id]
                 raise InputError(
-                    f"the id {concept.concept_id} appears twice (concepts {first} and {row}): merge them",
+                    f"the id {concept_id} appears twice (concepts {first} and {row}): merge them",
                     path=path,
                 )
-            seen[concept.concept_id] = row
-            name, aliases, sources = concept.distinct_names()
-            row_values = {**vars(concept), "name": name, "aliases": aliases, "alias_sources": sources}
+            seen[concept_id] = row
+            try:
+                name, aliases, sources = concept.distinct_names()
+            except ValueError as error:
+                what = f"concept {row} ({concept_id}): not one alias source for each alias"
+                raise InputError(what, path=path) from error
+            names = {"concept_id": concept_id, "name": name, "aliases": aliases, "alias_sources": sources}
+            row_values = vars(concept) | names
             for column, values in columns.items():
                 values.append(row_values[column])
             if len(columns["name"]) == _BATCH:
-                batches.append(pa.table(columns, schema=ONTOLOGY))
+                batches.append(_as_table(columns, path))
                 columns = {name: [] for name in ONTOLOGY.names}
-        batches.append(pa.table(columns, schema=ONTOLOGY))
+        batches.append(_as_table(columns, path))
         return cls(pa.concat_tables(batches).combine_chunks(), path=path)
 
     @classmethod
     def open(cls, uri: str) -> Ontology:
         """Open an ontology; `.arrow` is memory-mapped (an object store's copied to this machine first).
 
+        The content decides, not the suffix: Arrow, Parquet and JSON are read under each of the suffixes.
+
         Raises:
-            InputError: No such file, not an ontology, ids that repeat.
+            InputError: No such file, not an ontology (what it looks like is said), ids that are missing or repeat.
             ConfigError: The name has another suffix.
             MismatchError: A column is missing or has another type.
         """
-        if not storage.name_of(uri).endswith(ONTOLOGY_SUFFIXES):
-            kind = kinds.looks_like(uri)
-            raise ConfigError(f"{uri}: an ontology's name ends in {', '.join(ONTOLOGY_SUFFIXES)}{kind}")
         if storage.identity(uri) is None:
+            if not storage.name_of(uri).endswith(ONTOLOGY_SUFFIXES):
+                raise ConfigError(f"{uri}: an ontology's name ends in {', '.join(ONTOLOGY_SUFFIXES)}")
             raise InputError("no such ontology; `raybel prepare` makes one", path=uri)
-        if storage.name_of(uri).endswith((".json", ".json.gz")):
-            return cls.from_concepts(json_files.read(uri), uri)
-        local = str(storage.localise(uri))
-        try:
-            table = (
-                pq.read_table(local)
-                if storage.name_of(uri).endswith(".parquet")
-                else pa.ipc.open_file(pa.memory_map(local)).read_all()
-            )
-        except (pa.ArrowInvalid, OSError) as error:
-            suffix = storage.name_of(uri).rsplit(".", 1)[1]
-            kind = kinds.looks_like(uri)
-            raise InputError(f"isn't a readable .{suffix} file: {error}{kind}", path=uri) from error
+        kind = kinds.kind_of(uri)
+        if kind and kind not in kinds.OF_ONTOLOGIES:
+            raise kinds.misplaced(uri, kind, "an ontology")
+        suffix = next((each for each in ONTOLOGY_SUFFIXES if storage.name_of(uri).endswith(each)), None)
+        if suffix is None:
+            looks = f"; it looks like {kind.name}: rename it" if kind else ""
+            raise ConfigError(f"{uri}: an ontology's name ends in {', '.join(ONTOLOGY_SUFFIXES)}{looks}")
+        if (kind or kinds.BY_SUFFIX[suffix]) == kinds.JSON_LIST:
+            notes: list[str] = []
+            opened = cls.from_concepts(json_files.read(uri, notes), uri)
+            opened.notes = tuple(notes)
+            return opened
+        table = table_files.read(uri, parquet=(kind or kinds.BY_SUFFIX[suffix]) == kinds.PARQUET)
         stored = (table.schema.metadata or {}).get(_FINGERPRINT)
-        table = conform(_with_optional_columns(table), ONTOLOGY, uri)
-        if stored is None and len(pc.unique(table["concept_id"])) < table.num_rows:
-            return cls.from_concepts((Concept(**row) for row in table.to_pylist()), uri)  # names the id that repeats
+        table = conform(table_files.complete(table), ONTOLOGY, uri)
+        if stored is None and table_files.is_untidy(table):
+            return cls.from_concepts(table_files.concepts(table, uri), uri)
         fingerprint, _, check_digits = (stored or b"").decode().partition(":")
         if check_digits and check_digits != _check_digits(table):  # pyarrow keeps metadata when rows are removed
             fingerprint = ""
@@ -232,6 +253,8 @@ class Ontology:
             "concepts with a definition": pc.sum(pc.greater(pc.utf8_length(self.table["definition"]), 0)).as_py() or 0,
             "types": len(pc.unique(pc.list_flatten(self.table["types"]))),
             "alternative ids": len(pc.list_flatten(self.table["alt_ids"])),
+            "parents": len(pc.list_flatten(self.table["parents"])),
+            "tree numbers": len(pc.list_flatten(self.table["tree_numbers"])),
             "concepts without a name": pc.sum(pc.equal(pc.fill_null(self.table["name"], ""), "")).as_py() or 0,
         }
 
@@ -259,12 +282,24 @@ def _check_digits(table: pa.Table) -> str:
     return hashlib.sha256(repr((len(ids), sample)).encode()).hexdigest()[:8]
 
 
-def _with_optional_columns(table: pa.Table) -> pa.Table:
-    for name in OPTIONAL_ONTOLOGY_COLUMNS:
-        if name not in table.column_names:
-            column = pa.ListArray.from_arrays(pa.array(np.zeros(len(table) + 1, np.int32)), pa.array([], pa.string()))
-            table = table.append_column(name, column)
-    return table
+def _as_table(columns: dict[str, list[Any]], path: str) -> pa.Table:
+    """A batch of concepts as a table.
+
+    Raises:
+        InputError: A text holds half a character, which UTF-8 can't write.
+    """
+    try:
+        return pa.table(columns, schema=ONTOLOGY)
+    except UnicodeEncodeError as error:
+        bad = next(number for number, row in enumerate(zip(*columns.values(), strict=True)) if not _is_utf8(row))
+        concept_id = columns["concept_id"][bad]
+        raise InputError(f"concept {concept_id!a} holds half a character (a lone surrogate)", path=path) from error
+
+
+def _is_utf8(value: Any) -> bool:
+    if isinstance(value, str):
+        return not any("\ud800" <= character <= "\udfff" for character in value)
+    return all(map(_is_utf8, value))
 
 
 def content_fingerprint(table: pa.Table) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from raybel.corpus.documents import TYPE_INFON, mentions_in, passage_text
 from raybel.corpus.formats.bioc_xml import BIOC_XML
 from raybel.errors import InputError
+from raybel.ontology import kinds
 from raybel.prepare.common import SourceDocument, SourceMention, open_input
 
 _MAX_DOCUMENT_BYTES = 256 << 20
@@ -27,6 +28,7 @@ def read(
     Raises:
         InputError: Not BioC, no documents, cut off.
     """
+    kinds.expect(path, "BioC XML", kinds.BIOC_XML, kinds.XML)
     number = 0
     with open_input(path) as file:
         for item in BIOC_XML.read(file, _MAX_DOCUMENT_BYTES):

@@ -14,6 +14,7 @@ from raybel.corpus.spans import Span, locate
 from raybel.errors import DocumentError, InputError
 from raybel.files import storage
 from raybel.ontology import Concept, Ontology
+from raybel.prepare.cleaning import NameCleaner
 
 #: The splits in the order in which they are read and shown.
 SPLITS = ("train", "val", "test")
@@ -147,8 +148,13 @@ def plain_id(concept_id: str) -> str:
     return stripped[len(prefix) :].strip()
 
 
-def build_ontology(concepts: Iterable[tuple[str, Concept]], path: str) -> Ontology:
-    """Build an ontology from (place in the file, concept).
+def build_ontology(concepts: Iterable[tuple[str, Concept]], path: str, cleaner: NameCleaner | None = None) -> Ontology:
+    """Build an ontology from (place in the file, concept); its names are cleaned, and `Ontology.cleaned` says how.
+
+    Args:
+        concepts: The concepts, in their order.
+        path: Where they are from, for messages.
+        cleaner: None for one that cleans all that can be cleaned.
 
     Raises:
         InputError: An id is missing or appears twice (both places are named), or there is no concept at all.
@@ -166,7 +172,8 @@ def build_ontology(concepts: Iterable[tuple[str, Concept]], path: str) -> Ontolo
             seen[concept.concept_id] = where
             yield concept
 
-    ontology = Ontology.from_concepts(checked(), path)
+    cleaner = cleaner or NameCleaner()
+    ontology = cleaner.finished(Ontology.from_concepts(cleaner.cleaned(checked()), path))
     if not len(ontology):
         raise InputError("holds no concepts", path=path)
     return ontology

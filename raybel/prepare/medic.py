@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from raybel.errors import InputError
-from raybel.ontology import Concept, Ontology
+from raybel.ontology import Concept, Ontology, kinds
 from raybel.prepare.common import build_ontology, plain_id, read_lines
 
 COLUMNS = (
@@ -30,7 +30,8 @@ _REQUIRED = ("DiseaseName", "DiseaseID", "AltDiseaseIDs", "Definition", "Synonym
 def read_ontology(path: str) -> Ontology:
     """Read MEDIC; ids and alternative ids lose `MESH:` and keep other prefixes (`D003924`, `OMIM:600000`).
 
-    A row without a name takes its first synonym as its name. Tree and parent columns are not read.
+    A row without a name takes its first synonym as its name. `ParentIDs` and `TreeNumbers` are read if there are
+    such columns; `ParentTreeNumbers` and `SlimMappings` aren't.
 
     Args:
         path: `CTD_diseases.tsv`, plain or gzipped.
@@ -39,6 +40,7 @@ def read_ontology(path: str) -> Ontology:
         InputError: Columns that aren't CTD's, a row of another length, an id that is empty or appears twice (lines
             are named); no rows; not UTF-8; cut off.
     """
+    kinds.expect(path, "MEDIC", kinds.MEDIC, *kinds.TABLES.values())
     return build_ontology(_rows(path), path)
 
 
@@ -88,14 +90,20 @@ def _header(names: list[str], path: str, number: int) -> tuple[str, ...]:
 
 def _concept(row: dict[str, str]) -> Concept:
     concept_id = plain_id(row["DiseaseID"])
-    alternatives = dict.fromkeys(map(plain_id, row["AltDiseaseIDs"].split("|")))
+    alternatives = _ids(row["AltDiseaseIDs"])
     return Concept(
         concept_id,
         row["DiseaseName"].strip(),
         row["Synonyms"].split("|"),
         row["Definition"].strip(),
-        alt_ids=[alternative for alternative in alternatives if alternative and alternative != concept_id],
+        alt_ids=[alternative for alternative in alternatives if alternative != concept_id],
+        parents=_ids(row.get("ParentIDs", "")),
+        tree_numbers=[number.strip() for number in row.get("TreeNumbers", "").split("|") if number.strip()],
     )
+
+
+def _ids(cell: str) -> list[str]:
+    return [concept_id for concept_id in dict.fromkeys(map(plain_id, cell.split("|"))) if concept_id]
 
 
 def _quoted(cells: list[str]) -> str:

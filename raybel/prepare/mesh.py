@@ -10,11 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from lxml import etree
 
 from raybel.errors import InputError
-from raybel.ontology import Concept, Ontology
+from raybel.ontology import Concept, Ontology, kinds
 from raybel.prepare.common import build_ontology, find_file, missing_message, open_input
+from raybel.schemas import ONTOLOGY
 
 
 class RecordLayout(NamedTuple):
@@ -37,6 +41,7 @@ def read_ontology(directory: str, year: int = 2015) -> Ontology:
     """Read MeSH of a year from the directory with `desc2015.xml` and `supp2015.xml` (each plain or gzipped).
 
     Aliases are the terms and names of all concepts of a record; the definition is its preferred concept's scope note.
+    A descriptor's parents are those one step above it in the tree: C10.228 is above C10.228.140.
 
     Raises:
         InputError: A file is missing, isn't MeSH, isn't well-formed or is cut off; a record has no id or appears twice.
@@ -51,7 +56,24 @@ def read_ontology(directory: str, year: int = 2015) -> Ontology:
     concepts = (
         (f"{path} {where}", concept) for tag, path in paths.items() for where, concept in read_records(path, tag)
     )
-    return build_ontology(concepts, directory)
+    return _with_parents(build_ontology(concepts, directory))
+
+
+def _with_parents(ontology: Ontology) -> Ontology:
+    """Return an ontology with the parents that its tree numbers say; a number without one above it says nothing."""
+    lists = ontology.table["tree_numbers"].combine_chunks()
+    rows = np.asarray(pc.list_parent_indices(lists)).tolist()
+    numbers, ids = pc.list_flatten(lists).to_pylist(), ontology.table["concept_id"].to_pylist()
+    by_number = {number: ids[row] for number, row in zip(numbers, rows, strict=True)}
+    parents: dict[int, dict[str, None]] = {}
+    for number, row in zip(numbers, rows, strict=True):
+        if (parent := by_number.get(number.rpartition(".")[0])) and parent != ids[row]:
+            parents.setdefault(row, {})[parent] = None
+    column = pa.array([list(parents.get(row, ())) for row in range(len(ids))], ONTOLOGY.field("parents").type)
+    place = ontology.table.schema.get_field_index("parents")
+    changed = Ontology(ontology.table.set_column(place, ONTOLOGY.field("parents"), column), path=ontology.path)
+    changed.cleaned = ontology.cleaned
+    return changed
 
 
 def read_records(path: str, tag: str) -> Iterator[tuple[str, Concept]]:
@@ -66,6 +88,7 @@ def read_records(path: str, tag: str) -> Iterator[tuple[str, Concept]]:
     """
     layout = RECORDS[tag]
     count = 0
+    kinds.expect(path, "MeSH's XML", kinds.MESH, kinds.XML)
     with open_input(path) as file:
         try:
             context = etree.iterparse(
@@ -92,7 +115,9 @@ def _concept(record: Any, layout: RecordLayout) -> Concept:
         if concept.get("PreferredConceptYN") == "Y":
             definition = _text(concept, "ScopeNote")
     name = _text(record, f"{layout.name_tag}/String")
-    return Concept(_text(record, layout.id_tag), name, aliases, definition, [layout.type])
+    numbers = [(number.text or "").strip() for number in record.iterfind("TreeNumberList/TreeNumber")]
+    tree_numbers = list(dict.fromkeys(filter(None, numbers)))
+    return Concept(_text(record, layout.id_tag), name, aliases, definition, [layout.type], tree_numbers=tree_numbers)
 
 
 def _text(element: Any, path: str) -> str:

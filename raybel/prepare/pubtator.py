@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from raybel.errors import InputError
+from raybel.ontology import kinds
 from raybel.prepare.common import SourceDocument, SourceMention, read_lines
 
 # An id can't hold a tab or a bar, so neither `|t|` in an abstract nor one in an annotation's text matches.
@@ -47,6 +48,7 @@ def read(path: str) -> Iterator[SourceDocument]:
         InputError: A line that isn't of the format, a title or abstract that is missing or appears twice, an annotation
             of another document, no document at all; line and document are named.
     """
+    kinds.expect(path, "PubTator text", kinds.PUBTATOR, *kinds.TABLES.values())
     draft: _Draft | None = None
     after_blank = False
     try:

@@ -16,7 +16,7 @@ from raybel.prepare import lists
 from raybel.prepare.common import SPLITS, SourceDocument, SourceMention, find_file, locate_mention, missing_message
 from raybel.prepare.ids import LINKABLE, UNKNOWN, IdResolver, UncheckedIdResolver
 from raybel.prepare.outputs import Outputs
-from raybel.prepare.summary import MISPLACED, SplitSummary, Summary
+from raybel.prepare.summary import MISPLACED, SplitSummary, Summary, counts_of
 
 #: The infon for the id column as its file has it, where `concept_id` differs from it.
 SOURCE_ID = "source_id"
@@ -144,7 +144,7 @@ def resolve_and_write(
         say(f"writing {outputs.out_ontology}")
         ontology.save(outputs.out_ontology)
         written.append((outputs.out_ontology, counted(len(ontology), "concept")))
-    return Summary(corpus.name, tuple(splits), ontology.stats() if ontology else {}, tuple(notes), tuple(written))
+    return Summary(corpus.name, tuple(splits), counts_of(ontology) if ontology else {}, tuple(notes), tuple(written))
 
 
 def _skipped(name: str, corpus: SourceCorpus, target: str | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from raybel.ontology import Ontology
 from raybel.prepare import ids
 
 #: The reason for leaving out a mention whatever the options are; the other reasons are of `ids.ID_KINDS`.
@@ -72,6 +73,11 @@ class SplitSummary:
         ]
 
 
+def counts_of(ontology: Ontology) -> dict[str, int]:
+    """Return what is counted in an ontology that was just prepared, and what preparing it changed in its names."""
+    return {**ontology.stats(), **ontology.cleaned}
+
+
 @dataclass(frozen=True)
 class Summary:
     """The outcome of a preparation.
@@ -79,7 +85,7 @@ class Summary:
     Args:
         corpus: The corpus's name.
         splits: One each for train, val and test, also where there is no file.
-        ontology: `Ontology.stats()`; {} without an ontology.
+        ontology: `counts_of` the ontology; {} without one.
         notes: What a person should know: missing splits, unknown ids, documents in two splits.
         written: (path, what is in it) of each output, in the order of writing.
     """

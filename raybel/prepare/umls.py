@@ -20,7 +20,9 @@ from raybel.errors import ConfigError, InputError
 from raybel.files import storage
 from raybel.ontology import ONTOLOGY_SUFFIXES, Concept, Ontology
 from raybel.prepare import lists
+from raybel.prepare.cleaning import NameCleaner
 from raybel.prepare.common import find_file, missing_message, read_lines
+from raybel.prepare.summary import counts_of
 
 #: The columns of each file.
 COLUMNS = {
@@ -76,7 +78,7 @@ class UmlsSummary:
     """The outcome of a preparation of UMLS.
 
     Args:
-        ontology: `Ontology.stats()`.
+        ontology: `summary.counts_of` the ontology.
         names: The number of rows of `MRCONSO`, and of names left out by reason.
         concepts: The number of concepts left out by reason.
         notes: What a person should know: missing files, concepts without a name.
@@ -113,14 +115,17 @@ def prepare_umls(config: UmlsConfig, say: Callable[[str], None] = lambda line: N
     summary.notes += [f"no {name}: no {content}" for name, content in optional.items() if paths[name] is None]
     earlier_ids = _earlier_ids(paths["MRCUI.RRF"])
     say(f"reading {config.umls}")
-    ontology = Ontology.from_concepts(_concepts(config, paths, earlier_ids, summary), config.umls)
+    # A release has each name in a row of its own, and concepts such as None (C0549184).
+    cleaner = NameCleaner(joined=False, nulls=False)
+    concepts = cleaner.cleaned(_concepts(config, paths, earlier_ids, summary))
+    ontology = cleaner.finished(Ontology.from_concepts(concepts, config.umls))
     if not len(ontology):
         raise InputError(
             "holds no concept that is to be kept: does it have these languages, sources and types?", path=config.umls
         )
     say(f"writing {config.out}")
     ontology.save(config.out)
-    summary.ontology = ontology.stats()
+    summary.ontology = counts_of(ontology)
     return summary
 
 

@@ -1,94 +1,121 @@
+"""Ontologies as JSON: what is read, what is refused, and how it is said."""
+
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from raybel.errors import ConfigError, InputError
-from raybel.ontology import Concept, Ontology, json_files
-
-
-def write(tmp_path, value, name="o.json"):
-    path = tmp_path / name
-    path.write_text(value if isinstance(value, str) else json.dumps(value))
-    return str(path)
+from raybel.errors import InputError
+from raybel.ontology import Concept, Ontology
+from raybel.ontology.json_files import KEYS
 
 
-def concepts(tmp_path, *entries):
-    ontology = Ontology.open(write(tmp_path, list(entries)))
-    return [ontology.concept(row) for row in range(len(ontology))]
+@pytest.fixture
+def read(tmp_path):
+    def read(entries):
+        path = tmp_path / "o.json"
+        path.write_text(entries if isinstance(entries, str) else json.dumps(entries))
+        ontology = Ontology.open(str(path))
+        return [ontology.concept(row) for row in range(len(ontology))], ontology.notes
+
+    return read
 
 
-def test_a_text_in_place_of_a_list_is_one_alias_and_nothing_of_pandas_is_a_name(tmp_path):
-    nan = float("nan")
-    first, second = concepts(
-        tmp_path,
-        {"id": "X:1", "name": "gout", "aliases": "podagra", "definition": nan, "tags": "T047", "alt_ids": None},
-        {"id": 12.0, "name": nan, "aliases": [None, "flu", nan, ""], "parents": ["X:1"]},
+def test_what_pandas_writes_for_nothing_is_nothing(read):
+    text = """[{"id": "X:1", "name": NaN, "aliases": ["gout", null, NaN], "definition": NaN, "types": NaN},
+      {"id": 12.0, "name": "asthma", "aliases": null, "alt_ids": [3.0, NaN]}, {"id": 7, "name": 1918}]"""
+    assert read(text)[0] == [
+        Concept("X:1", "gout"),
+        Concept("12", "asthma", alt_ids=["3"]),
+        Concept("7", "1918"),
+    ]
+
+
+def test_a_text_is_a_list_of_one(read):
+    entry = {"id": " X:1 ", "name": "asthma", "aliases": "bronchial asthma", "types": "T047", "parents": "X:0"}
+    assert read([entry])[0] == [Concept("X:1", "asthma", ["bronchial asthma"], types=["T047"], parents=["X:0"])]
+
+
+def test_sources_stay_with_their_aliases(read):
+    entry = {"id": "1", "name": "a", "aliases": ["b", None, "c"], "alias_sources": [None, "x", "mondo"]}
+    assert read([entry])[0] == [Concept("1", "a", ["b", "c"], alias_sources=["", "mondo"])]
+
+
+@pytest.mark.parametrize(
+    ("entry", "parts"),
+    [
+        ({"id": None, "name": "lost"}, ["has no `id`", "'lost'"]),
+        ({"id": float("nan"), "name": "lost"}, ["has no `id`"]),
+        ({"id": " ", "name": "lost"}, ["has no `id`"]),
+        ({"id": "\u200b", "name": "lost"}, ["has no id"]),
+        ({"name": "lost"}, ["has no `id`"]),
+        ({"concept_id": "1", "name": "lost"}, ["`concept_id`", "`id`"]),
+        ({"id": 1.5}, ["`id`", "1.5", "quotation marks"]),
+        ({"id": 2.0**60}, ["`id`", "quotation marks"]),
+        ({"id": True}, ["`id`", "true or false"]),
+        ({"id": ["1"]}, ["`id`", "a list"]),
+        ({"id": "1", "name": {"en": "x"}}, ["`name`", "an object"]),
+        ({"id": "1", "aliases": [{"name": "x"}]}, ["`aliases` 0", "an object"]),
+        ({"id": "1", "aliases": {"name": "x"}}, ["`aliases`", "an object"]),
+        ({"id": "1", "aliases": [["x"]]}, ["`aliases` 0", "a list"]),
+        ({"id": "1", "definition": ["x"]}, ["`definition`", "a list"]),
+        ({"id": "1", "aliases": ["a", "b"], "alias_sources": ["x"]}, ["1 alias source for 2 aliases"]),
+        ({"id": "1", "aliases": ["a\ud800"]}, ["`aliases` 0", "half a character", r"\ud800"]),
+        ({"id": "1", "synonyms": ["x"]}, ["`synonyms`", "is it `aliases`?"]),
+        ({"id": "1", "Alias": "x"}, ["`Alias`", "is it `aliases`?"]),
+        ({"id": "1", "label": "x"}, ["`label`", "is it `name`?"]),
+        ({"id": "1", "skos:altLabel": "x", "prefLabel": "y"}, ["`prefLabel`", "is it `name`?"]),
+        ({"id": "1", "alises": ["x"]}, ["`alises`", "is it `aliases`?"]),
+        (7, ["a number: 7"]),
+    ],
+)
+def test_an_entry_that_is_wrong_is_named(read, entry, parts):
+    with pytest.raises(InputError) as caught:
+        read([{"id": "0", "name": "good"}, entry])
+    message = str(caught.value)
+    assert [part for part in ["o.json", "concept 1", *parts] if part not in message] == [], message
+
+
+def test_other_unknown_keys_are_noted_with_their_count(read):
+    entries = [{"id": "1", "name": "a", "url": "u", "synonyms": []}, {"id": "2", "name": "b", "url": "v"}]
+    entries.append({"id": "3", "name": "c", "description": "d", "cui": "C1"})
+    concepts, notes = read(entries)
+    assert len(concepts) == 3
+    assert notes == (
+        "keys that aren't known, not read: `cui` (1 concept), did you mean `id`?, "
+        "`description` (1 concept), did you mean `definition`?, `synonyms` (1 concept), did you mean `aliases`?, "
+        "`url` (2 concepts)",
     )
-    assert (first.aliases, first.definition, first.types, first.alt_ids) == (["podagra"], "", ["T047"], [])
-    assert (second.concept_id, second.name, second.aliases, second.parents) == ("12", "flu", [], ["X:1"])
 
 
-@pytest.mark.parametrize("value", [None, "", "  ", float("nan")])
-def test_an_entry_without_an_id_is_refused(tmp_path, value):
-    with pytest.raises(InputError, match=r"o\.json: concept 1 has no `id`"):
-        concepts(tmp_path, {"id": "a"}, {"id": value, "name": "gout"})
+def test_deep_nesting_is_an_error(read):
+    with pytest.raises(InputError, match="nested too deeply"):
+        read("[" * 100_000)
 
 
-@pytest.mark.parametrize(
-    ("entry", "reason"),
-    [
-        ({"name": "x"}, "has no `id`"),
-        ("gout", "isn't an object: 'gout'"),
-        ({"id": ["a"]}, r"has \['a'\] as `id`, where a text should be"),
-        ({"id": True}, "has True as `id`"),
-        ({"id": "a", "name": 3}, "has 3 as `name`"),
-        ({"id": "a", "aliases": [["x"]]}, "as `aliases`"),
-        ({"id": "a", "aliases": {"x": 1}}, "as `aliases`"),
-        ({"id": "a", "synonyms": ["x"]}, "has a key 'synonyms', which isn't read: call it `aliases`"),
-        ({"id": "a", "prefLabel": "x"}, "has a key 'prefLabel'"),
-        ({"id": "a", "aliases": ["x"], "alias_sources": ["", ""]}, "another number of `alias_sources`"),
-        ({"id": "a", "name": "\ud800"}, "half a surrogate pair in `name`"),
-    ],
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=6,
 )
-def test_an_entry_of_another_form_is_named(tmp_path, entry, reason):
-    with pytest.raises(InputError, match=f"concept 1 .*{reason}"):
-        concepts(tmp_path, {"id": "0"}, entry)
 
 
-def test_other_keys_are_named_once_with_their_number(tmp_path, monkeypatch):
-    messages = []
-    monkeypatch.setattr(json_files._LOG, "warning", messages.append)
-    concepts(tmp_path, {"id": "a", "source": 1}, {"id": "b", "source": 2, "rank": 3})
-    (message,) = messages
-    assert "keys that aren't read: rank (1 concept), source (2 concepts)" in message
-
-
-def test_names_and_ids_that_nobody_sees_are_none():
-    (concept,) = [Ontology.from_concepts([Concept("a", "\u200b", ["\ufeff ", "gout\u200b"])]).concept(0)]
-    assert (concept.name, concept.aliases) == ("gout\u200b", [])
-    with pytest.raises(InputError, match="has no id"):
-        Ontology.from_concepts([Concept(" ", "gout")])
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "kind"),
-    [
-        ("o.json", "format-version: 1.2\n\n[Term]\nid: X:1\n", "OBO"),
-        ("o.obo", "format-version: 1.2\n", "OBO: `raybel prepare obo"),
-        ("o.json", '{"graphs": [{"nodes": []}]}', "OBO Graphs: `raybel prepare obo"),
-        ("o.owl", '<?xml version="1.0"?>\n<rdf:RDF xmlns="x"/>', "OWL: convert it"),
-        ("o.json", '{"documents": []}', "BioC JSON: it is a corpus"),
-        ("o.xml", '<?xml version="1.0"?><!DOCTYPE collection><collection/>', "BioC XML: it is a corpus"),
-        ("o.txt", "123|t|Gout\n123|a|Gout is.\n", "PubTator: it is a corpus"),
-        ("o.arrow", "PAR1xxxxPAR1", "a Parquet file: its name should end in .parquet"),
-        ("o.csv", "id,name\n1,gout\n", "a table: `raybel prepare table"),
-        ("o.xml", "<DescriptorRecordSet>", "MeSH's XML"),
-        ("o.RRF", "C0000005|ENG|P|", "UMLS's MRCONSO"),
-        ("o.json", "<!DOCTYPE html><html>", "a web page"),
-        ("o.parquet", "PK\x03\x04", "a zip archive: unpack it"),
-    ],
-)
-def test_a_file_of_another_kind_is_told(tmp_path, name, content, kind):
-    with pytest.raises((InputError, ConfigError)) as caught:
-        Ontology.open(write(tmp_path, content, name))
-    assert f"it looks like {kind}" in str(caught.value)
+@given(st.lists(st.dictionaries(st.sampled_from([*KEYS, "x", "label"]), JSON, max_size=4), max_size=3))
+def test_any_json_is_read_or_refused_with_a_sentence(tmp_path_factory, entries):
+    path = tmp_path_factory.mktemp("json") / "o.json"
+    path.write_text(json.dumps(entries))
+    try:
+        ontology = Ontology.open(str(path))
+    except InputError as error:
+        refused = str(error)
+    else:
+        refused = None
+    if refused is not None:
+        assert "o.json" in refused
+        return
+    for row in range(len(ontology)):
+        concept = ontology.concept(row)
+        names = [concept.name, *concept.aliases]
+        assert concept.concept_id.strip()
+        assert not {"nan", "None", "null"} & {*names, concept.concept_id} - set(json.dumps(entries).split('"'))

@@ -64,12 +64,14 @@ def test_different_content_has_another_fingerprint(concepts, others):
     assert (first.fingerprint == second.fingerprint) == first.table.equals(second.table)
 
 
-def test_names_that_are_null_are_counted_as_none(tmp_path):
-    columns = {"concept_id": ["D1", "D2"], "name": ["Ague", None], "aliases": [[], ["ague "]], "definition": ["", ""]}
-    columns |= {"types": [[], []], "alt_ids": [[], []]}
+def test_names_that_are_null_are_no_names(tmp_path):
+    columns = {"concept_id": ["D1", "D2", "D3"], "name": ["Ague", None, None], "aliases": [[], ["ague ", None], None]}
+    columns |= {"definition": ["", None, ""], "types": [[], [], []], "alt_ids": [[], [], [None]]}
     schema = pa.schema([ONTOLOGY.field(name) for name in columns])  # as written before there were the other columns
     pq.write_table(pa.table(columns, schema=schema), tmp_path / "o.parquet")
-    stats = Ontology.open(str(tmp_path / "o.parquet")).stats()
+    read = Ontology.open(str(tmp_path / "o.parquet"))
+    assert [read.concept(row) for row in range(3)] == [Concept("D1", "Ague"), Concept("D2", "ague"), Concept("D3", "")]
+    stats = read.stats()
     assert (stats["shared by several concepts"], stats["concepts without a name"]) == (1, 1)
 
 
@@ -86,9 +88,22 @@ def test_a_repeated_id_names_both_places(tmp_path):
         Ontology.open(str(tmp_path / "o.parquet"))
 
 
-def test_an_empty_id_is_an_error():
-    with pytest.raises(InputError, match="has no id"):
-        Ontology.from_concepts([Concept("", "a")])
+@pytest.mark.parametrize("concept_id", ["", "  ", "\u200b", "\ufeff \x00"])
+def test_an_empty_id_is_an_error(concept_id):
+    with pytest.raises(InputError, match=r"concept 1 \('a'\) has no id"):
+        Ontology.from_concepts([Concept("1", "b"), Concept(concept_id, "a")])
+
+
+def test_names_in_which_nothing_can_be_seen_are_none():
+    ontology = Ontology.from_concepts([Concept("1", "\u200b", ["\ufeff\u200d ", "\xad", "a\u200db"])])
+    assert ontology.concept(0) == Concept("1", "a\u200db")
+
+
+def test_half_a_character_and_sources_without_aliases_are_errors():
+    with pytest.raises(InputError, match=r"concept '2' holds half a character"):
+        Ontology.from_concepts([Concept("1", "a"), Concept("2", "b", ["c\udc00"])])
+    with pytest.raises(InputError, match=r"concept 0 \(1\): not one alias source for each alias"):
+        Ontology.from_concepts([Concept("1", "a", ["b", "c"], alias_sources=["x"])])
 
 
 def test_names_are_stripped_and_empty_ones_left_out():

@@ -13,7 +13,7 @@ HEADER = "# A comment\n# Fields:\n# " + "\t".join(medic.COLUMNS) + "\n#\n"
 
 
 def row(name: str, key: str, alternative: str = "", definition: str = "", synonyms: str = "", columns: int = 9) -> str:
-    cells = [name, key, alternative, definition, "MESH:D0", "C01", "C", synonyms, "Cancer"]
+    cells = [name, key, alternative, definition, "", "", "C", synonyms, "Cancer"]
     return "\t".join(cells[:columns]) + "\n"
 
 
@@ -37,6 +37,12 @@ def test_ids_names_and_definition(tmp_path: Path) -> None:
         Concept("D01", "Bog Fever", ["Fever, Bog", "Ague"], "Ill.", [], ["OMIM:1", "D02", "D03"]),
         Concept("OMIM:600000", "Eel Pox", [], "", [], ["DO:DOID:7"]),
     ]
+
+
+def test_parents_and_tree_numbers(tmp_path: Path) -> None:
+    cells = ("Bog Fever", "MESH:D01", "", "", "MESH:D00|OMIM:1| ", "C01.5|C02.1/D00", "C01|C02", "", "")
+    (concept,) = concepts(tmp_path, HEADER + "\t".join(cells) + "\n")
+    assert (concept.parents, concept.tree_numbers) == (["D00", "OMIM:1"], ["C01.5", "C02.1/D00"])
 
 
 @pytest.mark.parametrize(
@@ -73,6 +79,8 @@ def test_ids_with_marks_stay_whole(tmp_path: Path) -> None:
     ("content", "parts"),
     [
         ("", ["holds no concepts"]),
+        ("<?xml?><DescriptorRecordSet>", ["isn't MEDIC", "looks like MeSH XML"]),
+        ("1|t|Ague\n1|a|\n", ["isn't MEDIC", "looks like PubTator", "--in-corpus"]),
         (HEADER, ["holds no concepts"]),
         ("a\tb\tc\n", ["line 1", "expected 9", "found 3: 'a', 'b', 'c'", "DiseaseName"]),
         ("a\t" * 9 + "\n", ["line 1", "found 10"]),

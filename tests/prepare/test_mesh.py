@@ -19,6 +19,7 @@ EXPECTED = [
         ["Fever, Purple", "Violet Ague", "Violet Agues"],
         "A fever that comes with purple spots & a cough.",
         ["descriptor"],
+        tree_numbers=["C99.001"],
     ),
     Concept("D900002", "Marsh Tonic", ["β-Marsh Tonic"], "", ["descriptor"]),
     Concept("C900001", "bogwortine", ["bogwortine hydrochloride", "marsh tonic"], "", ["supplementary"]),
@@ -50,6 +51,22 @@ def test_the_official_layout() -> None:
     assert concepts(FIXTURES) == EXPECTED
 
 
+def test_parents_are_one_step_above_in_the_tree(directory: Path) -> None:
+    tree = {"D1": ["C1"], "D2": ["C1.5", "D4.1.2"], "D3": ["C1.5.7", "D4.1.2.9", "E8.1"], "D4": ["C1.5.8", "C1.9"]}
+    tree |= {"D5": ["D4"], "D6": ["D4.7", "D4.7.1", "C1.5.8"]}
+    records = [
+        record(key).replace("</DescriptorRecord>", f"<TreeNumberList>{listed}</TreeNumberList></DescriptorRecord>")
+        for key, numbers in tree.items()
+        for listed in ["".join(f"<TreeNumber>{number}</TreeNumber>" for number in numbers)]
+    ]
+    (directory / "desc2015.xml").write_text(f"<DescriptorRecordSet>{''.join(records)}</DescriptorRecordSet>")
+    read = {concept.concept_id: concept for concept in concepts(directory)}
+    assert {key: read[key].tree_numbers for key in tree} == tree
+    parents = {key: read[key].parents for key in tree}
+    assert parents == {"D1": [], "D2": ["D1"], "D3": ["D2"], "D4": ["D2", "D1"], "D5": [], "D6": ["D5", "D2"]}
+    assert read["C900001"].parents == []
+
+
 def test_gzipped(directory: Path) -> None:
     for name in ("desc2015.xml", "supp2015.xml"):
         (directory / f"{name}.gz").write_bytes(gzip.compress((directory / name).read_bytes()))
@@ -74,7 +91,9 @@ def test_no_directory(tmp_path: Path) -> None:
     [
         ("", ["isn't well-formed"]),
         ("plain words", ["isn't well-formed", "line 1"]),
-        ("<html/>", ["holds no <DescriptorRecord>", "<html>"]),
+        ("<things/>", ["holds no <DescriptorRecord>", "<things>"]),
+        ("<html/>", ["isn't MeSH's XML", "a web page", "fetch the file itself"]),
+        ("format-version: 1.2\n", ["isn't MeSH's XML", "looks like OBO", "raybel prepare obo --obo"]),
         ("<DescriptorRecordSet>" + record("D1"), ["isn't well-formed"]),
         (f"<S>{record('D1')}{record('D2')}{record('D1')}</S>", ["record 3", "D1", "record 1"]),
         (f"<S>{record('C900001')}</S>", ["supp2015.xml record 1", "C900001", "desc2015.xml record 1"]),

@@ -145,6 +145,7 @@ def link(config: LinkConfig, watch: Callable[[Progress], None] | None = None) ->
         result.notes += corpus_notes(
             run, job.finished, ontology, config.mentions, totals["documents"], totals["mentions"]
         )
+        result.notes += ontology.notes
     if (
         reranker
         and reranker["generator"] != generator.name
