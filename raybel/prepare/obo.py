@@ -14,6 +14,7 @@ from raybel.ontology import ONTOLOGY_SUFFIXES, Concept
 from raybel.prepare.common import build_ontology
 from raybel.prepare.lists import note_ids
 from raybel.prepare.obo_files import Term, read_terms
+from raybel.prepare.summary import counts_of
 
 #: Scopes of synonyms, in the order in which they are shown.
 SCOPES = ("exact", "narrow", "broad", "related")
@@ -72,7 +73,7 @@ def prepare_obo(config: OboConfig, say: Callable[[str], None] = lambda line: Non
     ontology = build_ontology(_concepts(config, further, counts), config.obo)
     say(f"writing {config.out}")
     ontology.save(config.out)
-    summary.ontology = ontology.stats()
+    summary.ontology = counts_of(ontology)
     for scope in SCOPES:
         what = "as aliases" if scope in config.scopes else "left out"
         summary.counts[f"{scope} synonyms, {what}"] = counts[scope]
