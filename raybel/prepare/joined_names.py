@@ -78,6 +78,8 @@ def _of_symbol(name: str, was_included: bool) -> list[str]:
         if name.isupper() and re.fullmatch(r"[^;]{3,};[A-Z][^;]+", name):  # `GSD II;ACID ALPHA-GLUCOSIDASE DEFICIENCY`
             return name.split(";")
         return []
+    if not (found["blank"] or was_included or found["name"].isupper()):  # `caused by variants of HBA1;HBA2`
+        return []
     initials = {word[0] for word in re.findall(r"\w+", found["name"].upper())}
     sure = any(map(str.isdigit, found["symbol"])) or found["symbol"][0] in initials
     if found["rest"] is None:

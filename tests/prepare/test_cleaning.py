@@ -114,6 +114,8 @@ def test_qualifiers(name, expected):
         ("BA1 Bogland Ague Proteins", []),
         ("BA1 BOGWORT", []),
         ("Sclerosis; Brain", []),
+        ("ague caused by variants of HBA1;HBA2", []),
+        ("AGUE, DUE TO 5q DELETION;MAR MARSH POX, INCLUDED", ["AGUE, DUE TO 5q DELETION", "MAR", "MARSH POX"]),
         ("der(22)t(11;22) syndrome", []),
         ("2-(1;3)-BOGWORTINE", []),
         ("MARSH AGUE", []),
