@@ -15,7 +15,7 @@ from raybel.ontology.check import check as find_suspicious
 
 @click.group(cls=Commands, context_settings=CONTEXT)
 def ontology() -> None:
-    """Show what is in an ontology (.arrow, .parquet, .json.gz), check it, convert it, or make one of several."""
+    """Show what is in an ontology, check it, convert it, or make one of several."""
 
 
 @ontology.command()

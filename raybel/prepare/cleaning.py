@@ -21,9 +21,11 @@ import regex
 
 from raybel.ontology import Concept, Ontology
 from raybel.ontology.concept import NULLS
-from raybel.prepare.joined_names import parts_of, without_qualifiers
+from raybel.prepare.joined_names import ENDS, parts_of, without_qualifiers
 from raybel.schemas import ONTOLOGY
 
+#: How names that may have a qualifier end, before a bar.
+_LAST_PIECES = tuple(f"{end}|" for end in ENDS)
 #: What is counted, in the order in which it is shown.
 ENTITIES, INVISIBLE, SPACE = "HTML entities decoded", "invisible characters taken out", "white space folded"
 NOTHING, CUT = "stand for nothing, left out", "`, INCLUDED` and the like cut"
@@ -100,6 +102,9 @@ class NameCleaner:
         """Yield concepts with names that are cleaned as far as each alone tells, and definitions decoded."""
         for self._row, concept in enumerate(concepts):
             names = [concept.name, *concept.aliases]
+            if not self.joined and not self.nulls and _are_plain(names) and "&" not in concept.definition:
+                yield concept
+                continue
             if not all(map(_is_plain, names)):
                 names = [name if _is_plain(name) else self._name(name) for name in names]
                 concept = replace(concept, name=names[0], aliases=names[1:])
@@ -159,6 +164,16 @@ class NameCleaner:
 def _is_plain(name: str) -> bool:
     """True for most names: there is nothing to decode, to take out or to fold in them."""
     return name.isascii() and name.isprintable() and "&" not in name and "  " not in name and name == name.strip()
+
+
+def _are_plain(names: list[str]) -> bool:
+    """True if all of a concept's names are plain, without a qualifier; one look at all takes a third of the time."""
+    joined = f"|{'|'.join(names)}|"
+    return (
+        joined.isascii()
+        and joined.isprintable()
+        and not any(piece in joined for piece in ("&", "  ", " |", "| ", *_LAST_PIECES))
+    )
 
 
 def _owners(ontology: Ontology, wanted: set[str]) -> dict[str, set[int]]:

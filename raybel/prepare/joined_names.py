@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 #: How a name ends that has a qualifier to cut, or a comma without anything behind it.
-_ENDS = ("INCLUDED", "FORMERLY", "included)", "formerly)", ",")
+ENDS = ("INCLUDED", "FORMERLY", "included)", "formerly)", ",")
 _QUALIFIER = re.compile(r"(?:(?:\A|[,;]\s*)(INCLUDED|FORMERLY)|\s*\((included|formerly)\)|\s*,)\Z")
 _SEPARATOR = re.compile(r";;")
 #: `NAME;SYM` and `NAME;SYM, FORMERLY`, where behind a blank another title may follow.
@@ -38,7 +38,7 @@ def without_qualifiers(name: str) -> tuple[str, bool]:
         The name, which is empty where it was nothing but a qualifier; and whether `INCLUDED` was cut.
     """
     was_included = False
-    while name.endswith(_ENDS) and (found := _QUALIFIER.search(name)):
+    while name.endswith(ENDS) and (found := _QUALIFIER.search(name)):
         name = name[: found.start()].rstrip()
         was_included |= (found[1] or found[2] or "").upper() == "INCLUDED"
     return name, was_included
@@ -77,6 +77,8 @@ def _of_symbol(name: str, was_included: bool) -> list[str]:
     if not found:
         if name.isupper() and re.fullmatch(r"[^;]{3,};[A-Z][^;]+", name):  # `GSD II;ACID ALPHA-GLUCOSIDASE DEFICIENCY`
             return name.split(";")
+        return []
+    if not (found["blank"] or was_included or found["name"].isupper()):  # `caused by variants of HBA1;HBA2`
         return []
     initials = {word[0] for word in re.findall(r"\w+", found["name"].upper())}
     sure = any(map(str.isdigit, found["symbol"])) or found["symbol"][0] in initials

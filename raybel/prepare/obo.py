@@ -45,7 +45,7 @@ class OboSummary:
     """The outcome of a preparation.
 
     Args:
-        ontology: `Ontology.stats()`.
+        ontology: `summary.counts_of` the ontology.
         counts: What is counted in the file and its count, in the order in which they are shown.
         notes: What a person should know: terms that are replaced by several, unknown or obsolete ones.
     """

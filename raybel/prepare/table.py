@@ -2,7 +2,8 @@
 
 A concept may have several rows, in one table or several, wherever they stand: the first name is its name, further ones
 are aliases. OMOP's files: https://ohdsi.github.io/CommonDataModel/cdm54.html#vocabulary - CONCEPT.csv and
-CONCEPT_SYNONYM.csv, tab-separated, without quoting.
+CONCEPT_SYNONYM.csv, tab-separated, without quoting. A million concepts with 2.2 million names in
+two files take half a minute of a core and 1.5 GB.
 """
 
 from __future__ import annotations

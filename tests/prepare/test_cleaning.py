@@ -114,6 +114,8 @@ def test_qualifiers(name, expected):
         ("BA1 Bogland Ague Proteins", []),
         ("BA1 BOGWORT", []),
         ("Sclerosis; Brain", []),
+        ("ague caused by variants of HBA1;HBA2", []),
+        ("AGUE, DUE TO 5q DELETION;MAR MARSH POX, INCLUDED", ["AGUE, DUE TO 5q DELETION", "MAR", "MARSH POX"]),
         ("der(22)t(11;22) syndrome", []),
         ("2-(1;3)-BOGWORTINE", []),
         ("MARSH AGUE", []),
@@ -187,3 +189,12 @@ def test_every_prepared_ontology_says_what_was_cleaned():
     assert list(ontology.cleaned) == [f"names: {kind}" for kind in KINDS]
     assert ontology.cleaned["names: HTML entities decoded"] == 1
     assert Ontology.from_concepts([Concept("1", "a")]).cleaned == {}
+
+
+@given(CONCEPTS)
+def test_a_look_at_all_names_at_once_misses_nothing(rows):
+    concepts = [Concept(str(row), name, aliases) for row, (name, aliases, _) in enumerate(rows)]
+    quick, counts = clean(*concepts, joined=False, nulls=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("raybel.prepare.cleaning._are_plain", lambda names: False)
+        assert clean(*concepts, joined=False, nulls=False) == (quick, counts)
