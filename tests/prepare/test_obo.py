@@ -233,3 +233,17 @@ def test_options_are_checked(tmp_path: Path) -> None:
         OboConfig("a.obo", "b.obo")
     with pytest.raises(RaybelError, match="no such file"):
         prepare_obo(OboConfig(str(tmp_path / "no.obo"), str(tmp_path / "b.arrow")))
+
+
+def test_synonyms_as_earlier_versions_of_obo_write_them(tmp_path: Path) -> None:
+    term = b"""[Term]
+id: B:1
+name: bog fever
+exact_synonym: "fen fever" [PMID:1]
+related_synonym: "marsh \\"ague\\"" []
+synonym: "quag" [PMID:2]
+synonym: "mire" EXACT [PMID:3]
+"""
+    concept = prepared(tmp_path, HEADER + term, scopes=("exact", "related")).concept(0)
+    assert concept.aliases == ["fen fever", "mire", 'marsh "ague"', "quag"]
+    assert concept.alias_sources == ["", "", "related", "related"]
