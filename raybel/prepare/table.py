@@ -52,11 +52,9 @@ class TableConfig:
         Option("Between values of a list (aliases, types ...) in one cell; '' where each cell is one value.", "TEXT"),
     ] = "|"
     delimiter: Annotated[
-        str | None, Option("Between the cells of a row.", "CHARACTER", "a tab where the header has one, else a comma")
+        str | None, Option("Between the cells of a row.", "CHARACTER", "the first of tab , ; | in the header")
     ] = None
-    quoted: Annotated[
-        bool | None, Option("Cells may stand in double quotes.", default="yes with commas, no with tabs")
-    ] = None
+    quoted: Annotated[bool | None, Option("Cells may stand in double quotes.", default="yes, but not with tabs")] = None
     languages: Annotated[
         Words, Option("Languages of headers such as skos:prefLabel@en; headers without one are read.", "en,...")
     ] = ("en",)

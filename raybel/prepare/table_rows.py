@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import re
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,9 +18,13 @@ from raybel.errors import InputError
 from raybel.files import storage
 from raybel.ontology import kinds
 from raybel.prepare.common import open_input, read_lines
+from raybel.prepare.unpack import MAX_BYTES
 
 #: Bytes of a text table, or rows of a Parquet one, that are read at once; a row can't be longer than that.
 BLOCK_BYTES, BLOCK_ROWS = 8 << 20, 65_536
+#: What may stand between cells: the first one that the header has outside quotation marks.
+DELIMITERS = "\t,;|"
+_QUOTED = re.compile(r'"[^"]*"')
 _QUOTES = "is one not closed? (--no-quoted takes them as they are)"
 
 
@@ -42,8 +48,8 @@ def layout_of(path: str, delimiter: str | None, quoted: bool | None) -> Layout:
 
     Args:
         path: CSV, TSV or Parquet, plain or gzipped; the content decides.
-        delimiter: None for a tab where the header has one, else a comma.
-        quoted: None for yes with commas, no with tabs: OMOP's files have bare quotation marks.
+        delimiter: None for the first of `DELIMITERS` that the header has.
+        quoted: None for yes, but not with tabs: OMOP's files have bare quotation marks.
 
     Raises:
         InputError: No such file, something other than a table, or one without a header.
@@ -54,7 +60,8 @@ def layout_of(path: str, delimiter: str | None, quoted: bool | None) -> Layout:
     number, line = next(((number, line) for number, line in read_lines(path) if line.strip()), (0, ""))
     if number != 1:
         raise InputError("has no header in its first line", path=path)
-    delimiter = delimiter or ("\t" if "\t" in line else ",")
+    bare = _QUOTED.sub("", line)
+    delimiter = delimiter or next((each for each in DELIMITERS if each in bare), ",")
     quoted = delimiter != "\t" if quoted is None else quoted
     headers = next(csv.reader([line], delimiter=delimiter)) if quoted else line.split(delimiter)
     return Layout(tuple(header.strip() for header in headers), delimiter, quoted)
@@ -65,10 +72,12 @@ def batches(path: str, layout: Layout, places: list[int]) -> Iterator[list[pa.Ar
 
     Raises:
         InputError: A row has another number of cells, a text isn't UTF-8, a column holds neither texts nor numbers, or
-            the file is cut off.
+            the file is cut off; a Parquet file has several columns of a name that is read.
     """
     if layout.delimiter is None:
         names = [layout.headers[place] for place in places]
+        if repeated := [name for name in dict.fromkeys(names) if layout.headers.count(name) > 1]:
+            raise InputError(f"has several columns {', '.join(repeated)}: rename all but one", path=path)
         try:
             for batch in _parquet(path).iter_batches(BLOCK_ROWS, columns=names):
                 yield [_texts(batch.column(name), name, path) for name in names]
@@ -132,8 +141,17 @@ def _damage(path: str, layout: Layout, error: Exception) -> InputError:
 
 
 def _parquet(path: str) -> pq.ParquetFile:
+    """A Parquet file; one in gzip is decompressed on disk first, as Parquet is read from its end.
+
+    Raises:
+        InputError: It is damaged, or holds more than `unpack.MAX_BYTES` in gzip.
+    """
+    local = storage.localise(path)
+    with open(local, "rb") as raw:
+        zipped = raw.read(2) == b"\x1f\x8b"
+    source: Any = _decompressed(path) if zipped else local
     try:
-        return pq.ParquetFile(storage.localise(path))
+        return pq.ParquetFile(source)
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"isn't a readable Parquet file: {error}", path=path) from error
 
@@ -156,3 +174,15 @@ def _texts(column: pa.Array, name: str, path: str) -> pa.Array:
         return column.cast(pa.string())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise InputError(f"the column {name} isn't texts: {error}", path=path) from error
+
+
+def _decompressed(path: str) -> IO[bytes]:
+    """The content of a gzipped file as a file without a name, which is gone once it is closed."""
+    target = tempfile.TemporaryFile()  # noqa: SIM115  # the caller reads it
+    with open_input(path) as file:
+        while data := file.read(BLOCK_BYTES):
+            if target.tell() + len(data) > MAX_BYTES:
+                raise InputError(f"holds more than {MAX_BYTES:,} bytes in gzip: gunzip it", path=path)
+            target.write(data)
+    target.seek(0)
+    return target

@@ -113,6 +113,32 @@ def test_quotes_are_an_option(prepare):
     assert concepts == [Concept("1", "a b", definition="c,\nd, e")]
 
 
+@pytest.mark.parametrize("delimiter", [";", "|"])
+def test_the_header_says_the_delimiter(prepare, delimiter):
+    rows = [["id", '"name, title"', "name"], ["007", "x", f'"a{delimiter}b, c"']]
+    content = "".join(delimiter.join(row) + "\n" for row in rows)
+    assert prepare({"t.csv": content})[0] == [Concept("007", f"a{delimiter}b, c")]
+
+
+def test_gzipped_parquet(prepare, tmp_path, monkeypatch):
+    pq.write_table(pa.table({"id": ["007"], "name": ["Ague"]}), tmp_path / "plain")
+    zipped = gzip.compress((tmp_path / "plain").read_bytes(), mtime=0)
+    assert prepare({"t.parquet.gz": zipped})[0] == [Concept("007", "Ague")]
+    with pytest.raises(InputError, match=r"t\.parquet\.gz: is cut off"):
+        prepare({"t.parquet.gz": zipped[:-6]})
+    monkeypatch.setattr(table_rows, "MAX_BYTES", 100)
+    with pytest.raises(InputError, match=r"t\.parquet\.gz: holds more than 100 bytes"):
+        prepare({"t.parquet.gz": zipped})
+
+
+def test_parquet_with_a_name_twice(prepare):
+    arrays = [pa.array(["1"]), pa.array(["a"]), pa.array(["b"]), pa.array(["c"])]
+    table = pa.Table.from_arrays(arrays, names=["id", "name", "note", "note"])
+    assert prepare({"t.pq": table})[0] == [Concept("1", "a")]
+    with pytest.raises(InputError, match=r"t\.pq: has several columns name: rename"):
+        prepare({"t.pq": table.rename_columns(["id", "name", "name", "note"])})
+
+
 def test_parquet(prepare):
     columns = {
         "concept_id": pa.array([12.0, 7.0, 12.0]),
