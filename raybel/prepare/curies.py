@@ -45,9 +45,10 @@ def compact(identifier: str, curie_map: Mapping[str, str]) -> str:
         identifier: An IRI, also in angle brackets, or anything else.
         curie_map: Prefix -> IRI.
     """
-    plain = identifier.strip().removeprefix("<").removesuffix(">")
+    plain = identifier.strip()
     if "://" not in plain:
         return plain
+    plain = plain.removeprefix("<").removesuffix(">")
     fitting = [(len(base), prefix) for prefix, base in curie_map.items() if base and plain.startswith(base)]
     if fitting:
         length, prefix = max(fitting)

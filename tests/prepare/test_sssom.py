@@ -4,7 +4,7 @@ import gzip
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from raybel.errors import InputError
@@ -94,6 +94,8 @@ def test_different_ids_stay_apart() -> None:
 
 
 @given(st.text(max_size=30))
+@example("<")
+@example("<>")
 def test_a_key_of_a_key_is_itself(text: str) -> None:
     assert id_key("MESH:" + text) == id_key(text) or ":" in text
     assert obo_curie(obo_curie(text)) == obo_curie(text)
