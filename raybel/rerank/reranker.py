@@ -62,9 +62,9 @@ def describe(directory: str, ontology: Ontology | None = None, crosstype: str | 
         raise InputError("its training isn't finished: run the same `raybel train crossencoder` again", path=directory)
     if state.get("version") != VERSION:
         raise MismatchError(f"{directory} has the format {state.get('version')}, not {VERSION}: train it again")
-    check_folding(directory, state.get("folding"))
     if missing := [name for name in _KEYS if name not in state]:
         raise InputError(f"lacks {', '.join(missing)}: train the model again", path=path)
+    check_folding(directory, state.get("folding"))
     try:
         CrossEncoderParameters().changed(state["parameters"]).of_type(state["crosstype"])
         Calibration(**(state["calibration"] or {}))

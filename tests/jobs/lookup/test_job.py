@@ -8,7 +8,7 @@ import pytest
 from ray_fixture import LINKS, SURFACES, documents, one, outputs, three_files
 from samples import collection, save
 
-from raybel.config import MentionOptions, ModelPaths, Resources
+from raybel.config import ModelPaths, Resources
 from raybel.errors import ConfigError, MismatchError
 from raybel.jobs.link.job import link
 from raybel.jobs.lookup.config import LookupConfig
@@ -123,7 +123,7 @@ def test_what_does_not_fit_is_refused(made, model, tmp_path):
                 config.in_corpus[0],
                 tmp_path / "b",
                 top_k=config.top_k,
-                mentions=MentionOptions(expand_abbreviations=False),
+                expand_abbreviations=False,
                 **run,
             )
         )
