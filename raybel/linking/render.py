@@ -46,7 +46,7 @@ def render(
     shard_format = format_of(shard).shard_format
     output = _link(documents, candidates.infons(), shard_format)
     return Part(
-        storage.compress(_serialised(chunk, output.pieces, shard_format)),
+        storage.compress(_serialised(chunk, output.pieces)),
         _mention_rows(shard, documents, candidates, names or MatchedNames(ontology, None)),
         {
             "doc_id": documents.doc_ids,
@@ -266,10 +266,7 @@ def _mention_rows(shard: str, documents: _Documents, candidates: _Candidates, na
     return pa.Table.from_arrays(columns, schema=MENTIONS)
 
 
-def _serialised(chunk: pa.Table, pieces: Sequence[bytes], shard_format: ShardFormat) -> bytes:
+def _serialised(chunk: pa.Table, pieces: Sequence[bytes]) -> bytes:
     """Return a chunk's documents as they stand in the shard, with its header or footer where the chunk has one."""
     header, footer = _value(chunk, "header") or b"", _value(chunk, "footer") or b""
-    body = shard_format.separator.join(pieces)
-    if _value(chunk, "chunk") and pieces:
-        body = shard_format.separator + body
-    return header + body + footer
+    return header + b"".join(pieces) + footer

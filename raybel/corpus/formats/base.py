@@ -57,9 +57,6 @@ class Format(ABC):
 class ShardFormat(Format):
     """A format that shards are written in: its documents can hold links."""
 
-    #: The bytes between two documents in a file, beside those that serialisations begin with.
-    separator: ClassVar[bytes] = b""
-
     @property
     def shard_format(self) -> ShardFormat:
         """This format itself."""

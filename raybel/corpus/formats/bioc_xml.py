@@ -29,7 +29,6 @@ class BiocXml(ShardFormat):
 
     name = "bioc-xml"
     suffixes = (".xml",)
-    separator = b""  # a linked document ends with a line end of its own
 
     def read(self, file: IO[bytes], max_document_bytes: int) -> Iterator[Piece]:
         """Yield a collection's pieces; see `Format.read`. The line of an error is in its message."""
