@@ -159,7 +159,9 @@ class Resources:
     whichever stage is behind gets the cores.
     """
 
-    actors: Annotated[Count | None, Option("Actors that hold the models.", default="one per CPU, or per GPU")] = None
+    actors: Annotated[
+        Count | None, Option("Actors that hold the models.", default="one per CPU or GPU; fewer for a small input")
+    ] = None
     cpus_per_actor: Annotated[Positive, Option("Logical CPUs of an actor.")] = 0.5
     cpus_per_task: Annotated[Positive, Option("Logical CPUs of a reading or writing task.")] = 0.5
     gpus_per_actor: Annotated[

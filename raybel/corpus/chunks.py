@@ -38,6 +38,12 @@ def corpus_files(patterns: Iterable[str]) -> list[tuple[str, str]]:
     return expand(patterns, CORPUS_SUFFIXES)
 
 
+def corpus_bytes(files: Iterable[tuple[str, str]]) -> int:
+    """Return the stored size of the files of a corpus, as `corpus_files` gives them; a file that is gone counts 0."""
+    identities = (storage.identity(path) for path, _ in files)
+    return sum(identity.size for identity in identities if identity is not None)
+
+
 @contextlib.contextmanager
 def _open(uri: str) -> Iterator[tuple[Format, IO[bytes]]]:
     """Open a file, and tell its format by its first bytes.

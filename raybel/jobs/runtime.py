@@ -24,6 +24,9 @@ from raybel.errors import ConfigError, RaybelError
 LOCAL_STORE_BYTES = 512 << 20
 #: A job that makes no progress for this long fails in place of waiting without end.
 NO_PROGRESS_SECONDS = 1200
+#: Stored bytes of input for which a further actor is worth its start, which takes some six seconds of a CPU (importing
+#: torch and transformers, loading models): a dozen abstracts as XML, some seventy gzipped.
+INPUT_BYTES_PER_ACTOR = 32 << 10
 
 #: Ray stops a worker that is idle for a second; each of ours takes two seconds of CPU to start and import again.
 LOCAL_SYSTEM_CONFIG = {"idle_worker_killing_time_threshold_ms": 60_000, "num_workers_soft_limit": 8}
@@ -227,29 +230,34 @@ class Allocation:
         return max(1, int(self.cpus_per_actor))
 
 
-def allocate(wanted: Resources, available: dict[str, float], encodes: bool = False) -> Allocation:
+def allocate(
+    wanted: Resources, available: dict[str, float], encodes: bool = False, input_bytes: int | None = None
+) -> Allocation:
     """Fit a job onto a cluster.
 
     Args:
         wanted: What the configuration says.
         available: As `ray.cluster_resources()` returns it.
         encodes: Whether its actors run an encoder, on GPUs where there are any.
+        input_bytes: Size of the job's input; where the configuration doesn't say how many actors, a small input gets
+            fewer (`INPUT_BYTES_PER_ACTOR`). None: as many as there is room for.
 
     Raises:
         ConfigError: The actors would hold every CPU, so that reading and writing could never run, or need more GPUs
             than there are.
     """
     cpus, gpus = available.get("CPU", 0.0), available.get("GPU", 0.0)
+    useful = sys.maxsize if input_bytes is None else max(1, -(-input_bytes // INPUT_BYTES_PER_ACTOR))
     per_actor = wanted.gpus_per_actor if wanted.gpus_per_actor is not None else float(gpus >= 1)
     if encodes and per_actor > 0:
-        actors = wanted.actors if wanted.actors is not None else int(gpus / per_actor)
+        actors = wanted.actors if wanted.actors is not None else min(int(gpus / per_actor), useful)
         if not actors or actors * per_actor > gpus:
             raise ConfigError(
                 f"no room for {counted(actors or 1, 'actor')} of {per_actor:g} GPUs: the cluster has {gpus:g}; "
                 "give fewer --actors, or --gpus-per-actor 0 for the CPU"
             )
         return replace(allocate(replace(wanted, actors=actors), available), gpus_per_actor=per_actor)
-    actors = wanted.actors if wanted.actors is not None else max(1, int(cpus))
+    actors = wanted.actors if wanted.actors is not None else min(max(1, int(cpus)), useful)
     needed = actors * wanted.cpus_per_actor + wanted.cpus_per_task
     if wanted.actors is None and 0 < cpus < needed:  # one CPU: an actor and a task share what there is
         return Allocation(1, cpus / 2, cpus / 2)

@@ -9,7 +9,7 @@ from lxml import etree
 from samples import chunks, collection, document, linked, parts, passage, read_error, save, simple_document
 
 from raybel.corpus import chunks as chunks_module
-from raybel.corpus.chunks import SetAside, read_chunks, read_rows, write_corpus
+from raybel.corpus.chunks import SetAside, corpus_bytes, corpus_files, read_chunks, read_rows, write_corpus
 from raybel.corpus.documents import ReadOptions
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"], exclude_characters="\ufffe\uffff"))
@@ -122,6 +122,13 @@ def test_a_chunk_ends_early_at_its_bytes(tmp_path, monkeypatch):
     sizes = [len(chunk["docs"][0].as_py()) for chunk in chunks(path)]
     assert sum(sizes) == 8
     assert max(sizes) <= 3
+
+
+def test_a_corpus_is_as_large_as_its_files(tmp_path):
+    save(tmp_path / "a.xml", b"x" * 7)
+    save(tmp_path / "b/c.xml", b"x" * 5)
+    assert corpus_bytes(corpus_files([str(tmp_path)])) == 12
+    assert corpus_bytes([(str(tmp_path / "gone.xml"), "gone.xml")]) == 0
 
 
 def test_a_file_that_is_not_there_or_a_directory(tmp_path):

@@ -24,6 +24,16 @@ def test_an_allocation_fits_the_cluster(cpus, expected):
     assert expected.actors * expected.cpus_per_actor + expected.cpus_per_task <= cpus
 
 
+@pytest.mark.parametrize(("chunks_of_input", "actors"), [(0, 1), (1, 1), (1.1, 2), (5, 5), (1000, 64)])
+def test_a_small_input_gets_few_actors(chunks_of_input, actors):
+    size = int(chunks_of_input * runtime.INPUT_BYTES_PER_ACTOR)
+    cpus, gpus = {"CPU": 64}, {"CPU": 64, "GPU": 2}
+    assert allocate(Resources(), cpus, input_bytes=size) == Allocation(actors, 0.5, 0.5)
+    on_gpus = allocate(Resources(), gpus, encodes=True, input_bytes=size)
+    assert on_gpus == Allocation(min(actors, 2), 0.5, 0.5, 1.0)
+    assert allocate(Resources(actors=7), cpus, input_bytes=size).actors == 7  # as was said
+
+
 def test_a_wanted_number_of_actors_is_kept():
     assert allocate(Resources(actors=3, cpus_per_actor=1), {"CPU": 4}) == Allocation(3, 1, 0.5)
 

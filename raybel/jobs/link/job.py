@@ -213,7 +213,7 @@ class _Job:
         """Run the stream until every shard to do is published or set aside."""
         with ray_session(), data_context():
             encodes = uses_encoder(self.config.generator) or self.config.reranker_model is not None
-            allocation = allocate(self.config.resources, ray.cluster_resources(), encodes)
+            allocation = allocate(self.config.resources, ray.cluster_resources(), encodes, self.progress.bytes_total)
             self.progress.started = time.time()
             dataset = stream(self.config, list(self.to_do.values()), allocation, ontology)
             assemble = ray.remote(num_cpus=allocation.cpus_per_task, max_retries=3)(RunDirectory.assemble)

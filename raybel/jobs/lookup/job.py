@@ -23,7 +23,7 @@ from ray.data import ActorPoolStrategy
 from raybel.candidates.base import chunk_surfaces
 from raybel.candidates.lookup import ALIASES, KIND, VERSION, bucket_table, buckets, hashes, write_json
 from raybel.candidates.registry import open_generator, uses_encoder
-from raybel.corpus.chunks import corpus_files, read_chunks
+from raybel.corpus.chunks import corpus_bytes, corpus_files, read_chunks
 from raybel.corpus.documents import ReadOptions, reading_identity
 from raybel.files import artefacts, storage, tables
 from raybel.files.work_directory import WorkDirectory
@@ -137,7 +137,8 @@ def _search(config: LookupConfig, work: WorkDirectory, files: list[InputFile]) -
     with ray_session(), data_context() as context:
         context.target_max_block_size = 16 << 20  # rows are small here
         context.execution_no_progress_timeout_s = RANGE_SECONDS
-        allocation = allocate(config.resources, ray.cluster_resources(), uses_encoder(config.generator))
+        size = corpus_bytes((file.path, file.shard) for file in files)
+        allocation = allocate(config.resources, ray.cluster_resources(), uses_encoder(config.generator), size)
         work.open({}, overwrite=True, ranges=config.ranges)
         corpus = BiocDatasource(files, options, partial(_distinct, config.ranges))
         distinct = ray.data.read_datasource(corpus, override_num_blocks=len(files), num_cpus=allocation.cpus_per_task)

@@ -19,7 +19,7 @@ from ray.data import ActorPoolStrategy
 from raybel.candidates.base import Generator
 from raybel.candidates.registry import open_generator, uses_encoder
 from raybel.config import GeneratorPaths, MentionOptions, Resources
-from raybel.corpus.chunks import MAX_EXAMPLES, SetAside, corpus_files
+from raybel.corpus.chunks import MAX_EXAMPLES, SetAside, corpus_bytes, corpus_files
 from raybel.corpus.documents import ReadOptions
 from raybel.errors import InputError
 from raybel.files import artefacts, storage
@@ -89,14 +89,15 @@ def make_features(
     options = ReadOptions(config.mentions, sentences=True, chunk_documents=CHUNK)
     files = corpus_files(paths)
     with data_context():
-        allocation = allocate(config.resources, ray.cluster_resources(), uses_encoder(config.generator))
+        encodes = uses_encoder(config.generator)
+        allocation = allocate(config.resources, ray.cluster_resources(), encodes, corpus_bytes(files))
         inputs = [InputFile(path, f"{number:05d}") for number, (path, _) in enumerate(files)]
         rows = read_files(inputs, options, allocation.cpus_per_task).map_batches(
             FeatureStage,
             fn_constructor_args=(config, folder, scopes, allocation),
             batch_size=1,
             batch_format="pyarrow",
-            compute=ActorPoolStrategy(size=min(allocation.actors, 8 * len(files))),
+            compute=ActorPoolStrategy(size=allocation.actors),
             num_cpus=allocation.cpus_per_actor,
             num_gpus=allocation.gpus_per_actor,
             max_restarts=config.resources.max_restarts,
