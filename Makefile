@@ -39,8 +39,7 @@ bench: setup  ## Slow checks on the real corpora; results and commands: BENCHMAR
 	$(BIN)/python tests/benchmarks/abbreviation_precision.py $(DATA)
 	$(BIN)/python tests/benchmarks/ngrams_search.py --data $(DATA)
 	$(BIN)/python tests/benchmarks/umls_size.py --data $(DATA)
-	$(BIN)/python tests/benchmarks/dense_accuracy.py --data $(DATA)
-	$(BIN)/python tests/benchmarks/enrichment.py --data $(DATA)
+	$(BIN)/python tests/benchmarks/candidate_recall.py --data $(DATA)
 	$(BIN)/python tests/benchmarks/typography.py --data $(DATA)
 	$(BIN)/python tests/benchmarks/ontology_sources.py --data $(DATA) --umls
 	$(BIN)/python tests/benchmarks/encoder_training.py --data $(DATA)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import IO
 
 import bioc as model
@@ -16,6 +17,8 @@ from raybel.files import storage
 from raybel.ontology import Concept, Ontology
 from raybel.prepare.cleaning import NameCleaner
 
+#: Bytes of a line; longer ones are no lines of a corpus or a vocabulary, and memory holds one at a time.
+MAX_LINE_BYTES = 64 << 20
 #: The splits in the order in which they are read and shown.
 SPLITS = ("train", "val", "test")
 #: Prefixes of ids in some corpora, but in no ontology.
@@ -117,10 +120,14 @@ def read_lines(path: str) -> Iterator[tuple[int, str]]:
     left out.
 
     Raises:
-        InputError: Not UTF-8 (the line is named); cut off or damaged.
+        InputError: Not UTF-8, or a line of more than `MAX_LINE_BYTES` (the line is named); cut off or damaged.
     """
     with open_input(path) as file:
-        for number, raw in enumerate(file, 1):
+        for number, raw in enumerate(iter(partial(file.readline, MAX_LINE_BYTES + 1), b""), 1):
+            if len(raw) > MAX_LINE_BYTES:
+                raise InputError(
+                    f"line {number}: is longer than {MAX_LINE_BYTES >> 20} MiB: is this the file?", path=path
+                )
             try:
                 text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError as error:

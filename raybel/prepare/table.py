@@ -24,7 +24,7 @@ from raybel.ontology.concept import NULLS
 from raybel.prepare.cleaning import NameCleaner
 from raybel.prepare.summary import counts_of
 from raybel.prepare.table_columns import HEADERS, Column, chosen, parsed
-from raybel.prepare.table_rows import Layout, batches, layout_of
+from raybel.prepare.table_rows import Layout, batches, layout_of, row_place
 
 #: Values that become Python's own objects at once.
 _BATCH = 262_144
@@ -148,7 +148,7 @@ class _Gathered:
             missing = pc.or_kleene(pc.is_null(ids), pc.is_in(ids, value_set=pa.array(["", *sorted(NULLS)])))
             if pc.any(missing).as_py():
                 number = rows + pc.index(missing, True).as_py() + 1
-                raise InputError(f"row {number} has no id in the column {columns[id_place].header}", path=path)
+                raise InputError(f"{row_place(number)} has no id in the column {columns[id_place].header}", path=path)
             encoded = ids.dictionary_encode()
             own = [self.numbers.setdefault(each, len(self.numbers)) for each in encoded.dictionary.to_pylist()]
             concepts = np.array(own, np.int64)[np.asarray(encoded.indices)]
@@ -203,8 +203,8 @@ def _refuse_swallowed(values: pa.Array, delimiter: str, rows: int, header: str, 
     found = pc.index(pc.match_substring_regex(values, rf"\n[^\n]*\x{ord(delimiter):02x}"), True).as_py()
     if found >= 0:
         raise InputError(
-            f"row {rows + found + 1}: {values[found].as_py()[:60]!r} in the column {header} goes on in the next line: "
-            "is a quotation mark not closed? (--no-quoted takes them as they are)",
+            f"{row_place(rows + found + 1)}: {values[found].as_py()[:60]!r} in the column {header} goes on in the next "
+            "line: is a quotation mark not closed? (--no-quoted takes them as they are)",
             path=path,
         )
 

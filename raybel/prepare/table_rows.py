@@ -128,6 +128,11 @@ class _QuoteCounter:
         self.closed = True
 
 
+def row_place(number: int) -> str:
+    """Say where a row is; the first one below the header has the number 1."""
+    return f"row {number} below the header"
+
+
 def _damage(path: str, layout: Layout, error: Exception) -> InputError:
     """The error for rows that can't be read, with what to do."""
     text = str(error)
@@ -135,6 +140,8 @@ def _damage(path: str, layout: Layout, error: Exception) -> InputError:
         for _ in read_lines(path):  # names the line
             continue
     text = text.removeprefix("CSV parse error: ").split(" (try to increase")[0].replace("\n", r"\n")[:160]
+    # Arrow counts the header, we don't.
+    text = re.sub(r"^Row #(\d+): E", lambda match: f"{row_place(int(match[1]) - 1)}: e", text)
     if layout.quoted:
         return InputError(f"{text}: if cells hold quotation marks, {_QUOTES}", path=path)
     return InputError(f"{text}: are cells in quotes? (--quoted reads them so; --delimiter)", path=path)

@@ -33,11 +33,6 @@ def test_index_then_link(local_ray, model, encoder, tmp_path):
     )
     assert done.exit_code == 0, done.output
     assert "linked 36" in " ".join(done.stdout.split())
-    looked = run(
-        *("lookup", "--in-corpus", corpus, "--ontology", model.ontology, "--dense-index", tmp_path / "i"),
-        *("--output", tmp_path / "l.json.gz"),
-    )
-    assert looked.exit_code == 0, looked.output
 
 
 @pytest.mark.parametrize(

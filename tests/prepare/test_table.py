@@ -102,7 +102,7 @@ def test_quotes_are_an_option(prepare):
     text = 'id\tname\n1\t"a\tb"\n2\t"say ""x"""\n'
     concepts, _ = prepare({"t.tsv": text}, quoted=True)
     assert [concept.name for concept in concepts] == ["a b", 'say "x"']
-    with pytest.raises(InputError, match=r"t\.tsv.*Row #2.*--quoted"):
+    with pytest.raises(InputError, match=r"t\.tsv: row 1 below the header: .*--quoted"):
         prepare({"t.tsv": text})
     concepts, _ = prepare({"t.csv": 'id,name\n1,"a\n2,b"\n'}, quoted=False)
     assert [concept.name for concept in concepts] == ['"a', 'b"']
@@ -160,10 +160,10 @@ def test_parquet(prepare):
 @pytest.mark.parametrize(
     ("content", "parts"),
     [
-        ("id,name\n1,a\n ,b\n", ["row 2", "no id", "column id"]),
-        ("id,name\n1,a\n2,b\nnan,c\n", ["row 3", "no id"]),
-        ("id,name\n1,a\n2\n", ["Row #3", "Expected 2 columns, got 1"]),
-        ("id\tname\n1\ta\n2\tb\tc\n", ["Row #3", "Expected 2 columns, got 3", "--quoted"]),
+        ("id,name\n1,a\n ,b\n", ["row 2 below the header has no id in the column id"]),
+        ("id,name\n1,a\n2,b\nnan,c\n", ["row 3 below the header has no id"]),
+        ("id,name\n1,a\n2\n", ["row 2 below the header: expected 2 columns, got 1"]),
+        ("id\tname\n1\ta\n2\tb\tc\n", ["row 2 below the header: expected 2 columns, got 3", "--quoted"]),
         (b"id,name\n1,a\n2,\xff\n", ["line 3", "UTF-8"]),
         ("id,name\n", ["holds no concepts"]),
         ("", ["no header"]),

@@ -160,7 +160,8 @@ class _Job:
                     self.config.mentions,
                     self.config.resources,
                 )
-                for split, paths in self.corpora.items():
+                for split in ("val", "train"):  # what can't be compared is seen first, since it is the smaller one
+                    paths = self.corpora[split]
                     of = f"set {number + 1} of {len(self.feature_sets)}"
                     self.watch({"stage": f"candidates of the {split} corpus, {of}"})
                     wanted = self.scopes_of_features if split == "train" else ("all",)

@@ -4,12 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from ray_fixture import CONCEPTS, LINKS, SURFACES, make_model, three_files, xml_infons
 from samples import collection, save
 from tiny_model import WIDTH, make_encoder
 
+from raybel.candidates.aliases import AliasTable
 from raybel.candidates.dense import DenseGenerator
 from raybel.candidates.registry import open_generator
 from raybel.config import GeneratorPaths, ModelPaths, Resources
@@ -18,9 +20,11 @@ from raybel.errors import ConfigError, InputError, LockedError, MismatchError
 from raybel.files.locks import lock
 from raybel.jobs.index.config import IndexDenseConfig
 from raybel.jobs.index.job import index_dense
+from raybel.jobs.index.stage import EmbedStage
 from raybel.jobs.link import job as link_job
 from raybel.jobs.lookup import job as lookup
 from raybel.jobs.lookup.config import LookupConfig
+from raybel.jobs.runtime import Allocation
 from raybel.jobs.status import status
 from raybel.ontology import Concept, Ontology
 
@@ -80,10 +84,13 @@ def test_goes_on_where_it_was_killed(copy, made):
     for name in ("config.json", "index.faiss", "vectors-00001.npy"):
         (home / name).unlink()
     (home / ".vectors-00001.npy.0000.tmp").write_bytes(b"half")
+    (home / "scores.csv").write_text("a file of the user's, which is no part of the index")
     kept = (home / "vectors-00000.npy").stat().st_mtime_ns
     done = index_dense(copy)
     assert (done.embedding.chunks, done.embedding.strings) == (1, 3)
     assert (home / "vectors-00000.npy").stat().st_mtime_ns == kept
+    assert done.fingerprint == made[1].fingerprint
+    (home / "scores.csv").unlink()
     assert files(copy) == before
 
 
@@ -101,8 +108,11 @@ def test_another_configuration_is_refused(copy, tmp_path):
     with pytest.raises(ConfigError, match=r"another configuration \(encoder: .* there, .* now\)"):
         index_dense(other)
     first = files(copy)["vectors-00000.npy"]
+    own = Path(copy.out_index) / "scores.csv"
+    own.write_text("mine")
     assert index_dense(replace(other, overwrite=True)).embedding.chunks == 3
     assert files(copy)["vectors-00000.npy"] != first
+    assert own.read_text() == "mine"
 
 
 def test_given_vectors(made, tmp_path):
@@ -123,9 +133,8 @@ def test_given_vectors(made, tmp_path):
     ("change", "reason"),
     [
         (lambda v: v[:-1], "each of which needs a row"),
-        (lambda v: v[:, :5], "was made by another"),
-        (lambda v: np.where(np.arange(v.size).reshape(v.shape) == 7, np.nan, v), "NaN"),
         (lambda v: v.ravel(), "shape"),
+        (lambda v: v[:, :5], "was made by another"),
     ],
 )
 def test_given_vectors_that_do_not_fit(made, tmp_path, change, reason):
@@ -134,6 +143,17 @@ def test_given_vectors_that_do_not_fit(made, tmp_path, change, reason):
     wrong = replace(config, out_index=str(tmp_path / "i"), vectors=str(tmp_path / "v.npy"), out_vectors=None)
     with pytest.raises(InputError, match=reason):
         index_dense(wrong)
+
+
+def test_given_vectors_that_are_no_numbers(made, model):
+    config, _ = made
+    aliases = AliasTable.load(config.out_index)
+    stage = EmbedStage(config.out_index, 3, None, {"pooling": "mean", "precision": "fp32"}, Allocation(1, 1, 1))
+    stage.given, stage.path = np.load(config.out_vectors), config.out_vectors
+    stage.rows = aliases.rows_of_names(Ontology.open(model.ontology))
+    stage.given[0, 7] = np.nan
+    with pytest.raises(InputError, match=r"v\.npy: holds NaN or infinite vectors"):
+        stage(pa.table({"number": [0]}))
 
 
 def test_given_vectors_that_are_none(made, tmp_path):
@@ -190,15 +210,6 @@ def test_a_killed_overwrite_mixes_nothing(copy, made, tmp_path):
     assert files(other)["vectors-00000.npy"] != files(made[0])["vectors-00000.npy"]
 
 
-def test_other_files_are_left_alone_and_are_no_part_of_the_index(copy, made):
-    put = Path(copy.out_index) / "scores.csv"
-    put.write_text("mine")
-    (Path(copy.out_index) / "vectors-00001.npy").unlink()
-    assert index_dense(copy).fingerprint == made[1].fingerprint
-    index_dense(replace(copy, chunk_strings=2, overwrite=True))
-    assert put.read_text() == "mine"
-
-
 def test_status(copy, made):
     assert status(copy.out_index).state == "finished"
     assert status(copy.out_index).figures[0] == ("chunks embedded", "3 of 3")
@@ -222,9 +233,9 @@ def test_a_model_inside_the_index_is_refused(copy):
         index_dense(inside)
 
 
-@pytest.mark.parametrize("name", ["vectors-00001.npy", "encoder/model.safetensors"])
-def test_a_damaged_index_is_mended(copy, made, name):
-    (Path(copy.out_index) / name).write_bytes(b"cut")
+def test_a_damaged_index_is_mended(copy, made):
+    for name in ("vectors-00001.npy", "encoder/model.safetensors"):
+        (Path(copy.out_index) / name).write_bytes(b"cut")
     assert index_dense(copy).fingerprint == made[1].fingerprint
     assert files(copy) == files(made[0])
 
@@ -268,10 +279,17 @@ def test_an_encoder_of_another_width(copy, tmp_path):
         DenseGenerator.load(copy.out_index).search(["anemia"], 1)
 
 
-def test_link_with_a_dense_index(made, model, tmp_path):
-    corpus = three_files(tmp_path / "corpus")
-    link_job.link(model.config(corpus, tmp_path / "run", ngrams_model=None, dense_index=made[0].out_index, top_k=3))
-    infons = xml_infons(tmp_path / "run" / "shards" / "a.xml.gz")
+@pytest.fixture(scope="module")
+def linked(made, model, tmp_path_factory):
+    """A corpus, and a shard of it, linked with the index."""
+    home = tmp_path_factory.mktemp("dense_run")
+    corpus = three_files(home / "corpus")
+    link_job.link(model.config(corpus, home / "run", ngrams_model=None, dense_index=made[0].out_index, top_k=3))
+    return corpus, home / "run" / "shards" / "a.xml.gz"
+
+
+def test_link_with_a_dense_index(linked):
+    infons = xml_infons(linked[1])
     for i, (mention, concept_id) in enumerate(LINKS.items()):
         assert len(infons[f"a{i}"]["all_links"].split("|")) == 3, mention
         if concept_id:
@@ -295,17 +313,15 @@ def test_both_generators_are_fused(made, model, tmp_path):
             assert row["ranking"][0]["concept_id"] == LINKS[row["text"]]
 
 
-def test_a_dense_lookup_links_as_the_index_does(made, model, tmp_path):
-    corpus = three_files(tmp_path / "corpus")
+def test_a_dense_lookup_links_as_the_index_does(linked, made, model, tmp_path):
+    corpus, shard = linked
     index = made[0].out_index
     done = lookup.make_lookup(
         LookupConfig((str(corpus),), str(tmp_path / "l"), model.ontology, ModelPaths(dense_index=index), ranges=3)
     )
     assert (done.surfaces, done.found) == (len(SURFACES), len(SURFACES))
-    link_job.link(model.config(corpus, tmp_path / "a", candidates_lookup=str(tmp_path / "l")))
-    link_job.link(model.config(corpus, tmp_path / "b", ngrams_model=None, dense_index=index))
-    one, other = ((tmp_path / run / "shards" / "a.xml.gz").read_bytes() for run in "ab")
-    assert one == other
+    link_job.link(model.config(corpus, tmp_path / "a", candidates_lookup=str(tmp_path / "l"), top_k=3))
+    assert (tmp_path / "a" / "shards" / "a.xml.gz").read_bytes() == shard.read_bytes()
 
 
 def test_the_ontology_decides_which_lookup(tmp_path, made):

@@ -46,7 +46,7 @@ def test_the_bytes_do_not_depend_on_actors_or_files(made, tmp_path):
     everything = [one(str(i), surface) for i, surface in enumerate(SURFACES * 6)]
     path = save(tmp_path / "all.xml", collection(*everything))
     other = replace(
-        config, in_corpus=(path,), output=str(tmp_path / "l"), resources=Resources(actors=1, cpus_per_task=1)
+        config, in_corpus=(path,), output=str(tmp_path / "l"), resources=Resources(actors=2, cpus_per_task=1)
     )
     make_lookup(other)
     assert files(config.output) == files(other.output)

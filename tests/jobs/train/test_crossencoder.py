@@ -218,18 +218,25 @@ def test_link_with_a_reranker(linked, made, model):
 
 def test_the_number_of_actors_changes_nothing(linked):
     job, run = linked
-    link_job.link(replace(job, out_corpus=str(run / "b"), resources=replace(job.resources, actors=1)))
+    link_job.link(replace(job, out_corpus=str(run / "b"), resources=replace(job.resources, actors=2)))
     assert outputs(run / "a", ("state/",)) == outputs(run / "b", ("state/",))
 
 
-def test_a_stored_lookup_gives_the_same_ranking(linked, model):
-    """It keeps the aliases that matched, which the cross-encoder sees."""
+@pytest.fixture(scope="module")
+def stored(linked):
+    """The corpus's candidates as a lookup."""
     job, run = linked
     where = str(run / "lookup")
     lookup.make_lookup(
         LookupConfig(job.in_corpus, where, job.ontology, ModelPaths(job.generator.ngrams_model), top_k=3)
     )
-    looked = replace(job, out_corpus=str(run / "looked"), generator=GeneratorPaths(candidates_lookup=where))
+    return GeneratorPaths(candidates_lookup=where)
+
+
+def test_a_stored_lookup_gives_the_same_ranking(linked, stored):
+    """It keeps the aliases that matched, which the cross-encoder sees."""
+    job, run = linked
+    looked = replace(job, out_corpus=str(run / "looked"), generator=stored)
     link_job.link(looked)
     for name in ("a.xml.gz", "b.xml.gz"):
         assert (run / "looked" / "shards" / name).read_bytes() == (run / "a" / "shards" / name).read_bytes()
@@ -438,7 +445,7 @@ def test_a_corpus_without_anything_to_learn(made, local_ray, tmp_path):
         tmp_path / "none.xml", collection(simple_document("1", "A case of gout here.", "gout").replace("D1", "X"))
     )
     with pytest.raises(InputError, match=r"none\.xml: no mention has a single id"):  # the directory was left free
-        train_crossencoder(replace(fresh, val_corpus=(none,)))
+        train_crossencoder(replace(fresh, train_corpus=(none,)))
     assert not (tmp_path / "new").exists()
 
 
@@ -463,14 +470,7 @@ def test_workers_that_do_not_fit(made, local_ray, tmp_path):
         Workers(1, None, 0)
 
 
-def test_a_lookup_of_training_mentions_is_refused(made, linked, tmp_path):
+def test_a_lookup_of_training_mentions_is_refused(made, stored, tmp_path):
     config, _, _ = made
-    job, _ = linked
-    where = str(tmp_path / "lookup")
-    lookup.make_lookup(
-        LookupConfig(job.in_corpus, where, job.ontology, ModelPaths(job.generator.ngrams_model), top_k=3)
-    )
     with pytest.raises(ConfigError, match="hand them their own answers"):
-        train_crossencoder(
-            replace(config, output_dir=str(tmp_path / "new"), generator=GeneratorPaths(candidates_lookup=where))
-        )
+        train_crossencoder(replace(config, output_dir=str(tmp_path / "new"), generator=stored))
