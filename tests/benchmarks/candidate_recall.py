@@ -50,7 +50,7 @@ ONTOLOGIES = {"ncbi": "ncbi", "bc5cdr": "bc5cdr", "biored": "bc5cdr"}
 TYPES = {
     "ncbi": (),
     "bc5cdr": ("Disease", "Chemical"),
-    "biored": ("DiseaseOrPhenotypicFeature", "ChemicalEntity"),
+    "biored": ("Disease", "Chemical"),
 }
 
 

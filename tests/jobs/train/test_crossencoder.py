@@ -18,6 +18,7 @@ import torch
 from ray_fixture import command, outputs, three_files
 from safetensors.torch import load_file, save_file
 from samples import collection, save, simple_document
+from tiny_crossencoder import example
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
 from raybel.candidates.ngrams import NgramGenerator
@@ -242,24 +243,18 @@ def test_a_stored_lookup_gives_the_same_ranking(linked, stored):
         assert (run / "looked" / "shards" / name).read_bytes() == (run / "a" / "shards" / name).read_bytes()
 
 
-def test_an_error_of_the_model_stops_the_job(linked, made, tmp_path):
-    config, _, _ = made
-
-    shutil.copytree(config.output_dir, tmp_path / "broken")
-    weights = load_file(tmp_path / "broken" / "model.safetensors")
-    save_file(
-        {k: v * torch.nan for k, v in weights.items()}, tmp_path / "broken" / "model.safetensors", {"format": "pt"}
-    )
-    job, _ = linked
-    job = replace(job, out_corpus=str(tmp_path / "run"), reranker_model=str(tmp_path / "broken"))
+def test_a_model_that_gives_no_numbers(made, tmp_path):
+    broken = tmp_path / "broken"
+    shutil.copytree(made[0].output_dir, broken)
+    weights = load_file(broken / "model.safetensors")
+    save_file({k: v * torch.nan for k, v in weights.items()}, broken / "model.safetensors", {"format": "pt"})
     with pytest.raises(InputError, match="isn't what training wrote"):
-        link_job.link(job)
-    state = json.loads((tmp_path / "broken" / "raybel.json").read_text())
-    state["weights"] = storage.size_and_digest(str(tmp_path / "broken" / "model.safetensors"))[1]
-    (tmp_path / "broken" / "raybel.json").write_text(json.dumps(state))
+        Reranker.load(str(broken))
+    state = json.loads((broken / "raybel.json").read_text())
+    state["weights"] = storage.size_and_digest(str(broken / "model.safetensors"))[1]
+    (broken / "raybel.json").write_text(json.dumps(state))
     with pytest.raises(InputError, match="scores that aren't numbers"):
-        link_job.link(job)
-    assert not list((tmp_path / "run").rglob("quarantine/*"))
+        Reranker.load(str(broken)).rank([example("anemia", ["Anemia", "Asthma"])])
 
 
 @pytest.fixture
