@@ -13,8 +13,8 @@ from rich.text import Text
 #: Characters that a column keeps at least, where it has so many, however narrow the terminal is.
 _LEAST_WIDTH = 8
 #: Results go to standard output, progress and complaints to standard error.
-out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
-err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 160)
+out = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else 160)
+err = Console(stderr=True, highlight=False, emoji=False, width=None if sys.stderr.isatty() else 160)
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], notes: Sequence[str] = ()) -> None:

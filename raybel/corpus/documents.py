@@ -95,29 +95,32 @@ def mentions_in(document: model.BioCDocument) -> Iterator[tuple[int, Any]]:
                 yield index, annotation
     for annotation in document.annotations:
         start = annotation.locations[0].offset if annotation.locations else -1
-        containing = (
+        containing = [
             index
             for index, passage in enumerate(document.passages)
             if passage.offset <= start <= passage.offset + len(passage.text)
-        )
-        yield next(containing, -1), annotation
+        ]
+        yield (containing[-1] if containing else -1), annotation  # where one ends and the next begins, the next
 
 
 def passage_text(passage: Any) -> str:
     """Return a passage's text; where only its sentences have text, they are laid out by their offsets.
 
     Raises:
-        DocumentError: A sentence's offset would make the text mostly blanks.
+        DocumentError: The sentences' offsets would make the text mostly blanks: more than `MAX_GAP` in all.
     """
     if passage.text or not passage.sentences:
         return passage.text or ""
-    text = ""
+    pieces: list[str] = []
+    length = blanks = 0
     for sentence in sorted(passage.sentences, key=lambda sentence: sentence.offset):
-        start = sentence.offset - passage.offset
-        if start > len(text) + MAX_GAP:
+        gap = max(sentence.offset - passage.offset - length, 0)
+        blanks += gap
+        if blanks > MAX_GAP:
             raise DocumentError(f"a sentence at {sentence.offset} lies far behind the text before it")
-        text = text.ljust(start) + (sentence.text or "")
-    return text
+        pieces += [" " * gap, sentence.text or ""]
+        length += gap + len(pieces[-1])
+    return "".join(pieces)
 
 
 @dataclass

@@ -33,7 +33,8 @@ class Span:
 def locate(annotation: Any, passage: Any, doc_id: str) -> Span:
     """Return the span of an annotation, repaired where a documented repair applies.
 
-    A discontinuous annotation spans from its first to its last location, with its pieces joined by a space as text.
+    A discontinuous annotation spans from its first to its last location; its text is what the file says, which isn't
+    compared, since corpora join the pieces in several ways, or else the pieces joined by a space.
     A zero-length annotation gets a span with the empty text: it is kept and never linked.
 
     Raises:
@@ -90,6 +91,8 @@ def locate_in_document(annotation: Any, passages: Sequence[Any], index: int, doc
     in_no_passage = index < 0
     if in_no_passage:
         index = min(range(len(passages)), key=lambda i: abs(passages[i].offset - start))
+    if (exact := _elsewhere(annotation, passages, index)) is not None:
+        return exact, Span(start, start + len(annotation.text), annotation.text, not in_no_passage)
     try:
         return index, locate(annotation, passages[index], doc_id)
     except DocumentError as error:
@@ -103,6 +106,22 @@ def locate_in_document(annotation: Any, passages: Sequence[Any], index: int, doc
             name = f"annotation {annotation.id or '(no id)'}"
             raise DocumentError(f"{name} lies in no passage", document=doc_id, offset=start) from error
         raise
+
+
+def _elsewhere(annotation: Any, passages: Sequence[Any], index: int) -> int | None:
+    """Return the passage that has a misfiled annotation's very text where its offset says; its own one has not."""
+    problem = getattr(annotation, "problem", "")
+    if problem or len(annotation.locations) != 1 or not annotation.text:
+        return None
+    start, length = annotation.locations[0].offset, annotation.locations[0].length
+
+    def has_it(passage: Any) -> bool:
+        within = start - passage.offset
+        return within >= 0 and bool(passage.text[within : within + length] == annotation.text)
+
+    if has_it(passages[index]):
+        return None
+    return next((number for number, passage in enumerate(passages) if has_it(passage)), None)
 
 
 def _transliterated(actual: str, stated: str) -> bool:

@@ -16,14 +16,17 @@ from anyascii import anyascii
 from raybel.errors import MismatchError
 
 #: The version of this folding; models and lookups made with another one are refused.
-FOLDING = 2
+FOLDING = 3
 
 _QUOTES = regex.compile(r"[\p{Quotation_Mark}`´ʹʺʼʽ′″‴‵‶‷⁗]")
 _WITHOUT_MEANING = frozenset("™®©℠")
 _REPLACED = {"⁄": "/", "∕": "/", "×": "x", "ƒ": "f"}
 _INVISIBLE = regex.compile(r"\p{Default_Ignorable_Code_Point}")
 _DASH = regex.compile(r"[\p{Dash}⁃]")
-_MARK = regex.compile(r"[[\p{Mn}\p{Me}]&&\p{Script=Inherited}]", regex.VERSION1)
+# Accents; marks on other signs and scripts make other words of them (`≠`, `ガ`).
+_ACCENTS = regex.compile(
+    r"([\p{Script=Latin}\p{Script=Greek}\p{Nd}])[[\p{Mn}\p{Me}]&&\p{Script=Inherited}]+", regex.VERSION1
+)
 _LATIN = regex.compile(r"\p{Script=Latin}")
 _GREEK = regex.compile(r"\p{Script=Greek}")
 
@@ -31,10 +34,11 @@ _GREEK = regex.compile(r"\p{Script=Greek}")
 _OPEN, _CLOSE = "\x01", "\x02"
 _SHORT_NAMES = "eta|mu|nu|xi|pi|rho|tau|phi|chi|psi"
 _LONG_NAMES = "alpha|beta|gamma|delta|epsilon|zeta|theta|iota|kappa|lambda|omicron|sigma|upsilon|omega"
-# A letter's name stands alone ("17beta", "TNF-Alpha"), or is set off from capitals by its case ("PPARgamma", "kappaB").
+# A letter's name stands alone ("17beta", "TNF-Alpha"), or is set off from capitals by its case ("PPARgamma", "kappaB",
+# but not "Biota").
 _SPELLED = re.compile(
     rf"(?<![^\W\d_])(?i:lamda|{_LONG_NAMES}|{_SHORT_NAMES})(?![^\W\d_])"
-    rf"|(?<=[A-Z])(?:{_LONG_NAMES})(?![a-z])"
+    rf"|(?<=[A-Z])(?!iota)(?:{_LONG_NAMES})(?![a-z])"
     rf"|(?<![^\W\d_])(?:{_LONG_NAMES})(?=[A-Z])"
 )
 # Pieces of which each name has one: most texts have none, and are spared the search above, which takes 4 µs.
@@ -64,7 +68,8 @@ def fold(text: str) -> str:
         plain = text.translate(_ASCII)
     else:
         written = "".join(map(_before_decomposition, text))
-        plain = "".join(map(_after_decomposition, unicodedata.normalize("NFKD", written)))
+        bare = _ACCENTS.sub(r"\1", unicodedata.normalize("NFKD", written))
+        plain = "".join(map(_after_decomposition, bare))
         plain = unicodedata.normalize("NFC", plain)
     if "''" in plain:
         plain = _QUOTE_RUN.sub("'", plain)
@@ -112,7 +117,7 @@ def _before_decomposition(character: str) -> str:
 def _after_decomposition(character: str) -> str:
     if character.isascii():
         return character.translate(_ASCII)
-    if _INVISIBLE.match(character) or _MARK.match(character):
+    if _INVISIBLE.match(character):
         return ""
     if _DASH.match(character):
         return "-"

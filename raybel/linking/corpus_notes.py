@@ -30,7 +30,7 @@ def corpus_notes(
     if documents and not mentions:
         of_types = f" of the types {', '.join(options.mention_types)} (infon {options.type_infon})"
         return [
-            f"there was nothing to link: {counted(documents, 'document')} without an annotation"
+            f"there was nothing to link: {counted(documents, 'document')} without an annotation that can be used"
             + (of_types if options.mention_types else "; annotations are the mentions that are linked")
         ]
     types, golds = run.types_and_golds(shards, SAMPLE)

@@ -53,11 +53,11 @@ XML = Kind("XML")
 _TEXTS: tuple[tuple[re.Pattern[str], Kind], ...] = tuple(
     (re.compile(pattern, re.ASCII | re.IGNORECASE | re.MULTILINE), kind)
     for pattern, kind in (
-        (r"\A(?:\s*!.*\n|\s)*(?:format-version:|\[(?:Term|Typedef)\]|ontology:)", Kind("OBO", _OBO)),
+        (r"\A\s*+(?:!.*\n\s*+)*+(?:format-version:|\[(?:Term|Typedef)\]|ontology:)", Kind("OBO", _OBO)),
         (r"\A\s*\{[\s\S]{0,4096}?\"graphs\"\s*:\s*\[", Kind("OBO Graphs JSON", _OBO)),
         (r"<rdf:RDF\b|<owl:Ontology\b|<Ontology\s[^>]*owl", Kind("OWL", _OWL)),
-        (r"\A(?:\s*#.*\n|\s)*@?(?:prefix|base)\s.*<[^>]*>", Kind("Turtle (RDF)", _OWL)),
-        (r"\A\s*(?:Prefix\(.*\n|\s)*Ontology\(", Kind("OWL in functional syntax", _OWL)),
+        (r"\A\s*+(?:#.*\n\s*+)*+@?(?:prefix|base)\s.*<[^>]*>", Kind("Turtle (RDF)", _OWL)),
+        (r"\A\s*+(?:Prefix\(.*\n\s*+)*+Ontology\(", Kind("OWL in functional syntax", _OWL)),
         (r"\A\s*\d+\|[ta]\|", PUBTATOR),
         (r"<!DOCTYPE\s+collection\b|<collection\b[\s\S]*<source>", BIOC_XML),
         (r"<(?:Descriptor|Supplemental)RecordSet\b", MESH),

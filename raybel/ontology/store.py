@@ -20,6 +20,7 @@ from raybel.errors import ConfigError, InputError
 from raybel.files import storage
 from raybel.ontology import json_files, kinds, table_files
 from raybel.ontology.concept import Concept, is_seen
+from raybel.ontology.ids import respellings
 from raybel.schemas import ONTOLOGY, conform
 
 ONTOLOGY_SUFFIXES = (".arrow", ".parquet", ".json", ".json.gz")
@@ -127,7 +128,7 @@ class Ontology:
             return opened
         table = table_files.read(uri, parquet=(kind or kinds.BY_SUFFIX[suffix]) == kinds.PARQUET)
         stored = (table.schema.metadata or {}).get(_FINGERPRINT)
-        table = conform(table_files.complete(table), ONTOLOGY, uri)
+        table = conform(table_files.complete(table, uri), ONTOLOGY, uri)
         if stored is None and table_files.is_untidy(table):
             return cls.from_concepts(table_files.concepts(table, uri), uri)
         fingerprint, _, check_digits = (stored or b"").decode().partition(":")
@@ -257,22 +258,6 @@ class Ontology:
             "tree numbers": len(pc.list_flatten(self.table["tree_numbers"])),
             "concepts without a name": pc.sum(pc.equal(pc.fill_null(self.table["name"], ""), "")).as_py() or 0,
         }
-
-
-def respellings(concept_id: str, prefixes: Iterable[str]) -> list[str]:
-    """Return an id with its prefix as others write it: in another case, left out, or put before it.
-
-    Args:
-        concept_id: An id, with or without a prefix.
-        prefixes: Prefixes that ids of an ontology have; "" for none.
-    """
-    prefix, mark, local = concept_id.rpartition(":")
-    has_letter = any(map(str.isalpha, local))
-    return [
-        f"{other}:{local}" if other else local
-        for other in sorted(prefixes)
-        if other != prefix and (other.casefold() == prefix.casefold() if mark and other else has_letter)
-    ]
 
 
 def _check_digits(table: pa.Table) -> str:

@@ -14,6 +14,8 @@ from raybel.files import storage
 from raybel.ontology.concept import Concept
 from raybel.schemas import ONTOLOGY, OPTIONAL_ONTOLOGY_COLUMNS
 
+#: The largest whole number up to which floating-point numbers hold each one.
+_MOST_EXACT = 2**53
 #: Rows converted to Python's own objects at once.
 _BATCH = 65_536
 
@@ -32,10 +34,13 @@ def read(uri: str, parquet: bool) -> pa.Table:
         raise InputError(f"isn't a readable {kind} file: {error}", path=uri) from error
 
 
-def complete(table: pa.Table) -> pa.Table:
+def complete(table: pa.Table, uri: str) -> pa.Table:
     """Return a table with the columns that an ontology's file may lack, and ids of whole numbers as texts.
 
     pandas makes floating-point numbers of whole ones where some are missing: `12.0` is the id 12, NaN is none.
+
+    Raises:
+        InputError: Such ids are too large to be held exactly.
     """
     for name in OPTIONAL_ONTOLOGY_COLUMNS:
         if name not in table.column_names:
@@ -45,6 +50,10 @@ def complete(table: pa.Table) -> pa.Table:
         place = table.schema.get_field_index("concept_id")
         numbers = table["concept_id"]
         absent = pc.is_null(numbers, nan_is_null=True)
+        if pc.any(pc.greater(pc.abs(numbers), _MOST_EXACT)).as_py():
+            raise InputError(
+                "has ids in a floating-point column that can't hold them exactly: store them as texts", path=uri
+            )
         if not pc.any(pc.and_(pc.invert(absent), pc.not_equal(pc.floor(numbers), numbers))).as_py():
             whole = pc.if_else(absent, pa.scalar(None, pa.int64()), pc.cast(pc.floor(numbers), pa.int64(), safe=False))
             table = table.set_column(place, "concept_id", whole)

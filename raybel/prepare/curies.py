@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 
-#: Prefixes (in lower case) that ontologies here leave out: `D003924`, `C0011860`.
-BARE_PREFIXES = ("mesh", "umls")
+from raybel.ontology import BARE_PREFIXES
+
 #: Other spellings of a prefix, in lower case.
 _SPELLINGS = {
     "mim": "omim",

@@ -16,9 +16,8 @@ from pydantic import AfterValidator
 from raybel.config import FilePath, FilePaths, Option, Words, configuration
 from raybel.corpus.text import surface
 from raybel.errors import ConfigError
-from raybel.ontology import Ontology
+from raybel.ontology import BARE_PREFIXES, Ontology
 from raybel.prepare.alias_sources import Names, check_output, labels_of, source_of, with_aliases
-from raybel.prepare.curies import BARE_PREFIXES
 from raybel.prepare.id_rows import Links, batches, rows_of
 
 MappingFiles = Annotated[

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from raybel.ontology import Ontology
-from raybel.prepare.curies import BARE_PREFIXES, id_key
+from raybel.ontology import BARE_PREFIXES, Ontology
+from raybel.prepare.curies import id_key
 from raybel.prepare.sssom import read_exact
 
 #: Concepts that are in Python's own types at once.

@@ -14,9 +14,9 @@ from typing import Annotated
 from raybel.config import FilePath, FilePaths, Option, Words, configuration
 from raybel.corpus.text import surface
 from raybel.errors import ConfigError
-from raybel.ontology import Concept, Ontology
+from raybel.ontology import BARE_PREFIXES, Concept, Ontology
 from raybel.prepare.alias_sources import check_output, labels_of, source_of
-from raybel.prepare.curies import BARE_PREFIXES, id_key
+from raybel.prepare.curies import id_key
 from raybel.prepare.enrich import BarePrefixes, MappingFiles
 from raybel.prepare.id_rows import Links, batches
 
@@ -116,7 +116,7 @@ class _Plan:
         number = len(self.ontologies)
         self.ontologies.append(ontology)
         own, named = self._keys(ontology)
-        same = {row: self._own[key] for key, row in own.items() if key in self._own}
+        same = self._same_ids(own)
         mapped: dict[int, set[Place]] = {}
         for key, row in named.items():
             homes = (self._linked[partner] for partner in self.links.partners[key] if partner in self._linked)
@@ -132,6 +132,24 @@ class _Plan:
             self._own.setdefault(key, chosen.get(row, (number, row)))
         for key, row in named.items():
             self._linked.setdefault(key, chosen.get(row, (number, row)))
+
+    def _same_ids(self, own: dict[str, int]) -> dict[int, Place]:
+        """Return the earlier concept that has each row's id; of several rows with one, only that of its very id.
+
+        The others are mapped to it (how else would an id mean that concept), and counted there.
+        """
+        same: dict[int, Place] = {}
+        rows: dict[Place, int] = {}
+        for key, row in own.items():
+            if (home := self._own.get(key)) is None:
+                continue
+            if (first := rows.setdefault(home, row)) != row:
+                if id_key(self._id(home), None, self.bare_prefixes) != key:
+                    continue
+                del same[first]
+                rows[home] = row
+            same[row] = home
+        return same
 
     def _keys(self, ontology: Ontology) -> tuple[dict[str, int], dict[str, int]]:
         """Return the rows of all concepts' ids, and those of ids and alternative ids that a mapping names."""

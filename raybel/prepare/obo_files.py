@@ -230,12 +230,12 @@ def _from_node(node: dict[str, Any], where: str, iri: str, parents: list[str]) -
     term = Term(where, obo_curie(iri), _text(node.get("lbl")), parents=parents)
     term.definition = " ".join(_text(_object(meta.get("definition")).get("val")).split())
     term.obsolete = meta.get("deprecated") is True
-    for synonym in map(_object, meta.get("synonyms") or []):
+    for synonym in map(_object, _list(meta.get("synonyms"))):
         predicate = _text(synonym.get("pred")).rpartition("#")[2]
         if predicate not in _SCOPES:
             raise InputError(f"{where}: a synonym's predicate is {predicate!r}, not one of {', '.join(_SCOPES)}")
         term.synonyms.append((_text(synonym.get("val")), _SCOPES[predicate]))
-    for value in map(_object, meta.get("basicPropertyValues") or []):
+    for value in map(_object, _list(meta.get("basicPropertyValues"))):
         if _text(value.get("pred")).endswith("#hasAlternativeId"):
             term.alt_ids.append(obo_curie(_text(value.get("val"))))
         elif _text(value.get("pred")) in _REPLACED_BY:
@@ -295,6 +295,10 @@ class _BoundedFile:
         if self.since_item > MAX_TERM:
             raise InputError(f"a node or an edge has more than {MAX_TERM:,} bytes")
         return data
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _object(value: Any) -> dict[str, Any]:

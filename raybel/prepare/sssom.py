@@ -14,8 +14,9 @@ from typing import NamedTuple
 import yaml
 
 from raybel.errors import InputError
+from raybel.ontology import BARE_PREFIXES
 from raybel.prepare.common import read_lines
-from raybel.prepare.curies import BARE_PREFIXES, compact, id_key
+from raybel.prepare.curies import compact, id_key
 
 #: Predicates of exact mappings, as `compact` with its prefix in lower case gives them.
 EXACT = ("skos:exactMatch", "owl:equivalentClass")
@@ -119,10 +120,12 @@ def _curie_map(path: str, comments: list[str]) -> dict[str, str]:
     end = start + 1
     while end < len(comments) and (not comments[end].strip() or _indent(comments[end]) > indent):
         end += 1
+    if any("<<:" in line for line in comments[start:end]):  # merged again and again, a few lines fill the memory
+        raise InputError(f"line {start + 1}: the curie_map merges keys (`<<`): write each prefix out", path=path)
     block = "\n".join(line[indent:] for line in comments[start:end])
     try:
         value = yaml.safe_load(block)["curie_map"]
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"line {start + 1}: the curie_map isn't YAML: {error}", path=path) from error
     if value is None:
         return {}

@@ -64,8 +64,9 @@ class TableConfig:
             raise ConfigError("give at least one --table")
         if not storage.name_of(self.out).endswith(ONTOLOGY_SUFFIXES):
             raise ConfigError(f"{self.out}: an ontology's name must end in {', '.join(ONTOLOGY_SUFFIXES)}")
-        if self.delimiter is not None and (len(_character(self.delimiter)) != 1 or self.delimiter in '"\r\n'):
-            raise ConfigError(f"the delimiter is one character, not {self.delimiter!r}")
+        usable = self.delimiter is None or (len(_character(self.delimiter)) == 1 and self.delimiter.isascii())
+        if not usable or self.delimiter in tuple('"\r\n'):
+            raise ConfigError(f"the delimiter is one ASCII character, not {self.delimiter!r}")
         parsed(self.columns)
 
 

@@ -24,6 +24,8 @@ from raybel.prepare.unpack import MAX_BYTES
 BLOCK_BYTES, BLOCK_ROWS = 8 << 20, 65_536
 #: What may stand between cells: the first one that the header has outside quotation marks.
 DELIMITERS = "\t,;|"
+#: The largest whole number up to which floating-point numbers hold each one.
+MOST_EXACT = 2**53
 _QUOTED = re.compile(r'"[^"]*"')
 _QUOTES = "is one not closed? (--no-quoted takes them as they are)"
 
@@ -174,6 +176,8 @@ def _texts(column: pa.Array, name: str, path: str) -> pa.Array:
             return column.cast(pa.list_(pa.string()))
         if pa.types.is_floating(kind):
             column = pc.if_else(pc.is_nan(column), pa.scalar(None, kind), column)
+            if pc.any(pc.greater(pc.abs(column), MOST_EXACT)).as_py():
+                raise pa.ArrowInvalid("it holds numbers that a floating-point column can't hold exactly: store texts")
             whole = pc.all(pc.equal(pc.floor(column), column)).as_py() is not False
             return column.cast(pa.int64()).cast(pa.string()) if whole else column.cast(pa.string())
         if pa.types.is_boolean(kind) or pa.types.is_nested(kind) or pa.types.is_binary(kind):

@@ -256,7 +256,8 @@ class RunDirectory:
         for name in sorted(names):
             path = self._file("quarantine", name)
             if storage.identity(path) is not None:
-                for line in storage.read_bytes(path).decode().splitlines():
+                # Not `splitlines`, which would also cut at a U+2028 in an id or a text.
+                for line in filter(None, storage.read_bytes(path).decode().split("\n")):
                     record = json.loads(line)
                     reasons.append(f"{record['path']}: {record['reason']}")
                     if len(reasons) == most:

@@ -122,6 +122,7 @@ def test_text_that_is_only_in_sentences_is_laid_out_by_offsets(tmp_path):
         passage("Anemia", offset=-2),
         f"<passage><offset>0</offset>{SENTENCE.format(2**40, 'far', '')}</passage>",
         f"<passage><offset>0</offset>{SENTENCE.format(2**30, 'far', '')}</passage>",
+        f"<passage><offset>0</offset>{''.join(SENTENCE.format(60_000 * n, 'a', '') for n in range(3))}</passage>",
     ],
 )
 def test_an_absurd_offset_is_an_error_of_its_document(tmp_path, body):
@@ -150,6 +151,29 @@ def test_an_annotation_under_a_neighbouring_passage_is_found_where_its_offsets_s
     row = read(tmp_path, passage("Anemia here", empty), passage("Asthma", annotation("Asthma", (100, 6)), offset=100))
     assert [m["text"] for m in row["mentions"]] == ["Asthma"]
     assert len(row["set_aside"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("passages", "expected"),
+    [
+        ((("Effects of p53", ("p53", 15)), ("p53 gene",)), (1, 15, 1)),  # not the p53 a few characters before
+        ((("p53 here",), ("p53 gene", ("p53", 0))), (0, 0, 1)),  # not counted from the passage's start
+    ],
+)
+def test_where_the_offsets_are_right_nothing_is_moved(tmp_path, passages, expected):
+    offset, bodies = 0, []
+    for text, *mentions in passages:
+        spots = [annotation(mention, (start, len(mention))) for mention, start in mentions]
+        bodies.append(passage(text, *spots, offset=offset))
+        offset += len(text) + 1
+    row = read(tmp_path, *bodies)
+    assert row["set_aside"] == []
+    assert [(m["passage"], m["start"], row["repairs"]) for m in row["mentions"]] == [expected]
+
+
+def test_an_annotation_of_the_document_goes_to_the_passage_that_has_its_text(tmp_path):
+    row = read(tmp_path, passage("ab TP53"), passage("TP53 gene", offset=7), annotation("TP53", (7, 4)))
+    assert [(m["passage"], m["start"], row["repairs"]) for m in row["mentions"]] == [(1, 7, 0)]
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,8 @@ from raybel.errors import MismatchError
         ["Tylenol®", "Tylenol™", "tylenol"],
         ["Mentha × piperita", "mentha x piperita"],
         ["λ phage", "lamda phage", "lambda-phage"],
+        ["Biota", "biota"],
+        ["Bβ chain", "Bbeta chain", "B-beta chain"],
     ],
 )
 def test_spellings_of_one_name_have_one_surface(spellings):
@@ -50,6 +52,8 @@ def test_spellings_of_one_name_have_one_surface(spellings):
         ("vitamin B2", "vitamin B 2"),
         ("Chilblains", "chi-lblains"),
         ("Retinitis", "r-eta-initis"),
+        ("a ≠ b", "a = b"),
+        ("ガン", "カン"),
     ],
 )
 def test_different_names_stay_different(first, second):
@@ -63,7 +67,7 @@ def test_case_and_white_space_stay_when_only_typography_is_folded():
 
 
 def test_other_scripts_are_left_alone():
-    names = ["糖尿病", "диабет", "당뇨병"]
+    names = ["糖尿病", "диабет", "당뇨병", "胃ガン", "мозговой", "≠", "∉"]
     assert [surface(name) for name in names] == names
 
 

@@ -74,7 +74,20 @@ def test_any_bytes_are_looked_at_without_an_error(data):
 
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize(
-    "piece", [b"subject_id,", b"<collection ", b"! x\n", b"# x\n", b"{", b"<Ontology ", b" ", b'"']
+    "piece",
+    [
+        b"subject_id,",
+        b"<collection ",
+        b"! x\n",
+        b"# x\n",
+        b"# x\n\n",
+        b" ! c\n",
+        b"Prefix(\n\n",
+        b"{",
+        b"<Ontology ",
+        b" ",
+        b'"',
+    ],
 )
 def test_no_beginning_takes_long(piece):
     kind_of_bytes((piece * HEAD_BYTES)[:HEAD_BYTES])

@@ -75,6 +75,18 @@ def test_a_file_with_two_spellings_of_an_id_keeps_them_apart(tmp_path: Path) -> 
     assert counts[SAME_ID] == 1
 
 
+def test_of_two_concepts_of_a_file_only_one_is_united(tmp_path: Path) -> None:
+    first = save(tmp_path, "a", [Concept("X:1", "one")])
+    second = save(tmp_path, "b", [Concept("A:1", "two")])
+    third = save(tmp_path, "c", [Concept("A:1", "other"), Concept("X:1", "uno")])
+    mapping = tmp_path / "m.tsv"
+    mapping.write_text("subject_id\tpredicate_id\tobject_id\nA:1\tskos:exactMatch\tX:1\n")
+    counts, concepts = merged(tmp_path, [first, second, third], mapping=(str(mapping),))
+    assert [(concept.concept_id, concept.aliases) for concept in concepts] == [("X:1", ["two", "uno"]), ("A:1", [])]
+    assert concepts[1].name == "other"
+    assert (counts[SAME_ID], counts[MAPPED], counts[SEVERAL]) == (1, 1, 1)
+
+
 def test_mistakes_are_named(tmp_path: Path) -> None:
     first = save(tmp_path, "a", [Concept("D1", "one")])
     with pytest.raises(ConfigError, match="at least two"):

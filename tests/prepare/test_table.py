@@ -189,8 +189,8 @@ def test_complaints_say_where(prepare, content, parts):
         ({}, "a,b\n1,2\n", "no column is known to hold the id; it has a, b: say which"),
         ({}, "id,b\n1,2\n", "no column is known to hold the name"),
         ({"columns": ("name=x",)}, "id,x,x\n1,2,3\n", "several columns x"),
-        ({"delimiter": ",,"}, "id,name\n", "one character"),
-        ({"delimiter": '"'}, "id,name\n", "one character"),
+        ({"delimiter": ",,"}, "id,name\n", "one ASCII character"),
+        ({"delimiter": '"'}, "id,name\n", "one ASCII character"),
     ],
 )
 def test_options_that_do_not_fit(prepare, options, content, match):

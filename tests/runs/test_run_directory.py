@@ -94,6 +94,10 @@ def test_an_assembled_shard(run, corpus):
     (reason,) = run.quarantine_reasons(["a.xml.gz", "none"])
     assert 'offset="-2" is negative' in reason
     assert run.repeated_ids(["a.xml.gz"]) == (2, ["2"])
+    lines = json.dumps({"path": "a", "reason": "the id T\u2028\x85"}, ensure_ascii=False)
+    storage.publish(f"{run.uri}/quarantine/b.xml.gz.jsonl", f"{lines}\n{lines}\n".encode())
+    assert run.quarantine_reasons(["b.xml.gz"]) == ["a: the id T\u2028\x85"] * 2
+    storage.delete(f"{run.uri}/quarantine/b.xml.gz.jsonl")
     before = tree(run)
     assert run.assemble(shard, count) == state
     assert tree(run) == before

@@ -14,7 +14,9 @@ _CONTROL = bytes(c for c in range(0x20) if c not in (9, 10, 13))
 _BLANKS = bytes.maketrans(_CONTROL, b" " * len(_CONTROL))
 #: A reference to one, and the marks of a CDATA section, in which a reference is plain text.
 _REFERENCE = re.compile(
-    rb"&#(?:x0*(?:[0-8bcefBCEF]|1[0-9a-fA-F])|0*(?:[0-8]|1[124-9]|2[0-9]|3[01]));|<!\[CDATA\[|\]\]>"
+    rb"&#(?:x0*(?:[0-8bcefBCEF]|1[0-9a-fA-F]|[dD][89a-fA-F][0-9a-fA-F]{2}|[fF]{3}[eEfF])"
+    rb"|0*(?:[0-8]|1[124-9]|2[0-9]|3[01]|5529[6-9]|55[3-9][0-9]{2}|56[0-9]{3}|57[0-2][0-9]{2}|573[0-3][0-9]|5734[0-3]"
+    rb"|6553[45]));|<!\[CDATA\[|\]\]>"
 )
 _MARK_BYTES = 16
 _UNFINISHED = re.compile(rb"(?:&[^;<\]]*|<(?:!(?:\[(?:C(?:D(?:A(?:T(?:A)?)?)?)?)?)?)?|\]\]?)\Z")
