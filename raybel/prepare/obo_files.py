@@ -26,6 +26,7 @@ import ijson
 from raybel.errors import InputError
 from raybel.prepare.common import open_input
 from raybel.prepare.curies import obo_curie
+from raybel.prepare.obo_clauses import current_form, strict
 
 #: The clauses of a term that are read.
 CLAUSES = ("id", "name", "def", "synonym", "alt_id", "is_a", "is_obsolete", "replaced_by")
@@ -34,11 +35,6 @@ MAX_LINE, MAX_TERM = 1 << 20, 16 << 20
 #: How deep OBO Graphs JSON may be nested.
 MAX_DEPTH = 64
 _CLAUSE = re.compile(rb"([A-Za-z_][\w-]*)[ \t]*:(.*)", re.DOTALL)
-#: A quoted text and what stands before its references, which aren't read either.
-_QUOTED = re.compile(rb'^((?:def|synonym)[ \t]*:\s*"(?:[^"\\]|\\.)*"[^\[{]*)\[.*')
-#: OBO 1.0 has the scope in the tag; OBO 1.2 takes a synonym without one for a related one.
-_OLD_SYNONYM = re.compile(rb'(exact|narrow|broad|related)_synonym[ \t]*:[ \t]*("(?:[^"\\]|\\.)*").*')
-_WITHOUT_SCOPE = re.compile(rb'(synonym[ \t]*:\s*"(?:[^"\\]|\\.)*")\s*(?:\[\])?')
 _FRAME = re.compile(rb"\[([A-Za-z_]\w*)\]\s*(?:!.*)?")
 #: How files in OWL's syntaxes begin, after white space.
 _OWL = (b"<", b"Prefix(", b"Ontology(", b"@prefix", b"@base", b"Prefix:", b"Ontology:")
@@ -138,8 +134,7 @@ class _TermLines:
                 return b""
             self.starts.append(self.number)
             return b"[Term]"
-        if old := _OLD_SYNONYM.fullmatch(text):
-            text = b"synonym: %s %s []" % (old[2], old[1].upper())
+        text = current_form(text)
         clause = _CLAUSE.fullmatch(text)
         if clause is None:
             what = f"{text[:60].decode(errors='replace')!r} is neither a clause (tag: value) nor a frame ([Term])"
@@ -156,8 +151,7 @@ class _TermLines:
             text.decode()
         except UnicodeDecodeError as error:
             raise InputError(f"line {self.number}: isn't UTF-8 text ({error.reason})") from error
-        quoted = _QUOTED.sub(rb"\1[]", text)
-        return b"%s RELATED []" % scopeless[1] if (scopeless := _WITHOUT_SCOPE.fullmatch(quoted)) else quoted
+        return strict(clause[1], text)
 
 
 def _obo_terms(lines: _TermLines) -> Iterator[Term]:

@@ -65,7 +65,10 @@ def layout_of(path: str, delimiter: str | None, quoted: bool | None) -> Layout:
     bare = _QUOTED.sub("", line)
     delimiter = delimiter or next((each for each in DELIMITERS if each in bare), ",")
     quoted = delimiter != "\t" if quoted is None else quoted
-    headers = next(csv.reader([line], delimiter=delimiter)) if quoted else line.split(delimiter)
+    try:
+        headers = next(csv.reader([line], delimiter=delimiter)) if quoted else line.split(delimiter)
+    except csv.Error as error:
+        raise InputError(f"its header can't be read: {error}", path=path) from error
     return Layout(tuple(header.strip() for header in headers), delimiter, quoted)
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from raybel.errors import ConfigError, InputError, RaybelError
 from raybel.ontology import Concept, Ontology
 from raybel.prepare.obo import OboConfig, prepare_obo
+from raybel.prepare.obo_files import read_terms
 
 HEADER = b"""format-version: 1.2
 ontology: bog
@@ -233,6 +235,27 @@ def test_options_are_checked(tmp_path: Path) -> None:
         OboConfig("a.obo", "b.obo")
     with pytest.raises(RaybelError, match="no such file"):
         prepare_obo(OboConfig(str(tmp_path / "no.obo"), str(tmp_path / "b.arrow")))
+
+
+def test_clauses_that_are_a_little_loose_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "loose.obo"
+    path.write_text(
+        """[Term]
+id: X:1
+name: N-{4-[(x)]phenyl}acetamide
+synonym: "no brackets" EXACT
+synonym: "small scope" exact layperson [PMID:1]
+
+[Term]
+id: X:2
+name: gone {source="X:3"}
+is_obsolete: True
+"""
+    )
+    first, second = read_terms(str(path), Counter())
+    assert first.name == "N-{4-[(x)]phenyl}acetamide"
+    assert first.synonyms == [("no brackets", "exact"), ("small scope", "exact")]
+    assert (second.name, second.obsolete) == ("gone", True)
 
 
 def test_synonyms_as_earlier_versions_of_obo_write_them(tmp_path: Path) -> None:

@@ -199,11 +199,16 @@ def _text(value: Any) -> str:
 def _infons(value: dict[str, Any]) -> dict[str, str]:
     infons = value.get("infons")
     pairs = infons.items() if isinstance(infons, dict) else ()
-    return {
-        key: item if isinstance(item, str) else json.dumps(item, ensure_ascii=False)
-        for key, item in pairs
-        if item is not None and item == item
-    }
+    return {key: _infon(item) for key, item in pairs if item is not None and item == item}
+
+
+def _infon(value: Any) -> str:
+    """Return an infon as text: lists of texts and numbers with `;` between, as ids are; whole numbers without `.0`."""
+    if isinstance(value, list) and value and all(isinstance(item, str | int | float) for item in value):
+        return ";".join(map(_infon, value))
+    if isinstance(value, bool | list | dict):
+        return json.dumps(value, ensure_ascii=False)
+    return _text(value)
 
 
 def to_document(value: dict[str, Any]) -> model.BioCDocument:

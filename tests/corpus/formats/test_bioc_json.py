@@ -370,3 +370,12 @@ def test_junk_is_an_input_error(junk):
         list(BIOC_JSON.read(io.BytesIO(junk), 1000))
     with contextlib.suppress(InputError):
         format_in("junk", junk)
+
+
+@pytest.mark.parametrize(
+    ("stated", "gold"), [(["D1", "D2"], ["D1", "D2"]), (7.0, ["7"]), ([7, 8.0], ["7", "8"]), ("D1;D2", ["D1", "D2"])]
+)
+def test_ids_in_a_list_or_as_numbers(tmp_path, stated, gold):
+    document = json_document("1", "Anemia.", json_annotation("Anemia", (0, 6), concept_id=stated))
+    (row,) = rows(save(tmp_path / "a.json", [document]))
+    assert [mention["gold"] for mention in row["mentions"]] == [gold]
