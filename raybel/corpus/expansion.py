@@ -10,6 +10,9 @@ from functools import lru_cache
 from raybel.corpus.abbreviations import find_abbreviations, is_plural
 from raybel.corpus.typography import fold
 
+#: Characters of a mention, above which it is no name that short forms stand in; the search for them is quadratic.
+MAX_MENTION = 1000
+
 
 class DocumentAbbreviations:
     """The abbreviations of one document, each as its nearest definition before a place defines it.
@@ -89,11 +92,14 @@ def expand(mention: str, abbreviations: Mapping[str, str]) -> str:
             form, or without a letter or digit in the long form, are skipped.
 
     Returns:
-        The mention with long forms, or the mention itself if it has no short form; empty only if that is.
+        The mention with long forms, or the mention itself if it has no short form or is longer than `MAX_MENTION`;
+        empty only if that is.
     """
     # Most mentions are a short form or have none: that shows without a regular expression, which takes 1 ms to compile.
     if mention.strip() and any(map(str.isalnum, long := abbreviations.get(mention, ""))):
         return long
+    if len(mention) > MAX_MENTION:
+        return mention
     present = [
         (short, long)
         for short, long in abbreviations.items()

@@ -29,6 +29,8 @@ _BELONGING = frozenset(
         *("TYPE", "VARIANT", "WITH", "WITHOUT"),
     )
 )
+#: Characters of a name, above which it is left as it is: the search is quadratic.
+MAX_NAME = 2000
 
 
 def without_qualifiers(name: str) -> tuple[str, bool]:
@@ -38,7 +40,7 @@ def without_qualifiers(name: str) -> tuple[str, bool]:
         The name, which is empty where it was nothing but a qualifier; and whether `INCLUDED` was cut.
     """
     was_included = False
-    while name.endswith(ENDS) and (found := _QUALIFIER.search(name)):
+    while len(name) <= MAX_NAME and name.endswith(ENDS) and (found := _QUALIFIER.search(name)):
         name = name[: found.start()].rstrip()
         was_included |= (found[1] or found[2] or "").upper() == "INCLUDED"
     return name, was_included
@@ -55,6 +57,8 @@ def parts_of(name: str, was_included: bool) -> tuple[str, ...]:
         name: Without qualifiers.
         was_included: Whether `INCLUDED` was cut: such names are joined far more often.
     """
+    if len(name) > MAX_NAME:
+        return ()
     if ";" in name:
         pieces = [piece.strip() for piece in _SEPARATOR.split(name)]
         parts = [part for piece in pieces for part in _of_symbol(piece, was_included) or [piece]]
