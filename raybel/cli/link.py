@@ -69,6 +69,9 @@ def _summary(result: LinkResult, threshold: float | None) -> None:
         rows.append(("time, without Ray's start", duration(progress.seconds)))
         rows.append(("documents/s", rate(progress.counts["documents"], progress.seconds)))
     notes = [*result.notes, *(f"quarantine: {reason}" for reason in result.top_errors)]
+    more = totals["quarantined"] + totals["set_aside"] - len(result.top_errors)
+    if result.top_errors and more > 0:
+        notes.append(f"quarantine: {more:,} more in {relative(result.run)}/quarantine")
     count, examples = result.repeated
     if count:
         notes.append(f"{counted(count, 'document')} with an id that another one has, such as {', '.join(examples[:3])}")

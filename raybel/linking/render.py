@@ -25,6 +25,8 @@ from raybel.schemas import MENTION, MENTIONS, RANKING
 
 #: Infons that the job writes on an annotation, in place of those that an earlier run left there.
 LINK_INFONS = ("link_id", "link_name", "link_score", "all_links")
+#: Decimals of a score that a threshold is compared with.
+THRESHOLD_DECIMALS = 5
 
 
 def render(
@@ -37,7 +39,7 @@ def render(
     Args:
         chunk: As `add_candidates` or `rerank` returns it.
         ontology: The ontology that candidates refer to.
-        threshold: The score below which candidates are left out; None for none.
+        threshold: The score below which candidates are left out, both rounded to `THRESHOLD_DECIMALS`; None for none.
         names: Looks up the names that links matched; None where that isn't known.
     """
     documents = _Documents.of(chunk)
@@ -150,7 +152,9 @@ class _Candidates:
         counts = pc.list_value_length(by_mention).to_numpy(zero_copy_only=False).astype(np.int64)
         candidates = pc.list_flatten(by_mention)
         if threshold is not None:
-            reached = pc.struct_field(candidates, "score").to_numpy() >= np.float32(threshold)
+            # The same name scores 1 but for the last digit, which floating-point arithmetic doesn't keep.
+            scores = pc.struct_field(candidates, "score").to_numpy().astype(np.float64)
+            reached = np.round(scores, THRESHOLD_DECIMALS) >= round(threshold, THRESHOLD_DECIMALS)
             mention_of = np.repeat(np.arange(len(counts)), counts)
             counts = np.bincount(mention_of[reached], minlength=len(counts))
             candidates = candidates.filter(pa.array(reached))

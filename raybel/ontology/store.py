@@ -244,12 +244,13 @@ class Ontology:
             encoded = encoded.combine_chunks()
         rows = np.concatenate([np.arange(len(self)), np.asarray(pc.list_parent_indices(lists))])
         # A number for each pair of name and concept: Arrow's own grouping takes four times the memory.
-        pairs = np.unique((np.asarray(encoded.indices).astype(np.int64) << 32) | rows)
+        named = np.asarray(pc.not_equal(folded, ""))
+        pairs = np.unique((np.asarray(encoded.indices)[named].astype(np.int64) << 32) | rows[named])
         concepts_of = np.bincount(pairs >> 32, minlength=len(encoded.dictionary))
         return {
             "concepts": len(self),
-            "names and aliases": len(strings),
-            "distinct, lower-cased": len(encoded.dictionary),
+            "names and aliases": int(named.sum()),
+            "distinct, lower-cased": int((concepts_of > 0).sum()),
             "shared by several concepts": int((concepts_of > 1).sum()),
             "concepts with a definition": pc.sum(pc.greater(pc.utf8_length(self.table["definition"]), 0)).as_py() or 0,
             "types": len(pc.unique(pc.list_flatten(self.table["types"]))),

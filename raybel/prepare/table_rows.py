@@ -84,7 +84,7 @@ def batches(path: str, layout: Layout, places: list[int]) -> Iterator[list[pa.Ar
         if repeated := [name for name in dict.fromkeys(names) if layout.headers.count(name) > 1]:
             raise InputError(f"has several columns {', '.join(repeated)}: rename all but one", path=path)
         try:
-            for batch in _parquet(path).iter_batches(BLOCK_ROWS, columns=names):
+            for batch in _parquet(path).iter_batches(BLOCK_ROWS, columns=list(dict.fromkeys(names))):
                 yield [_texts(batch.column(name), name, path) for name in names]
         except (pa.ArrowInvalid, OSError) as error:
             raise InputError(f"is cut off or damaged: {error}", path=path) from error
@@ -98,7 +98,9 @@ def batches(path: str, layout: Layout, places: list[int]) -> Iterator[list[pa.Ar
         newlines_in_values=layout.quoted,
     )
     convert = arrow_csv.ConvertOptions(
-        column_types=dict.fromkeys(numbers, pa.string()), include_columns=wanted, strings_can_be_null=False
+        column_types=dict.fromkeys(numbers, pa.string()),
+        include_columns=list(dict.fromkeys(wanted)),
+        strings_can_be_null=False,
     )
     with open_input(path) as file:
         counted = _QuoteCounter(file)

@@ -67,7 +67,9 @@ def test_mentions_documents_and_counts(tmp_path):
     assert second["ranking"] == []
 
 
-@pytest.mark.parametrize(("threshold", "kept"), [(None, 2), (0.5, 2), (0.6, 1), (0.75, 1), (0.8, 0)])
+@pytest.mark.parametrize(
+    ("threshold", "kept"), [(None, 2), (0.5, 2), (0.6, 1), (0.75, 1), (0.7500001, 1), (0.7501, 0), (0.8, 0)]
+)
 def test_a_threshold_leaves_candidates_out(tmp_path, threshold, kept):
     part, _ = link(tmp_path, with_mention("1", "Anemia"), threshold=threshold)
     assert [len(each) for each in part.mentions["ranking"].to_pylist()] == [kept]
