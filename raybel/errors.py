@@ -37,7 +37,7 @@ class InputError(RaybelError):
             part
             for part in (
                 path,
-                f"document {document}" if document is not None else None,
+                f"document {document or 'without an id'}" if document is not None else None,
                 f"offset {offset}" if offset is not None else None,
             )
             if part

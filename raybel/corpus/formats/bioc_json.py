@@ -66,6 +66,8 @@ class BiocJson(ShardFormat):
         """Return a document's serialisation with infons added to its annotations; see `ShardFormat.link`."""
         start = max(source.rfind(b"\n"), source.rfind(b"\t")) + 1
         value = json.loads(source[start:])
+        if not isinstance(value, dict):  # it stands where a document should be
+            return source
         removed_keys, changed = frozenset(remove), False
         for ordinal, annotation in enumerate(_annotations(value)):
             infons = annotation.get("infons")
@@ -114,9 +116,10 @@ def _documents(stream: JsonStream, around: _Around) -> Iterator[tuple[dict[str, 
             yield from _object(stream, around)
         elif found == "[":
             for item in stream.items("["):
-                if item != "{":
-                    raise InputError(f"isn't BioC JSON: it holds {_shown(stream)} where a document should be")
-                yield from _object(stream, around)
+                if item == "{":
+                    yield from _object(stream, around)
+                else:
+                    yield _no_document(stream, around)
         else:
             raise InputError(f"isn't BioC JSON: it holds {_shown(stream)} where a collection or a document should be")
         around.add(stream.taken())
@@ -138,7 +141,8 @@ def _object(stream: JsonStream, around: _Around) -> Iterator[tuple[dict[str, Any
             has_list, values = True, {}
             for item in stream.items("["):
                 if item != "{":
-                    raise InputError(f"isn't BioC JSON: `{key}` holds {_shown(stream)} where a document should be")
+                    yield _no_document(stream, around)
+                    continue
                 around.add(stream.taken())
                 value = stream.value()
                 yield value, list(stream.oddities)
@@ -155,10 +159,17 @@ def _object(stream: JsonStream, around: _Around) -> Iterator[tuple[dict[str, Any
         yield values, oddities
 
 
+def _no_document(stream: JsonStream, around: _Around) -> tuple[dict[str, Any], list[str]]:
+    """Return what stands for a document where the file has something else, which costs no other one."""
+    around.add(stream.taken())
+    return {}, [f"{_shown(stream)} stands where a document should be"]
+
+
 def _shown(stream: JsonStream) -> str:
-    if stream.peek() == "[":
+    value = stream.value()
+    if isinstance(value, list):
         return "a list"
-    shown = json.dumps(stream.value(), ensure_ascii=False)
+    shown = _LONE_SURROGATE.sub("\ufffd", json.dumps(value, ensure_ascii=False))
     return shown if len(shown) < 50 else shown[:46] + "..."
 
 

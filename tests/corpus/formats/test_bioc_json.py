@@ -27,14 +27,11 @@ BAD = [
     ("without", {"a": 1}, "neither a `documents` list nor `passages`", False),
     ("object", {"documents": {"a": GOOD}}, "neither a `documents` list nor `passages`", False),
     ("null", {"documents": None}, "neither a `documents` list nor `passages`", False),
-    ("numbers", [GOOD, 7], "7 where a document should be", True),
     ("value", TEXT + " 7", "7 where a collection or a document should be", True),
     ("cut", json.dumps({"documents": [GOOD, GOOD]})[:-60], "is it cut off?", True),
     ("cut in a list", json.dumps([GOOD])[:-1], "is it cut off?", True),
     ("xml", f"<collection>{TEXT}</collection>", "is XML under the name of another format", False),
     ("trailing", TEXT + "garbage", "isn't well-formed JSON", True),
-    ("strings", {"documents": [GOOD, "x"]}, '"x" where a document should be', True),
-    ("lists", {"documents": [GOOD, [GOOD]]}, "a list where a document should be", True),
     ("twice", TEXT[:-1] + ', "documents": []}', "two `documents` lists", True),
     ("latin", '{"documents":[{"id":"é"}]}'.encode("latin-1"), "isn't UTF-8 text: it has the bytes E9", False),
     ("digits", f'{{"documents": [{json.dumps(GOOD)}, {{"id": {"9" * 5000}}}]}}', "thousands of digits", True),
@@ -53,6 +50,23 @@ def test_a_bad_file_ends_with_an_error_and_keeps_what_came_before(tmp_path, name
     assert str(error).startswith(path)
     assert reason in str(error)
     assert ids == (["good"] if good else [])
+
+
+@pytest.mark.parametrize(
+    "inside", [list, lambda items: {"source": "s", "documents": items}], ids=["list", "collection"]
+)
+@pytest.mark.parametrize(
+    ("odd", "shown"), [(7, "7"), (None, "null"), ("x", '"x"'), ([GOOD], "a list"), ("\ud800" * 99, '"\ufffd\ufffd')]
+)
+def test_what_is_no_document_costs_no_other_one(tmp_path, inside, odd, shown):
+    value = inside([json_document("good", "Anemia."), odd, json_document("last", "Gout.")])
+    path = save(tmp_path / "a.json", json.dumps(value))
+    first, second, last = rows(path)
+    assert (first["doc_id"], second["doc_id"], last["doc_id"]) == ("good", "", "last")
+    assert (first["error"], last["error"]) == (None, None)
+    assert second["error"].startswith(f"document without an id: {shown}")
+    assert "stands where a document should be" in second["error"]
+    assert json.loads(linked(path)) == value
 
 
 def test_a_document_above_the_limit_ends_its_file(tmp_path):
