@@ -201,7 +201,7 @@ def join(gold: Sequence[tuple[str, list[dict[str, Any]]]], files: Iterable[str])
         notes.append(f"Gold documents that aren't among the predicted ones: {len(gold) - matched:,} of {len(gold):,}.")
     if extra or documents > matched:
         notes.append(
-            f"Ignored: {counted(extra, 'predicted mention')} where the gold has no mention that counts, and {elsewhere:,} "
+            f"Ignored: {counted(extra, 'predicted mention')} where no gold mention counts, and {elsewhere:,} "
             f"in {counted(documents - matched, 'other document')}."
         )
     mentions = [mention for _, document_mentions in gold for mention in document_mentions]

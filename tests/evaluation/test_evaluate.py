@@ -160,7 +160,7 @@ def test_what_has_no_counterpart_is_wrong_and_counted(write):
     result = score(gold, predicted)
     assert value(result) == pytest.approx(1 / 3)
     assert "Gold documents that aren't among the predicted ones: 1 of 2." in result.sentences
-    said = "Ignored: 1 predicted mention where the gold has no mention that counts, and 2 in 1 other document."
+    said = "Ignored: 1 predicted mention where no gold mention counts, and 2 in 1 other document."
     assert said in result.sentences
 
 
