@@ -1,4 +1,4 @@
-"""Ids of concepts with and without their prefixes."""
+"""Ids of concepts: with and without their prefixes, and as numbers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 #: Prefixes (in lower case) that ids may lack: `D003924`, `C0011860`.
 BARE_PREFIXES = ("mesh", "umls")
+#: The largest whole number up to which floating-point numbers, which pandas makes of ids, hold each one.
+MOST_EXACT = 2**53
 
 
 def respellings(concept_id: str, prefixes: Iterable[str]) -> list[str]:

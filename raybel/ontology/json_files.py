@@ -17,6 +17,7 @@ from raybel.display import counted
 from raybel.errors import InputError
 from raybel.files import storage
 from raybel.ontology.concept import Concept
+from raybel.ontology.ids import MOST_EXACT
 from raybel.schemas import OPTIONAL_ONTOLOGY_COLUMNS
 
 #: Concepts written at once.
@@ -34,8 +35,6 @@ _SYNONYMS_OF_KEYS = {
 }
 #: Keys whose loss changes what is linked: an unknown key that means one of these is refused.
 _NAMING = ("id", "name", "aliases")
-#: Whole numbers above aren't exact in JSON made from floating-point columns.
-_MOST_EXACT = 2**53
 
 
 def read(uri: str, notes: list[str]) -> Iterator[Concept]:
@@ -145,7 +144,7 @@ def _as_text(value: Any, what: str) -> str:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         if isinstance(value, int):
             return str(value)
-        if value.is_integer() and abs(value) < _MOST_EXACT:
+        if value.is_integer() and abs(value) < MOST_EXACT:
             return str(int(value))
         raise ValueError(f"{what} is the number {value!r}: put it into quotation marks, with all its digits")
     raise ValueError(f"{what} should be a text, and is {_shown(value)}")

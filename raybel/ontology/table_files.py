@@ -12,10 +12,9 @@ import pyarrow.parquet as pq
 from raybel.errors import InputError
 from raybel.files import storage
 from raybel.ontology.concept import Concept
+from raybel.ontology.ids import MOST_EXACT
 from raybel.schemas import ONTOLOGY, OPTIONAL_ONTOLOGY_COLUMNS
 
-#: The largest whole number up to which floating-point numbers hold each one.
-_MOST_EXACT = 2**53
 #: Rows converted to Python's own objects at once.
 _BATCH = 65_536
 
@@ -50,7 +49,7 @@ def complete(table: pa.Table, uri: str) -> pa.Table:
         place = table.schema.get_field_index("concept_id")
         numbers = table["concept_id"]
         absent = pc.is_null(numbers, nan_is_null=True)
-        if pc.any(pc.greater(pc.abs(numbers), _MOST_EXACT)).as_py():
+        if pc.any(pc.greater(pc.abs(numbers), MOST_EXACT)).as_py():
             raise InputError(
                 "has ids in a floating-point column that can't hold them exactly: store them as texts", path=uri
             )

@@ -17,6 +17,7 @@ from pyarrow import csv as arrow_csv
 from raybel.errors import InputError
 from raybel.files import storage
 from raybel.ontology import kinds
+from raybel.ontology.ids import MOST_EXACT
 from raybel.prepare.common import open_input, read_lines
 from raybel.prepare.unpack import MAX_BYTES
 
@@ -24,8 +25,6 @@ from raybel.prepare.unpack import MAX_BYTES
 BLOCK_BYTES, BLOCK_ROWS = 8 << 20, 65_536
 #: What may stand between cells: the first one that the header has outside quotation marks.
 DELIMITERS = "\t,;|"
-#: The largest whole number up to which floating-point numbers hold each one.
-MOST_EXACT = 2**53
 _QUOTED = re.compile(r'"[^"]*"')
 _QUOTES = "is one not closed? (--no-quoted takes them as they are)"
 
