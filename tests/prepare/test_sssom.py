@@ -60,6 +60,8 @@ ROW = "subject_id\tpredicate_id\tobject_id\n"
         (ROW + "A:1\tskos:exactMatch\n", "line 2: has 2 columns, the header 3"),
         (ROW + "A:1\tskos:exactMatch\t \n", "line 2: has no object_id"),
         ("#curie_map: [a\n" + ROW, "line 1: the curie_map isn't YAML"),
+        ("#curie_map:\n#  a: 2020-13-45\n" + ROW, "line 1: the curie_map isn't YAML"),
+        ("#curie_map:\n#  a: &a {x: y}\n#  <<: [*a, *a]\n" + ROW, "line 1: the curie_map merges keys"),
         ("#x: 1\n#curie_map: [a]\n" + ROW, "line 2: the curie_map must hold"),
         (ROW.replace("\t", ",") + 'A:1,skos:exactMatch,"B\n', "isn't CSV"),
         (ROW.replace("\t", ",") + "A:1,skos:exactMatch\n", "line 2: has 2 columns"),

@@ -191,6 +191,7 @@ def test_complaints_say_where(prepare, content, parts):
         ({"columns": ("name=x",)}, "id,x,x\n1,2,3\n", "several columns x"),
         ({"delimiter": ",,"}, "id,name\n", "one ASCII character"),
         ({"delimiter": '"'}, "id,name\n", "one ASCII character"),
+        ({"delimiter": "€"}, "id,name\n", "one ASCII character"),
     ],
 )
 def test_options_that_do_not_fit(prepare, options, content, match):
@@ -235,3 +236,20 @@ def test_the_command(tmp_path, monkeypatch):
     for part in (mapping, "HTML entities decoded", "t.tsv: not read: note", written):
         assert part in done.stdout
     assert Ontology.open("o.arrow").concept(0) == Concept("1", "Ague & pox")
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.parquet"])
+def test_a_column_may_hold_two_fields(prepare, name):
+    content = pa.table({"code": ["X:1"], "label": ["bog"]}) if name.endswith("parquet") else "code,label\nX:1,bog\n"
+    concepts, _ = prepare({name: content}, columns=("id=code", "name=label", "definition=label"))
+    assert concepts == [Concept("X:1", "bog", definition="bog")]
+
+
+@pytest.mark.parametrize("number", [900000000000012345.0, float("inf")])
+def test_ids_that_a_floating_point_column_cannot_hold_are_refused(prepare, tmp_path, number):
+    table = pa.table({"id": ["1", "2"], "name": ["a", "b"], "parents": [number, None]})
+    with pytest.raises(InputError, match="can't hold exactly"):
+        prepare({"t.parquet": table})
+    pq.write_table(pa.table({"concept_id": [number, 1.0], "name": ["a", "b"]}), tmp_path / "o.parquet")
+    with pytest.raises(InputError, match=r"o\.parquet: has ids in a floating-point column"):
+        Ontology.open(str(tmp_path / "o.parquet"))
