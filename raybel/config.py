@@ -227,6 +227,22 @@ class GeneratorPaths(ModelPaths):
             raise ConfigError("a stored lookup has its candidates already: give --candidates-lookup alone")
 
 
+@configuration
+class DetectorPaths:
+    """Which detector finds a job's mentions: a token classifier, a dictionary, or both together."""
+
+    detector: Annotated[
+        str | None,
+        Option("Find mentions with a token classifier: a directory, or a name on the Hugging Face hub.", "NAME"),
+    ] = None
+    dictionary: Annotated[
+        FilePath | None,
+        Option(
+            "Find mentions with a dictionary; with --detector, both together.", "DIR", made_by="raybel train dictionary"
+        ),
+    ] = None
+
+
 class HyperParameters:
     """What a model is trained with; a `params.json` holds its values under the model's key."""
 

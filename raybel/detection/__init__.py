@@ -1,0 +1,1 @@
+"""Detectors: what finds mentions in text that nobody annotated."""
