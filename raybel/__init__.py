@@ -73,7 +73,7 @@ _HOMES = {
     "Workers": "jobs.train.config",
     "EvaluateConfig": "evaluation.evaluate",
     "evaluate": "evaluation.evaluate",
-    "LinkResult": "jobs.link.job",
+    "RunResult": "jobs.shard_job",
     "link": "jobs.link.job",
     "LookupConfig": "jobs.lookup.config",
     "make_lookup": "jobs.lookup.job",

@@ -47,12 +47,16 @@ MENTION = pa.struct(
     ]
 )
 
-#: `source` is the document's own serialisation (XML or JSON, UTF-8); `repairs` counts repaired offsets;
-#: `set_aside` says of each annotation that can't be used why; `error` why the document can't be linked at all, null for
-#: a good one.
+#: `file` is the input file, or an archive's member, that the document is from, `version` the document's own (PubMed's;
+#: null where there is none). `source` is the document's own serialisation (XML or JSON, UTF-8), empty where the file
+#: only says that the document was `deleted`; `repairs` counts repaired offsets; `set_aside` says of each annotation
+#: that can't be used why; `error` why the document can't be linked at all, null for a good one.
 DOCUMENT = pa.struct(
     [
         ("doc_id", pa.string()),
+        ("file", pa.string()),
+        ("version", pa.int32()),
+        ("deleted", pa.bool_()),
         ("passages", pa.list_(PASSAGE)),
         ("mentions", pa.list_(MENTION)),
         ("source", pa.binary()),
@@ -62,15 +66,24 @@ DOCUMENT = pa.struct(
     ]
 )
 
-#: A row of a Ray Dataset: consecutive documents of one input file. A file's first chunk has its `header`, the last one
-#: its `footer`, or `error` where the file couldn't be read to its end. `done` is true for a chunk without documents,
-#: since it was linked before.
+#: A place in a source: its file, and how many of that file's documents come before.
+POSITION = pa.struct([("file", pa.int32()), ("document", pa.int64())])
+
+#: A row of a Ray Dataset: consecutive documents of one source. `source` is its name, `path` its file or archive.
+#: `chunk` counts within the shard, whose first chunk has its `header`, its last one (`last`) its `footer`; `next` is
+#: where the next chunk begins, null where the source ends. `error` says why the source couldn't be read any further,
+#: `unreadable` why files of a bundle couldn't; `passed_over` counts members of an archive that aren't documents by
+#: their name. `done` is true for a chunk without documents, since it was linked before.
 CHUNK = pa.schema(
     [
         ("path", pa.string()),
+        ("source", pa.string()),
         ("shard", pa.string()),
         ("chunk", pa.int32()),
         ("last", pa.bool_()),
+        ("next", POSITION),
+        ("unreadable", pa.list_(pa.string())),
+        ("passed_over", pa.int32()),
         ("done", pa.bool_()),
         ("header", pa.binary()),
         ("footer", pa.binary()),
@@ -123,13 +136,18 @@ MENTIONS = pa.schema(
     ]
 )
 
-#: The documents table that a run writes, a row for each document: `mentions` and `linked` are numbers of mentions,
-#: `set_aside` that of annotations that can't be used.
+#: The documents table that a run writes, a row for each document: `document` is its place in the shard, `file` the
+#: input file or archive's member that it is from, `version` its own (PubMed's). A row with `deleted` says that the file
+#: withdraws the document, which has no place in the shard. `mentions` and `linked` are numbers of mentions, `set_aside`
+#: that of annotations that can't be used.
 DOCUMENTS = pa.schema(
     [
         ("shard", pa.string()),
         ("document", pa.int32()),
         ("doc_id", pa.string()),
+        ("file", pa.string()),
+        ("version", pa.int32()),
+        ("deleted", pa.bool_()),
         ("mentions", pa.int32()),
         ("linked", pa.int32()),
         ("repairs", pa.int32()),
@@ -138,7 +156,9 @@ DOCUMENTS = pa.schema(
     ]
 )
 
-#: The counts that a run writes, a row for each shard.
+#: The counts that a run writes, a row for each shard; `deleted` counts withdrawn documents, which aren't among
+#: `documents`, `unreadable` files of a bundle that couldn't be read to their end, `passed_over` members of an archive
+#: that aren't documents.
 SHARD_COUNTS = pa.schema(
     [
         ("shard", pa.string()),
@@ -149,6 +169,9 @@ SHARD_COUNTS = pa.schema(
         ("repairs", pa.int64()),
         ("set_aside", pa.int64()),
         ("quarantined", pa.int64()),
+        ("deleted", pa.int64()),
+        ("unreadable", pa.int64()),
+        ("passed_over", pa.int64()),
     ]
 )
 

@@ -15,9 +15,11 @@ from raybel.candidates.base import CandidateCache
 from raybel.config import MentionOptions
 from raybel.corpus.chunks import read_chunks
 from raybel.corpus.documents import ReadOptions
+from raybel.corpus.sources import Source, find_sources
 from raybel.linking.candidates import add_candidates
 from raybel.linking.render import render
 from raybel.ontology import Concept, Ontology
+from raybel.runs.inputs import Shard, find_inputs
 from raybel.runs.parts import Part
 
 COLLECTION_HEAD = "<source>hand-made</source><date>2026</date><key>k</key>"
@@ -68,7 +70,13 @@ def save(path: Path, content: str | bytes | Any) -> str:
 
 def chunks(path: str, **options: Any) -> list[pa.Table]:
     of_mentions = {item.name: options.pop(item.name) for item in fields(MentionOptions) if item.name in options}
-    return list(read_chunks(path, Path(path).name, ReadOptions(MentionOptions(**of_mentions), **options)))
+    (source,) = find_sources([path]) if Path(path).is_file() else [Source(path, Path(path).name)]
+    return list(read_chunks(source, source.name, ReadOptions(MentionOptions(**of_mentions), **options)))
+
+
+def shards_of(patterns: list[str], run_fingerprint: str = "f") -> list[Shard]:
+    """The shards of input files that are neither archives nor groups."""
+    return [item.shard() for item in find_inputs(patterns, run_fingerprint)]
 
 
 def rows(path: str, **options: Any) -> list[dict[str, Any]]:

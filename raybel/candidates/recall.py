@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from raybel.candidates.base import CandidateCache, Generator
 from raybel.config import MentionOptions
-from raybel.corpus.chunks import SetAside, corpus_files, read_rows
 from raybel.corpus.documents import ReadOptions
+from raybel.corpus.reading import SetAside, read_rows
+from raybel.corpus.sources import corpus_files
 from raybel.errors import InputError
 from raybel.evaluation.metrics import gold_ranks, summarise
 from raybel.ontology import Ontology

@@ -15,7 +15,7 @@ from raybel.display import counted, duration, rate, relative
 from raybel.jobs.link.config import LinkConfig
 
 if TYPE_CHECKING:  # it imports Ray
-    from raybel.jobs.link.job import LinkResult
+    from raybel.jobs.shard_job import RunResult
 
 
 @click.command(context_settings=CONTEXT)
@@ -47,12 +47,13 @@ def link(more: tuple[str, ...], values: dict[str, Any]) -> None:
 
     with show_progress(linking) as watch:
         result = job.link(config, watch)
-    _summary(result, config.threshold)
-    if result.failed:
+    summary(result, config.threshold)
+    if result.incomplete:
         sys.exit(INCOMPLETE)
 
 
-def _summary(result: LinkResult, threshold: float | None) -> None:
+def summary(result: RunResult, threshold: float | None) -> None:
+    """Print what a run did: a table of counts, notes, and what couldn't be read."""
     from raybel.runs.parts import COUNTS
 
     counts, progress = result.counts, result.progress
@@ -65,19 +66,30 @@ def _summary(result: LinkResult, threshold: float | None) -> None:
     rows += [(without, totals["without_candidates"]), ("  spans repaired", totals["repairs"])]
     rows.append(("annotations set aside", totals["set_aside"]))
     rows.append(("documents in quarantine", totals["quarantined"]))
+    rows += [("documents withdrawn by the input", totals["deleted"])] if totals["deleted"] else []
     if progress.chunks:
         rows.append(("time, without Ray's start", duration(progress.seconds)))
         rows.append(("documents/s", rate(progress.counts["documents"], progress.seconds)))
     notes = [*result.notes, *(f"quarantine: {reason}" for reason in result.top_errors)]
-    more = totals["quarantined"] + totals["set_aside"] - len(result.top_errors)
+    more = totals["quarantined"] + totals["set_aside"] + totals["unreadable"] - len(result.top_errors)
     if result.top_errors and more > 0:
         notes.append(f"quarantine: {more:,} more in {relative(result.run)}/quarantine")
     count, examples = result.repeated
     if count:
         notes.append(f"{counted(count, 'document')} with an id that another one has, such as {', '.join(examples[:3])}")
+    if totals["passed_over"]:
+        notes.append(
+            f"{counted(totals['passed_over'], 'member')} of archives passed over: not named as a corpus's files"
+        )
     tables.table(f"run directory {relative(result.run)}", ["", "count"], rows, notes)
     for reason in result.failed.values():
         tables.err.print(f"not read: {reason}", style="red", markup=False, soft_wrap=True)
+    if totals["unreadable"]:
+        files = counted(totals["unreadable"], "file")
+        tables.err.print(
+            f"{files} of archives or groups couldn't be read to the end; {relative(result.run)}/quarantine says why",
+            style="red",
+        )
     if result.failed:
         tables.err.print(
             f"{counted(len(result.failed), 'input file')} couldn't be read: fix this and run the same command",

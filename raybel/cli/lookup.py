@@ -36,7 +36,7 @@ def lookup(values: dict[str, Any]) -> None:
         ("documents that couldn't be read", result.bad_documents),
     ]
     tables.table(f"lookup {relative(config.output)}", ["", "count"], rows)
-    for reason in result.failed.values():
+    for reason in result.failed:
         tables.err.print(f"not read: {reason}", style="red", markup=False, soft_wrap=True)
     if result.failed:
         sys.exit(INCOMPLETE)

@@ -14,24 +14,24 @@ from raybel.tuning.trials import score_text
 
 if TYPE_CHECKING:  # they import Ray
     from raybel.jobs.index.config import Embedding
-    from raybel.jobs.link.job import Progress
+    from raybel.jobs.shard_job import Progress
 
 #: Seconds between two lines where there is no terminal.
 LINE_EVERY = 15.0
 
 
 def linking(progress: Progress) -> str:
-    """Return progress as one line: shards, documents, rates, time left."""
+    """Return progress as one line: files, documents, rates, time left."""
     seconds, counts = progress.seconds, progress.counts
     parts = [
-        f"shards {progress.shards_before + progress.shards_done}/{progress.shards_total}",
+        f"files {progress.files_before + progress.files_done}/{progress.files_total}",
         f"{counted(counts['documents'], 'document')} ({rate(counts['documents'], seconds)}/s)",
         f"{counted(counts['mentions'], 'mention')} ({rate(counts['mentions'], seconds)}/s)",
     ]
     if counts["quarantined"]:
         parts.append(f"{counts['quarantined']:,} in quarantine")
-    if progress.shards_failed:
-        parts.append(f"{progress.shards_failed} unreadable")
+    if progress.files_failed:
+        parts.append(f"{progress.files_failed} unreadable")
     left = progress.seconds_left
     parts.append(f"{duration(left)} left" if left is not None else "time left unknown")
     return "link: " + ", ".join(parts)

@@ -13,8 +13,8 @@ from rich.text import Text
 
 from raybel.cli import tables
 from raybel.cli.common import CONTEXT
-from raybel.corpus.chunks import read_documents
 from raybel.corpus.documents import ReadOptions, passage_text
+from raybel.corpus.reading import read_documents
 from raybel.files import storage
 from raybel.runs.run_directory import RunDirectory
 

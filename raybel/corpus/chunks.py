@@ -1,218 +1,239 @@
-"""Corpora as streams: chunks of documents out of a file, documents into a file."""
+"""Corpora as streams: chunks of documents out of a source, documents into a file."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import IO, cast
 
 import bioc as model
 import pyarrow as pa
 
 from raybel.corpus.documents import DocumentRow, ReadOptions, chunk_table, to_row
-from raybel.corpus.formats.base import Format, Piece
-from raybel.corpus.formats.bioc_xml import new_collection
-from raybel.corpus.formats.content import Rewound, read_head
-from raybel.corpus.formats.registry import CORPUS_SUFFIXES, FORMATS, format_in, format_named
-from raybel.display import counted, relative
+from raybel.corpus.formats.base import ShardFormat
+from raybel.corpus.formats.registry import FORMATS, format_of
+from raybel.corpus.opening import OpenedFile, files_of
+from raybel.corpus.sources import Source
 from raybel.errors import InputError
-from raybel.files import storage
-from raybel.files.patterns import expand
 
 #: A chunk ends early at this many bytes of serialisation, so that full texts don't make chunks of gigabytes.
 CHUNK_BYTES = 4 << 20
-#: How many of the documents and annotations that can't be used are named.
-MAX_EXAMPLES = 3
+#: A place in a source: (number of its file, how many of that file's documents come before).
+Position = tuple[int, int]
+_START: Position = (0, 0)
 
 
-def corpus_files(patterns: Iterable[str]) -> list[tuple[str, str]]:
-    """Return (file, its name relative to the directory that was given) for files, directories and globs, in order.
+@dataclass(frozen=True)
+class FinishedChunk:
+    """A chunk, or all chunks of a shard, that were linked before.
 
-    Each file is there once, by whatever paths it was given. That files of a directory are left out, since their names
-    don't end in a suffix of a corpus format, is logged as a warning.
-
-    Raises:
-        ConfigError: A pattern matches nothing, or a directory holds no file of a corpus format.
+    Args:
+        next: Where the next one begins; None where the source ends.
+        last: Whether it is the last one of its shard.
+        documents: How many documents it has.
     """
-    return expand(patterns, CORPUS_SUFFIXES)
+
+    next: Position | None
+    last: bool = True
+    documents: int = 0
 
 
-def corpus_bytes(files: Iterable[tuple[str, str]]) -> int:
-    """Return the stored size of the files of a corpus, as `corpus_files` gives them; a file that is gone counts 0."""
-    identities = (storage.identity(path) for path, _ in files)
-    return sum(identity.size for identity in identities if identity is not None)
+@dataclass(frozen=True)
+class Finished:
+    """What of a source was linked before.
 
-
-@contextlib.contextmanager
-def _open(uri: str) -> Iterator[tuple[Format, IO[bytes]]]:
-    """Open a file, and tell its format by its first bytes.
-
-    Raises:
-        InputError: The file can't be opened, or is of no known format; or any raised meanwhile, with the file's path.
+    Args:
+        shards: Of a bundle's shards those that are finished, by their numbers.
+        chunks: Of the other shards the finished chunks, by (shard's name, chunk's number).
+        names: The names of a bundle's shards that have finished chunks, by their numbers.
     """
-    with storage.open_bytes(uri) as file:
-        try:
-            head = read_head(file)
-            yield format_in(uri, head), cast(IO[bytes], Rewound(head, file))
-        except InputError as error:
-            raise InputError(error.message, path=uri) from error
-        except storage.DAMAGED as error:
-            raise InputError(f"is cut off or damaged: {error}", path=uri) from error
+
+    shards: Mapping[int, FinishedChunk] = field(default_factory=dict)
+    chunks: Mapping[tuple[str, int], FinishedChunk] = field(default_factory=dict)
+    names: Mapping[int, str] = field(default_factory=dict)
 
 
-def file_format(uri: str) -> Format:
-    """Return a file's format: as its name says, else as its first bytes do, else the first of all formats.
-
-    Whether a file can be read at all shows when it is read; until then, its shard has a name all the same.
-    """
-    if named := format_named(uri):
-        return named
-    try:
-        with _open(uri) as (known, _):
-            return known
-    except InputError:
-        return FORMATS[0]
-
-
-def read_documents(uri: str, options: ReadOptions) -> Iterator[Piece]:
-    """Yield a file's header (bytes), its documents with their serialisations, and its footer (bytes).
-
-    Raises:
-        InputError: The file can't be opened or read to its end; what was yielded before remains valid.
-    """
-    with _open(uri) as (known, file):
-        yield from known.read(file, options.max_document_bytes)
-
-
-def read_chunks(uri: str, shard: str, options: ReadOptions, done: frozenset[int] = frozenset()) -> Iterator[pa.Table]:
-    """Yield a file's chunks in order, each a table of one row of `schemas.CHUNK`; the last one has `last` set.
+def read_chunks(
+    source: Source, shard: str, options: ReadOptions, finished: Finished | None = None
+) -> Iterator[pa.Table]:
+    """Yield a source's chunks in order, each a table of one row of `schemas.CHUNK`; the last one has `next` null.
 
     A file that can't be read to its end yields the documents before the damage, and `error` in its last chunk; nothing
-    is raised. Every file yields at least one chunk. Memory: one chunk.
+    is raised. A bundle goes on with its next file, and says so in `unreadable`; a damaged archive ends with `error`.
+    Every source yields at least one chunk. Memory: one chunk.
+
+    What was linked before is yielded without documents or, of a bundle's finished shards, not at all. A bundle's files
+    that lie wholly in it aren't parsed (those of a zip or a plain tar not even read).
 
     Args:
-        uri: The file.
-        shard: Name of its shard.
+        source: What to read.
+        shard: Name of a file's shard; of the folder of a bundle's.
         options: How documents become rows.
-        done: Numbers of chunks that were linked before, and are yielded without their documents.
+        finished: What was linked before; None for nothing.
     """
-    documents: list[tuple[model.BioCDocument, bytes]] = []
-    size = number = 0
-    header: bytes | None = None
-
-    def chunk(**columns: object) -> pa.Table:
-        rows = [] if number in done else [to_row(document, source, options) for document, source in documents]
-        defaults = {
-            "last": False,
-            "done": number in done,
-            "header": header if number == 0 else None,
-            "footer": None,
-            "error": None,
-        }
-        return chunk_table(rows, path=uri, shard=shard, chunk=number, **{**defaults, **columns})
-
-    try:
-        for item in read_documents(uri, options):
-            if isinstance(item, bytes):
-                if header is None:
-                    header = item
-                else:
-                    yield chunk(last=True, footer=item)
-                    return
-                continue
-            if len(documents) >= options.chunk_documents or size > CHUNK_BYTES:
-                yield chunk()
-                documents, size, number = [], 0, number + 1
-            documents.append(item)
-            size += len(item[1])
-    except InputError as error:
-        yield chunk(last=True, error=str(error))
+    chunker = (_BundleChunker if source.is_bundle else _FileChunker)(source, shard, options, finished or Finished())
+    return chunker.read()
 
 
-@dataclass
-class SetAside:
-    """What of a corpus was read, and what of it can't be used.
+class _Chunker:
+    """Gathers documents into chunks."""
 
-    Args:
-        documents: Number of documents that were read.
-        bad_documents: Number of those that can't be used.
-        annotations: Number of annotations, of the other documents, that can't be used.
-        examples: What is wrong with the first few, with their file.
-    """
+    def __init__(self, source: Source, shard: str, options: ReadOptions, finished: Finished) -> None:
+        self.source, self.shard, self.options, self.finished = source, shard, options, finished
+        self.rows: list[DocumentRow] = []
+        self.documents = self.size = self.number = 0
+        self.unreadable: list[str] = []
+        self.passed_over = 0
 
-    documents: int = 0
-    bad_documents: int = 0
-    annotations: int = 0
-    examples: list[str] = field(default_factory=list)
-
-    def add(self, uri: str, error: str | None, annotations: Sequence[str]) -> None:
-        """Count a document.
-
-        Args:
-            uri: Its file.
-            error: Why it can't be used, None where it can.
-            annotations: Why annotations of it can't be.
-        """
+    def add(self, document: model.BioCDocument, serialisation: bytes, file: str) -> None:
+        """Take a document."""
+        if (self.shard, self.number) not in self.finished.chunks:
+            row = to_row(document, serialisation, self.options)
+            row.file = file
+            self.rows.append(row)
         self.documents += 1
-        self.bad_documents += error is not None
-        self.annotations += len(annotations)
-        for reason in (*([error] if error else []), *annotations)[: MAX_EXAMPLES - len(self.examples)]:
-            self.examples.append(f"{relative(uri)}: {reason}")
+        self.size += len(serialisation)
 
-    def sentence(self) -> str | None:
-        """Say what was set aside; None where everything can be used."""
-        parts = []
-        if self.bad_documents:
-            parts.append(f"{self.bad_documents:,} of {counted(self.documents, 'document')}")
-        if self.annotations:
-            parts.append(counted(self.annotations, "annotation"))
-        if not parts:
-            return None
-        return f"Set aside, since they can't be used: {' and '.join(parts)}, such as {'; '.join(self.examples)}."
+    def is_full(self) -> bool:
+        """True if the next document goes into another chunk."""
+        return self.documents >= self.options.chunk_documents or self.size > CHUNK_BYTES
+
+    def take(self, following: Position | None, last: bool, **columns: object) -> pa.Table:
+        """Return the chunk of what was gathered, and begin the next one."""
+        place = {"path": self.source.path, "source": self.source.name, "shard": self.shard, "chunk": self.number}
+        ends = None if following is None else {"file": following[0], "document": following[1]}
+        counts = {"unreadable": self.unreadable, "passed_over": self.passed_over}
+        done = (self.shard, self.number) in self.finished.chunks
+        table = chunk_table(self.rows, **{**place, **counts, "last": last, "next": ends, "done": done, **columns})
+        self.rows, self.unreadable = [], []
+        self.documents = self.size = self.passed_over = 0
+        self.number += 1
+        return table
 
 
-def read_rows(uris: Iterable[str], options: ReadOptions, set_aside: SetAside) -> Iterator[DocumentRow]:
-    """Yield the documents of several files as rows, for work on one machine; those that can't be used are left out.
+class _FileChunker(_Chunker):
+    """Reads a file, whose shard keeps its header and its footer."""
 
-    Args:
-        uris: The files.
-        options: How documents become rows.
-        set_aside: Counts what is read, and what is left out.
+    def read(self) -> Iterator[pa.Table]:
+        """Yield the chunks."""
+        header: bytes | None = None
+        position = 0
+        try:
+            opened = next(files_of(self.source))
+            with opened.open() as (known, file):
+                for item in known.read(file, self.options.max_document_bytes):
+                    if isinstance(item, bytes):
+                        if header is None:
+                            header = item
+                            continue
+                        yield self.take(None, True, header=None if self.number else header, footer=item)
+                        return
+                    if self.is_full():
+                        yield self.take((0, position), False, header=None if self.number else header)
+                        if self._rest_is_finished():
+                            yield self.take(None, True)
+                            return
+                    self.add(*item, opened.name)
+                    position += 1
+        except InputError as error:
+            yield self.take(None, True, header=None if self.number else header, error=str(error))
 
-    Raises:
-        InputError: A file can't be read.
+    def _rest_is_finished(self) -> bool:
+        """True if this chunk is the source's last one, and was linked before: then the rest needn't be read."""
+        chunk = self.finished.chunks.get((self.shard, self.number))
+        return chunk is not None and chunk.next is None
+
+
+class _BundleChunker(_Chunker):
+    """Reads the files of an archive or of a group into a folder of shards.
+
+    A shard ends where it has enough documents, and where another format begins. Files that can't be read are noted in
+    the chunk that comes at their place, so that what a chunk holds doesn't depend on where reading began.
     """
-    for uri in uris:
-        for item in read_documents(uri, options):
-            if not isinstance(item, bytes):
-                row = to_row(*item, options)
-                set_aside.add(uri, row.error, row.set_aside)
-                if row.error is None:
-                    yield row
 
+    def __init__(self, source: Source, folder: str, options: ReadOptions, finished: Finished) -> None:
+        super().__init__(source, folder, options, finished)
+        self.folder = folder
+        self.format: ShardFormat | None = None
+        self.shard_number = self.in_shard = 0
+        #: The next document that is wanted; None where all to the end was linked before.
+        self.wanted: Position | None = _START
 
-def corpus_digests(corpora: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """Return the hashes of each corpus's files by the corpus's name; a corpus without files is left out.
+    def read(self) -> Iterator[pa.Table]:
+        """Yield the chunks."""
+        error: str | None = None
+        yield from self._pass_finished()
+        try:
+            for opened in files_of(self.source) if self.wanted else ():
+                if self.wanted is None:
+                    return
+                if opened.number < self.wanted[0]:
+                    continue
+                if opened.is_corpus:
+                    yield from self._read_file(opened)
+                else:
+                    self.passed_over += 1
+        except InputError as damage:
+            error = str(damage)
+        if self.wanted is not None:
+            self._begin_shard(FORMATS[0].shard_format.bundle_format)
+            yield self._take(None, True, error=error)
 
-    Args:
-        corpora: The files, directories and globs of each corpus by its name.
-    """
-    return {
-        name: [storage.size_and_digest(path)[1] for path, _ in corpus_files(paths)]
-        for name, paths in corpora.items()
-        if paths
-    }
+    def _read_file(self, opened: OpenedFile) -> Iterator[pa.Table]:
+        try:
+            with opened.open() as (known, file):
+                pieces = known.read(file, self.options.max_document_bytes)
+                written = known.shard_format.bundle_format
+                documents = (item for item in pieces if not isinstance(item, bytes))
+                for place, (document, serialisation) in enumerate(documents):
+                    position = (opened.number, place)
+                    if self._ends_before(written):
+                        yield self._take(position, self._is_shard_full(written))
+                        yield from self._pass_finished()
+                    if self.wanted is None:
+                        return
+                    if position >= self.wanted:
+                        self._begin_shard(written)
+                        self.add(document, written.in_bundle(serialisation, not self.in_shard), opened.name)
+                        self.in_shard += 1
+        except InputError as error:
+            self.unreadable.append(str(error))
 
+    def _is_shard_full(self, written: ShardFormat) -> bool:
+        return self.in_shard >= self.options.shard_documents or written is not self.format
 
-def write_corpus(uri: str, documents: Iterable[model.BioCDocument], source: str) -> None:
-    """Write documents as BioC XML, gzipped where the name ends in `.gz`.
+    def _ends_before(self, written: ShardFormat) -> bool:
+        """True if a document of this format goes into another chunk than what was gathered."""
+        return bool(self.documents) and (self.is_full() or self._is_shard_full(written))
 
-    Args:
-        uri: Where to write.
-        documents: Documents with passages and annotations; may be empty.
-        source: The collection's `<source>`.
-    """
-    pieces = new_collection(source, documents)
-    content = b"".join(piece if isinstance(piece, bytes) else piece[1] for piece in pieces)
-    storage.publish(uri, storage.compress(content) if uri.endswith(".gz") else content)
+    def _begin_shard(self, written: ShardFormat) -> None:
+        """Take a format for the shard, unless it has one."""
+        if self.format is None:
+            self.format = written
+            self.shard = f"{self.folder}/{self.shard_number:05d}{written.suffixes[0]}.gz"
+
+    def _take(self, following: Position | None, last: bool, **columns: object) -> pa.Table:
+        assert self.format is not None, "a shard has begun"
+        header = None if self.number else self.format.bundle_header(self.source.name)
+        footer = self.format.bundle_footer if last else None
+        table = self.take(following, last, header=header, footer=footer, **columns)
+        if last:
+            self._end_shard()
+        return table
+
+    def _end_shard(self) -> None:
+        self.shard_number, self.number, self.in_shard, self.format = self.shard_number + 1, 0, 0, None
+
+    def _pass_finished(self) -> Iterator[pa.Table]:
+        """Yield the finished chunks that follow, without documents, and see what is wanted next."""
+        while self.wanted is not None:
+            if (whole := self.finished.shards.get(self.shard_number)) is not None:
+                self.wanted = whole.next
+                self._end_shard()
+                continue
+            name = self.finished.names.get(self.shard_number, "")
+            chunk = self.finished.chunks.get((name, self.number))
+            if chunk is None:
+                return
+            self.shard, self.format = name, format_of(name).shard_format
+            self.wanted, self.in_shard = chunk.next, self.in_shard + chunk.documents
+            yield self._take(chunk.next, chunk.last)

@@ -46,13 +46,18 @@ class ReadOptions:
         sentences: Whether passages are split into sentences, which re-rankers need (it takes longer than all the rest
             of reading).
         chunk_documents: The most documents in a chunk.
+        shard_documents: The most documents in a shard of a bundle.
         max_document_bytes: A document that takes more bytes of its file ends the reading with an error.
+        source_only: Whether rows have no passages and no mentions, only the serialisation that these are in: what
+            works on it parses it, in parallel.
     """
 
     mentions: MentionOptions = field(default_factory=MentionOptions)
     sentences: bool = False
     chunk_documents: int = 500
+    shard_documents: int = 10_000
     max_document_bytes: int = 256 << 20
+    source_only: bool = False
 
 
 def reading_identity(options: MentionOptions) -> dict[str, Any]:
@@ -129,6 +134,9 @@ class DocumentRow:
 
     doc_id: str
     source: bytes
+    file: str = ""
+    version: int | None = None
+    deleted: bool = False
     passages: list[dict[str, Any]] = field(default_factory=list)
     mentions: list[dict[str, Any]] = field(default_factory=list)
     repairs: int = 0
@@ -137,27 +145,31 @@ class DocumentRow:
 
 
 def to_row(document: model.BioCDocument, source: bytes, options: ReadOptions) -> DocumentRow:
-    """Return a document as a row.
+    """Return a document as a row; its `file` is left to the caller.
 
     An annotation that can't be located goes into `set_aside`, with the reason; a document that can't be linked at all
     comes back with `error` and without mentions: that is said by its reader (`problem`), or found here.
     """
-    if problem := getattr(document, "problem", ""):
-        return DocumentRow(document.id or "", source, error=str(DocumentError(problem, document=document.id or "")))
     row = DocumentRow(document.id or "", source)
+    row.version, row.deleted = getattr(document, "version", None), getattr(document, "deleted", False)
+    if problem := getattr(document, "problem", ""):
+        row.error = str(DocumentError(problem, document=row.doc_id))
+    if row.error or row.deleted or options.source_only:
+        return row
     wanted = options.mentions
     try:
         for passage in document.passages:
             passage.text = passage_text(passage)
             if not 0 <= passage.offset <= MAX_OFFSET - len(passage.text):
                 raise DocumentError(f"a passage has the offset {passage.offset}", document=row.doc_id)
+        row.passages = [_passage(passage, options) for passage in document.passages]
+        annotations = list(mentions_in(document))
         abbreviations = (
             document_abbreviations((p.offset, p.text) for p in document.passages)
-            if wanted.expand_abbreviations
+            if annotations and wanted.expand_abbreviations
             else None
         )
-        row.passages = [_passage(passage, options) for passage in document.passages]
-        for ordinal, (index, annotation) in enumerate(mentions_in(document)):
+        for ordinal, (index, annotation) in enumerate(annotations):
             kind = annotation.infons.get(wanted.type_infon) or ""
             if wanted.mention_types and kind not in wanted.mention_types:
                 continue
@@ -231,6 +243,9 @@ def chunk_table(rows: list[DocumentRow], **columns: Any) -> pa.Table:
     documents = pa.StructArray.from_arrays(
         [
             pa.array([row.doc_id for row in rows], pa.string()),
+            pa.array([row.file for row in rows], pa.string()),
+            pa.array([row.version for row in rows], pa.int32()),
+            pa.array([row.deleted for row in rows], pa.bool_()),
             _lists(passage_array, [len(row.passages) for row in rows]),
             _lists(mention_array, [len(row.mentions) for row in rows]),
             pa.array([row.source for row in rows], pa.binary()),

@@ -12,8 +12,9 @@ import pyarrow as pa
 from annotated_types import Ge
 
 from raybel.config import FilePath, FilePaths, MentionOptions, Option, Seed, configuration
-from raybel.corpus.chunks import SetAside, corpus_files, read_rows
 from raybel.corpus.documents import DocumentRow, ReadOptions
+from raybel.corpus.reading import SetAside, read_rows
+from raybel.corpus.sources import corpus_files
 from raybel.display import counted, relative
 from raybel.errors import ConfigError, MismatchError
 from raybel.evaluation import metrics, predictions

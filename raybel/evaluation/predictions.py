@@ -17,8 +17,9 @@ import numpy as np
 
 from raybel.config import MentionOptions
 from raybel.corpus import text
-from raybel.corpus.chunks import corpus_files, read_documents
 from raybel.corpus.documents import GOLD_INFON, NIL_IDS, ReadOptions, mentions_in, to_row
+from raybel.corpus.reading import read_documents
+from raybel.corpus.sources import corpus_files
 from raybel.display import counted
 from raybel.errors import ConfigError, MismatchError
 from raybel.runs.run_directory import RunDirectory

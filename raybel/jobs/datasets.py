@@ -13,8 +13,9 @@ import ray
 from ray.data import Dataset, Datasource, ReadTask
 from ray.data.block import BlockMetadata
 
-from raybel.corpus.chunks import corpus_files, read_chunks
+from raybel.corpus.chunks import Finished, read_chunks
 from raybel.corpus.documents import ReadOptions
+from raybel.corpus.sources import Source, find_sources
 from raybel.errors import InputError
 from raybel.files import storage
 from raybel.jobs.runtime import data_context
@@ -22,34 +23,34 @@ from raybel.schemas import CHUNK, MENTION
 
 
 @dataclass(frozen=True)
-class InputFile:
-    """A file of a corpus to read.
+class Input:
+    """What is read in a task.
 
     Args:
-        path: Path or URI.
-        shard: Name of its shard.
-        finished_chunks: Called when it is read: numbers of the chunks that are wanted without their documents.
+        source: A file, an archive or a group.
+        shard: Name of its shard; of the folder of a bundle's.
+        finished: Called when it is read: what is wanted without its documents.
     """
 
-    path: str
+    source: Source
     shard: str
-    finished_chunks: Callable[[], frozenset[int]] = frozenset
+    finished: Callable[[], Finished] = Finished
 
 
 class BiocDatasource(Datasource):
-    """Reads each file in a task of its own, as a stream: memory for one chunk.
+    """Reads each input in a task of its own, as a stream: memory for one chunk.
 
     Args:
-        files: What to read.
+        inputs: What to read.
         options: How documents become rows.
-        read: Called with a file and the options; yields a file's blocks. By default, its chunks (`schemas.CHUNK`).
+        read: Called with an input and the options; yields its blocks. By default, its chunks (`schemas.CHUNK`).
     """
 
     def __init__(
-        self, files: Sequence[InputFile], options: ReadOptions, read: Callable[..., Iterator[pa.Table]] | None = None
+        self, inputs: Sequence[Input], options: ReadOptions, read: Callable[..., Iterator[pa.Table]] | None = None
     ) -> None:
         super().__init__()
-        self.files, self.options, self.read = list(files), options, read or _read_chunks
+        self.inputs, self.options, self.read = list(inputs), options, read or _read_chunks
 
     def estimate_inmemory_data_size(self) -> int | None:
         """Unknown before reading."""
@@ -58,23 +59,23 @@ class BiocDatasource(Datasource):
     def get_read_tasks(
         self, parallelism: int, per_task_row_limit: int | None = None, data_context: Any = None
     ) -> list[ReadTask]:
-        """Return one task per file, whatever the parallelism that Ray would like."""
+        """Return one task per input, whatever the parallelism that Ray would like."""
         return [
             ReadTask(
-                partial(self.read, file, self.options),
-                BlockMetadata(num_rows=None, size_bytes=None, input_files=(file.path,), exec_stats=None),
+                partial(self.read, item, self.options),
+                BlockMetadata(num_rows=None, size_bytes=None, input_files=(item.source.path,), exec_stats=None),
                 schema=CHUNK if self.read is _read_chunks else None,
             )
-            for file in self.files
+            for item in self.inputs
         ]
 
 
-def _read_chunks(file: InputFile, options: ReadOptions) -> Iterator[pa.Table]:
-    return read_chunks(file.path, file.shard, options, file.finished_chunks())
+def _read_chunks(item: Input, options: ReadOptions) -> Iterator[pa.Table]:
+    return read_chunks(item.source, item.shard, options, item.finished())
 
 
 def read_bioc(paths: str | Iterable[str], options: ReadOptions | None = None, num_cpus: float | None = None) -> Dataset:
-    """Read BioC files (XML or JSON, plain or gzipped) as a Dataset of chunks.
+    """Read corpora, in any format that is known, plain, gzipped or in archives, as a Dataset of chunks.
 
     A document that can't be linked has an `error`; a file that can't be read to its end has one in its last chunk.
 
@@ -87,16 +88,16 @@ def read_bioc(paths: str | Iterable[str], options: ReadOptions | None = None, nu
         ConfigError: A path matches nothing.
     """
     patterns = [paths] if isinstance(paths, str) else paths
-    files = corpus_files([storage.absolute(pattern) for pattern in patterns])  # workers have other directories
-    return read_files([InputFile(path, name) for path, name in files], options or ReadOptions(), num_cpus)
+    sources = find_sources([storage.absolute(pattern) for pattern in patterns])  # workers have other directories
+    return read_files([Input(source, source.name) for source in sources], options or ReadOptions(), num_cpus)
 
 
-def read_files(files: Sequence[InputFile], options: ReadOptions, num_cpus: float | None = None) -> Dataset:
-    """Read the given files as a Dataset of chunks."""
+def read_files(inputs: Sequence[Input], options: ReadOptions, num_cpus: float | None = None) -> Dataset:
+    """Read the given inputs as a Dataset of chunks."""
     with data_context():
         return ray.data.read_datasource(
-            BiocDatasource(files, options),
-            override_num_blocks=max(1, len(files)),
+            BiocDatasource(inputs, options),
+            override_num_blocks=max(1, len(inputs)),
             num_cpus=num_cpus,
         )
 
@@ -129,6 +130,8 @@ def mentions_of(chunks: pa.Table) -> pa.Table:
     for row in range(chunks.num_rows):
         chunk = chunks.slice(row, 1)
         path, reason = chunk["path"][0].as_py(), chunk["error"][0].as_py()
+        if unreadable := chunk["unreadable"][0].as_py():
+            raise InputError(unreadable[0])
         if reason:
             raise InputError(reason.removeprefix(f"{path}: "), path=path)
         documents = pc.list_flatten(chunk["docs"].combine_chunks())

@@ -8,6 +8,7 @@ from raybel.config import MentionOptions
 from raybel.display import counted
 from raybel.evaluation.policy import ConceptNumbers, foreign_types
 from raybel.ontology import Ontology
+from raybel.runs.findings import types_and_golds
 from raybel.runs.run_directory import RunDirectory
 
 #: How many mentions are looked at for their types.
@@ -33,6 +34,6 @@ def corpus_notes(
             f"there was nothing to link: {counted(documents, 'document')} without an annotation that can be used"
             + (of_types if options.mention_types else "; annotations are the mentions that are linked")
         ]
-    types, golds = run.types_and_golds(shards, SAMPLE)
+    types, golds = types_and_golds(run, shards, SAMPLE)
     concepts = ConceptNumbers(ontology, (concept_id for ids in golds for concept_id in ids or ()))
     return foreign_types(types, golds, concepts)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -47,11 +48,15 @@ def render(
     shard = _value(chunk, "shard")
     shard_format = format_of(shard).shard_format
     output = _link(documents, candidates.infons(), shard_format)
+    unreadable = _value(chunk, "unreadable")
     return Part(
         storage.compress(_serialised(chunk, output.pieces)),
         _mention_rows(shard, documents, candidates, names or MatchedNames(ontology, None)),
         {
             "doc_id": documents.doc_ids,
+            "file": documents.files,
+            "version": documents.versions,
+            "deleted": documents.deleted,
             "mentions": documents.counts.tolist(),
             "linked": output.linked,
             "repairs": documents.repairs,
@@ -61,23 +66,35 @@ def render(
         {
             "chunk": _value(chunk, "chunk"),
             "last": _value(chunk, "last"),
+            "next": _value(chunk, "next"),
             "error": _value(chunk, "error"),
-            "documents": len(output.pieces),
+            "documents": len(output.pieces) - sum(documents.deleted),
             "mentions": len(documents.mentions),
             "linked": sum(output.linked),
             "without_candidates": len(documents.mentions) - int(np.count_nonzero(candidates.counts)),
             "repairs": sum(documents.repairs),
             "set_aside": sum(map(len, documents.set_aside)),
             "quarantined": len(output.quarantine),
+            "deleted": sum(documents.deleted),
+            "unreadable": len(unreadable),
+            "passed_over": _value(chunk, "passed_over"),
         },
-        sorted([*output.quarantine, *_set_aside_records(documents)], key=lambda record: record["document"]),
+        [
+            *sorted([*output.quarantine, *_set_aside_records(documents)], key=lambda record: record["document"]),
+            *({"doc_id": None, "document": None, "stage": "read", "reason": reason} for reason in unreadable),
+        ],
     )
 
 
 def _set_aside_records(documents: _Documents) -> list[dict[str, Any]]:
     """Return a record of the quarantine for each annotation that can't be used."""
     return [
-        {"doc_id": documents.doc_ids[number], "document": number, "stage": "annotation", "reason": reason}
+        {
+            "doc_id": documents.doc_ids[number],
+            "document": int(documents.places[number]),
+            "stage": "annotation",
+            "reason": reason,
+        }
         for number, reasons in enumerate(documents.set_aside)
         for reason in reasons
     ]
@@ -93,6 +110,9 @@ class _Documents:
 
     Args:
         doc_ids: Their ids.
+        files: The files that they are from.
+        versions: Their own versions, None where they have none.
+        deleted: Whether their file only says that they were withdrawn.
         sources: Their original serialisations.
         repairs: How many spans were repaired in each.
         set_aside: Why annotations of each can't be used.
@@ -103,6 +123,9 @@ class _Documents:
     """
 
     doc_ids: list[str]
+    files: list[str]
+    versions: list[int | None]
+    deleted: list[bool]
     sources: list[bytes]
     repairs: list[int]
     set_aside: list[list[str]]
@@ -116,12 +139,18 @@ class _Documents:
         documents = pc.list_flatten(chunk["docs"].combine_chunks())
         mentions = pc.struct_field(documents, "mentions")
         counts = pc.list_value_length(mentions).to_numpy(zero_copy_only=False).astype(np.int64)
-        ids, sources, repairs, set_aside, errors = (
-            pc.struct_field(documents, name).to_pylist()
-            for name in ("doc_id", "source", "repairs", "set_aside", "error")
+        names = ("doc_id", "file", "version", "deleted", "source", "repairs", "set_aside", "error")
+        ids, files, versions, deleted, sources, repairs, set_aside, errors = (
+            pc.struct_field(documents, name).to_pylist() for name in names
         )
         failures = _value(chunk, "failures") or []
-        return cls(ids, sources, repairs, set_aside, errors, failures, counts, pc.list_flatten(mentions))
+        flat = pc.list_flatten(mentions)
+        return cls(ids, files, versions, deleted, sources, repairs, set_aside, errors, failures, counts, flat)
+
+    @cached_property
+    def places(self) -> np.ndarray:
+        """Each document's place among those of the chunk that aren't withdrawn: int32."""
+        return np.cumsum(~np.array(self.deleted, bool), dtype=np.int32) - np.int32(1)
 
 
 @dataclass
@@ -237,7 +266,7 @@ def _link(documents: _Documents, infons: Sequence[dict[str, str]], shard_format:
         reason = error or failure
         links = {} if reason else {ordinal: new for ordinal, new in of_document if new}
         try:
-            piece = shard_format.link(source, links, LINK_INFONS)
+            piece = b"" if documents.deleted[number] else shard_format.link(source, links, LINK_INFONS)
         except Exception:  # written as it came, and quarantined
             piece, links, failure = source, {}, traceback.format_exc()
             reason = failure
@@ -245,24 +274,25 @@ def _link(documents: _Documents, infons: Sequence[dict[str, str]], shard_format:
         output.linked.append(len(links))
         output.errors.append(reason)
         if reason:
-            output.quarantine.append(_quarantine_record(number, documents.doc_ids[number], error, failure))
+            place = int(documents.places[number])
+            output.quarantine.append(_quarantine_record(place, documents.doc_ids[number], error, failure))
     return output
 
 
-def _quarantine_record(number: int, doc_id: str, error: str | None, failure: str | None) -> dict[str, Any]:
+def _quarantine_record(place: int, doc_id: str, error: str | None, failure: str | None) -> dict[str, Any]:
     if error:
-        return {"doc_id": doc_id, "document": number, "stage": "read", "reason": error}
+        return {"doc_id": doc_id, "document": place, "stage": "read", "reason": error}
     reason = (failure or "").strip().splitlines()[-1]
-    return {"doc_id": doc_id, "document": number, "stage": "linking", "reason": reason, "traceback": failure}
+    return {"doc_id": doc_id, "document": place, "stage": "linking", "reason": reason, "traceback": failure}
 
 
 def _mention_rows(shard: str, documents: _Documents, candidates: _Candidates, names: MatchedNames) -> pa.Table:
     """Return a chunk's rows of the mentions table."""
-    document_of = pa.array(np.repeat(np.arange(len(documents.counts), dtype=np.int32), documents.counts))
+    document_of = np.repeat(np.arange(len(documents.counts)), documents.counts)
     columns = [
         pa.repeat(pa.scalar(shard), len(documents.mentions)),
-        document_of,
-        pa.array(documents.doc_ids, pa.string()).take(document_of),
+        pa.array(documents.places[document_of]),
+        pa.array(documents.doc_ids, pa.string()).take(pa.array(document_of)),
         *(pc.struct_field(documents.mentions, item.name) for item in MENTION),
         *candidates.best(names),
         candidates.rankings(),

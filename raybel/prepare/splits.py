@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import bioc as model
 
-from raybel.corpus.chunks import write_corpus
 from raybel.corpus.documents import GOLD_INFON, TYPE_INFON
+from raybel.corpus.reading import write_corpus
 from raybel.display import counted
 from raybel.errors import DocumentError, InputError
 from raybel.ontology import Ontology

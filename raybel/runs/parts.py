@@ -27,10 +27,10 @@ class Part:
     Args:
         data: The linked documents, one gzip member (with the shard's header or footer where the chunk has one).
         mentions: Rows of `schemas.MENTIONS`.
-        documents: For each document: doc_id, mentions, linked, repairs, set_aside, error.
-        summary: Counts; `error` where the file couldn't be read to its end.
-        quarantine: For each document that couldn't be linked, and each annotation that can't be used: doc_id, document,
-            stage, reason, and traceback if there is one.
+        documents: For each document: doc_id, file, version, deleted, mentions, linked, repairs, set_aside, error.
+        summary: Counts; `next`, where the next chunk begins; `error` where the file couldn't be read to its end.
+        quarantine: For each document that couldn't be linked, each annotation that can't be used, and each unreadable
+            file of a bundle: doc_id, document (null for a file), stage, reason, and traceback if there is one.
     """
 
     data: bytes
@@ -72,8 +72,9 @@ def join_documents(shard: str, summaries: Iterable[dict[str, Any]]) -> bytes:
     for summary in summaries:
         for name, values in summary["rows"].items():
             columns[name] += values
-    size = len(columns["doc_id"])
-    columns["shard"], columns["document"] = [shard] * size, list(range(size))
+    columns["shard"] = [shard] * len(columns["doc_id"])
+    places = iter(range(len(columns["doc_id"])))
+    columns["document"] = [None if deleted else next(places) for deleted in columns["deleted"]]
     return storage.parquet_bytes(pa.table(columns, schema=DOCUMENTS))
 
 
@@ -82,7 +83,9 @@ def quarantine_lines(path: str, summaries: Iterable[dict[str, Any]]) -> Iterator
     first = 0
     for summary in summaries:
         for record in summary["quarantine"]:
-            moved = {"path": path, **record, "document": record["document"] + first}
+            moved = {"path": path, **record}
+            if record["document"] is not None:
+                moved["document"] += first
             yield json.dumps(moved, ensure_ascii=False) + "\n"
         first += summary["documents"]
 

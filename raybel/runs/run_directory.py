@@ -1,7 +1,7 @@
 """The run directory: which shards are to do, parts of them, their publication, and how far all is. No Ray here.
 
     RUN/manifest.json       what the run is: resolved configuration, identity, versions
-    RUN/shards/NAME         linked documents, one file per input file
+    RUN/shards/NAME         linked documents, one file per input file; NAME/00000.xml.gz ... of an archive or a group
     RUN/mentions/NAME.parquet, RUN/documents/NAME.parquet
     RUN/quarantine/NAME.jsonl   documents that couldn't be linked, with reasons
     RUN/counts.parquet      counts per shard
@@ -14,31 +14,29 @@ A shard is finished when its state says so for the input file's identity and the
 
 from __future__ import annotations
 
-import io
 import json
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from raybel.corpus.chunks import corpus_files, file_format
-from raybel.corpus.formats.registry import is_corpus_name, shard_name
+from raybel.corpus.chunks import Finished, FinishedChunk
+from raybel.corpus.formats.registry import is_corpus_name
 from raybel.display import counted, rate
-from raybel.errors import ConfigError, InputError
+from raybel.errors import InputError
 from raybel.files import artefacts, storage
 from raybel.files.fingerprints import fingerprint
 from raybel.files.storage import join
 from raybel.files.work_directory import Status, WorkDirectory
+from raybel.runs.inputs import RunInput, Shard
 from raybel.runs.parts import (
     Part,
     counts_table,
     join_documents,
     join_mentions,
     quarantine_lines,
-    repeated_ids,
     sum_counts,
 )
 
@@ -48,51 +46,13 @@ _FILES = {"shards": "", "mentions": ".parquet", "documents": ".parquet", "quaran
 
 
 @dataclass(frozen=True)
-class Shard:
-    """An input file and its output.
-
-    Args:
-        path: The input file.
-        name: Of the output file: the input's name relative to what was given, with `.gz`.
-        size: Bytes of the input file.
-        mtime_ns: Its time of change.
-        key: Hash of the input's identity and the run's fingerprint; names its parts.
-    """
-
-    path: str
-    name: str
-    size: int
-    mtime_ns: int
-    key: str
-
-
-def find_shards(patterns: Iterable[str], run_fingerprint: str) -> list[Shard]:
-    """Return the shards of some input files, in order of their names.
-
-    Raises:
-        ConfigError: Nothing matches, or two input files would become one output file.
-    """
-    shards: dict[str, Shard] = {}
-    for path, relative in corpus_files(patterns):
-        name = shard_name(relative, file_format(path))
-        file = storage.identity(path) or storage.FileIdentity(0, 0)
-        key = fingerprint({"input": asdict(file), "run": run_fingerprint})[:16]
-        if name in shards:
-            raise ConfigError(
-                f"{shards[name].path} and {path} would both be written to {name}: give a directory above both, "
-                "or link them in two runs"
-            )
-        shards[name] = Shard(path, name, file.size, file.mtime_ns, key)
-    return sorted(shards.values(), key=lambda shard: shard.name)
-
-
-@dataclass(frozen=True)
 class RunDirectory:
     """What a link run leaves, by its path or URI; the only place that knows which file lies where."""
 
     uri: str
 
-    def _file(self, folder: str, name: str) -> str:
+    def file(self, folder: str, name: str) -> str:
+        """Return the path of a shard's file in one of the folders above."""
         return join(self.uri, folder, name + _FILES[folder])
 
     @property
@@ -116,11 +76,11 @@ class RunDirectory:
 
     def shard_file(self, name: str) -> str:
         """Return the path of a shard's linked documents."""
-        return self._file("shards", name)
+        return self.file("shards", name)
 
     def mentions_file(self, name: str) -> str:
         """Return the path of a shard's table of `schemas.MENTIONS`."""
-        return self._file("mentions", name)
+        return self.file("mentions", name)
 
     def part_file(self, shard: Shard, chunk: int, suffix: str) -> str:
         """Return the path of a part's file; the `.json` one is written last."""
@@ -175,9 +135,12 @@ class RunDirectory:
         self.work.open(identity, overwrite)
         self.work.write_description(identity, fingerprint=fingerprint(identity), **manifest)
 
-    def write_plan(self, shards: Sequence[Shard]) -> None:
-        """Log which shards the run is to have."""
-        plan = [{"name": shard.name, "path": shard.path, "size": shard.size} for shard in shards]
+    def write_plan(self, inputs: Sequence[RunInput]) -> None:
+        """Log what the run reads."""
+        plan = [
+            {"name": item.name, "path": item.source.path, "size": item.source.size, "bundle": item.source.is_bundle}
+            for item in inputs
+        ]
         storage.publish_json(join(self.uri, _PLAN), plan)
 
     def write_progress(self, progress: dict[str, Any]) -> None:
@@ -186,11 +149,36 @@ class RunDirectory:
 
     def state(self, shard: Shard) -> dict[str, Any] | None:
         """Return a finished shard's state, None for one that is to do (or whose input or configuration changed)."""
-        path = self._file("state", shard.name)
+        path = self.file("state", shard.name)
         if storage.identity(path) is None:
             return None
         state: dict[str, Any] = storage.read_json(path)
         return state if state["key"] == shard.key else None
+
+    def finished_shards(self, item: RunInput) -> dict[str, dict[str, Any]]:
+        """Return the states of an input's finished shards, by their names."""
+        names = [item.name]
+        if item.source.is_bundle:
+            found = storage.names(join(self.uri, "state", item.name))
+            names = [f"{item.name}/{name.removesuffix('.json')}" for name in found]
+        states = ((name, self.state(item.shard(name))) for name in names)
+        return {name: state for name, state in states if state is not None}
+
+    def finished(self, item: RunInput) -> Finished:
+        """Return what of an unfinished input was linked before; called where it is read."""
+        states = self.finished_shards(item) if item.source.is_bundle else {}
+        shards = {item.number_of(name): _finished_chunk({**state, "last": True}) for name, state in states.items()}
+        names = {item.name}
+        if item.source.is_bundle:
+            found = storage.names(join(self.uri, "parts", item.name))
+            names = {f"{item.name}/{name.partition('/')[0]}" for name in found} - states.keys()
+        chunks = {}
+        for name in sorted(names):
+            for chunk in sorted(self.finished_parts(item.shard(name))):
+                summary = self.read_summary(item.shard(name), chunk)
+                chunks[name, chunk] = _finished_chunk(summary or {})
+        of_bundle = {item.number_of(name): name for name, _ in chunks} if item.source.is_bundle else {}
+        return Finished(shards, chunks, of_bundle)
 
     def finished_parts(self, shard: Shard) -> frozenset[int]:
         """Return the numbers of a shard's chunks that are done."""
@@ -230,14 +218,15 @@ class RunDirectory:
         pieces = (piece for path in files(".gz") for piece in storage.copy_bytes(path))
         storage.publish(self.shard_file(shard.name), pieces)
         storage.publish(self.mentions_file(shard.name), join_mentions(tables, summaries))
-        storage.publish(self._file("documents", shard.name), join_documents(shard.name, summaries))
+        storage.publish(self.file("documents", shard.name), join_documents(shard.name, summaries))
         quarantine = "".join(quarantine_lines(shard.path, summaries))
         if quarantine:
-            storage.publish(self._file("quarantine", shard.name), quarantine.encode())
+            storage.publish(self.file("quarantine", shard.name), quarantine.encode())
         else:
-            storage.delete(self._file("quarantine", shard.name))
-        state = {"name": shard.name, "input": shard.path, "key": shard.key, **sum_counts(summaries)}
-        storage.publish_json(self._file("state", shard.name), state)
+            storage.delete(self.file("quarantine", shard.name))
+        ends = {"next": summaries[-1]["next"]}
+        state = {"name": shard.name, "input": shard.path, "key": shard.key, **sum_counts(summaries), **ends}
+        storage.publish_json(self.file("state", shard.name), state)
         storage.delete(join(self.uri, "parts", shard.name))
         return state
 
@@ -245,47 +234,21 @@ class RunDirectory:
         """Record that an input file can't be read; its shard isn't published, and the next run tries it again."""
         record = {"path": shard.path, "doc_id": None, "document": None, "stage": "read", "reason": reason}
         line = json.dumps(record, ensure_ascii=False) + "\n"
-        storage.publish(self._file("quarantine", shard.name), line.encode())
-        for folder in ("state", "shards", "mentions", "documents"):  # published while the file could be read
-            storage.delete(self._file(folder, shard.name))
-        storage.delete(join(self.uri, "parts", shard.name))
+        storage.publish(self.file("quarantine", shard.name), line.encode())
+        self._delete_outputs(shard.name)  # published while the file could be read
 
-    def quarantine_reasons(self, names: Iterable[str], most: int = 3) -> list[str]:
-        """Return the first few reasons for which documents of finished shards are in the quarantine."""
-        reasons = []
-        for name in sorted(names):
-            path = self._file("quarantine", name)
-            if storage.identity(path) is not None:
-                # Not `splitlines`, which would also cut at a U+2028 in an id or a text.
-                for line in filter(None, storage.read_bytes(path).decode().split("\n")):
-                    record = json.loads(line)
-                    reasons.append(f"{record['path']}: {record['reason']}")
-                    if len(reasons) == most:
-                        return reasons
-        return reasons
+    def _delete_outputs(self, name: str) -> None:
+        for folder in ("state", "shards", "mentions", "documents"):
+            storage.delete(self.file(folder, name))
+        storage.delete(join(self.uri, "parts", name))
 
-    def repeated_ids(self, names: Iterable[str]) -> tuple[int, list[str]]:
-        """Return how many documents have an id that another document of the run has, and the first few such ids."""
-        return repeated_ids(list(names), self._document_ids)
-
-    def _document_ids(self, name: str) -> list[str]:
-        data = storage.read_bytes(self._file("documents", name))
-        ids: list[str] = pq.read_table(io.BytesIO(data), columns=["doc_id"])["doc_id"].to_pylist()
-        return ids
-
-    def types_and_golds(self, names: Iterable[str], most: int) -> tuple[list[str], list[list[str] | None]]:
-        """Return the type and the gold ids of the first `most` mentions of finished shards (or somewhat more)."""
-        types: list[str] = []
-        golds: list[list[str] | None] = []
-        for name in sorted(names):
-            if len(types) >= most:
-                break
-            file = pq.ParquetFile(io.BytesIO(storage.read_bytes(self.mentions_file(name))))
-            for batch in file.iter_batches(most, columns=["type", "gold"]):
-                types += batch["type"].to_pylist()
-                golds += batch["gold"].to_pylist()
-                break
-        return types, golds
+    def delete_other_shards(self, item: RunInput, names: Iterable[str]) -> None:
+        """Delete a finished bundle's shards but those that are named: an earlier content of it had more."""
+        kept = set(names)
+        for name in storage.names(join(self.uri, "shards", item.name)) if item.source.is_bundle else ():
+            if (shard := f"{item.name}/{name}") not in kept:
+                self._delete_outputs(shard)
+                storage.delete(self.file("quarantine", shard))
 
     def finish(self, states: Iterable[dict[str, Any]]) -> pa.Table:
         """Write the counts of finished shards and return them; delete what nobody needs any more."""
@@ -304,10 +267,12 @@ class RunDirectory:
         manifest = self.manifest()
         logs = [join(self.uri, name) for name in (_PLAN, _PROGRESS)]
         plan, progress = (storage.read_json(path) if storage.exists(path) else None for path in logs)
-        planned = [shard["name"] for shard in plan or ()]
-        finished = {name.removesuffix(".json") for name in storage.names(join(self.uri, "state"))}
-        unfinished = len([name for name in planned if name not in finished])
-        figures: list[tuple[str, object]] = [("shards", f"{len(planned) - unfinished:,} of {len(planned):,}")]
+        shards = [name.removesuffix(".json") for name in storage.names(join(self.uri, "state"))]
+        unfinished = len([item for item in plan or () if not self._is_finished(item, shards)])
+        figures: list[tuple[str, object]] = [
+            ("input files", f"{len(plan or ()) - unfinished:,} of {len(plan or ()):,}")
+        ]
+        figures.append(("shards", len(shards)))
         if progress:
             counts = progress["counts"]
             figures.append(("documents (this start)", counts["documents"]))
@@ -317,3 +282,17 @@ class RunDirectory:
         problem = failed if unfinished and progress and progress["finished"] else ""
         notes = (f"fingerprint {fingerprint(manifest.get('identity', {}))}",)
         return self.work.status(bool(plan) and not unfinished, figures, [_PROGRESS], problem, notes)
+
+    def _is_finished(self, item: dict[str, Any], shards: Sequence[str]) -> bool:
+        """True if an input of the plan is finished; of a bundle, its last shard's state says so."""
+        if not item["bundle"]:
+            return item["name"] in shards
+        of_bundle = [name for name in shards if name.startswith(item["name"] + "/")]
+        states = (storage.read_json(self.file("state", name)) for name in of_bundle[-1:])
+        return any(state["next"] is None for state in states)
+
+
+def _finished_chunk(summary: dict[str, Any]) -> FinishedChunk:
+    ends = summary["next"]
+    following = None if ends is None else (ends["file"], ends["document"])
+    return FinishedChunk(following, summary["last"], summary["documents"] + summary["deleted"])

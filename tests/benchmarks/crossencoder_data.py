@@ -8,8 +8,8 @@ from pathlib import Path
 from raybel.candidates.parameters import NgramParameters
 from raybel.candidates.registry import open_generator
 from raybel.config import GeneratorPaths
-from raybel.corpus.chunks import SetAside, read_rows
 from raybel.corpus.documents import ReadOptions
+from raybel.corpus.reading import SetAside, read_rows
 from raybel.jobs.index.config import IndexDenseConfig
 from raybel.jobs.index.job import index_dense
 from raybel.jobs.train.config import TrainNgramsConfig

@@ -26,12 +26,14 @@ from raybel.candidates.registry import open_generator
 from raybel.config import GeneratorPaths
 from raybel.corpus.chunks import read_chunks
 from raybel.jobs.link.config import LinkConfig
-from raybel.jobs.link.job import Progress, link
+from raybel.jobs.link.job import link
+from raybel.jobs.shard_job import Progress
 from raybel.linking.candidates import add_candidates
 from raybel.linking.poison import SUFFIX, CrashRecord
 from raybel.linking.render import render
 from raybel.ontology import Ontology
-from raybel.runs.run_directory import RunDirectory, find_shards
+from raybel.runs.inputs import find_inputs
+from raybel.runs.run_directory import RunDirectory
 
 
 def plain_loop(config: LinkConfig) -> tuple[int, float]:
@@ -40,9 +42,10 @@ def plain_loop(config: LinkConfig) -> tuple[int, float]:
     generator, run = open_generator(ontology, config.generator), RunDirectory(config.out_corpus)
     cached = CandidateCache(generator, config.top_k)
     documents, begun = 0, time.perf_counter()
-    for shard in find_shards(config.in_corpus, "plain"):
+    for item in find_inputs(config.in_corpus, "plain"):
+        shard = item.shard()
         number = -1
-        for number, chunk in enumerate(read_chunks(shard.path, shard.name, config.read_options)):
+        for number, chunk in enumerate(read_chunks(item.source, shard.name, config.read_options)):
             crashes = CrashRecord(run.part_file(shard, number, SUFFIX), "plain")
             crashes.begin()
             part = render(add_candidates(chunk, cached, generator.name, crashes), ontology)

@@ -42,8 +42,8 @@ def measure(home: Path, aliases: int, surfaces: int, name: str) -> None:
     from raybel.candidates import pruning
     from raybel.candidates.ngrams import NgramGenerator
     from raybel.candidates.parameters import NgramParameters
-    from raybel.corpus.chunks import SetAside, read_rows
     from raybel.corpus.documents import ReadOptions
+    from raybel.corpus.reading import SetAside, read_rows
     from raybel.ontology import Concept, Ontology
 
     names = Ontology.open(str(home / "ncbi/ontology.arrow")).names()[1]

@@ -30,6 +30,7 @@ from raybel.candidates.base import CandidateCache
 from raybel.candidates.registry import open_generator
 from raybel.config import GeneratorPaths, Resources
 from raybel.corpus.chunks import read_chunks
+from raybel.corpus.sources import Source
 from raybel.encoders.pretrained import resolve
 from raybel.files import storage
 from raybel.jobs.link.config import LinkConfig
@@ -83,7 +84,7 @@ def plain_loop(config: LinkConfig, number: int) -> tuple[int, float, float]:
     options = config.read_options.__class__(sentences=True, chunk_documents=config.chunk_documents)
     documents, seconds = 0, 0.0
     for path in sorted(Path(config.in_corpus[0]).iterdir()):
-        chunks = read_chunks(str(path), path.name, options)
+        chunks = read_chunks(Source(str(path), path.name), path.name, options)
         for _ in range(number):
             next(chunks)
         begun = time.perf_counter()

@@ -24,9 +24,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from crossencoder_data import paths, prepared
 from ray_fixture import command
 
-from raybel.corpus.chunks import read_documents
 from raybel.corpus.documents import ReadOptions
 from raybel.corpus.formats.bioc_xml import collection_header
+from raybel.corpus.reading import read_documents
 from raybel.jobs.train.config import TrainNgramsConfig
 from raybel.jobs.train.ngrams import train_ngrams
 from raybel.jobs.tune.config import TuneCrossEncoderConfig, TuneNgramsConfig

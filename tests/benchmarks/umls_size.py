@@ -27,8 +27,8 @@ def make(home: Path, data: Path, share: float) -> None:
     import umls_release
     from replicate import prepare_models
 
-    from raybel.corpus.chunks import SetAside, read_rows
     from raybel.corpus.documents import ReadOptions
+    from raybel.corpus.reading import SetAside, read_rows
     from raybel.ontology import Ontology
 
     prepare_models(data, home)

@@ -12,7 +12,7 @@ from samples import annotation, collection, document, passage, save
 from raybel.cli import main
 from raybel.cli.progress import ProgressLine, linking
 from raybel.errors import ConfigError
-from raybel.jobs.link.job import Progress
+from raybel.jobs.shard_job import Progress
 
 WRONG = document("wrong", passage("Anemia", annotation("Asthma", (0, 6)), offset=-2))
 
@@ -117,15 +117,15 @@ def test_debug_shows_where_an_error_is_from():
 
 def progress(**changes):
     counts = {"documents": 1200, "mentions": 2400, "quarantined": 0}
-    made = {"shards_done": 2, "shards_before": 1, "bytes_total": 100, "bytes_done": 25, "started": time.time() - 10}
+    made = {"files_done": 2, "files_before": 1, "bytes_total": 100, "bytes_done": 25, "started": time.time() - 10}
     return Progress(8, **{"counts": counts, **made, **changes})
 
 
 def test_progress_is_a_line():
     said = linking(progress())
-    assert said == "link: shards 3/8, 1,200 documents (120/s), 2,400 mentions (240/s), 30 s left"
+    assert said == "link: files 3/8, 1,200 documents (120/s), 2,400 mentions (240/s), 30 s left"
     counts = {"documents": 10, "mentions": 0, "quarantined": 4}
-    said = linking(progress(counts=counts, shards_failed=2, bytes_done=0))
+    said = linking(progress(counts=counts, files_failed=2, bytes_done=0))
     assert said.endswith("4 in quarantine, 2 unreadable, time left unknown")
 
 
@@ -134,7 +134,7 @@ def test_lines_come_now_and_then(capsys):
     for _ in range(3):
         shown(progress())
     shown.close()
-    assert capsys.readouterr().err.count("link: shards") == 1
+    assert capsys.readouterr().err.count("link: files") == 1
 
 
 def leaves(command, path=()):

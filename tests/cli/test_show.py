@@ -1,11 +1,11 @@
 import pytest
 from click.testing import CliRunner
 from rich.console import Console
-from samples import annotation, collection, document, parts, passage, save
+from samples import annotation, collection, document, parts, passage, save, shards_of
 
 from raybel.cli import main, tables
 from raybel.cli.show import marked
-from raybel.runs.run_directory import RunDirectory, find_shards
+from raybel.runs.run_directory import RunDirectory
 
 TEXT = "Anemia (AN) and asthma."
 
@@ -35,7 +35,7 @@ def run(tmp_path):
     )
     directory = RunDirectory(str(tmp_path / "run"))
     directory.open({}, {}, False)
-    (shard,) = find_shards([path], "x")
+    (shard,) = shards_of([path], "x")
     for part in parts(path):
         directory.write_part(shard, part)
     directory.assemble(shard, 1)

@@ -5,7 +5,8 @@ from samples import collection, save, simple_document
 from raybel.cli import main
 from raybel.jobs.train.directory import training_directory
 from raybel.jobs.tune.directory import sweep_directory
-from raybel.runs.run_directory import RunDirectory, find_shards
+from raybel.runs.inputs import find_inputs
+from raybel.runs.run_directory import RunDirectory
 from raybel.tuning.trials import Trial
 
 
@@ -18,7 +19,7 @@ def status(directory):
 def run(tmp_path):
     run = RunDirectory(str(tmp_path / "run"))
     run.open({"top_k": 10}, {}, False)
-    run.write_plan(find_shards([save(tmp_path / "a.xml", collection(simple_document("1")))], "f"))
+    run.write_plan(find_inputs([save(tmp_path / "a.xml", collection(simple_document("1")))], "f"))
     return run
 
 
@@ -26,7 +27,7 @@ def test_a_link_run(run):
     done, words = status(run.uri)
     assert done.exit_code == 0, done.output
     assert f"run{run.uri}" in words.replace(" ", "")
-    for said in ("state stopped; run the same command to go on", "shards 0 of 1", "fingerprint "):
+    for said in ("state stopped; run the same command to go on", "input files 0 of 1", "fingerprint "):
         assert said in words
     with run.work.lock():
         assert "state running" in status(run.uri)[1]

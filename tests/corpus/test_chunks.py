@@ -9,8 +9,10 @@ from lxml import etree
 from samples import chunks, collection, document, linked, parts, passage, read_error, save, simple_document
 
 from raybel.corpus import chunks as chunks_module
-from raybel.corpus.chunks import SetAside, corpus_bytes, corpus_files, read_chunks, read_rows, write_corpus
+from raybel.corpus.chunks import Finished, FinishedChunk, read_chunks
 from raybel.corpus.documents import ReadOptions
+from raybel.corpus.reading import SetAside, read_rows, write_corpus
+from raybel.corpus.sources import Source, corpus_bytes, corpus_files
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"], exclude_characters="\ufffe\uffff"))
 XML_WORDS = WORDS.map(lambda text: text.replace("\r", " "))
@@ -109,7 +111,8 @@ def test_chunks_of_any_size_hold_the_same_documents_and_link_to_the_same(tmp_pat
 def test_chunks_that_are_done_come_without_documents(tmp_path):
     path = save(tmp_path / "a.xml", collection(*(simple_document(str(i)) for i in range(5))))
     options = ReadOptions(chunk_documents=2)
-    read = list(read_chunks(path, "a.xml", options, frozenset([1])))
+    finished = Finished(chunks={("a.xml", 1): FinishedChunk((0, 4))})
+    read = list(read_chunks(Source(path, "a.xml"), "a.xml", options, finished))
     assert [len(chunk["docs"][0].as_py()) for chunk in read] == [2, 0, 1]
     assert [chunk["last"][0].as_py() for chunk in read] == [False, False, True]
     assert [bool(chunk["header"][0].as_py()) for chunk in read] == [True, False, False]

@@ -86,7 +86,8 @@ def test_a_zero_length_mention_is_kept_and_never_linked(tmp_path):
 
 def test_no_passages_no_text_no_id_no_location(tmp_path):
     assert read(tmp_path) == {
-        "doc_id": "1", "passages": [], "mentions": [], "source": b"<document><id>1</id></document>", "repairs": 0,
+        "doc_id": "1", "file": "a.xml", "version": None, "deleted": False,
+        "passages": [], "mentions": [], "source": b"<document><id>1</id></document>", "repairs": 0,
         "set_aside": [], "error": None,
     }  # fmt: skip
     assert read(tmp_path, "<passage/>")["passages"] == [{"offset": 0, "text": "", "sentences": []}]

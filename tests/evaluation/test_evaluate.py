@@ -11,8 +11,8 @@ from click.testing import CliRunner
 
 from raybel.cli.evaluate import evaluate as command
 from raybel.config import MentionOptions
-from raybel.corpus.chunks import write_corpus
 from raybel.corpus.documents import format_gold, quote_id
+from raybel.corpus.reading import write_corpus
 from raybel.errors import ConfigError, InputError, MismatchError, RaybelError
 from raybel.evaluation import predictions
 from raybel.evaluation.evaluate import EvaluateConfig, evaluate

@@ -51,8 +51,9 @@ def test_mentions_documents_and_counts(tmp_path):
     part, _ = link(tmp_path, with_mention("1", "Anemia"), WRONG, with_mention("3", "unknown"), document("4"))
     assert link_ids(part) == [("1", ["a|b=c"]), ("wrong", []), ("3", []), ("4", [])]
     assert part.summary == {
-        "chunk": 0, "last": True, "error": None, "documents": 4, "mentions": 2, "linked": 1, "without_candidates": 1,
-        "repairs": 0, "set_aside": 0, "quarantined": 1,
+        "chunk": 0, "last": True, "next": None, "error": None, "documents": 4, "mentions": 2, "linked": 1,
+        "without_candidates": 1, "repairs": 0, "set_aside": 0, "quarantined": 1, "deleted": 0, "unreadable": 0,
+        "passed_over": 0,
     }  # fmt: skip
     assert part.documents["linked"] == [1, 0, 0, 0]
     assert 'offset="-2" is negative' in part.documents["error"][1]

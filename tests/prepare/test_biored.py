@@ -1,7 +1,7 @@
 import pytest
 
-from raybel.corpus.chunks import SetAside, read_rows
 from raybel.corpus.documents import ReadOptions
+from raybel.corpus.reading import SetAside, read_rows
 from raybel.errors import InputError
 from raybel.ontology import Concept, Ontology
 from raybel.prepare import mesh

@@ -9,9 +9,9 @@ import pytest
 from click.testing import CliRunner
 
 from raybel.cli import main
-from raybel.corpus.chunks import SetAside, read_rows
 from raybel.corpus.documents import ReadOptions
 from raybel.corpus.formats.bioc_xml import BIOC_XML
+from raybel.corpus.reading import SetAside, read_rows
 from raybel.errors import InputError
 from raybel.files import storage
 from raybel.prepare import ids

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from raybel.corpus.chunks import SetAside, read_rows
 from raybel.corpus.documents import ReadOptions
 from raybel.corpus.formats.bioc_xml import BIOC_XML
+from raybel.corpus.reading import SetAside, read_rows
 from raybel.errors import ConfigError, InputError
 from raybel.files import storage
 from raybel.ontology import Ontology

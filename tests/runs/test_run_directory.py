@@ -6,11 +6,13 @@ import pickle
 
 import pyarrow.parquet as pq
 import pytest
-from samples import annotation, collection, document, parts, passage, save, simple_document
+from samples import annotation, collection, document, parts, passage, save, shards_of, simple_document
 
 from raybel.errors import ConfigError, InputError
 from raybel.files import storage
-from raybel.runs.run_directory import RunDirectory, Shard, find_shards
+from raybel.runs.findings import quarantine_reasons, repeated_ids
+from raybel.runs.inputs import Shard, find_inputs
+from raybel.runs.run_directory import RunDirectory
 from raybel.schemas import DOCUMENTS, MENTIONS
 
 WRONG = document("wrong", passage("Anemia", annotation("Asthma", (0, 6)), offset=-2))
@@ -43,21 +45,21 @@ def write(run: RunDirectory, shard: Shard, order=lambda each: each, only=None) -
 def test_shards_are_named_after_what_was_given(tmp_path):
     for name in ("in/b.xml", "in/x/a.xml.gz", "in/x/b.json", "in/.hidden/c.xml", "in/n.txt"):
         save(tmp_path / name, MANY)
-    found = find_shards([str(tmp_path / "in")], "f")
+    found = shards_of([str(tmp_path / "in")], "f")
     assert [shard.name for shard in found] == ["b.xml.gz", "x/a.xml.gz", "x/b.json.gz"]
     assert [os.path.relpath(shard.path, tmp_path) for shard in found] == ["in/b.xml", "in/x/a.xml.gz", "in/x/b.json"]
-    assert find_shards([str(tmp_path / "in/n.txt")], "f")[0].name == "n.txt.xml.gz"
+    assert shards_of([str(tmp_path / "in/n.txt")], "f")[0].name == "n.txt.xml.gz"
     save(tmp_path / "lines", '{"id": "1", "passages": []}')
     save(tmp_path / "junk", "junk")
-    names = [shard.name for shard in find_shards([str(tmp_path / name) for name in ("lines", "junk")], "f")]
+    names = [shard.name for shard in shards_of([str(tmp_path / name) for name in ("lines", "junk")], "f")]
     assert names == ["junk.xml.gz", "lines.json.gz"]
     with pytest.raises(ConfigError, match="no such file"):
-        find_shards([str(tmp_path / "none*")], "f")
+        shards_of([str(tmp_path / "none*")], "f")
 
 
 @pytest.mark.parametrize("name", ["0.BioC.XML", "a.XML.GZ", "noname", "text.txt"])
 def test_a_file_of_any_name_has_a_shard_that_is_found(tmp_path, run, name):
-    (shard,) = find_shards([save(tmp_path / name, MANY)], "f")
+    (shard,) = shards_of([save(tmp_path / name, MANY)], "f")
     run.assemble(shard, write(run, shard))
     assert run.shard_names() == [shard.name]
 
@@ -66,14 +68,14 @@ def test_two_files_of_one_output_name_are_refused(tmp_path):
     save(tmp_path / "in/a.xml", MANY)
     save(tmp_path / "in/a.xml.gz", MANY)
     with pytest.raises(ConfigError, match=r"would both be written to a\.xml\.gz"):
-        find_shards([str(tmp_path / "in")], "f")
+        shards_of([str(tmp_path / "in")], "f")
     save(tmp_path / "two/a.xml", MANY)
     with pytest.raises(ConfigError, match="would both"):
-        find_shards([str(tmp_path / "in/a.xml"), str(tmp_path / "two")], "f")
+        shards_of([str(tmp_path / "in/a.xml"), str(tmp_path / "two")], "f")
 
 
 def test_an_assembled_shard(run, corpus):
-    (shard,) = find_shards([corpus], "f")
+    (shard,) = shards_of([corpus], "f")
     assert run.state(shard) is None
     count = write(run, shard)
     assert run.finished_parts(shard) == set(range(count)) == {0, 1, 2}
@@ -91,12 +93,12 @@ def test_an_assembled_shard(run, corpus):
     assert documents["doc_id"].to_pylist() == ["0", "1", "2", "3", "wrong", "2"]
     (record,) = [json.loads(line) for line in tree(run)["quarantine/a.xml.gz.jsonl"].splitlines()]
     assert (record["document"], record["doc_id"], record["path"]) == (4, "wrong", shard.path)
-    (reason,) = run.quarantine_reasons(["a.xml.gz", "none"])
+    (reason,) = quarantine_reasons(run, ["a.xml.gz", "none"])
     assert 'offset="-2" is negative' in reason
-    assert run.repeated_ids(["a.xml.gz"]) == (2, ["2"])
+    assert repeated_ids(run, ["a.xml.gz"]) == (2, ["2"])
     lines = json.dumps({"path": "a", "reason": "the id T\u2028\x85"}, ensure_ascii=False)
     storage.publish(f"{run.uri}/quarantine/b.xml.gz.jsonl", f"{lines}\n{lines}\n".encode())
-    assert run.quarantine_reasons(["b.xml.gz"]) == ["a: the id T\u2028\x85"] * 2
+    assert quarantine_reasons(run, ["b.xml.gz"]) == ["a: the id T\u2028\x85"] * 2
     storage.delete(f"{run.uri}/quarantine/b.xml.gz.jsonl")
     before = tree(run)
     assert run.assemble(shard, count) == state
@@ -104,7 +106,7 @@ def test_an_assembled_shard(run, corpus):
 
 
 def test_parts_in_any_order_resumed_or_broken_off_give_the_same_bytes(tmp_path, corpus, monkeypatch):
-    (shard,) = find_shards([corpus], "f")
+    (shard,) = shards_of([corpus], "f")
     first, second = RunDirectory(str(tmp_path / "1")), RunDirectory(str(tmp_path / "2"))
     first.assemble(shard, write(first, shard))
     write(second, shard, only={2})
@@ -127,14 +129,14 @@ def test_parts_in_any_order_resumed_or_broken_off_give_the_same_bytes(tmp_path, 
 
 
 def test_a_changed_input_or_configuration_is_to_do_again(run, corpus):
-    (shard,) = find_shards([corpus], "f")
+    (shard,) = shards_of([corpus], "f")
     run.assemble(shard, write(run, shard))
-    (other,) = find_shards([corpus], "another configuration")
+    (other,) = shards_of([corpus], "another configuration")
     assert run.state(other) is None
     put_back = collection(simple_document("1"))
     with open(shard.path, "w") as file:
         file.write(put_back)
-    (changed,) = find_shards([corpus], "f")
+    (changed,) = shards_of([corpus], "f")
     assert changed.key != shard.key
     assert run.state(changed) is None
     assert run.finished_parts(changed) == set()
@@ -144,17 +146,17 @@ def test_a_changed_input_or_configuration_is_to_do_again(run, corpus):
 
 def test_an_empty_shard(run, tmp_path):
     save(tmp_path / "in/a.xml", collection())
-    (shard,) = find_shards([str(tmp_path / "in")], "f")
+    (shard,) = shards_of([str(tmp_path / "in")], "f")
     assert run.assemble(shard, write(run, shard))["documents"] == 0
     assert pq.read_table(f"{run.uri}/mentions/a.xml.gz.parquet").schema.equals(MENTIONS)
-    assert run.repeated_ids(["a.xml.gz"]) == (0, [])
+    assert repeated_ids(run, ["a.xml.gz"]) == (0, [])
 
 
 def test_a_run_of_another_configuration_is_refused_or_overwritten(run, corpus):
     run.open({"top_k": 10}, {"raybel": "1"}, False)
     run.open({"top_k": 10}, {"raybel": "2"}, False)
     assert run.manifest()["raybel"] == "2"
-    (shard,) = find_shards([corpus], "f")
+    (shard,) = shards_of([corpus], "f")
     run.assemble(shard, write(run, shard))
     with pytest.raises(ConfigError, match=r"top_k: 10 there, 5 now.*--overwrite"):
         run.open({"top_k": 5}, {}, False)
@@ -180,7 +182,7 @@ def test_a_directory_that_is_no_run_is_refused(tmp_path):
 
 def test_an_output_that_cannot_be_written(tmp_path, corpus):
     save(tmp_path / "file", "x")
-    (shard,) = find_shards([corpus], "f")
+    (shard,) = shards_of([corpus], "f")
     for where in (str(tmp_path / "file/run"), "/proc/raybel-run"):
         with pytest.raises(ConfigError, match="can't be written"):
             RunDirectory(where).open({}, {}, False)
@@ -189,7 +191,7 @@ def test_an_output_that_cannot_be_written(tmp_path, corpus):
 
 
 def test_a_disk_that_is_full_leaves_no_half_of_a_shard(run, corpus, monkeypatch):
-    (shard,) = find_shards([corpus], "f")
+    (shard,) = shards_of([corpus], "f")
     count = write(run, shard)
     before = tree(run)
 
@@ -205,27 +207,27 @@ def test_a_disk_that_is_full_leaves_no_half_of_a_shard(run, corpus, monkeypatch)
 
 
 def test_a_file_that_cannot_be_read_is_set_aside(run, corpus):
-    (shard,) = find_shards([corpus], "f")
+    (shard,) = shards_of([corpus], "f")
     write(run, shard)
     run.set_aside(shard, "is cut off")
     assert list(tree(run)) == ["quarantine/a.xml.gz.jsonl"]
-    assert run.quarantine_reasons(["a.xml.gz"]) == [f"{shard.path}: is cut off"]
+    assert quarantine_reasons(run, ["a.xml.gz"]) == [f"{shard.path}: is cut off"]
     run.work.clear()
     assert tree(run) == {}
 
 
 def test_status(run, corpus, tmp_path):
     save(tmp_path / "in/b.xml", MANY)
-    first, second = find_shards([corpus], "f")
+    first, second = shards_of([corpus], "f")
     with pytest.raises(InputError, match="isn't a run directory"):
         run.status()
     with run.work.lock():
         run.open({"top_k": 10}, {}, False)
         assert run.status().state == "running"
-    run.write_plan([first, second])
+    run.write_plan(find_inputs([corpus], "f"))
     assert (run.status().state, run.status().figures) == (
         "stopped; run the same command to go on",
-        [("shards", "0 of 2")],
+        [("input files", "0 of 2"), ("shards", 0)],
     )
     states = [run.assemble(first, write(run, first))]
     progress = {"counts": {"documents": 6, "quarantined": 1}, "seconds": 2.0}
@@ -233,7 +235,8 @@ def test_status(run, corpus, tmp_path):
     status = run.status()
     assert status.title == f"run {run.uri}"
     assert status.figures == [
-        ("shards", "1 of 2"),
+        ("input files", "1 of 2"),
+        ("shards", 1),
         ("documents (this start)", 6),
         ("documents/s", "3.0"),
         ("documents in quarantine", 1),

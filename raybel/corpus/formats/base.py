@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, Any, ClassVar
 
 import bioc as model
@@ -57,10 +57,53 @@ class Format(ABC):
 class ShardFormat(Format):
     """A format that shards are written in: its documents can hold links."""
 
+    #: What a shard of a bundle's documents ends with.
+    bundle_footer: ClassVar[bytes]
+
     @property
     def shard_format(self) -> ShardFormat:
         """This format itself."""
         return self
+
+    @property
+    def bundle_format(self) -> ShardFormat:
+        """The format in which documents of several files stand in one shard."""
+        return self
+
+    @abstractmethod
+    def bundle_header(self, source: str) -> bytes:
+        """Return what a shard of a bundle's documents begins with.
+
+        Args:
+            source: Name of the archive or the group.
+        """
+
+    @abstractmethod
+    def in_bundle(self, source: bytes, first: bool) -> bytes:
+        """Return a document's serialisation as it stands among those of other files: without what is in front of it.
+
+        Args:
+            source: As `read` yields it.
+            first: Whether it is the first of its shard.
+        """
+
+    @abstractmethod
+    def parse(self, source: bytes) -> model.BioCDocument:
+        """Return the document of a serialisation, as `read` yields both."""
+
+    @abstractmethod
+    def annotate(
+        self, source: bytes, annotations: Sequence[Sequence[model.BioCAnnotation]], replace: bool = False
+    ) -> bytes:
+        """Return a document's serialisation with annotations added to its passages, behind those that they have.
+
+        What the serialisation has in front of the document stays there.
+
+        Args:
+            source: A document's serialisation, as `read` yields it.
+            annotations: For each passage, the new ones: with one location, a text and infons.
+            replace: Take all annotations that it has out first.
+        """
 
     @abstractmethod
     def link(self, source: bytes, links: Mapping[int, Mapping[str, str]], remove: Iterable[str] = ()) -> bytes:

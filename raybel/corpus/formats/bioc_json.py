@@ -10,18 +10,26 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, Any
 
 import bioc as model
 
-from raybel.corpus.formats.base import LimitedFile, Piece, ShardFormat, read_offset, whole_number
+from raybel.corpus.formats.base import LimitedFile, Piece, ShardFormat
+from raybel.corpus.formats.bioc_json_documents import (
+    LONE_SURROGATE,
+    annotation_value,
+    annotations_of,
+    dicts,
+    dump,
+    holders,
+    to_document,
+)
 from raybel.corpus.formats.json_stream import JsonStream, on_one_line
 from raybel.errors import InputError
 
 #: Keys of the lists that hold a collection's documents: BioC's own, and that of PubTator3's web service.
 DOCUMENT_LISTS = ("documents", "PubTator3")
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -35,6 +43,8 @@ class BiocJson(ShardFormat):
         suffixes: See `Format.suffixes`.
         lines: Whether each value of the file takes one line, whatever it holds (JSON Lines).
     """
+
+    bundle_footer = b"\n"
 
     def __init__(self, name: str, suffixes: tuple[str, ...], lines: bool) -> None:
         self.name, self.suffixes, self.lines = name, suffixes, lines  # type: ignore[misc]
@@ -62,25 +72,61 @@ class BiocJson(ShardFormat):
         if not begun:
             yield b""
 
+    @property
+    def bundle_format(self) -> ShardFormat:
+        """JSON Lines, a document a line: the collections' own values are left out."""
+        return BIOC_JSON_LINES
+
+    def bundle_header(self, source: str) -> bytes:
+        """Return nothing."""
+        return b""
+
+    def in_bundle(self, source: bytes, first: bool) -> bytes:
+        """Return a document's object by itself, on a line of its own."""
+        return (b"" if first else b"\n") + source[_start(source) :]
+
+    def parse(self, source: bytes) -> model.BioCDocument:
+        """Return the document of an object."""
+        text = source[_start(source) :].decode()
+        return to_document(_without_surrogates(json.loads(text), text))
+
+    def annotate(
+        self, source: bytes, annotations: Sequence[Sequence[model.BioCAnnotation]], replace: bool = False
+    ) -> bytes:
+        """Return a document's object with annotations added; see `ShardFormat.annotate`."""
+        value = json.loads(source[_start(source) :])
+        if replace:
+            for holder in holders(value):
+                holder["annotations"] = []
+        for passage, new in zip(dicts(value, "passages"), annotations, strict=True):
+            present = passage.get("annotations")
+            passage["annotations"] = [*(present if isinstance(present, list) else ()), *map(annotation_value, new)]
+        return source[: _start(source)] + dump(value)
+
     def link(self, source: bytes, links: Mapping[int, Mapping[str, str]], remove: Iterable[str] = ()) -> bytes:
         """Return a document's serialisation with infons added to its annotations; see `ShardFormat.link`."""
-        start = max(source.rfind(b"\n"), source.rfind(b"\t")) + 1
+        start = _start(source)
         value = json.loads(source[start:])
         if not isinstance(value, dict):  # it stands where a document should be
             return source
         removed_keys, changed = frozenset(remove), False
-        for ordinal, annotation in enumerate(_annotations(value)):
+        for ordinal, annotation in enumerate(annotations_of(value)):
             infons = annotation.get("infons")
             infons = infons if isinstance(infons, dict) else {}
             own = {key: text for key, text in infons.items() if key not in removed_keys}
             new = links.get(ordinal, {})
             if new or len(own) < len(infons):
                 annotation["infons"], changed = {**own, **new}, True
-        return source[:start] + _dump(value) if changed else source
+        return source[:start] + dump(value) if changed else source
 
 
 BIOC_JSON = BiocJson("bioc-json", (".json",), lines=False)
 BIOC_JSON_LINES = BiocJson("bioc-json-lines", (".jsonl", ".ndjson"), lines=True)
+
+
+def _start(source: bytes) -> int:
+    """Return where a document's object begins, behind what stands in front of it."""
+    return max(source.rfind(b"\n"), source.rfind(b"\t")) + 1
 
 
 class _Around:
@@ -169,7 +215,7 @@ def _shown(stream: JsonStream) -> str:
     value = stream.value()
     if isinstance(value, list):
         return "a list"
-    shown = _LONE_SURROGATE.sub("\ufffd", json.dumps(value, ensure_ascii=False))
+    shown = LONE_SURROGATE.sub("\ufffd", json.dumps(value, ensure_ascii=False))
     return shown if len(shown) < 50 else shown[:46] + "..."
 
 
@@ -177,122 +223,6 @@ def _without_surrogates(value: dict[str, Any], source: str) -> dict[str, Any]:
     """Return a document with U+FFFD for each half of a surrogate pair, so that offsets stay true; it may be itself."""
     if not _ESCAPED_SURROGATE.search(source):
         return value
-    text = _LONE_SURROGATE.sub("\ufffd", json.dumps(value, ensure_ascii=False))
+    text = LONE_SURROGATE.sub("\ufffd", json.dumps(value, ensure_ascii=False))
     clean: dict[str, Any] = json.loads(text)
     return clean
-
-
-def _dump(value: Any) -> bytes:
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return _LONE_SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", text).encode()
-
-
-def _dicts(value: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    items = value.get(name)
-    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
-
-
-def _text(value: Any) -> str:
-    """Return a text, or a number as one; "" for what is missing.
-
-    Raises:
-        ValueError: It is a list, an object, true or false.
-    """
-    if isinstance(value, str):
-        return value
-    if value is None or value != value:  # NaN, which pandas writes for what is missing
-        return ""
-    if isinstance(value, bool | list | dict):
-        raise ValueError(f"is {'true or false' if isinstance(value, bool) else f'a {type(value).__name__}'}, not text")
-    return str(int(value) if isinstance(value, float) and value.is_integer() else value)
-
-
-def _infons(value: dict[str, Any]) -> dict[str, str]:
-    infons = value.get("infons")
-    pairs = infons.items() if isinstance(infons, dict) else ()
-    return {key: _infon(item) for key, item in pairs if item is not None and item == item}
-
-
-def _infon(value: Any) -> str:
-    """Return an infon as text: lists of texts and numbers with `;` between, as ids are; whole numbers without `.0`."""
-    if isinstance(value, list) and value and all(isinstance(item, str | int | float) for item in value):
-        return ";".join(map(_infon, value))
-    if isinstance(value, bool | list | dict):
-        return json.dumps(value, ensure_ascii=False)
-    return _text(value)
-
-
-def to_document(value: dict[str, Any]) -> model.BioCDocument:
-    """Return a JSON document as bioc's class; a list or an object of another type than BioC's counts as absent.
-
-    The document has an attribute `problem` where an offset or a text of its own can't be made sense of.
-    """
-    document = model.BioCDocument()
-    problems: list[str] = []
-    document.id, document.infons = _read_text(value, "id", "its id", problems), _infons(value)
-    for number, item in enumerate(_dicts(value, "passages"), 1):
-        passage = model.BioCPassage()
-        name = f"passage {number}"
-        passage.offset = read_offset(item.get("offset"), name, 0 if number == 1 else None, problems)
-        passage.text = _read_text(item, "text", f"{name}: text", problems)
-        passage.infons, passage.annotations = _infons(item), _to_annotations(item)
-        for inner in _dicts(item, "sentences"):
-            sentence = model.BioCSentence()
-            inner_name = f"a sentence of {name}"
-            missing = passage.offset if passage.text or not passage.sentences else None
-            sentence.offset = read_offset(inner.get("offset"), inner_name, missing, problems)
-            sentence.text = _read_text(inner, "text", f"{inner_name}: text", problems)
-            sentence.annotations = _to_annotations(inner)
-            passage.sentences.append(sentence)
-        document.passages.append(passage)
-    document.annotations = _to_annotations(value)
-    if problems:
-        document.problem = problems[0]
-    return document
-
-
-def _to_annotations(value: dict[str, Any]) -> list[model.BioCAnnotation]:
-    return [to_annotation(annotation) for annotation in _dicts(value, "annotations")]
-
-
-def _read_text(value: dict[str, Any], key: str, name: str, problems: list[str]) -> str:
-    try:
-        return _text(value.get(key))
-    except ValueError as error:
-        problems.append(f"{name} {error}")
-        return ""
-
-
-def to_annotation(value: dict[str, Any]) -> model.BioCAnnotation:
-    """Return a JSON annotation as bioc's class.
-
-    One with a location that isn't two whole numbers has no locations, and a `problem`.
-    """
-    annotation = model.BioCAnnotation()
-    problems: list[str] = []
-    annotation.id = _read_text(value, "id", "the id", problems)
-    annotation.text = _read_text(value, "text", "the text", problems)
-    annotation.infons = _infons(value)
-    locations = value.get("locations")
-    for location in locations if isinstance(locations, list) else []:
-        try:
-            if not isinstance(location, dict):
-                raise ValueError(f"{json.dumps(location, ensure_ascii=False)[:50]} is no object")
-            if missing := [name for name in ("offset", "length") if name not in location]:
-                raise ValueError(f"has no {' and no '.join(missing)}")
-            places = [whole_number(location[name], name) for name in ("offset", "length")]
-            annotation.locations.append(model.BioCLocation(*places))
-        except ValueError as error:
-            problems.append(f"the location {error}")
-    if problems:
-        annotation.locations, annotation.problem = [], problems[0]
-    return annotation
-
-
-def _annotations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """A document's annotations in the order of `documents.mentions_in`."""
-    for passage in _dicts(document, "passages"):
-        yield from _dicts(passage, "annotations")
-        for sentence in _dicts(passage, "sentences"):
-            yield from _dicts(sentence, "annotations")
-    yield from _dicts(document, "annotations")

@@ -8,20 +8,19 @@ external ones are never opened; neither is the DTD. What stands around documents
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, Any
-from xml.sax.saxutils import escape
 
 import bioc as model
 from lxml import etree
 
 from raybel.corpus.formats.base import Piece, ShardFormat, read_offset, whole_number
+from raybel.corpus.formats.bioc_collection import END, between, collection_header, end
+from raybel.corpus.formats.bioc_collection import header as header_of
 from raybel.corpus.formats.xml_stream import PARSER_OPTIONS, CleanedFile, in_words, replace_forbidden
 from raybel.errors import InputError
 
-_END = b"</collection>\n"
 _DOCUMENT_TAG = re.compile(rb"<document[\s/>]")
-PROLOGUE = b'<?xml version="1.0" encoding="UTF-8"?>\n'
 
 
 class BiocXml(ShardFormat):
@@ -29,6 +28,7 @@ class BiocXml(ShardFormat):
 
     name = "bioc-xml"
     suffixes = (".xml",)
+    bundle_footer = END
 
     def read(self, file: IO[bytes], max_document_bytes: int) -> Iterator[Piece]:
         """Yield a collection's pieces; see `Format.read`. The line of an error is in its message."""
@@ -43,10 +43,10 @@ class BiocXml(ShardFormat):
                     continue
                 _check_namespace(element)
                 if header is None:
-                    header = _header(parent, element)
+                    header = header_of(parent, element)
                     yield header
                 else:
-                    before = _between(parent, element)
+                    before = between(parent, element)
                 source = before + etree.tostring(element, encoding="utf-8", with_tail=False)
                 yield to_document(element), source
                 cleaned.since_document = 0
@@ -55,19 +55,14 @@ class BiocXml(ShardFormat):
             raise InputError(in_words(error)) from error
         root = context.root
         if header is None:
-            yield _header(root, None)
-            yield _end(root)
+            yield header_of(root, None)
+            yield end(root)
         else:
-            yield _between(root, None) + _end(root)
+            yield between(root, None) + end(root)
 
     def link(self, source: bytes, links: Mapping[int, Mapping[str, str]], remove: Iterable[str] = ()) -> bytes:
         """Return a `<document>` element with infons added to its annotations; see `ShardFormat.link`."""
-        around = None
-        if _DOCUMENT_TAG.match(source):
-            element = etree.fromstring(source, etree.XMLParser(**PARSER_OPTIONS))
-        else:
-            around = etree.fromstring(b"<around>" + source + b"</around>", etree.XMLParser(**PARSER_OPTIONS))
-            element = around[-1]
+        around, element = _element(source)
         removed_keys = frozenset(remove)
         for ordinal, annotation in enumerate(_annotations(element)):
             for infon in annotation.findall("infon"):
@@ -79,8 +74,40 @@ class BiocXml(ShardFormat):
                 infon.text = replace_forbidden(value)
                 annotation.insert(position, infon)
                 position += 1
-        before = b"" if around is None else _between(around, element)
-        return before + etree.tostring(element, encoding="utf-8", xml_declaration=False) + b"\n"
+        return _serialised(around, element)
+
+    def bundle_header(self, source: str) -> bytes:
+        """Return the header of a collection that names its source."""
+        return collection_header(source)
+
+    def in_bundle(self, source: bytes, first: bool) -> bytes:
+        """Return a `<document>` element by itself."""
+        if _DOCUMENT_TAG.match(source):
+            return source
+        return etree.tostring(_element(source)[1], encoding="utf-8", with_tail=False)
+
+    def parse(self, source: bytes) -> model.BioCDocument:
+        """Return the document of a `<document>` element."""
+        return to_document(_element(source)[1])
+
+    def annotate(
+        self, source: bytes, annotations: Sequence[Sequence[model.BioCAnnotation]], replace: bool = False
+    ) -> bytes:
+        """Return a `<document>` element with annotations added; see `ShardFormat.annotate`.
+
+        A passage that has its text in sentences gets them in the sentence that they begin in. Relations stay, also
+        those whose annotations are taken out.
+        """
+        around, element = _element(source)
+        if replace:
+            for annotation in list(_annotations(element)):
+                annotation.getparent().remove(annotation)
+        for passage, new in zip(element.iterfind("passage"), annotations, strict=True):
+            for annotation in new:
+                parent = _parent_of(passage, annotation.locations[0].offset)
+                before = [number for number, child in enumerate(parent) if child.tag != "relation"]
+                parent.insert(before[-1] + 1 if before else 0, _annotation_element(annotation))
+        return _serialised(around, element)
 
 
 BIOC_XML = BiocXml()
@@ -112,76 +139,6 @@ def _check_namespace(element: Any) -> None:
             f"isn't BioC at line {element.sourceline}: its <document> elements are in the XML namespace "
             f"{name.namespace}, BioC's are in none: take xmlns and prefixes out"
         )
-
-
-def _header(root: Any, first: Any | None) -> bytes:
-    """Serialise a collection's start up to its first document, or all in it where there is none.
-
-    Raises:
-        InputError: The root isn't a BioC collection.
-    """
-    if root is None or root.tag != "collection":
-        raise InputError(_wrong_root(root))
-    doctype = root.getroottree().docinfo.doctype
-    head = b"".join(etree.tostring(node, encoding="utf-8", with_tail=False) + b"\n" for node in _outside(root, True))
-    shell = etree.tostring(etree.Element(root.tag, attrib=dict(root.attrib), nsmap=root.nsmap), encoding="utf-8")
-    start = PROLOGUE + (doctype.encode() + b"\n" if doctype else b"") + head + shell[: -len(b"/>")] + b">"
-    return start + _content(root, first) + b"\n"
-
-
-def _wrong_root(root: Any) -> str:
-    name = etree.QName(root) if root is not None else None
-    shown = f"<{root.prefix + ':' if root.prefix else ''}{name.localname}>" if name is not None else "missing"
-    advice = ""
-    if name is not None and name.namespace and name.localname == "collection":
-        advice = f" in the XML namespace {name.namespace}, and BioC's is in none: take xmlns and prefixes out"
-    elif name is not None and name.localname == "document":
-        advice = ": put it into a <collection>"
-    return f"isn't a BioC collection: its root element is {shown}, not <collection>{advice}"
-
-
-def _outside(root: Any, before: bool) -> list[Any]:
-    """The comments and processing instructions before or behind a root element, in order."""
-    nodes = list(root.itersiblings(preceding=before))
-    return nodes[::-1] if before else nodes
-
-
-def _content(parent: Any, until: Any | None) -> bytes:
-    """Serialise what a parent holds before one of its children (all, for None); white space between is left out."""
-    pieces = [_characters(parent.text)]
-    for child in parent:
-        if child is until:
-            break
-        pieces += [etree.tostring(child, encoding="utf-8", with_tail=False), _characters(child.tail)]
-    return b"".join(pieces)
-
-
-def _between(parent: Any, element: Any | None) -> bytes:
-    """Serialise what stands between the document before and an element (the end, for None), and take both off."""
-    passed = []
-    for child in parent:
-        if child is element:
-            break
-        passed.append(child)
-    last = max((place for place, child in enumerate(passed) if child.tag == "document"), default=-1)
-    pieces = [_characters(passed[last].tail if last >= 0 else parent.text)]
-    for child in passed[last + 1 :]:
-        pieces += [etree.tostring(child, encoding="utf-8", with_tail=False), _characters(child.tail)]
-    for child in passed:
-        parent.remove(child)
-    parent.text = None
-    return b"".join(piece + b"\n" for piece in pieces if piece)
-
-
-def _characters(text: str | None) -> bytes:
-    """Escape text that stands beside elements, without white space around it."""
-    return escape((text or "").strip()).encode()
-
-
-def _end(root: Any) -> bytes:
-    """Serialise a collection's end tag, and what follows it."""
-    nodes = (etree.tostring(node, encoding="utf-8", with_tail=False) + b"\n" for node in _outside(root, False))
-    return _END + b"".join(nodes)
 
 
 def _text(element: Any, name: str) -> str:
@@ -242,6 +199,29 @@ def to_annotation(element: Any) -> model.BioCAnnotation:
     return annotation
 
 
+def _element(source: bytes) -> tuple[Any | None, Any]:
+    """Parse a document's serialisation: (what holds it and what stands in front of it, or None; its element)."""
+    parser = etree.XMLParser(**PARSER_OPTIONS)
+    if _DOCUMENT_TAG.match(source):
+        return None, etree.fromstring(source, parser)
+    around = etree.fromstring(b"<around>" + source + b"</around>", parser)
+    return around, around[-1]
+
+
+def _serialised(around: Any | None, element: Any) -> bytes:
+    before = b"" if around is None else between(around, element)
+    return before + etree.tostring(element, encoding="utf-8", xml_declaration=False) + b"\n"
+
+
+def _parent_of(passage: Any, offset: int) -> Any:
+    """Return what an annotation at an offset belongs into: the passage, or the sentence that it begins in."""
+    if passage.find("text") is not None:
+        return passage
+    starts = ((sentence, _text(sentence, "offset").strip()) for sentence in passage.iterfind("sentence"))
+    before = [sentence for sentence, start in starts if not start or int(start) <= offset]
+    return before[-1] if before else passage
+
+
 def _annotations(document: Any) -> Iterator[Any]:
     """A document's annotation elements in the order of `documents.mentions_in`."""
     for passage in document.iterfind("passage"):
@@ -261,13 +241,17 @@ def to_xml(document: model.BioCDocument) -> bytes:
         _add_infons(element, passage.infons)
         etree.SubElement(element, "offset").text = str(passage.offset)
         etree.SubElement(element, "text").text = replace_forbidden(passage.text)
-        for annotation in passage.annotations:
-            mention = etree.SubElement(element, "annotation", id=annotation.id)
-            _add_infons(mention, annotation.infons)
-            for location in annotation.locations:
-                etree.SubElement(mention, "location", offset=str(location.offset), length=str(location.length))
-            etree.SubElement(mention, "text").text = replace_forbidden(annotation.text)
+        element.extend(map(_annotation_element, passage.annotations))
     return etree.tostring(root, encoding="utf-8", xml_declaration=False) + b"\n"
+
+
+def _annotation_element(annotation: model.BioCAnnotation) -> Any:
+    element = etree.Element("annotation", id=annotation.id)
+    _add_infons(element, annotation.infons)
+    for location in annotation.locations:
+        etree.SubElement(element, "location", offset=str(location.offset), length=str(location.length))
+    etree.SubElement(element, "text").text = replace_forbidden(annotation.text)
+    return element
 
 
 def _add_infons(element: Any, infons: Mapping[str, str]) -> None:
@@ -285,12 +269,4 @@ def new_collection(source: str, documents: Iterable[model.BioCDocument]) -> Iter
     yield collection_header(source)
     for document in documents:
         yield document, to_xml(document)
-    yield _END
-
-
-def collection_header(source: str) -> bytes:
-    """Return the header of a new collection that says where it comes from."""
-    shell = etree.Element("collection")
-    for name, value in (("source", source), ("date", ""), ("key", "raybel")):
-        etree.SubElement(shell, name).text = value
-    return PROLOGUE + etree.tostring(shell, encoding="utf-8")[: -len(b"</collection>")] + b"\n"
+    yield END

@@ -51,6 +51,15 @@ class LinkConfig:
     ] = None
     mentions: MentionOptions = field(default_factory=MentionOptions)
     chunk_documents: Annotated[Count, Option("Documents in a chunk, the unit of work and of retry.", result=True)] = 500
+    shard_documents: Annotated[Count, Option("Documents in a shard of an archive.", result=True)] = 10_000
+    group_files: Annotated[
+        bool | None,
+        Option(
+            "Read small files in groups, and write the documents of many into a shard.",
+            default="where there are more than 1,000",
+            result=True,
+        ),
+    ] = None
     max_document_mb: Annotated[Count, Option("A larger document makes its file unreadable.", result=True)] = 256
     max_bad_fraction: Annotated[Share, Option("Fail when more of the documents go to the quarantine.")] = 0.01
     overwrite: Annotated[bool, Option("Delete a run of another configuration first.")] = False
@@ -71,5 +80,6 @@ class LinkConfig:
         return ReadOptions(
             mentions=self.mentions,
             chunk_documents=self.chunk_documents,
+            shard_documents=self.shard_documents,
             max_document_bytes=self.max_document_mb << 20,
         )

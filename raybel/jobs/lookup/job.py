@@ -23,11 +23,12 @@ from ray.data import ActorPoolStrategy
 from raybel.candidates.base import chunk_surfaces
 from raybel.candidates.lookup import ALIASES, KIND, VERSION, bucket_table, buckets, hashes, write_json
 from raybel.candidates.registry import open_generator, uses_encoder
-from raybel.corpus.chunks import corpus_bytes, corpus_files, read_chunks
+from raybel.corpus.chunks import read_chunks
 from raybel.corpus.documents import ReadOptions, reading_identity
+from raybel.corpus.sources import find_sources
 from raybel.files import artefacts, storage, tables
 from raybel.files.work_directory import WorkDirectory
-from raybel.jobs.datasets import BiocDatasource, InputFile
+from raybel.jobs.datasets import BiocDatasource, Input
 from raybel.jobs.lookup.config import LookupConfig
 from raybel.jobs.lookup.directory import lookup_directory, range_name
 from raybel.jobs.runtime import Allocation, allocate, data_context, ray_session
@@ -70,14 +71,14 @@ class LookupResult:
         mentions: That have them.
         found: Surfaces with at least one candidate.
         bad_documents: Documents that couldn't be read.
-        failed: Files that couldn't be read, with the reason.
+        failed: Why files couldn't be read.
     """
 
     surfaces: int
     mentions: int
     found: int
     bad_documents: int
-    failed: dict[str, str]
+    failed: list[str]
 
 
 def make_lookup(config: LookupConfig) -> LookupResult:
@@ -88,7 +89,7 @@ def make_lookup(config: LookupConfig) -> LookupResult:
         MismatchError: Model and ontology don't belong together.
     """
     begun = time.perf_counter()
-    files = [InputFile(path, name) for path, name in corpus_files(config.in_corpus)]
+    inputs = [Input(source, source.name) for source in find_sources(config.in_corpus, None)]
     ontology = Ontology.open(config.ontology)
     generator = open_generator(ontology, config.generator)
     published = storage.name_of(config.output).endswith((".json", ".json.gz"))
@@ -96,7 +97,7 @@ def make_lookup(config: LookupConfig) -> LookupResult:
     work = lookup_directory(home)
     with work.lock():
         work.check({}, overwrite=True)
-        rows = _search(config, work, files)
+        rows = _search(config, work, inputs)
         searched = [row for row in rows if row["name"]]
         written = {row["name"]: (row["size"], row["sha256"]) for row in searched}
         for number in range(config.ranges):  # a range without surfaces has a file too
@@ -124,24 +125,24 @@ def make_lookup(config: LookupConfig) -> LookupResult:
         sum(row["mentions"] for row in searched),
         sum(row["found"] for row in searched),
         sum(row["bad"] or 0 for row in rows),
-        {row["path"]: row["error"] for row in rows if row["error"]},
+        sorted(row["error"] for row in rows if row["error"]),
     )
     if config.metric_file:
         tables.write_values(config.metric_file, {**asdict(done), "seconds": time.perf_counter() - begun})
     return done
 
 
-def _search(config: LookupConfig, work: WorkDirectory, files: list[InputFile]) -> list[dict[str, Any]]:
+def _search(config: LookupConfig, work: WorkDirectory, inputs: list[Input]) -> list[dict[str, Any]]:
     """Search every range and write its file; return a row of `_WRITTEN` for each range and each input file."""
     options = ReadOptions(mentions=config.mentions)
     with ray_session(), data_context() as context:
         context.target_max_block_size = 16 << 20  # rows are small here
         context.execution_no_progress_timeout_s = RANGE_SECONDS
-        size = corpus_bytes((file.path, file.shard) for file in files)
+        size = sum(item.source.size for item in inputs)
         allocation = allocate(config.resources, ray.cluster_resources(), uses_encoder(config.generator), size)
         work.open({}, overwrite=True, ranges=config.ranges)
-        corpus = BiocDatasource(files, options, partial(_distinct, config.ranges))
-        distinct = ray.data.read_datasource(corpus, override_num_blocks=len(files), num_cpus=allocation.cpus_per_task)
+        corpus = BiocDatasource(inputs, options, partial(_distinct, config.ranges))
+        distinct = ray.data.read_datasource(corpus, override_num_blocks=len(inputs), num_cpus=allocation.cpus_per_task)
         written = distinct.groupby("bucket", num_partitions=min(config.ranges, 4 * allocation.actors)).map_groups(
             LookupStage,
             fn_constructor_args=(config, work.uri, allocation),
@@ -156,24 +157,28 @@ def _search(config: LookupConfig, work: WorkDirectory, files: list[InputFile]) -
         return files_and_ranges
 
 
-def _distinct(ranges: int, file: InputFile, options: ReadOptions) -> Iterator[pa.Table]:
-    """Yield a file's distinct surfaces with how many mentions have each, and one row (range -1) of what went wrong."""
+def _distinct(ranges: int, item: Input, options: ReadOptions) -> Iterator[pa.Table]:
+    """Yield an input's distinct surfaces with how many mentions have each, and rows (range -1) of what went wrong."""
     counts: Counter[str] = Counter()
-    bad, error = 0, None
-    for chunk in read_chunks(file.path, file.shard, options):
+    bad = 0
+    errors: list[str] = []
+    for chunk in read_chunks(item.source, item.shard, options):
         counts.update(chunk_surfaces(chunk))
         bad += pc.sum(pc.is_valid(pc.struct_field(pc.list_flatten(chunk["docs"]), "error"))).as_py() or 0
-        error = chunk["error"][0].as_py()
+        errors += chunk["unreadable"][0].as_py()
+        errors += filter(None, [chunk["error"][0].as_py()])
     counts.pop("", None)
     distinct = list(counts)
     size = len(distinct)
+    problems: list[str | None] = [*errors] or [None]
+    rest = len(problems)
     columns = {
-        "bucket": [*buckets(hashes(distinct), ranges).tolist(), -1],
-        "surface": [*distinct, ""],
-        "mentions": [*counts.values(), 0],
-        "path": [None] * size + [file.path],
-        "bad": [0] * size + [bad],
-        "error": [None] * size + [error],
+        "bucket": [*buckets(hashes(distinct), ranges).tolist(), *([-1] * rest)],
+        "surface": [*distinct, *([""] * rest)],
+        "mentions": [*counts.values(), *([0] * rest)],
+        "path": [None] * size + [item.source.path] * rest,
+        "bad": [0] * size + [bad] + [0] * (rest - 1),
+        "error": [None] * size + problems,
     }
     yield pa.table(columns, schema=_ROWS)
 

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from raybel.candidates.registry import open_generator
-from raybel.corpus.chunks import corpus_digests
 from raybel.corpus.documents import reading_identity
+from raybel.corpus.sources import corpus_digests
 from raybel.corpus.typography import FOLDING
 from raybel.encoders import pretrained
 from raybel.errors import ConfigError, InputError

@@ -19,12 +19,13 @@ from ray.data import ActorPoolStrategy
 from raybel.candidates.base import Generator
 from raybel.candidates.registry import open_generator, uses_encoder
 from raybel.config import GeneratorPaths, MentionOptions, Resources
-from raybel.corpus.chunks import MAX_EXAMPLES, SetAside, corpus_bytes, corpus_files
 from raybel.corpus.documents import ReadOptions
+from raybel.corpus.reading import MAX_EXAMPLES, SetAside
+from raybel.corpus.sources import find_sources
 from raybel.errors import InputError
 from raybel.files import artefacts, storage
 from raybel.files.storage import join
-from raybel.jobs.datasets import InputFile, read_files
+from raybel.jobs.datasets import Input, read_files
 from raybel.jobs.runtime import Allocation, allocate, data_context
 from raybel.ontology import Ontology
 from raybel.rerank.examples import Describer
@@ -87,11 +88,13 @@ def make_features(
     if storage.exists(counts_file):
         return dict(storage.read_json(counts_file))
     options = ReadOptions(config.mentions, sentences=True, chunk_documents=CHUNK)
-    files = corpus_files(paths)
+    sources = find_sources(paths)
     with data_context():
         encodes = uses_encoder(config.generator)
-        allocation = allocate(config.resources, ray.cluster_resources(), encodes, corpus_bytes(files))
-        inputs = [InputFile(path, f"{number:05d}") for number, (path, _) in enumerate(files)]
+        allocation = allocate(
+            config.resources, ray.cluster_resources(), encodes, sum(source.size for source in sources)
+        )
+        inputs = [Input(source, f"{number:05d}") for number, source in enumerate(sources)]
         rows = read_files(inputs, options, allocation.cpus_per_task).map_batches(
             FeatureStage,
             fn_constructor_args=(config, folder, scopes, allocation),
@@ -153,7 +156,8 @@ class FeatureStage:
 
     def __call__(self, chunk: pa.Table) -> pa.Table:
         """Write a chunk's features and return its counts."""
-        counts: dict[str, Any] = {"error": chunk["error"][0].as_py(), **dict.fromkeys(_COUNTS, 0)}
+        errors = [chunk["error"][0].as_py(), *chunk["unreadable"][0].as_py()]
+        counts: dict[str, Any] = {"error": next(filter(None, errors), None), **dict.fromkeys(_COUNTS, 0)}
         problems = SetAside()
         documents = pc.list_flatten(chunk["docs"].combine_chunks())
         names = ("passages", "mentions", "error", "doc_id", "set_aside")
@@ -164,7 +168,8 @@ class FeatureStage:
             problems.add(path, row["error"], row["set_aside"])
         if not counts["error"]:
             table = self._features([row for row in rows if row["error"] is None], counts)
-            name = f"{chunk['shard'][0].as_py()}-{chunk['chunk'][0].as_py():05d}.arrow"
+            shard = chunk["shard"][0].as_py().replace("/", "-")  # of a bundle
+            name = f"{shard}-{chunk['chunk'][0].as_py():05d}.arrow"
             storage.publish(join(self.folder, name), artefacts.arrow_bytes(table))
         of_chunk = {"bad_documents": problems.bad_documents, "set_aside": problems.annotations}
         counts |= {"documents": problems.documents, "examples": problems.examples, **of_chunk}

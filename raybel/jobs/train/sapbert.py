@@ -8,8 +8,8 @@ from typing import Any
 
 from raybel.candidates.aliases import AliasTable
 from raybel.candidates.recall import read_splits
-from raybel.corpus.chunks import corpus_digests
 from raybel.corpus.documents import reading_identity
+from raybel.corpus.sources import corpus_digests
 from raybel.encoders import pretrained
 from raybel.errors import ConfigError
 from raybel.files import storage, tables

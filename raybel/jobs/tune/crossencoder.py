@@ -7,8 +7,8 @@ from dataclasses import asdict, astuple
 from typing import Any
 
 from raybel.candidates.registry import open_generator
-from raybel.corpus.chunks import corpus_digests
 from raybel.corpus.documents import reading_identity
+from raybel.corpus.sources import corpus_digests
 from raybel.display import relative
 from raybel.encoders import pretrained
 from raybel.errors import ConfigError, InputError

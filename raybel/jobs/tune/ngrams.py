@@ -7,8 +7,8 @@ from typing import Any
 
 from raybel.candidates.parameters import NgramParameters
 from raybel.candidates.recall import read_splits
-from raybel.corpus.chunks import corpus_digests
 from raybel.corpus.documents import reading_identity
+from raybel.corpus.sources import corpus_digests
 from raybel.display import counted, relative
 from raybel.jobs.runtime import ray_session
 from raybel.jobs.tune.config import TuneNgramsConfig

@@ -25,6 +25,7 @@ from raybel.corpus.chunks import read_chunks
 from raybel.corpus.documents import ReadOptions, to_row
 from raybel.corpus.formats.bioc_xml import BIOC_XML
 from raybel.corpus.formats.xml_stream import CleanedFile
+from raybel.corpus.sources import Source
 from raybel.errors import InputError
 from raybel.linking.render import LINK_INFONS
 
@@ -104,7 +105,7 @@ def test_a_bad_file_ends_with_an_error_and_keeps_what_came_before(tmp_path, name
 def test_an_external_entity_is_never_opened(tmp_path, text, subset):
     secret = save(tmp_path / "secret", SECRET)
     path = save(tmp_path / "a.xml", with_dtd(text, subset.format(secret)))
-    for chunk in read_chunks(path, "a.xml", ReadOptions()):
+    for chunk in read_chunks(Source(path, "a.xml"), "a.xml", ReadOptions()):
         assert SECRET not in str(chunk.to_pylist())
 
 

@@ -31,13 +31,14 @@ from samples import annotation, collection, document, passage, save
 
 from raybel.candidates.base import CandidateCache
 from raybel.config import GeneratorPaths, Resources
-from raybel.corpus.chunks import read_chunks
+from raybel.corpus.chunks import Finished, FinishedChunk, read_chunks
 from raybel.errors import BadFractionError, ConfigError, InputError, LockedError, MismatchError, RaybelError
 from raybel.files import locks, storage
-from raybel.jobs.link import stage
+from raybel.jobs.link import job, stage
 from raybel.jobs.link.job import link
 from raybel.jobs.runtime import Allocation
-from raybel.runs.run_directory import RunDirectory, find_shards
+from raybel.runs.inputs import find_inputs
+from raybel.runs.run_directory import RunDirectory
 from raybel.schemas import DOCUMENTS, MENTIONS, SHARD_COUNTS
 
 WRONG = document("wrong", passage("Anemia", annotation("Asthma", (0, 6)), offset=-2))
@@ -79,7 +80,7 @@ def test_end_to_end(base):
     assert counts.equals(result.counts)
     assert counts.to_pylist() == [
         {"shard": name, "documents": 12, "mentions": 12, "linked": 10, "without_candidates": 2, "repairs": 0,
-         "set_aside": 0, "quarantined": 0} for name in names
+         "set_aside": 0, "quarantined": 0, "deleted": 0, "unreadable": 0, "passed_over": 0} for name in names
     ]  # fmt: skip
     manifest = storage.read_json(str(run / "manifest.json"))
     assert manifest["identity"]["top_k"] == 10
@@ -87,7 +88,7 @@ def test_end_to_end(base):
     assert not (run / "parts").exists()
     assert not list(run.glob("quarantine/*"))
     assert (result.failed, result.repeated, result.top_errors) == ({}, (0, []), [])
-    assert (result.progress.shards_done, result.progress.chunks) == (3, 9)
+    assert (result.progress.files_done, result.progress.chunks) == (3, 9)
     assert result.progress.seconds_left == 0
 
 
@@ -106,7 +107,7 @@ def test_a_second_start_does_only_what_is_to_do(base, tmp_path):
     assert times() == before
     assert outputs(tmp_path / "run") == held
     assert again.counts.equals(first.counts)
-    assert (again.progress.shards_before, again.progress.shards_done) == (3, 0)
+    assert (again.progress.files_before, again.progress.files_done) == (3, 0)
     assert pq.read_table(tmp_path / "m" / "counts.parquet").equals(first.counts)
 
     save(tmp_path / "corpus" / "b.xml", collection(*documents("new", 3)))
@@ -165,7 +166,7 @@ def test_bad_files_beside_good_ones(local_ray, model, tmp_path):
         records = {"source": "", "date": "", "key": "", "infons": {}, "documents": []}
         save(corpus / name, records if "json" in name else collection(*documents(name, 3)))
     result = link(config)
-    assert (result.failed, result.counts.num_rows, result.progress.shards_before) == ({}, 8, 3)
+    assert (result.failed, result.counts.num_rows, result.progress.files_before) == ({}, 8, 3)
     assert [path.name for path in (run / "quarantine").iterdir()] == ["mixed.xml.gz.jsonl"]
     assert good
 
@@ -204,7 +205,7 @@ def test_documents_that_fail_or_kill(local_ray, model, tmp_path, monkeypatch):
     corpus = [*good[:7], one("killer", "poison"), *good[7:14], one("failing", "bitter"), *good[14:]]
     save(tmp_path / "corpus" / "a.xml", collection(*corpus))
     save(tmp_path / "corpus" / "b.xml", collection(*documents("b", 9)))
-    monkeypatch.setattr(stage, "LinkStage", PoisonedStage)
+    monkeypatch.setattr(job, "LinkStage", PoisonedStage)
     module = sys.modules[__name__]
     ray.cloudpickle.register_pickle_by_value(module)
     try:
@@ -240,7 +241,7 @@ def test_another_configuration(base, tmp_path):
         link(other)
     assert outputs(tmp_path / "run") == outputs(Path(config.out_corpus))
     result = link(replace(other, overwrite=True))
-    assert result.progress.shards_done == 3
+    assert result.progress.files_done == 3
     rankings = pq.read_table(tmp_path / "run" / "mentions" / "a.xml.gz.parquet")["ranking"].to_pylist()
     assert max(len(each) for each in rankings) <= 2
 
@@ -349,12 +350,14 @@ def test_a_read_error_loses_nothing_on_the_next_start(base, model, tmp_path):
 def test_a_chunk_of_a_broken_file_is_never_a_part(base, model, tmp_path):
     source = save(tmp_path / "in.xml", collection(document("1", passage("Anemia.")))[:-20])
     config = model.config([source], tmp_path / "run")
-    (shard,) = find_shards([source], "x")
-    linker = stage.LinkStage(config, config.ontology, {shard.name: shard}, "session", Allocation(1, 0.5, 0.5))
-    (chunk,) = read_chunks(source, shard.name, config.read_options)
+    (item,) = find_inputs([source], "x")
+    shard = item.shard()
+    linker = stage.LinkStage(config, config.ontology, Allocation(1, 0.5, 0.5), {item.source.name: item}, "session")
+    (chunk,) = read_chunks(item.source, shard.name, config.read_options)
     assert linker(chunk)["error"][0].as_py()
     assert RunDirectory(config.out_corpus).finished_parts(shard) == frozenset()
-    (skipped,) = read_chunks(source, shard.name, config.read_options, frozenset([0]))
+    finished = Finished(chunks={(shard.name, 0): FinishedChunk(None)})
+    (skipped,) = read_chunks(item.source, shard.name, config.read_options, finished)
     skipped = skipped.set_column(skipped.schema.get_field_index("error"), "error", [[None]])
     with pytest.raises(RaybelError, match="was there and is gone"):
         linker(skipped)

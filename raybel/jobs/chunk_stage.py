@@ -1,0 +1,114 @@
+"""What a job maps over chunks, one by one: each becomes its part of a shard."""
+
+from __future__ import annotations
+
+import uuid
+from abc import ABC, abstractmethod
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+from ray.data import ActorPoolStrategy, Dataset
+
+from raybel.corpus.documents import ReadOptions
+from raybel.errors import RaybelError
+from raybel.jobs.datasets import Input, read_files
+from raybel.jobs.runtime import Allocation
+from raybel.linking.poison import SUFFIX, CrashRecord
+from raybel.runs.inputs import RunInput, Shard
+from raybel.runs.parts import COUNTS, Part
+from raybel.runs.run_directory import RunDirectory
+
+_COUNTS_SCHEMA = pa.schema(
+    [
+        ("source", pa.string()),
+        ("shard", pa.string()),
+        ("chunk", pa.int32()),
+        ("last", pa.bool_()),
+        ("ends", pa.bool_()),
+        ("error", pa.string()),
+        *((name, pa.int64()) for name in COUNTS),
+    ]
+)
+
+
+class ChunkStage(ABC):
+    """Makes chunks' parts, and writes them; one per actor.
+
+    Args:
+        run: The run directory.
+        inputs: What is read, by the names of the sources.
+        session: Identifies this start of the job.
+    """
+
+    def __init__(self, run: RunDirectory, inputs: dict[str, RunInput], session: str) -> None:
+        self.run, self.inputs, self.session = run, inputs, session
+
+    @abstractmethod
+    def part(self, chunk: pa.Table, crashes: CrashRecord) -> Part:
+        """Return what a chunk becomes.
+
+        Args:
+            chunk: A table of `schemas.CHUNK`, one row.
+            crashes: What happened at earlier attempts at this chunk.
+        """
+
+    def __call__(self, chunk: pa.Table) -> pa.Table:
+        """Write a chunk's part, if it isn't there from an earlier start, and return its counts."""
+        source, name, number = (chunk[column][0].as_py() for column in ("source", "shard", "chunk"))
+        shard = self.inputs[source].shard(name)
+        if chunk["error"][0].as_py():
+            row = {"error": chunk["error"][0].as_py(), "chunk": number, "last": True, "next": None}
+            return _counts(row, source, shard)
+        summary = self.run.read_summary(shard, number)
+        if summary is None:
+            if chunk["done"][0].as_py():
+                part = self.run.part_file(shard, number, "")
+                raise RaybelError(f"{part} was there and is gone: run the same command again")
+            crashes = CrashRecord(self.run.part_file(shard, number, SUFFIX), self.session)
+            crashes.begin()
+            summary = self.run.write_part(shard, self.part(chunk, crashes))
+        return _counts(summary, source, shard)
+
+
+def _counts(summary: dict[str, Any], source: str, shard: Shard) -> pa.Table:
+    """Return a chunk's row of counts; one that couldn't be read counts nothing, whatever could be read of it."""
+    row = {**dict.fromkeys(COUNTS, 0), **summary, "source": source, "shard": shard.name}
+    row["ends"] = summary["next"] is None
+    return pa.Table.from_pylist([{name: row[name] for name in _COUNTS_SCHEMA.names}], schema=_COUNTS_SCHEMA)
+
+
+def map_chunks(
+    stage: type[ChunkStage],
+    arguments: tuple[Any, ...],
+    run: RunDirectory,
+    inputs: list[RunInput],
+    options: ReadOptions,
+    allocation: Allocation,
+    max_restarts: int,
+) -> Dataset:
+    """Return a Dataset that maps a stage over the chunks of some inputs; it yields a row of counts for each.
+
+    Args:
+        stage: Made in each actor with the arguments, the inputs by name, and the session.
+        arguments: The stage's own.
+        run: The run directory.
+        inputs: What to read.
+        options: How documents become rows.
+        allocation: Actors and tasks.
+        max_restarts: Of an actor that dies.
+    """
+    by_name = {item.source.name: item for item in inputs}
+    files = [Input(item.source, item.name, partial(run.finished, item)) for item in inputs]
+    return read_files(files, options, allocation.cpus_per_task).map_batches(
+        stage,
+        fn_constructor_args=(*arguments, by_name, uuid.uuid4().hex),
+        batch_size=1,
+        batch_format="pyarrow",
+        zero_copy_batch=True,
+        compute=ActorPoolStrategy(size=allocation.actors),
+        num_cpus=allocation.cpus_per_actor,
+        num_gpus=allocation.gpus_per_actor,
+        max_restarts=max_restarts,
+        max_task_retries=max_restarts,
+    )

@@ -1,0 +1,296 @@
+"""A job that makes shards of a corpus: a stream of chunks over Ray Data, whose parts become shards; resumable."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import ray
+from ray.data import Dataset
+
+from raybel.config import Resources
+from raybel.display import counted
+from raybel.errors import BadFractionError, ConfigError, RaybelError
+from raybel.files import places, storage, tables
+from raybel.jobs.runtime import Allocation, allocate, data_context, ray_session
+from raybel.runs.findings import quarantine_reasons, repeated_ids
+from raybel.runs.inputs import RunInput, Shard
+from raybel.runs.parts import COUNTS
+from raybel.runs.run_directory import RunDirectory
+
+#: The share of bad documents is looked at once so many documents are done (and at the end).
+BAD_FRACTION_AFTER = 10_000
+PROGRESS_SECONDS = 1.0
+
+
+@dataclass
+class Progress:
+    """How far a job is.
+
+    Args:
+        files_total: Input files; an archive or a group counts as one.
+        files_done: Finished by this start.
+        files_before: Finished by earlier starts.
+        files_failed: That couldn't be read.
+        shards_before: Published by earlier starts.
+        chunks: That this start finished.
+        counts: Of `COUNTS`, over this start's chunks.
+        bytes_total: Of the input files that this start has to do.
+        bytes_done: Of those of them that are finished or set aside.
+        started: When Ray was there: seconds since the epoch.
+        first_chunk: Seconds from then to the first finished chunk; None before it.
+    """
+
+    files_total: int
+    files_done: int = 0
+    files_before: int = 0
+    files_failed: int = 0
+    shards_before: int = 0
+    chunks: int = 0
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTS, 0))
+    bytes_total: int = 0
+    bytes_done: float = 0
+    started: float = field(default_factory=time.time)
+    first_chunk: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Since Ray was there; actors start and load the model in it."""
+        return max(time.time() - self.started, 1e-9)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """By the share of input bytes in finished files; None before there is one."""
+        done = min(self.bytes_done, self.bytes_total)
+        return self.seconds * (self.bytes_total - done) / done if done else None
+
+
+@dataclass
+class RunResult:
+    """What a job did.
+
+    Args:
+        run: The run directory.
+        counts: Of `schemas.SHARD_COUNTS`: all finished shards of the input, those of earlier starts too.
+        progress: Counts and time of this start.
+        failed: Input files that can't be read, with the reason.
+        repeated: Documents whose id another one has, and examples of such ids.
+        top_errors: Reasons of quarantined documents, a few.
+        notes: What else a person should know.
+    """
+
+    run: str
+    counts: pa.Table
+    progress: Progress
+    failed: dict[str, str]
+    repeated: tuple[int, list[str]]
+    top_errors: list[str]
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def incomplete(self) -> bool:
+        """True if a file of the input, or of an archive or a group in it, couldn't be read to its end."""
+        return bool(self.failed) or any(self.counts["unreadable"].to_pylist())
+
+
+def refuse_output_among_input(in_corpus: Iterable[str], out_corpus: str) -> None:
+    """Refuse a run directory that lies in a directory of the input.
+
+    Raises:
+        ConfigError: It does: the next start would take its shards for input.
+    """
+    for pattern in in_corpus:
+        if places.lies_in(out_corpus, pattern):
+            raise ConfigError(
+                f"the run directory {out_corpus} lies inside the input {pattern}: the next start would take its "
+                "shards for input; choose another --out-corpus"
+            )
+
+
+def refuse_output_as_input(out_corpus: str, inputs: Iterable[RunInput]) -> None:
+    """Refuse input files that lie in the run directory, by whatever glob or link they were found.
+
+    Raises:
+        ConfigError: One does.
+    """
+    if not storage.exists(out_corpus):
+        return
+    for path in {item.source.path.rpartition("/")[0]: item.source.path for item in inputs}.values():
+        if places.lies_in(path, out_corpus):
+            raise ConfigError(
+                f"the input file {path} lies inside the run directory {out_corpus}: give input that leaves it "
+                "out, or choose another --out-corpus"
+            )
+
+
+class ShardJob:
+    """One start of a job on a run directory, which is locked and opened.
+
+    Args:
+        run: The run directory.
+        inputs: What the run reads.
+        max_bad_fraction: The job fails when more of the documents go to the quarantine.
+        watch: Called after each chunk.
+    """
+
+    def __init__(
+        self,
+        run: RunDirectory,
+        inputs: list[RunInput],
+        max_bad_fraction: float,
+        watch: Callable[[Progress], None] | None = None,
+    ) -> None:
+        self.run, self.max_bad_fraction, self.watch = run, max_bad_fraction, watch or (lambda progress: None)
+        self.inputs = {item.source.name: item for item in inputs}
+        self.finished: dict[str, dict[str, Any]] = {}
+        self.before: list[dict[str, Any]] = []
+        self.to_do: dict[str, RunInput] = {}
+        self.totals: dict[str, int] = {}
+        self.shards: dict[str, set[str]] = {item.source.name: set() for item in inputs}
+        for item in inputs:
+            self._take_up(item)
+        self.failed: dict[str, str] = {}
+        before = len(inputs) - len(self.to_do)
+        self.progress = Progress(len(inputs), files_before=before, shards_before=len(self.finished))
+        self.progress.bytes_total = sum(item.source.size for item in self.to_do.values())
+        self.chunks: dict[str, set[int]] = {}
+        self.last: dict[str, int] = {}
+        self.errors: dict[str, str] = {}
+        self.assembling: dict[Any, tuple[str, Shard]] = {}
+        self.written = 0.0
+        run.write_plan(inputs)
+
+    def _take_up(self, item: RunInput) -> None:
+        """See what of an input earlier starts finished."""
+        states = self.run.finished_shards(item)
+        self.finished |= states
+        self.before += states.values()
+        self.shards[item.source.name] |= states.keys()
+        for name, state in states.items():
+            if state["next"] is None:
+                self.totals[item.source.name] = item.number_of(name) + 1
+        if not self._is_finished(item):
+            self.to_do[item.source.name] = item
+
+    def _is_finished(self, item: RunInput) -> bool:
+        """True if all shards of an input are published; how many there are is known from the last one."""
+        published = self.shards[item.source.name] & self.finished.keys()
+        return len(published) == self.totals.get(item.source.name)
+
+    def go(
+        self, stream: Callable[[list[RunInput], Allocation], Dataset], resources: Resources, encodes: bool = False
+    ) -> None:
+        """Run the stream until every input to do is finished or set aside.
+
+        Args:
+            stream: Returns the Dataset for some inputs: consuming it writes the parts, and yields a row of counts for
+                each chunk.
+            resources: What it takes of the cluster.
+            encodes: Whether its actors run an encoder.
+
+        Raises:
+            BadFractionError: Too many documents went to the quarantine; what is finished stays.
+            RaybelError: A worker died again and again, or the cluster made no progress.
+        """
+        with ray_session(), data_context():
+            allocation = allocate(resources, ray.cluster_resources(), encodes, self.progress.bytes_total)
+            self.progress.started = time.time()
+            dataset = stream(list(self.to_do.values()), allocation)
+            assemble = ray.remote(num_cpus=allocation.cpus_per_task, max_retries=3)(RunDirectory.assemble)
+            for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+                for row in batch.to_pylist():
+                    self._count(row, assemble)
+                self._collect(timeout=0)
+                self._show()
+                self._check_fraction([self.progress.counts, *self.before], BAD_FRACTION_AFTER)
+            while self.assembling:
+                self._collect(timeout=5)
+                self._show()
+            missing = [
+                item.name
+                for item in self.to_do.values()
+                if not (self._is_finished(item) or item.source.path in self.failed)
+            ]
+            if missing:
+                raise RaybelError(
+                    f"{counted(len(missing), 'input file')} couldn't be finished, such as {missing[0]}: run the same "
+                    "command again"
+                )
+
+    def _count(self, row: dict[str, Any], assemble: Any) -> None:
+        item, name = self.to_do[row["source"]], row["shard"]
+        chunks = self.chunks.setdefault(name, set())
+        if row["chunk"] in chunks:
+            return  # a retried task's second row for the same part
+        chunks.add(row["chunk"])
+        shard = item.shard(name)
+        self.shards[row["source"]].add(name)
+        self.progress.chunks += 1
+        self.progress.first_chunk = self.progress.first_chunk or self.progress.seconds
+        for count in COUNTS:
+            self.progress.counts[count] += row[count]
+        if row["error"]:
+            self.errors[name] = row["error"]
+        if row["last"]:
+            self.last[name] = row["chunk"]
+        if row["ends"]:
+            self.totals[row["source"]] = item.number_of(name) + 1
+        if len(chunks) == self.last.get(name, -2) + 1:
+            if name in self.errors:
+                self.failed[shard.path] = self.errors[name]
+                self.progress.files_failed += 1
+                self.progress.bytes_done += item.source.size
+                self.run.set_aside(shard, self.errors[name])
+            else:
+                self.assembling[assemble.remote(self.run, shard, self.last[name] + 1)] = (row["source"], shard)
+
+    def _collect(self, timeout: float) -> None:
+        """Take in the shards that were published."""
+        ready, _ = ray.wait(list(self.assembling), num_returns=1, timeout=timeout) if self.assembling else ([], [])
+        while ready:
+            source, shard = self.assembling.pop(ready[0])
+            self.finished[shard.name] = ray.get(ready[0])
+            item = self.to_do[source]
+            if self._is_finished(item):
+                self.progress.files_done += 1
+                self.progress.bytes_done += item.source.size
+                self.run.delete_other_shards(item, self.shards[source])
+            ready, _ = ray.wait(list(self.assembling), num_returns=1, timeout=0) if self.assembling else ([], [])
+
+    def _show(self) -> None:
+        self.watch(self.progress)
+        if time.time() - self.written > PROGRESS_SECONDS:
+            self.written = time.time()
+            self._log(finished=False)
+
+    def _log(self, finished: bool) -> None:
+        self.run.write_progress({**asdict(self.progress), "seconds": self.progress.seconds, "finished": finished})
+
+    def _check_fraction(self, tallies: list[dict[str, Any]], least: int) -> None:
+        bad, documents = (sum(counts[name] for counts in tallies) for name in ("quarantined", "documents"))
+        if documents >= least and bad > documents * self.max_bad_fraction:
+            raise BadFractionError(
+                f"{bad:,} of {documents:,} documents couldn't be linked, more than --max-bad-fraction "
+                f"{self.max_bad_fraction:g} allows; reasons are in {self.run.quarantine}, "
+                "finished shards stay"
+            )
+
+    def finish(self, metric_file: str | None) -> RunResult:
+        """Write the counts, and say what was done.
+
+        Args:
+            metric_file: Where a copy of the table of counts goes; None for nowhere.
+        """
+        counts = self.run.finish(self.finished.values())
+        if metric_file:
+            tables.write_rows(metric_file, counts)
+        self._log(finished=True)
+        repeated = repeated_ids(self.run, self.finished)
+        problems = sum(self.progress.counts[name] for name in ("quarantined", "set_aside", "unreadable"))
+        top = quarantine_reasons(self.run, self.finished) if problems else []
+        result = RunResult(self.run.uri, counts, self.progress, self.failed, repeated, top)
+        self._check_fraction(list(self.finished.values()), 1)  # of earlier starts too
+        return result

@@ -1,0 +1,96 @@
+"""Archives and groups of files, linked."""
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from archive_samples import packed
+from ray_fixture import outputs, three_files
+from samples import collection, save, simple_document
+
+from raybel.jobs.link.job import link
+from raybel.runs.run_directory import RunDirectory
+
+
+@pytest.fixture(scope="module")
+def base(local_ray, model, tmp_path_factory):
+    """A run over three files: its configuration and result."""
+    home = tmp_path_factory.mktemp("base")
+    config = model.config(three_files(home / "corpus"), home / "run", chunk_documents=5)
+    return config, link(config)
+
+
+def archive_of(folder, path):
+    """The files of a folder as an archive, with a file that isn't a document's."""
+    files = {name.name: name.read_bytes() for name in sorted(Path(folder).iterdir())}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(packed(".tar.gz", {"README": b"", **files}))
+    return str(path)
+
+
+def test_an_archive_and_a_group_link_as_their_files_do(base, model, tmp_path):
+    config, whole = base
+    folder = Path(config.in_corpus[0])
+    source = archive_of(folder, tmp_path / "in" / "dump.tar.gz")
+    options = {"chunk_documents": 5, "shard_documents": 14}
+    archived = link(model.config([source], tmp_path / "archived", **options))
+    grouped = link(model.config([folder], tmp_path / "grouped", group_files=True, **options))
+    names = {"dump.tar.gz": archived, "group-00000": grouped}
+    wanted = mention_rows(whole)
+    for name, result in names.items():
+        assert mention_rows(result) == wanted
+        shards = [shard for shard in result.counts["shard"].to_pylist() if shard.startswith(name)]
+        assert shards[0] == f"{name}/00000.xml.gz"
+        totals = {column: sum(result.counts[column].to_pylist()) for column in ("documents", "unreadable")}
+        assert totals == {"documents": 36, "unreadable": 0}
+    assert sum(archived.counts["passed_over"].to_pylist()) == 1
+    documents = pa.concat_tables(
+        pq.read_table(path) for path in sorted((tmp_path / "archived/documents").rglob("*.parquet"))
+    )
+    assert list(dict.fromkeys(documents["file"].to_pylist())) == [path.name for path in sorted(Path(folder).iterdir())]
+    before = outputs(tmp_path / "archived")
+    (tmp_path / "archived/state/dump.tar.gz/00001.xml.gz.json").unlink()
+    again = link(model.config([source], tmp_path / "archived", **options))
+    assert (again.progress.files_done, again.progress.shards_before) == (1, 2)
+    assert outputs(tmp_path / "archived") == before
+    assert link(model.config([source], tmp_path / "archived", **options)).progress.chunks == 0
+
+
+def mention_rows(result):
+    """What a run links, by document and mention."""
+    found = {}
+    for path in Path(result.run, "mentions").rglob("*.parquet"):
+        for row in pq.read_table(path).to_pylist():
+            found[row["doc_id"], row["ordinal"]] = (row["surface"], row["link_id"], row["link_score"])
+    return found
+
+
+def test_a_changed_archive_leaves_no_shard_of_the_one_before(local_ray, model, tmp_path):
+    for number in range(3):
+        save(tmp_path / f"files/{number}.xml", collection(simple_document(str(number))))
+    path = tmp_path / "dump.tar.gz"
+    archive_of(tmp_path / "files", path)
+    config = model.config([str(path)], tmp_path / "run", shard_documents=1)
+    assert link(config).counts.num_rows == 3
+    (tmp_path / "files/1.xml").unlink()
+    archive_of(tmp_path / "files", path)
+    assert link(config).counts.num_rows == 2
+    assert RunDirectory(config.out_corpus).shard_names() == ["dump.tar.gz/00000.xml.gz", "dump.tar.gz/00001.xml.gz"]
+
+
+def test_a_damaged_member_is_named_and_a_damaged_archive_too(local_ray, model, tmp_path):
+    save(tmp_path / "files/0.xml", collection(simple_document("0")))
+    save(tmp_path / "files/1.xml", collection(simple_document("1"), simple_document("2"))[:-20])
+    whole = archive_of(tmp_path / "files", tmp_path / "in/whole.tar.gz")
+    data = Path(whole).read_bytes()
+    save(tmp_path / "in/cut.tar.gz", data[: len(data) - 40])
+    result = link(model.config([str(tmp_path / "in")], tmp_path / "run"))
+    assert result.incomplete
+    assert list(result.failed) == [str(tmp_path / "in/cut.tar.gz")]
+    assert result.counts["shard"].to_pylist() == ["whole.tar.gz/00000.xml.gz"]
+    assert (result.counts["documents"].to_pylist(), result.counts["unreadable"].to_pylist()) == ([2], [1])
+    (record,) = map(json.loads, (tmp_path / "run/quarantine/whole.tar.gz/00000.xml.gz.jsonl").read_text().splitlines())
+    assert (record["document"], record["stage"]) == (None, "read")
+    assert record["reason"].startswith(f"{whole}!1.xml: ")
