@@ -26,7 +26,11 @@ import importlib
 from typing import Any
 
 _HOMES = {
+    "DetectConfig": "jobs.detect.config",
+    "DetectionOptions": "config",
+    "InputOptions": "jobs.run_options",
     "LinkConfig": "jobs.link.config",
+    "detect": "jobs.detect.job",
     "Resources": "config",
     "ReadOptions": "corpus.documents",
     "Concept": "ontology",

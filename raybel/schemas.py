@@ -31,6 +31,7 @@ PASSAGE = pa.struct([("offset", pa.int32()), ("text", pa.string()), ("sentences"
 #: `ordinal` is the annotation's place in its document (`documents.mentions_in`); places of annotations that aren't
 #: mentions to link, or that were set aside, are left out. `passage` and `sentence` are indices (sentence: within the
 #: passage; -1 where sentences weren't asked for).
+#: `detector` and `detection_score` are null where no detector of ours found the mention.
 #: `gold` is null where the mention isn't annotated with a concept, empty for NIL, longer than one for a composite.
 MENTION = pa.struct(
     [
@@ -43,6 +44,8 @@ MENTION = pa.struct(
         ("text", pa.string()),
         ("surface", pa.string()),
         ("type", pa.string()),
+        ("detector", pa.string()),
+        ("detection_score", pa.float32()),
         ("gold", pa.list_(pa.string())),
     ]
 )
@@ -119,14 +122,16 @@ RANKING = pa.struct(
 )
 
 #: The mentions table that a run writes, a row for each mention: `document` is the document's position in its shard (ids
-#: may repeat). `link_id`, `link_name` and `link_score` are the best of the ranking, `alias` the name of that concept
-#: which matched, `alias_source` where the name is from (`linking.matched_names`); null where nothing was linked.
+#: may repeat). `ontology` is the file name of what the mention was to be linked to, null for a type that has no route.
+#: `link_id`, `link_name` and `link_score` are the best of the ranking, `alias` the name of that concept which matched,
+#: `alias_source` where the name is from (`linking.matched_names`); null where nothing was linked.
 MENTIONS = pa.schema(
     [
         ("shard", pa.string()),
         ("document", pa.int32()),
         ("doc_id", pa.string()),
         *((field.name, field.type) for field in MENTION),
+        ("ontology", pa.string()),
         ("link_id", pa.string()),
         ("link_name", pa.string()),
         ("link_score", pa.float32()),

@@ -17,6 +17,7 @@ from raybel.corpus.chunks import read_chunks
 from raybel.corpus.documents import ReadOptions
 from raybel.corpus.sources import Source, find_sources
 from raybel.linking.candidates import add_candidates
+from raybel.linking.rankings import Rankings, Target
 from raybel.linking.render import render
 from raybel.ontology import Concept, Ontology
 from raybel.runs.inputs import Shard, find_inputs
@@ -119,7 +120,9 @@ def two_concepts() -> Ontology:
 def parts(path: str, threshold: float | None = None, **options: Any) -> list[Part]:
     """A file linked by `FixedGenerator`, a part for each chunk."""
     ontology, generator = two_concepts(), CandidateCache(FixedGenerator(), 10)
-    return [render(add_candidates(chunk, generator, "fixed"), ontology, threshold) for chunk in chunks(path, **options)]
+    target = Target(ontology, "o.arrow", threshold=threshold)
+    linked = (add_candidates(chunk, generator, "fixed") for chunk in chunks(path, **options))
+    return [render(chunk, Rankings.of(chunk, target)) for chunk in linked]
 
 
 def linked(path: str, threshold: float | None = None, **options: Any) -> bytes:

@@ -11,6 +11,7 @@ from raybel.files.fingerprints import differences, fingerprint
 from raybel.files.mappings import read_mapping
 from raybel.files.provenance import git_hash, versions
 from raybel.jobs.link.config import LinkConfig
+from raybel.jobs.run_options import InputOptions
 from raybel.jobs.train.config import TrainNgramsConfig
 
 BASE = {"in_corpus": ("a.xml",), "out_corpus": "run", "ontology": "o.arrow", "generator": GeneratorPaths("m")}
@@ -21,8 +22,6 @@ BASE = {"in_corpus": ("a.xml",), "out_corpus": "run", "ontology": "o.arrow", "ge
     [
         ({"in_corpus": ()}, "no input"),
         ({"top_k": 0}, "top_k must be at least 1, not 0"),
-        ({"chunk_documents": 0}, "chunk_documents"),
-        ({"max_document_mb": 0}, "max_document_mb"),
         ({"max_bad_fraction": -0.1}, "max_bad_fraction"),
         ({"max_bad_fraction": 1.1}, "max_bad_fraction"),
     ],
@@ -37,8 +36,23 @@ def test_results_are_what_decides_the_output():
     assert config.deciding_fields(one) == config.deciding_fields(two)
     assert "top_k" in config.deciding_fields(one)
     assert not {"out_corpus", "overwrite", "resources", "max_bad_fraction"} & set(config.deciding_fields(one))
-    options = LinkConfig(**BASE, max_document_mb=2, chunk_documents=7).read_options
+    options = LinkConfig(**BASE, input=InputOptions(max_document_mb=2, chunk_documents=7)).read_options
     assert (options.max_document_bytes, options.chunk_documents) == (2 << 20, 7)
+
+
+@pytest.mark.parametrize("name", ["chunk_documents", "shard_documents", "max_document_mb"])
+def test_numbers_of_documents_and_bytes_are_positive(name):
+    with pytest.raises(ConfigError, match=f"{name} must be at least 1, not 0"):
+        InputOptions(**{name: 0})
+
+
+def test_a_group_that_may_be_left_out():
+    values = {"in_corpus": "a.xml", "out_corpus": "run", "routes": "routes.yaml"}
+    assert config.group_of(LinkConfig, "generator") is GeneratorPaths
+    with pytest.raises(InputError, match=r"routes\.yaml: no such file"):
+        config.configured(LinkConfig, values)
+    made = config.configured(LinkConfig, {**BASE, "in_corpus": "a.xml", "ngrams_model": "m"} | {"generator": None})
+    assert made.generator.ngrams_model.endswith("/m")
 
 
 def test_fingerprints_and_differences():

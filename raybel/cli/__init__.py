@@ -23,7 +23,8 @@ COMMANDS = {
     "tune": ("tune", "Search hyper-parameters: trials side by side on Ray Tune."),
     "index": ("index", "Embed an ontology, and index the vectors."),
     "lookup": ("lookup", "Find candidates for the distinct surfaces of a corpus, for `link --candidates-lookup`."),
-    "link": ("link", "Link every mention of a corpus to an ontology."),
+    "detect": ("detect", "Find the mentions in a corpus's text, and annotate them."),
+    "link": ("link", "Link every mention of a corpus to an ontology, or each type to an ontology of its own."),
     "status": (
         "status",
         "Say how far a link run, a sweep, a training, an index or a lookup is, from any shell that sees its directory.",

@@ -22,10 +22,11 @@ if TYPE_CHECKING:  # it imports Ray
 @click.argument("more", nargs=-1, metavar="[PATH]...")
 @options(LinkConfig, optional=("in_corpus",))
 def link(more: tuple[str, ...], values: dict[str, Any]) -> None:
-    """Link every mention of a corpus to an ontology.
+    """Link every mention of a corpus to an ontology, or each type to an ontology of its own.
 
-    Writes DIR/shards (BioC with links, one file per input file), DIR/mentions and DIR/documents (Parquet),
-    DIR/quarantine (what couldn't be linked, and why), DIR/counts.parquet and DIR/manifest.json.
+    Mentions are the corpus's annotations, or what --detector or --dictionary finds. Writes DIR/shards (BioC with links,
+    one file per input file), DIR/mentions and DIR/documents (Parquet), DIR/quarantine (what couldn't be linked, and
+    why), DIR/counts.parquet and DIR/manifest.json.
 
     Exit status: 0 all done; 1 failed; 2 wrong usage; 3 done, but some input files couldn't be read.
 
@@ -36,24 +37,40 @@ def link(more: tuple[str, ...], values: dict[str, Any]) -> None:
       raybel link --in-corpus data/val.bioc.xml.gz --ontology data/ontology.arrow \\
           --dense-index models/dense --reranker-model models/tree --top-k 5 --out-corpus runs/reranked
       raybel link --in-corpus 'pubmed/*.xml.gz' --config link.yaml --out-corpus s3://bucket/runs/pubmed
+      raybel link --in-corpus 'pubmed/*.xml.gz' --detector models/detector --routes routes.yaml --out-corpus runs/all
     """
-    named = values.get("in_corpus", ())  # a file may name a single one
-    values["in_corpus"] = (*([named] if isinstance(named, str) else named), *more)
-    if not values["in_corpus"]:
-        raise click.UsageError("Missing option '--in-corpus'.")
+    gather_input(values, more)
     config = configured(LinkConfig, values)
     from raybel.cli.progress import linking, show_progress
     from raybel.jobs.link import job  # Ray takes a second to import
 
     with show_progress(linking) as watch:
         result = job.link(config, watch)
-    summary(result, config.threshold)
+    summary(result, threshold=config.threshold)
     if result.incomplete:
         sys.exit(INCOMPLETE)
 
 
-def summary(result: RunResult, threshold: float | None) -> None:
-    """Print what a run did: a table of counts, notes, and what couldn't be read."""
+def gather_input(values: dict[str, Any], more: tuple[str, ...]) -> None:
+    """Put further paths beside those of --in-corpus.
+
+    Raises:
+        click.UsageError: There is none at all.
+    """
+    named = values.get("in_corpus", ())  # a file may name a single one
+    values["in_corpus"] = (*([named] if isinstance(named, str) else named), *more)
+    if not values["in_corpus"]:
+        raise click.UsageError("Missing option '--in-corpus'.")
+
+
+def summary(result: RunResult, links: bool = True, threshold: float | None = None) -> None:
+    """Print what a run did: a table of counts, notes, and what couldn't be read.
+
+    Args:
+        result: What `link` or `detect` returned.
+        links: Whether it linked mentions.
+        threshold: The score that links must have.
+    """
     from raybel.runs.parts import COUNTS
 
     counts, progress = result.counts, result.progress
@@ -61,9 +78,10 @@ def summary(result: RunResult, threshold: float | None) -> None:
     rows: list[tuple[str, object]] = [("shards", counts.num_rows)]
     if progress.shards_before:
         rows.append(("  of them from earlier starts", progress.shards_before))
-    rows += [("documents", totals["documents"]), ("mentions", totals["mentions"]), ("  linked", totals["linked"])]
+    rows += [("documents", totals["documents"]), ("mentions", totals["mentions"])]
     without = "  without candidates" + (f" of score {threshold:g} or more" if threshold is not None else "")
-    rows += [(without, totals["without_candidates"]), ("  spans repaired", totals["repairs"])]
+    rows += [("  linked", totals["linked"]), (without, totals["without_candidates"])] if links else []
+    rows.append(("  spans repaired", totals["repairs"]))
     rows.append(("annotations set aside", totals["set_aside"]))
     rows.append(("documents in quarantine", totals["quarantined"]))
     rows += [("documents withdrawn by the input", totals["deleted"])] if totals["deleted"] else []

@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # they import Ray
 LINE_EVERY = 15.0
 
 
-def linking(progress: Progress) -> str:
+def linking(progress: Progress, job: str = "link") -> str:
     """Return progress as one line: files, documents, rates, time left."""
     seconds, counts = progress.seconds, progress.counts
     parts = [
@@ -34,7 +34,12 @@ def linking(progress: Progress) -> str:
         parts.append(f"{progress.files_failed} unreadable")
     left = progress.seconds_left
     parts.append(f"{duration(left)} left" if left is not None else "time left unknown")
-    return "link: " + ", ".join(parts)
+    return f"{job}: " + ", ".join(parts)
+
+
+def detecting(progress: Progress) -> str:
+    """Return the progress of detection as one line."""
+    return linking(progress, "detect")
 
 
 def embedding(state: Embedding) -> str:

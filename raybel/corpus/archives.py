@@ -81,7 +81,7 @@ class _CheckedTarInfo(tarfile.TarInfo):
     """
 
     @classmethod
-    def fromtarfile(cls, tarfile_: tarfile.TarFile) -> tarfile.TarInfo:
+    def fromtarfile(cls, tarfile_: tarfile.TarFile) -> _CheckedTarInfo:
         """Read the next header."""
         try:
             return super().fromtarfile(tarfile_)

@@ -21,8 +21,12 @@ _Loader.add_implicit_resolver(
 _NOT_YAML: tuple[type[Exception], ...] = (yaml.YAMLError, ValueError, *storage.DAMAGED)
 
 
-def read_mapping(path: str) -> dict[str, Any]:
-    """Return the mapping in a YAML or JSON file; keys may be spelled with dashes.
+def read_mapping(path: str, fold_keys: bool = True) -> dict[str, Any]:
+    """Return the mapping in a YAML or JSON file.
+
+    Args:
+        path: The file.
+        fold_keys: Whether keys are options, which may be spelled with dashes for underscores.
 
     Raises:
         InputError: No such file, not YAML or JSON, or not a mapping.
@@ -34,4 +38,4 @@ def read_mapping(path: str) -> dict[str, Any]:
             raise InputError(f"isn't readable YAML or JSON: {error}", path=path) from error
     if not isinstance(value, dict):
         raise InputError("must hold a mapping of names to values" + (", is empty" if value is None else ""), path=path)
-    return {str(key).replace("-", "_"): item for key, item in value.items()}
+    return {str(key).replace("-", "_") if fold_keys else str(key): item for key, item in value.items()}

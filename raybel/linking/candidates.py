@@ -17,6 +17,8 @@ def add_candidates(
 ) -> pa.Table:
     """Return a chunk with the columns `candidates` and `failures` (a traceback per document, or null).
 
+    Where the chunk has failures already, of detection, these are kept.
+
     The mentions of all documents are searched at once; if that fails, each document by itself, so that a bad one costs
     only itself.
 
@@ -35,5 +37,9 @@ def add_candidates(
     documents = [mentions[start:end] for start, end in pairwise(bounds)]
     by_document, failures = isolate_failures(generator.search, documents, NO_CANDIDATES, crashes)
     column = candidates_column([candidates for mentions in by_document for candidates in mentions], name)
-    tracebacks = pa.array([failures], pa.list_(pa.string()))
-    return chunk.append_column("candidates", column).append_column("failures", tracebacks)
+    chunk = chunk.append_column("candidates", column)
+    if "failures" not in chunk.column_names:
+        return chunk.append_column("failures", pa.array([failures], pa.list_(pa.string())))
+    both = [earlier or later for earlier, later in zip(chunk["failures"][0].as_py(), failures, strict=True)]
+    place = chunk.schema.get_field_index("failures")
+    return chunk.set_column(place, "failures", pa.array([both], pa.list_(pa.string())))

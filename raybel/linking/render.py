@@ -1,4 +1,4 @@
-"""Renders a chunk with candidates: its linked documents, its rows of the mentions table, what went wrong.
+"""Renders a chunk with rankings: its linked documents, its rows of the mentions table, what went wrong.
 
 Pure functions; the link job maps them over chunks.
 """
@@ -6,7 +6,7 @@ Pure functions; the link job maps them over chunks.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,43 +15,31 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raybel.corpus.documents import quote_id
 from raybel.corpus.formats.base import ShardFormat
 from raybel.corpus.formats.registry import format_of
 from raybel.files import storage
-from raybel.linking.matched_names import MatchedNames
-from raybel.ontology import Ontology
+from raybel.linking.rankings import LINK_INFONS, Rankings
 from raybel.runs.parts import Part
-from raybel.schemas import MENTION, MENTIONS, RANKING
-
-#: Infons that the job writes on an annotation, in place of those that an earlier run left there.
-LINK_INFONS = ("link_id", "link_name", "link_score", "all_links")
-#: Decimals of a score that a threshold is compared with.
-THRESHOLD_DECIMALS = 5
+from raybel.schemas import MENTION, MENTIONS
 
 
-def render(
-    chunk: pa.Table, ontology: Ontology, threshold: float | None = None, names: MatchedNames | None = None
-) -> Part:
-    """Return what a chunk with candidates becomes; deterministic to the byte.
+def render(chunk: pa.Table, rankings: Rankings) -> Part:
+    """Return what a chunk becomes; deterministic to the byte.
 
     A document with an error, of reading or of a stage, is written as it came.
 
     Args:
-        chunk: As `add_candidates` or `rerank` returns it.
-        ontology: The ontology that candidates refer to.
-        threshold: The score below which candidates are left out, both rounded to `THRESHOLD_DECIMALS`; None for none.
-        names: Looks up the names that links matched; None where that isn't known.
+        chunk: A table of `schemas.CHUNK`, one row, perhaps with `failures`.
+        rankings: Of all its mentions.
     """
     documents = _Documents.of(chunk)
-    candidates = _Candidates.of(chunk, ontology, threshold)
     shard = _value(chunk, "shard")
     shard_format = format_of(shard).shard_format
-    output = _link(documents, candidates.infons(), shard_format)
+    output = _link(documents, rankings.infons(), shard_format)
     unreadable = _value(chunk, "unreadable")
     return Part(
         storage.compress(_serialised(chunk, output.pieces)),
-        _mention_rows(shard, documents, candidates, names or MatchedNames(ontology, None)),
+        _mention_rows(shard, documents, rankings),
         {
             "doc_id": documents.doc_ids,
             "file": documents.files,
@@ -71,7 +59,7 @@ def render(
             "documents": len(output.pieces) - sum(documents.deleted),
             "mentions": len(documents.mentions),
             "linked": sum(output.linked),
-            "without_candidates": len(documents.mentions) - int(np.count_nonzero(candidates.counts)),
+            "without_candidates": len(documents.mentions) - int(np.count_nonzero(rankings.counts)),
             "repairs": sum(documents.repairs),
             "set_aside": sum(map(len, documents.set_aside)),
             "quarantined": len(output.quarantine),
@@ -143,7 +131,7 @@ class _Documents:
         ids, files, versions, deleted, sources, repairs, set_aside, errors = (
             pc.struct_field(documents, name).to_pylist() for name in names
         )
-        failures = _value(chunk, "failures") or []
+        failures = _value(chunk, "failures") if "failures" in chunk.column_names else [None] * len(ids)
         flat = pc.list_flatten(mentions)
         return cls(ids, files, versions, deleted, sources, repairs, set_aside, errors, failures, counts, flat)
 
@@ -151,90 +139,6 @@ class _Documents:
     def places(self) -> np.ndarray:
         """Each document's place among those of the chunk that aren't withdrawn: int32."""
         return np.cumsum(~np.array(self.deleted, bool), dtype=np.int32) - np.int32(1)
-
-
-@dataclass
-class _Candidates:
-    """The candidates of a chunk's mentions that reach the threshold, one after the other.
-
-    Args:
-        counts: Number of candidates of each mention, int64.
-        concept: Row of the ontology of each candidate, int32.
-        score: Its score, float32.
-        rank: Its rank in the first stage, int16.
-        alias: Row of the generator's alias table that matched, int32.
-        ids: Its concept's id.
-        names: Its concept's name.
-    """
-
-    counts: np.ndarray
-    concept: pa.Array
-    score: pa.Array
-    rank: pa.Array
-    alias: pa.Array
-    ids: pa.Array
-    names: pa.Array
-
-    @classmethod
-    def of(cls, chunk: pa.Table, ontology: Ontology, threshold: float | None) -> _Candidates:
-        by_mention = pc.list_flatten(chunk["candidates"].combine_chunks())
-        counts = pc.list_value_length(by_mention).to_numpy(zero_copy_only=False).astype(np.int64)
-        candidates = pc.list_flatten(by_mention)
-        if threshold is not None:
-            # The same name scores 1 but for the last digit, which floating-point arithmetic doesn't keep.
-            scores = pc.struct_field(candidates, "score").to_numpy().astype(np.float64)
-            reached = np.round(scores, THRESHOLD_DECIMALS) >= round(threshold, THRESHOLD_DECIMALS)
-            mention_of = np.repeat(np.arange(len(counts)), counts)
-            counts = np.bincount(mention_of[reached], minlength=len(counts))
-            candidates = candidates.filter(pa.array(reached))
-        fields = ("concept", "score", "rank", "alias")
-        concept, score, rank, alias = (pc.struct_field(candidates, name) for name in fields)
-        ids, names = (ontology.table[column].take(concept).combine_chunks() for column in ("concept_id", "name"))
-        return cls(counts, concept, score, rank, alias, ids, names)
-
-    def infons(self) -> list[dict[str, str]]:
-        """Return each mention's link infons, {} where it has no candidate; the same candidates are formatted once."""
-        return list(self._infons())
-
-    def _infons(self) -> Iterator[dict[str, str]]:
-        concepts, scores = self.concept.to_numpy(), self.score.to_numpy().tolist()
-        ids, names = self.ids.to_pylist(), self.names.to_pylist()
-        known: dict[tuple[bytes, tuple[float, ...]], dict[str, str]] = {}
-        start = 0
-        for count in self.counts.tolist():
-            end = start + count
-            if not count:
-                yield {}
-                continue
-            key = (concepts[start:end].tobytes(), tuple(scores[start:end]))
-            if key not in known:
-                known[key] = {
-                    "link_id": ids[start],
-                    "link_name": names[start],
-                    "link_score": f"{scores[start]:.4f}",
-                    "all_links": "|".join(f"{quote_id(ids[i])}={scores[i]:.4f}" for i in range(start, end)),
-                }
-            yield known[key]
-            start = end
-
-    def best(self, names: MatchedNames) -> list[pa.Array]:
-        """Return the columns of each mention's best candidate, null where it has none: `link_id` to `alias_source`."""
-        starts = np.cumsum(self.counts) - self.counts
-        first = pa.array(np.where(self.counts > 0, starts, 0), mask=self.counts == 0)
-        linked = starts[self.counts > 0]
-        rows = (column.to_numpy(zero_copy_only=False)[linked].tolist() for column in (self.concept, self.alias))
-        matched = np.empty(len(self.counts), object)
-        matched[self.counts > 0] = np.fromiter(names.look_up(*rows), object, len(linked))
-        aliases = [pa.array([pair and pair[place] for pair in matched.tolist()], pa.string()) for place in (0, 1)]
-        return [*(column.take(first) for column in (self.ids, self.names, self.score)), *aliases]
-
-    def rankings(self) -> pa.ListArray:
-        """Return each mention's candidates as a list of `schemas.RANKING`."""
-        starts = np.cumsum(self.counts) - self.counts
-        rank = (np.arange(int(self.counts.sum())) - np.repeat(starts, self.counts)).astype(np.int16)
-        columns = [self.ids, self.names, self.score, self.rank, pa.array(rank)]
-        offsets = np.concatenate([[0], np.cumsum(self.counts)]).astype(np.int32)
-        return pa.ListArray.from_arrays(pa.array(offsets), pa.StructArray.from_arrays(columns, fields=list(RANKING)))
 
 
 @dataclass
@@ -286,7 +190,7 @@ def _quarantine_record(place: int, doc_id: str, error: str | None, failure: str 
     return {"doc_id": doc_id, "document": place, "stage": "linking", "reason": reason, "traceback": failure}
 
 
-def _mention_rows(shard: str, documents: _Documents, candidates: _Candidates, names: MatchedNames) -> pa.Table:
+def _mention_rows(shard: str, documents: _Documents, rankings: Rankings) -> pa.Table:
     """Return a chunk's rows of the mentions table."""
     document_of = np.repeat(np.arange(len(documents.counts)), documents.counts)
     columns = [
@@ -294,8 +198,7 @@ def _mention_rows(shard: str, documents: _Documents, candidates: _Candidates, na
         pa.array(documents.places[document_of]),
         pa.array(documents.doc_ids, pa.string()).take(pa.array(document_of)),
         *(pc.struct_field(documents.mentions, item.name) for item in MENTION),
-        *candidates.best(names),
-        candidates.rankings(),
+        *rankings.columns(),
     ]
     return pa.Table.from_arrays(columns, schema=MENTIONS)
 

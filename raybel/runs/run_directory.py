@@ -69,10 +69,9 @@ class RunDirectory:
         """Directory of the documents that couldn't be linked."""
         return join(self.uri, "quarantine")
 
-    @property
-    def ontology_copy(self) -> str:
-        """Where a run keeps its ontology in a form that workers memory-map, as long as it goes on."""
-        return join(self.uri, "parts", "ontology.arrow")
+    def ontology_copy(self, number: int) -> str:
+        """Return where a run keeps one of its ontologies in a form that workers memory-map, as long as it goes on."""
+        return join(self.uri, "parts", f"ontology-{number}.arrow")
 
     def shard_file(self, name: str) -> str:
         """Return the path of a shard's linked documents."""

@@ -30,6 +30,7 @@ from raybel.jobs.link.job import link
 from raybel.jobs.shard_job import Progress
 from raybel.linking.candidates import add_candidates
 from raybel.linking.poison import SUFFIX, CrashRecord
+from raybel.linking.rankings import Rankings, Target
 from raybel.linking.render import render
 from raybel.ontology import Ontology
 from raybel.runs.inputs import find_inputs
@@ -40,7 +41,7 @@ def plain_loop(config: LinkConfig) -> tuple[int, float]:
     """Link in this process, writing the same run directory; documents and seconds."""
     ontology = Ontology.open(config.ontology)
     generator, run = open_generator(ontology, config.generator), RunDirectory(config.out_corpus)
-    cached = CandidateCache(generator, config.top_k)
+    cached, target = CandidateCache(generator, config.top_k), Target(ontology, "ontology.arrow")
     documents, begun = 0, time.perf_counter()
     for item in find_inputs(config.in_corpus, "plain"):
         shard = item.shard()
@@ -48,7 +49,8 @@ def plain_loop(config: LinkConfig) -> tuple[int, float]:
         for number, chunk in enumerate(read_chunks(item.source, shard.name, config.read_options)):
             crashes = CrashRecord(run.part_file(shard, number, SUFFIX), "plain")
             crashes.begin()
-            part = render(add_candidates(chunk, cached, generator.name, crashes), ontology)
+            found = add_candidates(chunk, cached, generator.name, crashes)
+            part = render(found, Rankings.of(found, target))
             documents += run.write_part(shard, part)["documents"]
         run.assemble(shard, number + 1)
     return documents, time.perf_counter() - begun

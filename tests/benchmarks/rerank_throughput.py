@@ -34,7 +34,9 @@ from raybel.corpus.sources import Source
 from raybel.encoders.pretrained import resolve
 from raybel.files import storage
 from raybel.jobs.link.config import LinkConfig
+from raybel.jobs.run_options import InputOptions
 from raybel.linking.candidates import add_candidates
+from raybel.linking.rankings import Rankings, Target
 from raybel.linking.render import render
 from raybel.linking.reranking import rerank
 from raybel.ontology import Ontology
@@ -81,15 +83,15 @@ def plain_loop(config: LinkConfig, number: int) -> tuple[int, float, float]:
         return found
 
     CrossEncoder._at_slots = timed  # type: ignore[method-assign]
-    options = config.read_options.__class__(sentences=True, chunk_documents=config.chunk_documents)
-    documents, seconds = 0, 0.0
+    options = config.read_options
+    documents, seconds, target = 0, 0.0, Target(ontology, "ontology.arrow")
     for path in sorted(Path(config.in_corpus[0]).iterdir()):
         chunks = read_chunks(Source(str(path), path.name), path.name, options)
         for _ in range(number):
             next(chunks)
         begun = time.perf_counter()
         linked = rerank(add_candidates(next(chunks), cached, generator.name), reranker, describer)
-        documents += len(render(linked, ontology).documents["doc_id"])
+        documents += len(render(linked, Rankings.of(linked, target)).documents["doc_id"])
         seconds += time.perf_counter() - begun
     CrossEncoder._at_slots = forward  # type: ignore[method-assign]
     return documents, seconds, inside
@@ -118,7 +120,7 @@ def configured(home: Path, top_k: int) -> LinkConfig:
         GeneratorPaths(str(home / "model")),
         reranker_model=str(home / "tree"),
         top_k=top_k,
-        chunk_documents=50,
+        input=InputOptions(chunk_documents=50),
         resources=Resources(actors=2),
     )
 

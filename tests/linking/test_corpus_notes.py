@@ -15,7 +15,8 @@ def notes(tmp_path, rows, mentions=None, **options):
     table = pa.table([[kind for kind, _ in rows], [gold for _, gold in rows]], schema=schema)
     storage.publish(run.mentions_file("a.xml.gz"), storage.parquet_bytes(table))
     count = len(rows) if mentions is None else mentions
-    return corpus_notes(run, ["a.xml.gz"], ONTOLOGY, MentionOptions(**options), 3, count)
+    states = {"a.xml.gz": {"documents": 3, "mentions": count}}
+    return corpus_notes(run, states, ONTOLOGY, MentionOptions(**options))
 
 
 def test_a_corpus_without_annotations(tmp_path):

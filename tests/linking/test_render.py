@@ -20,6 +20,7 @@ from raybel.candidates.base import CandidateCache
 from raybel.linking.candidates import add_candidates
 from raybel.linking.matched_names import MatchedNames
 from raybel.linking.poison import CrashRecord
+from raybel.linking.rankings import Rankings, Target
 from raybel.linking.render import render
 from raybel.ontology import Concept, Ontology
 from raybel.schemas import MENTIONS
@@ -37,7 +38,8 @@ def link(tmp_path, *documents, threshold=None, crashes=None, **options):
     (chunk,) = chunks(path, **options)
     generator = FixedGenerator()
     found = add_candidates(chunk, CandidateCache(generator, 10), "fixed", crashes)
-    return render(found, two_concepts(), threshold), generator
+    target = Target(two_concepts(), "o.arrow", threshold=threshold)
+    return render(found, Rankings.of(found, target)), generator
 
 
 def link_ids(part):

@@ -11,6 +11,7 @@ from raybel.candidates.base import CandidateCache
 from raybel.errors import InputError
 from raybel.linking.candidates import add_candidates
 from raybel.linking.poison import CrashRecord
+from raybel.linking.rankings import Rankings, Target
 from raybel.linking.render import render
 from raybel.linking.reranking import rerank
 from raybel.rerank.calibration import Calibration
@@ -44,7 +45,8 @@ def link(tmp_path, *documents, reranker=None, crashes=None):
     ontology = two_concepts()
     found = add_candidates(chunk, CandidateCache(FixedGenerator(), 10), "fixed", crashes)
     done = rerank(found, reranker or Reversed(), Describer(ontology, None), crashes)
-    return render(done, ontology), render(found, ontology)
+    target = Target(ontology, "o.arrow")
+    return render(done, Rankings.of(done, target)), render(found, Rankings.of(found, target))
 
 
 def rankings(part):

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import field, replace
+from functools import cached_property
 from typing import Annotated
 
 from raybel.config import (
     Count,
+    DetectionOptions,
     FilePath,
-    FilePaths,
     GeneratorPaths,
     MentionOptions,
-    OntologyPath,
     Option,
     Precision,
     Resources,
-    Share,
-    TablePath,
     configuration,
 )
 from raybel.corpus.documents import ReadOptions
 from raybel.errors import ConfigError
+from raybel.jobs.link.routes import Route, read_routes
+from raybel.jobs.run_options import CountsFile, InCorpus, InputOptions, MaxBadFraction, OutCorpus, OverwriteRun
 from raybel.rerank.parameters import Crosstype
 
 
@@ -28,10 +28,13 @@ from raybel.rerank.parameters import Crosstype
 class LinkConfig:
     """The link job."""
 
-    in_corpus: Annotated[FilePaths, Option("BioC files, a directory or a glob. Repeatable.", "PATH")]
-    out_corpus: Annotated[FilePath, Option("The run directory; the same command again resumes a killed run.", "DIR")]
-    ontology: OntologyPath
-    generator: GeneratorPaths
+    in_corpus: InCorpus
+    out_corpus: OutCorpus
+    ontology: Annotated[
+        FilePath | None,
+        Option("The ontology to link to (.arrow, .parquet, .json.gz).", "FILE", made_by="raybel prepare"),
+    ] = None
+    generator: GeneratorPaths | None = None
     reranker_model: Annotated[
         FilePath | None,
         Option("A cross-encoder that ranks the candidates.", "DIR", made_by="raybel train crossencoder"),
@@ -49,37 +52,51 @@ class LinkConfig:
         float | None,
         Option("Leave out candidates with a lower score (NIL if none is left).", default="none", result=True),
     ] = None
+    routes: Annotated[
+        FilePath | None,
+        Option("Types of mentions and what each is linked to, in place of --ontology and its models (YAML).", "FILE"),
+    ] = None
+    detection: DetectionOptions = field(default_factory=DetectionOptions)
     mentions: MentionOptions = field(default_factory=MentionOptions)
-    chunk_documents: Annotated[Count, Option("Documents in a chunk, the unit of work and of retry.", result=True)] = 500
-    shard_documents: Annotated[Count, Option("Documents in a shard of an archive.", result=True)] = 10_000
-    group_files: Annotated[
-        bool | None,
-        Option(
-            "Read small files in groups, and write the documents of many into a shard.",
-            default="where there are more than 1,000",
-            result=True,
-        ),
-    ] = None
-    max_document_mb: Annotated[Count, Option("A larger document makes its file unreadable.", result=True)] = 256
-    max_bad_fraction: Annotated[Share, Option("Fail when more of the documents go to the quarantine.")] = 0.01
-    overwrite: Annotated[bool, Option("Delete a run of another configuration first.")] = False
-    metric_file: Annotated[
-        TablePath | None, Option("Copy the table of counts here (.csv, .parquet or .json).", "FILE")
-    ] = None
+    input: InputOptions = field(default_factory=InputOptions)
+    max_bad_fraction: MaxBadFraction = 0.01
+    overwrite: OverwriteRun = False
+    metric_file: CountsFile = None
     resources: Resources = field(default_factory=Resources)
 
     def __post_init__(self) -> None:
         if not self.in_corpus:
             raise ConfigError("no input: give at least one --in-corpus")
-        if self.reranker_model is None and (self.crosstype, self.precision, self.any_ontology) != (None, None, False):
+        of_one = (self.ontology, self.generator, self.reranker_model, self.threshold)
+        if self.routes and of_one != (None,) * len(of_one):
+            raise ConfigError("--routes says what each type is linked to: leave out --ontology and its models")
+        if not self.routes and self.ontology is None:
+            raise ConfigError("give the ontology to link to: --ontology, or --routes for several")
+        if not self.routes and self.generator is None:
+            GeneratorPaths()  # says what to give
+        reranks = any(route.reranker_model for _, route in self.opened_routes)
+        if not reranks and (self.crosstype, self.precision, self.any_ontology) != (None, None, False):
             raise ConfigError("crosstype, precision and any_ontology are a cross-encoder's: give --reranker-model")
+
+    @cached_property
+    def opened_routes(self) -> list[tuple[tuple[str, ...], Route]]:
+        """The types of mentions (none for all), and what each is linked to."""
+        if self.routes:
+            return read_routes(self.routes)
+        if self.ontology is None or self.generator is None:
+            return []
+        return [((), Route(self.ontology, self.generator, self.reranker_model, self.threshold))]
+
+    @property
+    def wanted_mentions(self) -> MentionOptions:
+        """How mentions are read; with routes, of the types that have one, unless types are given."""
+        types = tuple(sorted({name for types, _ in self.opened_routes for name in types}))
+        return self.mentions if self.mentions.mention_types else replace(self.mentions, mention_types=types)
 
     @property
     def read_options(self) -> ReadOptions:
         """How the job reads documents."""
-        return ReadOptions(
-            mentions=self.mentions,
-            chunk_documents=self.chunk_documents,
-            shard_documents=self.shard_documents,
-            max_document_bytes=self.max_document_mb << 20,
+        sentences = any(route.reranker_model for _, route in self.opened_routes)
+        return replace(
+            self.input.read_options(self.wanted_mentions), sentences=sentences, source_only=self.detection.detects
         )

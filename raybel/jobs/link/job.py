@@ -1,27 +1,26 @@
-"""The link job: read -> candidates -> re-rank -> write, as one stream of chunks over Ray Data; resumable."""
+"""The link job: read -> detect -> candidates -> re-rank -> write, as one stream of chunks over Ray Data; resumable."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
+from typing import Any
 
 from ray.data import Dataset
 
-from raybel.candidates.base import UNKNOWN_GENERATOR
-from raybel.candidates.registry import open_generator, uses_encoder
 from raybel.config import deciding_fields
+from raybel.detection.registry import detection_identity
 from raybel.files.fingerprints import fingerprint
 from raybel.files.provenance import OUTPUT_FORMAT, git_hash, versions
 from raybel.jobs.chunk_stage import map_chunks
 from raybel.jobs.link.config import LinkConfig
+from raybel.jobs.link.routes import OpenedRoute
 from raybel.jobs.link.stage import LinkStage
 from raybel.jobs.runtime import Allocation
 from raybel.jobs.shard_job import Progress, RunResult, ShardJob, refuse_output_among_input, refuse_output_as_input
 from raybel.linking.corpus_notes import corpus_notes
-from raybel.ontology import Ontology
 from raybel.runs.inputs import RunInput, find_inputs
-from raybel.runs.parts import sum_counts
 from raybel.runs.run_directory import RunDirectory
 
 
@@ -40,63 +39,51 @@ def link(config: LinkConfig, watch: Callable[[Progress], None] | None = None) ->
         RaybelError: A worker died again and again, or the cluster made no progress.
     """
     refuse_output_among_input(config.in_corpus, config.out_corpus)
-    ontology = Ontology.open(config.ontology)
-    generator = open_generator(ontology, config.generator)
-    generator.check_usable(config.top_k, config.mentions.expand_abbreviations)
-    reranker = None
-    if config.reranker_model is not None:
-        from raybel.rerank import reranker as second_stage  # imports torch
-
-        reranker = second_stage.describe(
-            config.reranker_model, None if config.any_ontology else ontology, config.crosstype
-        )
+    wanted = config.wanted_mentions
+    routes = [
+        OpenedRoute.open(types, route, config.top_k, wanted.expand_abbreviations, config.any_ontology, config.crosstype)
+        for types, route in config.opened_routes
+    ]
     identity = {
         "format": OUTPUT_FORMAT,
-        "ontology": ontology.fingerprint,
-        "generator": f"{generator.name} {generator.fingerprint}",
-        **({"reranker": reranker["fingerprint"]} if reranker else {}),
+        **({"routes": [route.identity() for route in routes]} if config.routes else routes[0].identity()),
+        **detection_identity(config.detection, wanted.mention_types),
         **deciding_fields(config),
+        "mention_types": list(wanted.mention_types),
     }
-    inputs = find_inputs(config.in_corpus, fingerprint(identity), config.group_files)
+    inputs = find_inputs(config.in_corpus, fingerprint(identity), config.input.group_files)
     refuse_output_as_input(config.out_corpus, inputs)
     run = RunDirectory(config.out_corpus)
     with run.work.lock():
-        manifest = {"config": asdict(config), "versions": versions(), "git": git_hash()}
+        manifest: dict[str, Any] = {"config": asdict(config), "versions": versions(), "git": git_hash()}
+        if config.routes:
+            manifest["routes"] = [{"types": list(types), **asdict(route)} for types, route in config.opened_routes]
         run.open(identity, manifest, config.overwrite)
         job = ShardJob(run, inputs, config.max_bad_fraction, watch)
         if job.to_do:
-            encodes = uses_encoder(config.generator) or config.reranker_model is not None
-            job.go(partial(_stream, config, _shared_ontology(config, ontology)), config.resources, encodes)
+            encodes = any(route.route.encodes for route in routes) or config.detection.detector is not None
+            job.go(partial(_stream, config, _for_workers(run, routes)), config.resources, encodes)
         result = job.finish(config.metric_file)
-        totals = sum_counts(list(job.finished.values()))
-        result.notes += corpus_notes(
-            run, job.finished, ontology, config.mentions, totals["documents"], totals["mentions"]
-        )
-        result.notes += ontology.notes
-    if (
-        reranker
-        and reranker["generator"] != generator.name
-        and UNKNOWN_GENERATOR not in (reranker["generator"], generator.name)
-    ):
-        result.notes.append(
-            f"the re-ranker was trained on {reranker['generator']} candidates, these are {generator.name} ones: its "
-            "probabilities were fitted to the others' scores"
-        )
+        for route in routes:
+            result.notes += corpus_notes(run, job.finished, route.ontology, wanted, route.types)
+            result.notes += route.notes()
+    result.notes = list(dict.fromkeys(result.notes))
     return result
 
 
-def _shared_ontology(config: LinkConfig, ontology: Ontology) -> str:
-    """Return the path of an ontology that workers can memory-map: itself, or a copy in the run directory."""
-    if config.ontology.endswith(".arrow"):
-        return config.ontology
-    copy = RunDirectory(config.out_corpus).ontology_copy
-    ontology.save(copy)
-    return copy
+def _for_workers(run: RunDirectory, routes: list[OpenedRoute]) -> list[Any]:
+    """Return the types and the options of each route, and an ontology that workers can memory-map: itself or a copy."""
+    mapped = []
+    for number, route in enumerate(routes):
+        path = route.route.ontology
+        if not path.endswith(".arrow"):
+            path = run.ontology_copy(number)
+            route.ontology.save(path)
+        mapped.append((route.types, route.route, path))
+    return mapped
 
 
-def _stream(config: LinkConfig, ontology: str, inputs: list[RunInput], allocation: Allocation) -> Dataset:
+def _stream(config: LinkConfig, routes: list[Any], inputs: list[RunInput], allocation: Allocation) -> Dataset:
     """Return the job's Dataset: consuming it writes the parts, and yields a row of counts for each chunk."""
-    options = replace(config.read_options, sentences=config.reranker_model is not None)
-    arguments = (config, ontology, allocation)
     run, restarts = RunDirectory(config.out_corpus), config.resources.max_restarts
-    return map_chunks(LinkStage, arguments, run, inputs, options, allocation, restarts)
+    return map_chunks(LinkStage, (config, routes, allocation), run, inputs, config.read_options, allocation, restarts)

@@ -13,7 +13,7 @@ from raybel.corpus.formats import json_stream
 from raybel.corpus.formats.bioc_json import BIOC_JSON, BIOC_JSON_LINES
 from raybel.corpus.formats.registry import format_in
 from raybel.errors import InputError
-from raybel.linking.render import LINK_INFONS
+from raybel.linking.rankings import LINK_INFONS
 
 GOOD = json_document("good", "Anemia.", json_annotation("Anemia", (0, 6), type="Disease", concept_id="D1"))
 TEXT = json.dumps({"source": "s", "documents": [GOOD]})

@@ -27,7 +27,7 @@ from raybel.corpus.formats.bioc_xml import BIOC_XML
 from raybel.corpus.formats.xml_stream import CleanedFile
 from raybel.corpus.sources import Source
 from raybel.errors import InputError
-from raybel.linking.render import LINK_INFONS
+from raybel.linking.rankings import LINK_INFONS
 
 GOOD = simple_document("good")
 SECRET = "the-secret-content"

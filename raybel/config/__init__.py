@@ -7,14 +7,15 @@ is made of these (`raybel.cli.options`), and so are `--config FILE` and the iden
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast, dataclass_transform
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast, dataclass_transform, get_args
 
 import pydantic
 from annotated_types import Ge, Gt, Le
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, ValidationError
 
+from raybel.config.words import in_words
 from raybel.errors import ConfigError
 from raybel.files import storage, tables
 
@@ -59,49 +60,10 @@ def configuration(cls: type[T]) -> type[T]:
             checked_init(self, *values, **named)
         except ValidationError as error:
             names = [item.name for item in fields(self)]
-            raise ConfigError(_in_words(error, names)) from None
+            raise ConfigError(in_words(error, names)) from None
 
     checked_class.__init__ = __init__  # type: ignore[method-assign]
     return checked_class
-
-
-#: The library's words -> ours.
-_WORDS = (
-    ("Value error, ", ""),
-    ("Input should be ", "must be "),
-    ("Field required", "must be given"),
-    ("Missing required argument", "must be given"),
-    ("Unexpected keyword argument", "isn't an option"),
-    ("greater than or equal to", "at least"),
-    ("less than or equal to", "at most"),
-    ("a valid integer", "a whole number"),
-    ("a valid boolean", "true or false"),
-    ("a valid string", "text"),
-)
-
-
-def _in_words(error: ValidationError, names: Sequence[str]) -> str:
-    """Return which fields don't fit, and why: `top_k must be at least 1, not 0`."""
-    reasons: dict[str, list[str]] = {}
-    values: dict[str, Any] = {}
-    for problem in error.errors(include_url=False):
-        place = problem["loc"][0] if problem["loc"] else "a value"
-        name = names[place] if isinstance(place, int) else place
-        reason = functools.reduce(lambda text, words: text.replace(*words), _WORDS, problem["msg"])
-        reasons.setdefault(name, []).append(reason)
-        values[name] = problem["input"]
-    sentences = []
-    for name, problems in reasons.items():
-        musts = dict.fromkeys(reason.removeprefix("must ") for reason in problems if reason.startswith("must "))
-        if problems[0] == "isn't an option":
-            sentences.append(f"{name} isn't an option")
-        elif not musts:
-            sentences.append(f"{name}: {problems[0]}" if name not in problems[0] else problems[0])
-        elif "be given" in musts:
-            sentences.append(f"{name} must be given")
-        else:
-            sentences.append(f"{name} must {' or '.join(musts)}, not {values[name]!r}")
-    return "; ".join(sentences)
 
 
 def _absolute(path: str) -> str:
@@ -227,8 +189,12 @@ class GeneratorPaths(ModelPaths):
             raise ConfigError("a stored lookup has its candidates already: give --candidates-lookup alone")
 
 
+#: What becomes of annotations that documents have before mentions are detected.
+ExistingAnnotations = Literal["keep", "replace", "merge"]
+
+
 @configuration
-class DetectorPaths:
+class DetectionOptions:
     """Which detector finds a job's mentions: a token classifier, a dictionary, or both together."""
 
     detector: Annotated[
@@ -241,6 +207,23 @@ class DetectorPaths:
             "Find mentions with a dictionary; with --detector, both together.", "DIR", made_by="raybel train dictionary"
         ),
     ] = None
+    existing_annotations: Annotated[
+        ExistingAnnotations | None,
+        Option(
+            "Annotations that documents have before detection: keep (these aren't searched), replace, or merge.",
+            default="refused",
+            result=True,
+        ),
+    ] = None
+
+    def __post_init__(self) -> None:
+        if self.existing_annotations and not self.detects:
+            raise ConfigError("existing_annotations is a detector's: give --detector or --dictionary")
+
+    @property
+    def detects(self) -> bool:
+        """True if mentions are to be found."""
+        return bool(self.detector or self.dictionary)
 
 
 class HyperParameters:
@@ -270,9 +253,13 @@ def option_of(kind: type, name: str) -> Option | None:
 
 
 def group_of(kind: type, name: str) -> type | None:
-    """Return the configuration that a field holds, whose options count as the whole's own; None for a plain value."""
+    """Return the configuration that a field holds, whose options count as the whole's own; None for a plain value.
+
+    A field may also hold None in its place (`Group | None`): where none of the group's options is given.
+    """
     annotation = cast(Any, kind).__pydantic_fields__[name].annotation
-    return annotation if is_dataclass(annotation) and isinstance(annotation, type) else None
+    members = [member for member in get_args(annotation) or (annotation,) if member is not type(None)]
+    return members[0] if len(members) == 1 and isinstance(members[0], type) and is_dataclass(members[0]) else None
 
 
 def configured(kind: Callable[..., T], values: Mapping[str, Any], **given: Any) -> T:
@@ -292,7 +279,8 @@ def configured(kind: Callable[..., T], values: Mapping[str, Any], **given: Any) 
             continue
         group = group_of(cast(type, kind), item.name)
         if group is not None:
-            chosen[item.name] = configured(group, values)
+            absent = item.default is None and not any(inner.name in values for inner in fields(cast(Any, group)))
+            chosen[item.name] = None if absent else configured(group, values)
         elif item.name in values:
             chosen[item.name] = values[item.name]
     return kind(**chosen)
@@ -306,6 +294,6 @@ def deciding_fields(config: Any) -> dict[str, Any]:
         if option is not None and option.result:
             value = getattr(config, item.name)
             deciding[item.name] = list(value) if isinstance(value, tuple) else value
-        elif group_of(type(config), item.name) is not None:
+        elif group_of(type(config), item.name) is not None and getattr(config, item.name) is not None:
             deciding |= deciding_fields(getattr(config, item.name))
     return deciding

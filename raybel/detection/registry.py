@@ -1,0 +1,60 @@
+"""Which detector a configuration names, and how it is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from raybel.config import DetectionOptions
+from raybel.detection.base import Detector
+from raybel.errors import ConfigError
+
+
+def open_detector(options: DetectionOptions, device: str = "cpu", threads: int = 1) -> Detector | None:
+    """Open the detector that a configuration names; both kinds are combined; None where it names none.
+
+    Args:
+        options: Where it is.
+        device: Where a token classifier runs: `cpu` or a CUDA device.
+        threads: For a token classifier on the CPU.
+
+    Raises:
+        InputError: It can't be read.
+        MismatchError: It is of another kind or version.
+    """
+    detectors: list[Detector] = []
+    if options.detector is not None:
+        from raybel.detection.token_classifier import TokenClassifier  # imports torch
+
+        detectors.append(TokenClassifier.load(options.detector, device, threads))
+    if options.dictionary is not None:
+        from raybel.detection.dictionary import Dictionary
+
+        detectors.append(Dictionary.load(options.dictionary))
+    if len(detectors) < 2:
+        return detectors[0] if detectors else None
+    from raybel.detection.combined import Combined
+
+    return Combined(*detectors)
+
+
+def detection_identity(options: DetectionOptions, mention_types: Sequence[str]) -> dict[str, Any]:
+    """Return what decides which mentions are found, as JSON values; {} where none are.
+
+    Args:
+        options: Which detector there is.
+        mention_types: The types of the mentions that are wanted; none for all.
+
+    Raises:
+        ConfigError: The detector finds none of these types.
+        InputError: It can't be read.
+    """
+    detector = open_detector(options)
+    if detector is None:
+        return {}
+    if mention_types and not set(mention_types) & set(detector.types):
+        raise ConfigError(
+            f"the detector finds mentions of the types {', '.join(detector.types) or '(none)'}, not of "
+            f"{', '.join(mention_types)}"
+        )
+    return {"detector": f"{detector.name} {detector.fingerprint}"}

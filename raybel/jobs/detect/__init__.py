@@ -1,0 +1,1 @@
+"""The job that finds mentions in a corpus, and links nothing."""

@@ -1,0 +1,98 @@
+"""The detection job: read -> detect -> write, as one stream of chunks over Ray Data; resumable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from functools import cached_property, partial
+from typing import Any
+
+import pyarrow as pa
+from ray.data import Dataset
+
+from raybel.candidates.base import chunk_surfaces
+from raybel.config import deciding_fields
+from raybel.detection.base import Detector
+from raybel.detection.registry import detection_identity, open_detector
+from raybel.files.fingerprints import fingerprint
+from raybel.files.provenance import OUTPUT_FORMAT, git_hash, versions
+from raybel.jobs.chunk_stage import ChunkStage, map_chunks
+from raybel.jobs.detect.config import DetectConfig
+from raybel.jobs.runtime import Allocation
+from raybel.jobs.shard_job import Progress, RunResult, ShardJob, refuse_output_among_input, refuse_output_as_input
+from raybel.linking.detection import add_mentions
+from raybel.linking.poison import CrashRecord
+from raybel.linking.rankings import Rankings
+from raybel.linking.render import render
+from raybel.runs.inputs import RunInput, find_inputs
+from raybel.runs.parts import Part
+from raybel.runs.run_directory import RunDirectory
+
+
+def detect(config: DetectConfig, watch: Callable[[Progress], None] | None = None) -> RunResult:
+    """Find the mentions of a corpus; the same call again goes on where a killed one stopped.
+
+    The run directory is as `link` makes it, without links: its shards are a corpus with annotations.
+
+    Args:
+        config: What to do.
+        watch: Called after each chunk.
+
+    Raises:
+        ConfigError: The configuration can't be carried out, the run directory holds something other, or a document has
+            annotations and the configuration doesn't say what becomes of them.
+        InputError: The detector can't be read.
+        LockedError: Another job works on the run directory.
+        BadFractionError: Too many documents went to the quarantine; what is finished stays.
+        RaybelError: A worker died again and again, or the cluster made no progress.
+    """
+    refuse_output_among_input(config.in_corpus, config.out_corpus)
+    identity: dict[str, Any] = {
+        "format": OUTPUT_FORMAT,
+        **detection_identity(config.detection, config.mentions.mention_types),
+        **deciding_fields(config),
+    }
+    inputs = find_inputs(config.in_corpus, fingerprint(identity), config.input.group_files)
+    refuse_output_as_input(config.out_corpus, inputs)
+    run = RunDirectory(config.out_corpus)
+    with run.work.lock():
+        run.open(identity, {"config": asdict(config), "versions": versions(), "git": git_hash()}, config.overwrite)
+        job = ShardJob(run, inputs, config.max_bad_fraction, watch)
+        if job.to_do:
+            job.go(partial(_stream, config), config.resources, encodes=config.detection.detector is not None)
+        return job.finish(config.metric_file)
+
+
+def _stream(config: DetectConfig, inputs: list[RunInput], allocation: Allocation) -> Dataset:
+    """Return the job's Dataset: consuming it writes the parts, and yields a row of counts for each chunk."""
+    run, restarts = RunDirectory(config.out_corpus), config.resources.max_restarts
+    return map_chunks(DetectStage, (config, allocation), run, inputs, config.read_options, allocation, restarts)
+
+
+class DetectStage(ChunkStage):
+    """Finds a chunk's mentions, and writes the chunk's part; one per actor.
+
+    Args:
+        config: What the job is asked to do.
+        allocation: What an actor has.
+        inputs: As `ChunkStage`.
+        session: As `ChunkStage`.
+    """
+
+    def __init__(self, config: DetectConfig, allocation: Allocation, inputs: dict[str, RunInput], session: str) -> None:
+        super().__init__(RunDirectory(config.out_corpus), inputs, session)
+        self.config, self.allocation = config, allocation
+
+    @cached_property
+    def detector(self) -> Detector:
+        """Finds mentions; loaded with the first chunk: an error in a constructor would look like a worker's death."""
+        detector = open_detector(self.config.detection, self.allocation.device, self.allocation.threads)
+        assert detector is not None, "the configuration names one"
+        return detector
+
+    def part(self, chunk: pa.Table, crashes: CrashRecord) -> Part:
+        """Find a chunk's mentions."""
+        options = replace(self.config.read_options, source_only=False)
+        existing = self.config.detection.existing_annotations
+        found = add_mentions(chunk, self.detector, options, existing, crashes)
+        return render(found, Rankings.none(len(chunk_surfaces(found))))

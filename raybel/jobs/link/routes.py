@@ -1,0 +1,125 @@
+"""Which ontology, and by which models, mentions of a type are linked to: one for all, or a file of routes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from raybel.candidates.base import UNKNOWN_GENERATOR, Generator
+from raybel.candidates.registry import open_generator, uses_encoder
+from raybel.config import FilePath, GeneratorPaths, OntologyPath, Option, configuration, configured
+from raybel.errors import ConfigError
+from raybel.files.mappings import read_mapping
+from raybel.ontology import Ontology
+from raybel.rerank.parameters import Crosstype
+
+
+@configuration
+class Route:
+    """What mentions are linked to, and with which models."""
+
+    ontology: OntologyPath
+    generator: GeneratorPaths
+    reranker_model: Annotated[FilePath | None, Option("A cross-encoder that ranks the candidates.", "DIR")] = None
+    threshold: Annotated[float | None, Option("Leave out candidates with a lower score.")] = None
+
+    @property
+    def encodes(self) -> bool:
+        """True if an encoder runs."""
+        return uses_encoder(self.generator) or self.reranker_model is not None
+
+
+#: The options of a route in a file.
+ROUTE_OPTIONS = ("ontology", "ngrams_model", "dense_index", "candidates_lookup", "reranker_model", "threshold")
+
+
+def read_routes(path: str) -> list[tuple[tuple[str, ...], Route]]:
+    """Return the routes in a YAML or JSON file: a mapping of types to options; types of the same options share one.
+
+    Raises:
+        ConfigError: An option is unknown, missing, or of a wrong type; the message names the type.
+        InputError: The file can't be read, or isn't a mapping.
+    """
+    routes: dict[str, tuple[list[str], Route]] = {}
+    for name, value in read_mapping(path, fold_keys=False).items():
+        if not isinstance(value, dict):
+            raise ConfigError(f"{path}: {name}: must hold the options {', '.join(ROUTE_OPTIONS)}")
+        options = {str(key).replace("-", "_"): item for key, item in value.items() if item is not None}
+        if unknown := sorted(set(options) - set(ROUTE_OPTIONS)):
+            raise ConfigError(f"{path}: {name}: no option {', '.join(unknown)}; there are {', '.join(ROUTE_OPTIONS)}")
+        if isinstance(options.get("threshold"), int):
+            options["threshold"] = float(options["threshold"])
+        try:
+            route = configured(Route, options)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {name}: {error}") from error
+        routes.setdefault(repr(route), ([], route))[0].append(name)
+    if not routes:
+        raise ConfigError(f"{path}: holds no route")
+    return [(tuple(sorted(types)), route) for types, route in routes.values()]
+
+
+@dataclass(frozen=True)
+class OpenedRoute:
+    """A route whose models were opened on the driver, to check them and to know what they are.
+
+    Args:
+        types: Of the mentions that take it; none for all mentions.
+        route: What the configuration says.
+        ontology: The ontology.
+        generator: The first stage.
+        reranker: What the re-ranker's directory says; None for none.
+    """
+
+    types: tuple[str, ...]
+    route: Route
+    ontology: Ontology
+    generator: Generator
+    reranker: dict[str, Any] | None
+
+    @classmethod
+    def open(
+        cls,
+        types: tuple[str, ...],
+        route: Route,
+        top_k: int,
+        expand_abbreviations: bool,
+        any_ontology: bool,
+        crosstype: Crosstype | None,
+    ) -> OpenedRoute:
+        """Open what a route names.
+
+        Raises:
+            ConfigError: The generator can't give so many candidates, or its surfaces were made in another way.
+            MismatchError: Model and ontology don't belong together.
+            InputError: A model can't be read.
+        """
+        ontology = Ontology.open(route.ontology)
+        generator = open_generator(ontology, route.generator)
+        generator.check_usable(top_k, expand_abbreviations)
+        reranker = None
+        if route.reranker_model is not None:
+            from raybel.rerank import reranker as second_stage  # imports torch
+
+            reranker = second_stage.describe(route.reranker_model, None if any_ontology else ontology, crosstype)
+        return cls(types, route, ontology, generator, reranker)
+
+    def identity(self) -> dict[str, Any]:
+        """Return what decides its links, as JSON values."""
+        return {
+            "ontology": self.ontology.fingerprint,
+            "generator": f"{self.generator.name} {self.generator.fingerprint}",
+            **({"reranker": self.reranker["fingerprint"]} if self.reranker else {}),
+            **({"types": list(self.types), "threshold": self.route.threshold} if self.types else {}),
+        }
+
+    def notes(self) -> list[str]:
+        """Return what a person should know of its models."""
+        notes = list(self.ontology.notes)
+        trained_on = self.reranker["generator"] if self.reranker else UNKNOWN_GENERATOR
+        if self.generator.name != trained_on and UNKNOWN_GENERATOR not in (trained_on, self.generator.name):
+            notes.append(
+                f"the re-ranker was trained on {trained_on} candidates, these are {self.generator.name} ones: its "
+                "probabilities were fitted to the others' scores"
+            )
+        return notes

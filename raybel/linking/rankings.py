@@ -1,0 +1,165 @@
+"""The rankings of a chunk's mentions as they are written: infons of annotations, columns of the mentions table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from raybel.corpus.documents import quote_id
+from raybel.linking.matched_names import MatchedNames
+from raybel.ontology import Ontology
+from raybel.schemas import RANKING
+
+#: Infons that the job writes on an annotation, in place of those that an earlier run left there.
+LINK_INFONS = ("link_id", "link_name", "link_score", "all_links")
+#: Decimals of a score that a threshold is compared with.
+THRESHOLD_DECIMALS = 5
+
+
+@dataclass(frozen=True)
+class Target:
+    """What mentions are linked to.
+
+    Args:
+        ontology: The ontology that candidates refer to.
+        label: What the mentions table calls it.
+        names: Looks up the names that links matched; None where that isn't known.
+        threshold: The score below which candidates are left out, both rounded to `THRESHOLD_DECIMALS`; None for none.
+    """
+
+    ontology: Ontology
+    label: str
+    names: MatchedNames | None = None
+    threshold: float | None = None
+
+
+@dataclass
+class Rankings:
+    """The candidates of some mentions that reach the threshold, one after the other.
+
+    Args:
+        counts: Number of candidates of each mention, int64.
+        ids: Each candidate's concept id.
+        names: Its concept's name.
+        score: Its score, float32.
+        first_rank: Its rank in the first stage, int16.
+        alias: Of each mention, the name of its best candidate that matched; null where that isn't known.
+        alias_source: Where that name is from.
+        label: Of each mention, what it was linked to; null where it wasn't to be linked to anything.
+    """
+
+    counts: np.ndarray
+    ids: pa.Array
+    names: pa.Array
+    score: pa.Array
+    first_rank: pa.Array
+    alias: pa.Array
+    alias_source: pa.Array
+    label: pa.Array
+
+    @classmethod
+    def of(cls, chunk: pa.Table, target: Target) -> Rankings:
+        """Return the rankings of a chunk's mentions, as `add_candidates` or `rerank` returns it."""
+        by_mention = pc.list_flatten(chunk["candidates"].combine_chunks())
+        counts = pc.list_value_length(by_mention).to_numpy(zero_copy_only=False).astype(np.int64)
+        candidates = pc.list_flatten(by_mention)
+        if target.threshold is not None:
+            # The same name scores 1 but for the last digit, which floating-point arithmetic doesn't keep.
+            scores = pc.struct_field(candidates, "score").to_numpy().astype(np.float64)
+            reached = np.round(scores, THRESHOLD_DECIMALS) >= round(target.threshold, THRESHOLD_DECIMALS)
+            mention_of = np.repeat(np.arange(len(counts)), counts)
+            counts = np.bincount(mention_of[reached], minlength=len(counts))
+            candidates = candidates.filter(pa.array(reached))
+        fields = ("concept", "score", "rank", "alias")
+        concept, score, rank, alias = (pc.struct_field(candidates, name) for name in fields)
+        table = target.ontology.table
+        ids, names = (table[column].take(concept).combine_chunks() for column in ("concept_id", "name"))
+        matched, source = _matched(target, counts, concept, alias)
+        label = pa.repeat(pa.scalar(target.label), len(counts))
+        return cls(counts, ids, names, score, rank, matched, source, label)
+
+    @classmethod
+    def none(cls, mentions: int) -> Rankings:
+        """Return the rankings of mentions that aren't linked to anything."""
+        nothing = pa.array([], pa.string())
+        absent = pa.nulls(mentions, pa.string())
+        scores, ranks = pa.array([], pa.float32()), pa.array([], pa.int16())
+        return cls(np.zeros(mentions, np.int64), nothing, nothing, scores, ranks, absent, absent, absent)
+
+    @classmethod
+    def merged(cls, parts: Sequence[tuple[np.ndarray, Rankings]]) -> Rankings:
+        """Return the rankings of all mentions out of those of some each.
+
+        Args:
+            parts: The places of a part's mentions, int64, and their rankings; each mention is in one part.
+        """
+        rankings = [part for _, part in parts]
+        order = np.argsort(np.concatenate([places for places, _ in parts]), kind="stable")
+        counts = np.concatenate([part.counts for part in rankings])
+        starts = np.cumsum(counts) - counts
+        ends = np.cumsum(counts[order])
+        within = np.arange(int(counts.sum())) - np.repeat(ends - counts[order], counts[order])
+        candidates, mentions = pa.array(np.repeat(starts[order], counts[order]) + within), pa.array(order)
+
+        def joined(name: str, places: pa.Array) -> pa.Array:
+            return pa.concat_arrays([getattr(part, name) for part in rankings]).take(places)
+
+        return cls(
+            counts[order],
+            **{name: joined(name, candidates) for name in ("ids", "names", "score", "first_rank")},
+            **{name: joined(name, mentions) for name in ("alias", "alias_source", "label")},
+        )
+
+    def infons(self) -> list[dict[str, str]]:
+        """Return each mention's link infons, {} where it has no candidate; the same candidates are formatted once."""
+        return list(self._infons())
+
+    def _infons(self) -> Iterator[dict[str, str]]:
+        scores, ids, names = self.score.to_numpy().tolist(), self.ids.to_pylist(), self.names.to_pylist()
+        known: dict[tuple[tuple[str, ...], tuple[str, ...], tuple[float, ...]], dict[str, str]] = {}
+        start = 0
+        for count in self.counts.tolist():
+            end = start + count
+            if not count:
+                yield {}
+                continue
+            key = (tuple(ids[start:end]), tuple(names[start:end]), tuple(scores[start:end]))
+            if key not in known:
+                known[key] = {
+                    "link_id": ids[start],
+                    "link_name": names[start],
+                    "link_score": f"{scores[start]:.4f}",
+                    "all_links": "|".join(f"{quote_id(ids[i])}={scores[i]:.4f}" for i in range(start, end)),
+                }
+            yield known[key]
+            start = end
+
+    def columns(self) -> list[pa.Array]:
+        """Return the columns of the mentions table that say what each mention was linked to, null where to nothing."""
+        starts = np.cumsum(self.counts) - self.counts
+        first = pa.array(np.where(self.counts > 0, starts, 0), mask=self.counts == 0)
+        best = [column.take(first) for column in (self.ids, self.names, self.score)]
+        return [self.label, *best, self.alias, self.alias_source, self._lists(starts)]
+
+    def _lists(self, starts: np.ndarray) -> pa.ListArray:
+        """Each mention's candidates as a list of `schemas.RANKING`."""
+        rank = (np.arange(int(self.counts.sum())) - np.repeat(starts, self.counts)).astype(np.int16)
+        fields = [self.ids, self.names, self.score, self.first_rank, pa.array(rank)]
+        offsets = np.concatenate([[0], np.cumsum(self.counts)]).astype(np.int32)
+        return pa.ListArray.from_arrays(pa.array(offsets), pa.StructArray.from_arrays(fields, fields=list(RANKING)))
+
+
+def _matched(target: Target, counts: np.ndarray, concept: pa.Array, alias: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Return the columns `alias` and `alias_source` of mentions' best candidates, null where they have none."""
+    if target.names is None:
+        return pa.nulls(len(counts), pa.string()), pa.nulls(len(counts), pa.string())
+    linked = (np.cumsum(counts) - counts)[counts > 0]
+    rows = (column.to_numpy(zero_copy_only=False)[linked].tolist() for column in (concept, alias))
+    matched = np.empty(len(counts), object)
+    matched[counts > 0] = np.fromiter(target.names.look_up(*rows), object, len(linked))
+    name, source = (pa.array([pair and pair[place] for pair in matched.tolist()], pa.string()) for place in (0, 1))
+    return name, source
