@@ -77,6 +77,8 @@ _HOMES = {
     "Workers": "jobs.train.config",
     "EvaluateConfig": "evaluation.evaluate",
     "evaluate": "evaluation.evaluate",
+    "PubmedConfig": "jobs.pubmed.config",
+    "pubmed": "jobs.pubmed.job",
     "RunResult": "jobs.shard_job",
     "link": "jobs.link.job",
     "LookupConfig": "jobs.lookup.config",

@@ -25,6 +25,7 @@ COMMANDS = {
     "lookup": ("lookup", "Find candidates for the distinct surfaces of a corpus, for `link --candidates-lookup`."),
     "detect": ("detect", "Find the mentions in a corpus's text, and annotate them."),
     "link": ("link", "Link every mention of a corpus to an ontology, or each type to an ontology of its own."),
+    "pubmed": ("pubmed", "Make links of a whole dump: find mentions, look their distinct surfaces up, link, count."),
     "status": (
         "status",
         "Say how far a link run, a sweep, a training, an index or a lookup is, from any shell that sees its directory.",

@@ -154,6 +154,11 @@ class RunDirectory:
         state: dict[str, Any] = storage.read_json(path)
         return state if state["key"] == shard.key else None
 
+    def states(self) -> list[dict[str, Any]]:
+        """Return the states of all shards that are there, in order of their names, also of an earlier content's."""
+        folder = join(self.uri, "state")
+        return [storage.read_json(join(folder, name)) for name in storage.names(folder)]
+
     def finished_shards(self, item: RunInput) -> dict[str, dict[str, Any]]:
         """Return the states of an input's finished shards, by their names."""
         names = [item.name]

@@ -15,10 +15,10 @@ _UNPACK = "isn't supported: unpack it, and give the files in it"
 #: First bytes -> what the file is.
 _SIGNATURES = (
     (b"\x1f\x8b", "is gzipped twice: gunzip it once"),
-    (b"PK\x03\x04", f"is a zip archive, which {_UNPACK}"),
+    (b"PK\x03\x04", "is a zip archive: give it a name that ends in .zip"),
     (b"BZh", f"is packed with bzip2, which {_UNPACK}"),
     (b"\xfd7zXZ\x00", f"is packed with xz, which {_UNPACK}"),
-    (b"\x28\xb5\x2f\xfd", f"is packed with zstandard, which {_UNPACK}"),
+    (b"\x28\xb5\x2f\xfd", f"is packed with zstandard, which {_UNPACK} (a .tar.zst is read)"),
     (b"7z\xbc\xaf\x27\x1c", f"is a 7z archive, which {_UNPACK}"),
     (b"%PDF", "is a PDF: give BioC XML or BioC JSON made of its text"),
     (b"PAR1", "is a Parquet table: give BioC XML or BioC JSON"),
@@ -96,7 +96,7 @@ def family_of(head: bytes) -> Family:
         InputError: It belongs to none; the message says what it looks like.
     """
     if head[_TAR_MARK] == b"ustar":
-        raise InputError(f"is a tar archive, which {_UNPACK}")
+        raise InputError("is a tar archive: give it a name that ends in .tar, or .tar.gz where it is gzipped")
     for signature, reason in _SIGNATURES:
         if head.startswith(signature):
             raise InputError(reason)

@@ -197,7 +197,8 @@ class Poisoned(CandidateCache):
 class PoisonedStage(stage.LinkStage):
     def __init__(self, *arguments):
         super().__init__(*arguments)
-        self.generator = Poisoned(self.generator.generator, self.generator.top_k)
+        ((_, linker),) = self.linkers
+        linker.cache = Poisoned(linker.cache.generator, linker.cache.top_k)
 
 
 def test_documents_that_fail_or_kill(local_ray, model, tmp_path, monkeypatch):
@@ -352,7 +353,8 @@ def test_a_chunk_of_a_broken_file_is_never_a_part(base, model, tmp_path):
     config = model.config([source], tmp_path / "run")
     (item,) = find_inputs([source], "x")
     shard = item.shard()
-    linker = stage.LinkStage(config, config.ontology, Allocation(1, 0.5, 0.5), {item.source.name: item}, "session")
+    routes = [(*config.opened_routes[0], config.ontology)]
+    linker = stage.LinkStage(config, routes, Allocation(1, 0.5, 0.5), {item.source.name: item}, "session")
     (chunk,) = read_chunks(item.source, shard.name, config.read_options)
     assert linker(chunk)["error"][0].as_py()
     assert RunDirectory(config.out_corpus).finished_parts(shard) == frozenset()

@@ -1,0 +1,183 @@
+"""The pipeline's steps: find mentions, look their distinct surfaces up, link, count; each skipped when it is done."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from raybel.config import GeneratorPaths, MentionOptions
+from raybel.corpus.documents import reading_identity
+from raybel.files import storage
+from raybel.files.fingerprints import fingerprint
+from raybel.files.storage import join
+from raybel.jobs.detect.job import detect
+from raybel.jobs.link.config import LinkConfig
+from raybel.jobs.link.job import link
+from raybel.jobs.link.routes import Route, read_routes
+from raybel.jobs.lookup.config import LookupConfig
+from raybel.jobs.lookup.job import make_lookup
+from raybel.jobs.pubmed.config import PubmedConfig
+from raybel.jobs.pubmed.counts import linked_concepts
+from raybel.jobs.shard_job import Progress, RunResult
+from raybel.runs.run_directory import RunDirectory
+
+#: Step -> what is done in it, for people.
+STEPS = {"detect": "find mentions", "lookup": "look distinct surfaces up", "link": "link", "count": "count links"}
+Watch = Callable[[str, Progress], None]
+
+
+@dataclass
+class PubmedResult:
+    """What the pipeline did.
+
+    Args:
+        out_dir: Where its outputs are.
+        steps: Of each step, `step`, `skipped` (it was done before), `seconds`, and what it counted.
+        incomplete: Whether files of the input couldn't be read.
+        notes: What else a person should know.
+    """
+
+    out_dir: str
+    steps: list[dict[str, Any]]
+    incomplete: bool
+    notes: list[str] = field(default_factory=list)
+
+
+def pubmed(config: PubmedConfig, watch: Watch | None = None) -> PubmedResult:
+    """Make links of a dump; the same call again goes on in the step in which a killed one stopped.
+
+    Writes, in `out_dir`, `found/` and `links/` (run directories), `lookups/` (one for each ontology),
+    `concepts.parquet` (of each concept, in how many documents and mentions it is the first link) and `steps.json`.
+
+    Args:
+        config: What to do.
+        watch: Called with a step and how far it is.
+
+    Raises:
+        RaybelError: As `detect`, `make_lookup` and `link`.
+    """
+    watch = watch or (lambda step, progress: None)
+    found, links = join(config.out_dir, "found"), join(config.out_dir, "links")
+    steps = []
+    begun = time.perf_counter()
+    detected = detect(config.detect_config(found), lambda progress: watch("detect", progress))
+    steps.append(_of_run("detect", detected, begun))
+    routes, of_lookups = _with_lookups(config, found)
+    steps.append(of_lookups)
+    begun = time.perf_counter()
+    linked = link(_link_config(config, routes, found, links), lambda progress: watch("link", progress))
+    steps.append(_of_run("link", linked, begun))
+    steps.append(_count(config.out_dir, links, linked))
+    storage.publish_json(join(config.out_dir, "steps.json"), steps)
+    notes = list(dict.fromkeys([*detected.notes, *linked.notes]))
+    return PubmedResult(config.out_dir, steps, detected.incomplete or linked.incomplete, notes)
+
+
+def _of_run(step: str, result: RunResult, begun: float) -> dict[str, Any]:
+    counts = {name: sum(result.counts[name].to_pylist()) for name in ("documents", "mentions", "linked", "quarantined")}
+    return {"step": step, "skipped": not result.progress.chunks, "seconds": time.perf_counter() - begun, **counts}
+
+
+def _with_lookups(config: PubmedConfig, found: str) -> tuple[list[tuple[tuple[str, ...], Route]], dict[str, Any]]:
+    """Make the lookup of each route, unless it is there; return routes that use them, and what was done."""
+    begun = time.perf_counter()
+    routes = read_routes(config.routes) if config.routes else [((), _only_route(config))]
+    totals: dict[str, int] = {"mentions": 0, "surfaces": 0, "found": 0}
+    with_lookups, made = [], False
+    for number, (types, route) in enumerate(routes):
+        if route.generator.candidates_lookup is not None:  # it has one already
+            with_lookups.append((types, route))
+            continue
+        output = join(config.out_dir, "lookups", f"{number:02d}-{storage.name_of(route.ontology).rpartition('/')[2]}")
+        mentions = _mentions_of(config.mentions, types)
+        identity = fingerprint(
+            {"route": asdict(route), "top_k": config.top_k, "found": _state_of(found), **reading_identity(mentions)}
+        )
+        done_file = output + ".done.json"
+        done = storage.read_json(done_file) if storage.exists(done_file) else {}
+        if done.get("identity") != identity:
+            made = True
+            storage.delete(done_file)
+            lookup = make_lookup(
+                LookupConfig(
+                    (join(found, "shards"),),
+                    output,
+                    route.ontology,
+                    route.generator,
+                    config.top_k,
+                    mentions,
+                    resources=config.resources,
+                )
+            )
+            done = {"identity": identity, **{name: getattr(lookup, name) for name in totals}}
+            storage.publish_json(done_file, done)
+        for name in totals:
+            totals[name] += done[name]
+        stored = GeneratorPaths(candidates_lookup=output)
+        with_lookups.append((types, Route(route.ontology, stored, route.reranker_model, route.threshold)))
+    return with_lookups, {"step": "lookup", "skipped": not made, "seconds": time.perf_counter() - begun, **totals}
+
+
+def _only_route(config: PubmedConfig) -> Route:
+    assert config.ontology is not None, "checked by the configuration"
+    assert config.generator is not None, "checked by the configuration"
+    generator = GeneratorPaths(**asdict(config.generator))
+    return Route(config.ontology, generator, config.reranker_model, config.threshold)
+
+
+def _mentions_of(mentions: MentionOptions, types: tuple[str, ...]) -> MentionOptions:
+    chosen = [name for name in types if not mentions.mention_types or name in mentions.mention_types]
+    return MentionOptions(**{**asdict(mentions), "mention_types": tuple(chosen) if types else mentions.mention_types})
+
+
+def _state_of(found: str) -> str:
+    """Return a hash of what a finished run holds: its identity, and which shards are made of which input."""
+    run = RunDirectory(found)
+    keys = {state["name"]: state["key"] for state in run.states()}
+    return fingerprint({"identity": run.manifest()["identity"], "shards": keys})
+
+
+def _link_config(
+    config: PubmedConfig, routes: list[tuple[tuple[str, ...], Route]], found: str, links: str
+) -> LinkConfig:
+    chosen: dict[str, Any]
+    if config.routes:
+        path = join(config.out_dir, "routes.json")
+        value = {name: _route_value(route) for types, route in routes for name in types}
+        storage.publish_json(path, value)
+        chosen = {"routes": path}
+    else:
+        _, route = routes[0]
+        chosen = {"ontology": route.ontology, "generator": route.generator, "threshold": route.threshold}
+        chosen["reranker_model"] = route.reranker_model
+    return LinkConfig(
+        (join(found, "shards"),),
+        links,
+        **chosen,
+        precision=config.precision,
+        top_k=config.top_k,
+        mentions=config.mentions,
+        input=config.input,
+        max_bad_fraction=config.max_bad_fraction,
+        resources=config.resources,
+    )
+
+
+def _route_value(route: Route) -> dict[str, Any]:
+    value = asdict(route)
+    return {name: item for name, item in {**value.pop("generator"), **value}.items() if item is not None}
+
+
+def _count(out_dir: str, links: str, linked: RunResult) -> dict[str, Any]:
+    """Write the table of linked concepts, unless nothing was linked since it was written."""
+    begun = time.perf_counter()
+    path = join(out_dir, "concepts.parquet")
+    skipped = storage.exists(path) and not linked.progress.chunks
+    if not skipped:
+        table: pa.Table = linked_concepts(RunDirectory(links))
+        storage.publish(path, storage.parquet_bytes(table))
+    return {"step": "count", "skipped": skipped, "seconds": time.perf_counter() - begun}
