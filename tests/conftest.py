@@ -55,3 +55,26 @@ def kit(encoder):
     from tiny_crossencoder import make_kit
 
     return make_kit(encoder)
+
+
+@pytest.fixture(scope="session")
+def endpoint():
+    """A function: prefix -> URI in a bucket of an S3 that runs in this process."""
+    boto3 = pytest.importorskip("boto3")
+    server = pytest.importorskip("moto.server").ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    port = server.get_host_and_port()[1]
+    client = boto3.client(
+        "s3",
+        endpoint_url=f"http://127.0.0.1:{port}",
+        aws_access_key_id="key",
+        aws_secret_access_key="secret",
+        region_name="us-east-1",
+    )
+    client.create_bucket(Bucket="bucket")
+    yield (
+        lambda prefix: (
+            f"s3://key:secret@bucket/{prefix}?endpoint_override=127.0.0.1%3A{port}&scheme=http&region=us-east-1"
+        )
+    )
+    server.stop()

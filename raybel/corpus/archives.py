@@ -102,7 +102,7 @@ def _tar_members(raw: pa.NativeFile, head: bytes) -> Iterator[Member]:
         file = pa.CompressedInputStream(raw, "zstd")
     else:
         mode = "r:"  # it can seek: what isn't wanted is skipped without being read
-    with tarfile.open(fileobj=file, mode=mode, bufsize=storage.COPY_BYTES, tarinfo=_CheckedTarInfo) as archive:  # type: ignore[call-overload]
+    with tarfile.open(fileobj=file, mode=mode, bufsize=1 << 14, tarinfo=_CheckedTarInfo) as archive:  # type: ignore[call-overload]
         number = 0
         while (info := archive.next()) is not None:
             if info.isreg():

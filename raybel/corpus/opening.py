@@ -19,6 +19,9 @@ from raybel.corpus.sources import Source, is_archive_name
 from raybel.errors import InputError
 from raybel.files import storage
 
+#: Bytes of a member's buffer: an archive may have a member for each document.
+MEMBER_BUFFER = 1 << 15
+
 
 @dataclass(frozen=True)
 class OpenedFile:
@@ -76,7 +79,7 @@ def _open_member(
         if is_archive_name(name):
             raise InputError("is an archive in an archive, which isn't read: unpack the outer one")
         with stored() as file:
-            buffered = io.BufferedReader(cast(Any, file), storage.COPY_BYTES)
+            buffered = io.BufferedReader(cast(Any, file), MEMBER_BUFFER)
             packed = buffered.peek(2)[:2] == b"\x1f\x8b"
             yield _with_format(name, cast(Any, igzip.IGzipFile(fileobj=buffered)) if packed else buffered)
 

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from pathlib import Path
 
 import pytest
 from archive_samples import SUFFIXES, packed, tar_bytes
@@ -15,6 +16,7 @@ from raybel.corpus.chunks import Finished, FinishedChunk, read_chunks
 from raybel.corpus.documents import ReadOptions
 from raybel.corpus.reading import SetAside, read_rows
 from raybel.corpus.sources import Source, find_sources
+from raybel.files import storage
 
 
 def xml(*ids) -> bytes:
@@ -143,6 +145,16 @@ def test_an_archive_that_is_cut_off_keeps_its_finished_shards(tmp_path):
     assert [value(chunk, "error") for chunk in whole] == [None] * len(whole)
     assert value(last, "last")
     assert "dump.tar: is no archive, or is cut off or damaged" in value(last, "error")
+
+
+@pytest.mark.parametrize("suffix", [".tar.gz", ".zip"])
+def test_an_archive_on_an_object_store(tmp_path, endpoint, suffix):
+    local = archive(tmp_path, {"a.xml": xml("1", "2"), "b.json": as_json("3")}, suffix)
+    uri = endpoint(f"{tmp_path.name}/dump{suffix}")
+    storage.publish(uri, Path(local.path).read_bytes())
+    (source,) = find_sources([uri])
+    assert (source.name, source.is_bundle) == (local.name, True)
+    assert [value(chunk, "docs") for chunk in read(source)] == [value(chunk, "docs") for chunk in read(local)]
 
 
 def test_a_group_of_files(tmp_path):

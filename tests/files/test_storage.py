@@ -15,28 +15,6 @@ from raybel.files import locks, storage
 from raybel.files.patterns import expand
 
 
-@pytest.fixture(scope="module")
-def endpoint():
-    boto3 = pytest.importorskip("boto3")
-    server = pytest.importorskip("moto.server").ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    port = server.get_host_and_port()[1]
-    client = boto3.client(
-        "s3",
-        endpoint_url=f"http://127.0.0.1:{port}",
-        aws_access_key_id="key",
-        aws_secret_access_key="secret",
-        region_name="us-east-1",
-    )
-    client.create_bucket(Bucket="bucket")
-    yield (
-        lambda prefix: (
-            f"s3://key:secret@bucket/{prefix}?endpoint_override=127.0.0.1%3A{port}&scheme=http&region=us-east-1"
-        )
-    )
-    server.stop()
-
-
 @pytest.fixture(params=["local", "s3"])
 def place(request, tmp_path):
     """A new directory, local or on S3."""
