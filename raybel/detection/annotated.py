@@ -40,6 +40,10 @@ class AnnotatedDocument:
     passages: tuple[str, ...]
     mentions: tuple[GoldMention, ...]
 
+    def texts(self) -> list[str]:
+        """Return the text of each mention."""
+        return [self.passages[mention.passage][mention.start : mention.end] for mention in self.mentions]
+
 
 def read_annotated(paths: Sequence[str], options: MentionOptions) -> list[AnnotatedDocument]:
     """Return the documents of a corpus with the mentions of the types that count.

@@ -17,8 +17,6 @@ from raybel.detection.selection import Found, find, select
 
 #: Documents searched at once.
 _BATCH = 500
-#: Rounds of leaving names out, each of which uncovers shorter names that stood within those.
-MAX_ROUNDS = 8
 #: How many names' shares the share of their kind is worth, where a branch has few.
 BRANCH_WEIGHT = 5.0
 

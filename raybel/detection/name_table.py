@@ -85,7 +85,7 @@ class NameTable:
         keys = np.concatenate([np.zeros(0, np.uint64), *every_key])
         order = np.argsort(keys, kind="stable")
         keys = keys[order]
-        bits = min(max(int(len(keys)).bit_length(), _MIN_BITS), _MAX_BITS)
+        bits = min(max(len(keys).bit_length(), _MIN_BITS), _MAX_BITS)
         tops = (keys >> np.uint64(64 - bits)).astype(np.int64)
         buckets = np.searchsorted(tops, np.arange((1 << bits) + 1)).astype(np.uint32)
         return cls(

@@ -55,7 +55,7 @@ class Names:
         cased_names: The name of each of those: int64.
         pair_names: The name of each distinct pair of a name and a concept that has it, sorted: int64.
         pair_concepts: The concept of each pair: int64.
-        words: Text of each name of one word that isn't `cased`, lower-cased, by number: for word frequencies.
+        words: Each name of one word that may be written in lower case, by its number: for word frequencies.
         too_long: How many names of the ontology have more than `MAX_TOKENS` tokens and are left out.
     """
 
@@ -184,9 +184,10 @@ class _Gathered:
             own = name_tokens(strings[place])
             if concepts[place] >= 0 and not is_nameable(own):
                 usable[place] = False
-            elif (allowed := cased_forms(own)) is not None:
+                continue
+            if (allowed := cased_forms(own)) is not None:
                 cased[place], forms[place] = True, allowed
-            elif len(own) == 1:
+            if len(own) == 1 and (allowed is None or (own[0].lower(),) in allowed):
                 plain[place] = own[0].lower()
         begin, lengths = begin[usable], lengths[usable]
         chain, longest = begin_chain(lower[begin]), int(lengths.max(initial=0))
@@ -239,7 +240,7 @@ class _Gathered:
             form_names,
             pairs // width,
             pairs % width,
-            {row: word for row, word in words.items() if not always[row]},
+            words,
             self.too_long,
         )
 

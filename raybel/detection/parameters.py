@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from raybel.config import HyperParameters, Positive, Share, configuration
+from raybel.config import HyperParameters, Option, Positive, Share, configuration
 
 
 @configuration
@@ -18,5 +18,9 @@ class DictionaryParameters(HyperParameters):
 
     model: ClassVar[str] = "dictionary"
 
-    min_share: Share = 0.4
-    prior_weight: Positive = 2.0
+    min_share: Annotated[
+        Share, Option("Leave out names of which a smaller share of the occurrences in training are mentions.")
+    ] = 0.4
+    prior_weight: Annotated[
+        Positive, Option("Occurrences that it is worth what other names of the kind and the branch have.")
+    ] = 2.0
