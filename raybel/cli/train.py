@@ -12,6 +12,7 @@ from raybel.candidates.training.parameters import AlignmentParameters
 from raybel.cli import tables
 from raybel.cli.common import CONTEXT, Commands
 from raybel.cli.crossencoder import crossencoder
+from raybel.cli.detectors import dictionary
 from raybel.cli.options import options, params_of, params_option
 from raybel.config import configured
 from raybel.display import counted, duration, percent, relative
@@ -25,6 +26,7 @@ def train() -> None:
 
 
 train.add_command(crossencoder)
+train.add_command(dictionary)
 
 
 @train.command(context_settings=CONTEXT)

@@ -24,6 +24,7 @@ from raybel.config import (
     TrainingPrecision,
     configuration,
 )
+from raybel.detection.parameters import DictionaryParameters
 from raybel.errors import ConfigError
 from raybel.rerank.parameters import CrossEncoderParameters, Crosstype
 
@@ -60,6 +61,23 @@ class TrainNgramsConfig:
     parameters: NgramParameters = field(default_factory=NgramParameters)
     mentions: MentionOptions = field(default_factory=MentionOptions)
     top_k: Annotated[Count, Option("Candidates for recall@all.")] = 50
+    metric_file: MetricFile = None
+
+
+@configuration
+class TrainDictionaryConfig:
+    """Training of the dictionary."""
+
+    ontology: OntologyPath
+    output_dir: Annotated[FilePath, Option("The dictionary's directory.", "DIR")]
+    train_corpus: Annotated[
+        FilePaths, Option("BioC files whose mentions become names, and say which names are none. Repeatable.", "PATH")
+    ] = ()
+    type: Annotated[
+        str | None, Option("The type of every mention.", "NAME", default="what training or else the ontology says")
+    ] = None
+    parameters: DictionaryParameters = field(default_factory=DictionaryParameters)
+    mentions: MentionOptions = field(default_factory=MentionOptions)
     metric_file: MetricFile = None
 
 
