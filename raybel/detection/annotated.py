@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from raybel.config import MentionOptions
-from raybel.corpus.chunks import SetAside, corpus_files, read_rows
 from raybel.corpus.documents import DocumentRow, ReadOptions
+from raybel.corpus.reading import SetAside, read_rows
+from raybel.corpus.sources import corpus_files
 from raybel.errors import InputError
 
 _LOG = logging.getLogger(__name__)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass
 
-from raybel.corpus.chunks import corpus_digests
 from raybel.corpus.documents import reading_identity
+from raybel.corpus.sources import corpus_digests
 from raybel.detection.annotated import read_annotated
 from raybel.detection.dictionary import Dictionary, DictionaryFacts
 from raybel.files import tables
