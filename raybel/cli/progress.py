@@ -73,6 +73,14 @@ def cross_training(state: dict[str, Any]) -> str:
     return f"{text}; Acc@1 after epoch {state['epoch'] - 1}: {stages}"
 
 
+def detector_training(state: dict[str, Any]) -> str:
+    """Return the progress of a token classifier's training as one line: stage, epoch, share of it, loss, F1 so far."""
+    if "epoch" not in state:
+        return f"train: {state['stage']}"
+    text = f"train: epoch {state['epoch']}/{state['epochs']}, {100 * state['done']:.0f} %, loss {state['loss']:.4f}"
+    return text if state["last"] is None else f"{text}; F1 after epoch {state['epoch'] - 1}: {percent(state['last'])}"
+
+
 def tuning(state: dict[str, Any]) -> str:
     """Return the progress of a sweep as one line: trials and their epochs, the best so far, time left."""
     if "stage" in state:

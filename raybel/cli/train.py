@@ -14,6 +14,7 @@ from raybel.cli.common import CONTEXT, Commands
 from raybel.cli.crossencoder import crossencoder
 from raybel.cli.detectors import dictionary
 from raybel.cli.options import options, params_of, params_option
+from raybel.cli.token_classifier import detector
 from raybel.config import configured
 from raybel.display import counted, duration, percent, relative
 from raybel.evaluation.metrics import METRICS
@@ -27,6 +28,7 @@ def train() -> None:
 
 train.add_command(crossencoder)
 train.add_command(dictionary)
+train.add_command(detector)
 
 
 @train.command(context_settings=CONTEXT)

@@ -22,20 +22,21 @@ def open_detector(options: DetectionOptions, device: str = "cpu", threads: int =
         InputError: It can't be read.
         MismatchError: It is of another kind or version.
     """
-    detectors: list[Detector] = []
+    classifier: Detector | None = None
+    dictionary: Detector | None = None
     if options.detector is not None:
         from raybel.detection.token_classifier import TokenClassifier  # imports torch
 
-        detectors.append(TokenClassifier.load(options.detector, device, threads))
+        classifier = TokenClassifier.load(options.detector, device, threads)
     if options.dictionary is not None:
         from raybel.detection.dictionary import Dictionary
 
-        detectors.append(Dictionary.load(options.dictionary))
-    if len(detectors) < 2:
-        return detectors[0] if detectors else None
+        dictionary = Dictionary.load(options.dictionary)
+    if classifier is None or dictionary is None:
+        return classifier or dictionary
     from raybel.detection.combined import Combined
 
-    return Combined(*detectors)
+    return Combined(classifier, dictionary)
 
 
 def detection_identity(options: DetectionOptions, mention_types: Sequence[str]) -> dict[str, Any]:

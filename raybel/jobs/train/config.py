@@ -22,9 +22,12 @@ from raybel.config import (
     Resources,
     Seed,
     TrainingPrecision,
+    Words,
     configuration,
 )
 from raybel.detection.parameters import DictionaryParameters
+from raybel.detection.training.parameters import DetectorParameters
+from raybel.detection.training.type_names import parse_type_names
 from raybel.errors import ConfigError
 from raybel.rerank.parameters import CrossEncoderParameters, Crosstype
 
@@ -143,3 +146,56 @@ class TrainCrossEncoderConfig:
         object.__setattr__(self, "parameters", self.parameters.of_type(self.crosstype))
         if not self.train_corpus:
             raise ConfigError("nothing to learn from: give --train-corpus")
+
+
+@configuration
+class TrainDetectorConfig:
+    """Training of a token classifier, which finds mentions."""
+
+    output_dir: Model
+    train_corpus: Annotated[
+        FilePaths,
+        Option("Annotated BioC files to learn from; each time it is given, a corpus of its own. Repeatable.", "PATH"),
+    ]
+    val_corpus: Annotated[
+        FilePaths, Option("Annotated BioC files to choose the best epoch on. Repeatable.", "PATH")
+    ] = ()
+    model_name: Annotated[
+        str,
+        Option(
+            "What to start from: `minilm` (comes as a package), a Hugging Face directory, or a name on its hub.", "NAME"
+        ),
+    ] = "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract-fulltext"
+    mention_types: Annotated[
+        Words, Option("Types of mentions to find, as --type-names calls them, with commas between.", "A,B,...", "all")
+    ] = ()
+    type_names: Annotated[
+        Words,
+        Option(
+            "Other names for the corpora's types, such as SpecificDisease=Disease, with commas between; several old "
+            "ones may get one new name. Repeatable.",
+            "OLD=NEW,...",
+        ),
+    ] = ()
+    type_infon: Annotated[str, Option("The infon that holds a mention's type.", "NAME")] = "type"
+    dictionary: Annotated[
+        FilePath | None,
+        Option(
+            "Fit on --val-corpus how far this dictionary is trusted where both find mentions.",
+            "DIR",
+            made_by="raybel train dictionary",
+        ),
+    ] = None
+    parameters: DetectorParameters = field(default_factory=DetectorParameters)
+    precision: Annotated[TrainingPrecision | None, Option("Number format to compute in.", default="the fastest")] = None
+    seed: RandomSeed = 0
+    workers: Workers = field(default_factory=Workers)
+    overwrite: Overwrite = False
+    metric_file: MetricFile = None
+
+    def __post_init__(self) -> None:
+        if not self.train_corpus:
+            raise ConfigError("nothing to learn from: give --train-corpus")
+        if self.dictionary and not self.val_corpus:
+            raise ConfigError("how far a dictionary is trusted is fitted on a validation corpus: give --val-corpus")
+        parse_type_names(self.type_names)

@@ -14,7 +14,7 @@ from raybel.files.storage import join
 from raybel.files.work_directory import DESCRIPTION, Status, WorkDirectory
 
 #: Kinds of models that are trained on Ray Train.
-KINDS = ("sapbert", "crossencoder")
+KINDS = ("sapbert", "crossencoder", "detector")
 CHECKPOINTS, PROGRESS, FAILURE, BASE, FEATURES = "checkpoints", "progress.json", "failure.json", "base", "features"
 #: What only training needs.
 TRAINING_FILES = (BASE, CHECKPOINTS, PROGRESS, FAILURE, FEATURES)

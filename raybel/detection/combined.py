@@ -1,0 +1,149 @@
+"""A token classifier and a dictionary together: what each knows that the other doesn't.
+
+The classifier's mentions count, and the dictionary's where nothing overlaps them. How far the dictionary is trusted is
+a rule for each type, which a validation corpus decides (`fit`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from raybel.detection.base import Detection, Detector
+from raybel.files.fingerprints import fingerprint
+
+#: What a rule may be, from the simplest on: few, since they are chosen on few mentions.
+ADD = (math.inf, 0.0, 0.5, 0.7, 0.9)
+KEEP = (0.0, 0.3, 0.5, 0.7)
+#: By how much a rule must be better than a simpler one.
+MARGIN = 0.001
+
+
+@dataclass(frozen=True)
+class TypeRule:
+    """How the mentions of a type are combined.
+
+    Args:
+        add: The least score with which a mention of the dictionary is added where the classifier found nothing;
+            infinite for never.
+        keep: The least score with which a mention of the classifier counts where the dictionary has not the same one.
+    """
+
+    add: float = 0.0
+    keep: float = 0.0
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How mentions are combined.
+
+    Args:
+        types: Type -> its rule.
+        other: The rule of all other types.
+    """
+
+    types: Mapping[str, TypeRule] = field(default_factory=dict)
+    other: TypeRule = field(default_factory=TypeRule)
+
+    def of(self, kind: str) -> TypeRule:
+        """Return a type's rule."""
+        return self.types.get(kind, self.other)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON values; null for an infinite score."""
+
+        def values(rule: TypeRule) -> dict[str, float | None]:
+            return {"add": None if math.isinf(rule.add) else rule.add, "keep": rule.keep}
+
+        return {"types": {kind: values(rule) for kind, rule in sorted(self.types.items())}, "other": values(self.other)}
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> Rule:
+        """Read what `to_dict` returns."""
+
+        def rule(values: Mapping[str, Any]) -> TypeRule:
+            return TypeRule(math.inf if values["add"] is None else float(values["add"]), float(values["keep"]))
+
+        return cls({kind: rule(values) for kind, values in value["types"].items()}, rule(value["other"]))
+
+
+class Combined(Detector):
+    """Finds what a token classifier and a dictionary find together.
+
+    Args:
+        classifier: Its mentions come first.
+        dictionary: Its mentions fill the gaps. A mention without a type gets the classifier's, if that has only one.
+        rule: How they are combined; None for what the classifier's training fitted with this dictionary, else for all
+            of the classifier's mentions, and all of the dictionary's that none of them overlaps.
+    """
+
+    name = "combined"
+
+    def __init__(self, classifier: Detector, dictionary: Detector, rule: Rule | None = None) -> None:
+        self.classifier, self.dictionary = classifier, dictionary
+        fitted = getattr(classifier, "rules", {}).get(dictionary.fingerprint)
+        self.rule = rule or (Rule.from_dict(fitted) if fitted else Rule())
+        self.only_type = classifier.types[0] if len(classifier.types) == 1 else ""
+        named = {kind or self.only_type for kind in dictionary.types}
+        self.types = tuple(sorted({*classifier.types, *named}))
+        parts = {"classifier": classifier.fingerprint, "dictionary": dictionary.fingerprint}
+        self.fingerprint = fingerprint({**parts, "rule": self.rule.to_dict()})
+
+    def detect(self, documents: Sequence[Sequence[str]]) -> list[list[list[Detection]]]:
+        """Return for each document, for each of its passages, the mentions in it; each says which detector found it."""
+        own, others = self.classifier.detect(documents), self.dictionary.detect(documents)
+        return [
+            [combine(*passage, self.rule, self.only_type) for passage in zip(*document, strict=True)]
+            for document in zip(own, others, strict=True)
+        ]
+
+
+def combine(own: Sequence[Detection], others: Sequence[Detection], rule: Rule, only_type: str = "") -> list[Detection]:
+    """Return a passage's mentions, in order, without overlap.
+
+    Args:
+        own: The classifier's.
+        others: The dictionary's.
+        rule: Which of them count.
+        only_type: The type of mentions of the dictionary that have none.
+    """
+    typed = [
+        each if each.type else Detection(each.start, each.end, only_type, each.score, each.detector) for each in others
+    ]
+    known = {(each.start, each.end, each.type) for each in typed}
+    kept = [each for each in own if each.score >= rule.of(each.type).keep or (each.start, each.end, each.type) in known]
+    added: list[Detection] = []
+    place = 0
+    for each in typed:
+        while place < len(kept) and kept[place].end <= each.start:
+            place += 1
+        free = place == len(kept) or kept[place].start >= each.end
+        if free and each.score >= rule.of(each.type).add:
+            added.append(each)
+    return sorted([*kept, *added], key=lambda each: (each.start, each.end))
+
+
+def fit(types: Sequence[str], score: Callable[[Rule], Mapping[str, float]]) -> Rule:
+    """Return the rule with the best scores on a validation corpus.
+
+    Types are decided on one after the other, in order. A rule counts as better than a simpler one if it is so by
+    `MARGIN`; the simplest one leaves the dictionary out.
+
+    Args:
+        types: Those that the corpus annotates.
+        score: The strict F1 of each of the types with a rule, and of all together under the name `all`.
+    """
+    never = TypeRule(math.inf)
+    rules = dict.fromkeys(sorted(types), never)
+    for kind in rules:
+        best, reached = never, score(Rule(rules, TypeRule()))["all"]
+        for keep in KEEP:
+            for add in ADD:
+                rule = TypeRule(add, keep)
+                value = score(Rule({**rules, kind: rule}, TypeRule()))["all"]
+                if value >= reached + MARGIN:
+                    best, reached = rule, value
+        rules[kind] = best
+    return Rule(rules)

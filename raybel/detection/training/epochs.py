@@ -1,0 +1,124 @@
+"""A token classifier's training in each of its workers, epoch by epoch; the weights of the best epoch are kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from raybel.detection.labels import Labels
+from raybel.detection.model import add_cases, has_cases
+from raybel.detection.sequences import Tokeniser
+from raybel.detection.training.corpora import AnnotatedDocument
+from raybel.detection.training.examples import make_examples
+from raybel.detection.training.parameters import DetectorParameters
+from raybel.detection.training.scores import ALL, count_spans, score_table
+from raybel.detection.training.trainer import Trainer
+from raybel.encoders import token_models
+from raybel.encoders.precision import best_precision
+
+
+class Epochs:
+    """Trains epoch by epoch, and keeps the best epoch's weights; each worker has one.
+
+    Args:
+        settings: `base` (local directory of the base model), `types` (split -> the types of each of its corpora),
+            `parameters`, `precision`, `seed`, `threads`.
+        train: Documents to learn from.
+        validation: Documents to judge by; may be empty.
+        device: Where to compute: `cpu` or a CUDA device.
+        worker: Number of the worker.
+        workers: How many there are; several have a `torch.distributed` group.
+    """
+
+    def __init__(
+        self,
+        settings: dict[str, Any],
+        train: Sequence[AnnotatedDocument],
+        validation: Sequence[AnnotatedDocument],
+        device: str = "cpu",
+        worker: int = 0,
+        workers: int = 1,
+    ) -> None:
+        self.parameters = DetectorParameters(**settings["parameters"])
+        self.worker, self.workers, self.types = worker, workers, settings["types"]
+        if device == "cpu":
+            torch.set_num_threads(settings["threads"])
+        labels = Labels.of_types([kind for of_corpus in self.types["train"] for kind in of_corpus])
+        torch.manual_seed(settings["seed"])
+        model, tokenizer = token_models.load(settings["base"], False, self.parameters.dropout, labels.names)
+        tokeniser = Tokeniser(tokenizer, token_models.window(model, tokenizer))
+        self.case = self.parameters.case and tokeniser.uncased and has_cases(model)
+        if self.case:
+            add_cases(model)
+        context = self.parameters.context_tokens
+        examples = make_examples(train, self.types["train"], labels, tokeniser, context)
+        #: Of each training corpus: gold spans that can't be learned as they are.
+        self.left = [vars(left) for left in examples.left]
+        precision = settings["precision"] or best_precision(device.split(":")[0])
+        self.trainer = Trainer(
+            model,
+            tokenizer,
+            examples,
+            self.parameters,
+            self.case,
+            "fp32" if precision == "fp16" else precision,  # gradients underflow in fp16
+            device,
+            settings["seed"],
+            worker,
+            workers,
+            dist.all_reduce if workers > 1 else None,
+        )
+        self.validation = list(validation) if worker == 0 else []
+        #: A record of each epoch that is done: loss, seconds, scores, whether it was the best so far.
+        self.records: list[dict[str, Any]] = []
+        #: The best epoch's weights.
+        self.best_weights: dict[str, torch.Tensor] = {}
+
+    @property
+    def ended(self) -> bool:
+        """Whether all epochs are done, or as many as `patience` says brought no better score."""
+        best = [number for number, record in enumerate(self.records) if record["best"]]
+        exhausted = bool(best) and len(self.records) - 1 - best[-1] >= self.parameters.patience
+        return exhausted or len(self.records) >= self.parameters.max_epochs
+
+    def train_next(self, watch: Callable[[float, float], None] | None = None) -> dict[str, Any]:
+        """Train the next epoch, validate it, and return its record.
+
+        Args:
+            watch: Called after each step with the share of the epoch that is done, and the step's mean loss.
+
+        Raises:
+            RaybelError: The loss or a weight isn't a number (NaN or infinite).
+        """
+        begun = time.perf_counter()
+        loss = self.trainer.epoch(len(self.records), watch)
+        record: dict[str, Any] = {"epoch": len(self.records) + 1, "loss": loss, "seconds": time.perf_counter() - begun}
+        if self.worker == 0:
+            record |= self._judged()
+        if self.workers > 1:
+            records = [record]
+            dist.broadcast_object_list(records, src=0)
+            record = records[0]
+        self.records.append(record)
+        if record["best"]:
+            weights = self.trainer.model.state_dict()
+            self.best_weights = {name: value.detach().cpu().clone().contiguous() for name, value in weights.items()}
+        return record
+
+    def _judged(self) -> dict[str, Any]:
+        """Return an epoch's scores, and whether it is the best so far; without a validation corpus the last one is.
+
+        Of epochs with the same F1 the one with the lower training loss counts, which is the later one as a rule.
+        """
+        if not self.validation:
+            return {"scores": None, "corpora": None, "value": None, "best": True}
+        found = self.trainer.detector().detect([document.passages for document in self.validation])
+        counts = count_spans(self.validation, found, self.types["val"])
+        scores = score_table(counts)
+        value = scores[ALL]["F1"]
+        best = all(value >= record["value"] for record in self.records)
+        return {"scores": scores, "corpora": [score_table([each]) for each in counts], "value": value, "best": best}

@@ -1,0 +1,39 @@
+"""Hyper-parameters of a token classifier's training."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from annotated_types import Ge
+
+from raybel.config import Count, HyperParameters, Option, Positive, Share, configuration
+
+
+@configuration
+class DetectorParameters(HyperParameters):
+    """Hyper-parameters of a token classifier; the defaults are measured in BENCHMARKS.md.
+
+    Args:
+        learning_rate: AdamW's peak learning rate.
+        batch_tokens: Tokens per step, of each worker.
+        max_epochs: Passes over the training corpora.
+        patience: Epochs without a better validation score before training stops.
+        context_tokens: The most tokens of a document's consecutive sentences that the model sees at once; 0 for each
+            sentence by itself.
+        case: Whether a model whose tokenizer drops capitals is told by token types which words have some.
+        warm_up: Share of the steps over which the learning rate rises; it then falls to 0 linearly.
+        weight_decay: AdamW's.
+        dropout: Dropout of the model's layers; None for its own. (On a CPU it costs up to half of the speed.)
+    """
+
+    model: ClassVar[str] = "detector"
+
+    learning_rate: Positive = 2e-4
+    batch_tokens: Count = 1536
+    max_epochs: Annotated[Count, Option("Most passes over the corpora; over --params.", default="the recipe's")] = 6
+    patience: Count = 4
+    context_tokens: Annotated[int, Ge(0)] = 254
+    case: bool = True
+    warm_up: Share = 0.1
+    weight_decay: Annotated[float, Ge(0)] = 0.01
+    dropout: Share | None = 0.0

@@ -1,0 +1,193 @@
+"""Training of a token classifier by one worker, which may be one of several; without Ray."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from raybel.detection.model import Settings
+from raybel.detection.token_classifier import TokenClassifier
+from raybel.detection.training.examples import NO_TARGET, Example, Examples
+from raybel.detection.training.parameters import DetectorParameters
+from raybel.encoders.precision import PRECISIONS
+from raybel.errors import RaybelError
+
+#: Windows are sorted by length within pools of this many steps, so that those of a step are of similar length.
+STEPS_AT_ONCE = 16
+
+
+def steps(
+    sizes: Sequence[int], budget: int, workers: int, rng: np.random.Generator
+) -> Iterator[tuple[list[int], float]]:
+    """Yield the windows of each step, and the share of the epoch that is done before it.
+
+    Args:
+        sizes: Tokens of each window.
+        budget: The most tokens of a step for each worker, padding left aside; a longer window is a step of its own.
+        workers: How many share a step.
+        rng: Decides which windows share a step, and the order of steps.
+    """
+    order = rng.permutation(len(sizes)).tolist()
+    made: list[list[int]] = []
+    size_of_pool = STEPS_AT_ONCE * budget * workers
+    pool: list[int] = []
+    size = 0
+    for place, row in enumerate(order):
+        pool.append(row)
+        size += sizes[row]
+        if size >= size_of_pool or place + 1 == len(order):
+            within = 0
+            made.append([])
+            for each in sorted(pool, key=lambda row: (sizes[row], row)):
+                if made[-1] and within + sizes[each] > budget * workers:
+                    made.append([])
+                    within = 0
+                made[-1].append(each)
+                within += sizes[each]
+            pool, size = [], 0
+    for place, number in enumerate(rng.permutation(len(made)).tolist()):
+        yield made[number], place / len(made)
+
+
+def loss_sum(logits: torch.Tensor, targets: torch.Tensor, allowed: torch.Tensor) -> torch.Tensor:
+    """Return the summed negative log-probability that each token has one of the labels that it may have.
+
+    With one label that is cross-entropy; with several, their probabilities are summed, so that nothing is learned about
+    which of them it is.
+
+    Args:
+        logits: float32 (tokens, labels).
+        targets: A row of `allowed` for each token, int64 (tokens,); `NO_TARGET` for no matter.
+        allowed: Labels that each target allows, bool (targets, labels), at least one each.
+    """
+    counted = targets != NO_TARGET
+    scores = logits[counted]
+    right = scores.masked_fill(~allowed[targets[counted]], -torch.inf)
+    return (torch.logsumexp(scores, 1) - torch.logsumexp(right, 1)).sum()
+
+
+class Trainer:
+    """Trains a model.
+
+    Args:
+        model: A token classifier, float32.
+        tokenizer: The model's.
+        examples: What is learned from.
+        parameters: Hyper-parameters.
+        case: Whether the model is told how words are written.
+        precision: What is computed in: `fp32` or `bf16`.
+        device: Where to compute: `cpu` or a CUDA device.
+        seed: That of everything random.
+        worker: Number of the worker.
+        workers: How many there are.
+        all_reduce: Sums a tensor over the workers, in place; None for one worker.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        examples: Examples,
+        parameters: DetectorParameters,
+        case: bool,
+        precision: str = "fp32",
+        device: str = "cpu",
+        seed: int = 0,
+        worker: int = 0,
+        workers: int = 1,
+        all_reduce: Callable[[torch.Tensor], None] | None = None,
+    ) -> None:
+        self.model, self.tokenizer = model.to(device), tokenizer
+        if device == "cpu":  # for forward and backward eager is faster there; for forward alone sdpa is
+            self.model.set_attn_implementation("eager")
+        self.examples, self.parameters, self.case = examples, parameters, case
+        self.precision, self.device, self.seed = precision, device, seed
+        self.worker, self.workers, self.all_reduce = worker, workers, all_reduce
+        self.allowed = torch.from_numpy(examples.allowed).to(device)
+        self.pad = int(tokenizer.pad_token_id or 0)
+        self.optimiser = torch.optim.AdamW(self.model.parameters(), weight_decay=parameters.weight_decay, fused=True)
+
+    def epoch(self, number: int, watch: Callable[[float, float], None] | None = None) -> float:
+        """Train on all windows; return the mean loss of a word.
+
+        Args:
+            number: Number of the epoch, from 0.
+            watch: Called after each step with the share of the epoch that is done, and the step's mean loss.
+
+        Raises:
+            RaybelError: The loss or a weight isn't a number (NaN or infinite).
+        """
+        torch.manual_seed(self.seed * 1_000_003 + number * self.workers + self.worker)
+        self.model.train()
+        sizes = [len(window.ids) for window in self.examples.windows]
+        rng = np.random.default_rng([self.seed, number])
+        total, count = 0.0, 0
+        for rows, done in steps(sizes, self.parameters.batch_tokens, self.workers, rng):
+            words = sum(int((self.examples.windows[row].targets != NO_TARGET).sum()) for row in rows)
+            for group in self.optimiser.param_groups:
+                group["lr"] = self._learning_rate((number + done) / self.parameters.max_epochs)
+            loss = self._step(rows[self.worker :: self.workers], max(words, 1))
+            if not math.isfinite(loss):
+                raise RaybelError(
+                    f"the loss is {loss} in epoch {number + 1}, at {100 * done:.0f} % of it: lower the learning rate, "
+                    "and check that the base model's weights aren't damaged"
+                )
+            total, count = total + loss, count + words
+            if watch:
+                watch(done, loss / max(words, 1))
+        self.model.eval()
+        if not all(bool(torch.isfinite(value).all()) for value in self.model.parameters()):
+            raise RaybelError(
+                f"a weight isn't a number (NaN or infinite) after epoch {number + 1}: lower the learning rate"
+            )
+        return total / max(count, 1)
+
+    def _learning_rate(self, done: float) -> float:
+        """Return the learning rate where a share of the training is done."""
+        warm_up = self.parameters.warm_up
+        rising = min(1.0, (done + 1e-3) / warm_up) if warm_up else 1.0
+        return self.parameters.learning_rate * min(rising, (1 - done) / max(1 - warm_up, 1e-9))
+
+    def _step(self, rows: Sequence[int], words: int) -> float:
+        """Take one step; return the summed loss of all workers."""
+        self.optimiser.zero_grad(set_to_none=False)
+        loss = torch.zeros((), device=self.device)
+        if rows:
+            ids, cases, mask, targets = self._tensors([self.examples.windows[row] for row in rows])
+            more = {"token_type_ids": cases} if self.case else {}
+            with torch.autocast(self.device.split(":")[0], PRECISIONS[self.precision], self.precision != "fp32"):
+                logits = self.model(input_ids=ids, attention_mask=mask, **more).logits
+            loss = loss_sum(logits.float().flatten(0, 1), targets.flatten(), self.allowed)
+            (loss / words).backward()
+            loss = loss.detach()
+        if self.all_reduce is not None:
+            self.all_reduce(loss)
+            for value in self.model.parameters():
+                if value.requires_grad:
+                    value.grad = torch.zeros_like(value) if value.grad is None else value.grad
+                    self.all_reduce(value.grad)
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimiser.step()
+        return float(loss)
+
+    def _tensors(self, windows: Sequence[Example]) -> list[torch.Tensor]:
+        """Return token ids, cases, mask and targets, each int64 (windows, tokens), padded at the right."""
+        shape = (len(windows), max(len(window.ids) for window in windows))
+        arrays = [np.full(shape, fill, np.int64) for fill in (self.pad, 0, 0, NO_TARGET)]
+        for row, window in enumerate(windows):
+            size = len(window.ids)
+            for array, values in zip(arrays, (window.ids, window.cases, 1, window.targets), strict=True):
+                array[row, :size] = values
+        return [torch.from_numpy(array).to(self.device) for array in arrays]
+
+    def detector(self) -> TokenClassifier:
+        """Return the model as it is as a detector, with the weights in this precision."""
+        frozen = copy.deepcopy(self.model).eval()
+        frozen.set_attn_implementation("sdpa")
+        settings = Settings(self.parameters.context_tokens, self.case)
+        return TokenClassifier(frozen, self.tokenizer, settings, self.precision, self.device)

@@ -1,0 +1,100 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+from ray_fixture import outputs
+from samples import collection, document, passage, save
+
+from raybel.cli import main
+from raybel.config import DetectionOptions, ModelPaths
+from raybel.detection.dictionary import Dictionary
+from raybel.errors import ConfigError
+from raybel.files import storage
+from raybel.jobs.pubmed import job
+from raybel.jobs.pubmed.config import PubmedConfig
+from raybel.jobs.pubmed.job import pubmed
+from raybel.ontology import Ontology
+
+TEXTS = ("A case of asthma and anaemia.", "Nothing here.", "Asthma again: asthma.")
+
+
+@pytest.fixture(scope="module")
+def config(local_ray, model, tmp_path_factory):
+    home = tmp_path_factory.mktemp("pubmed")
+    Dictionary.build(Ontology.open(model.ontology), type="Disease").save(str(home / "dictionary"))
+    for name in "ab":
+        documents = [document(f"{name}{i}", passage(text)) for i, text in enumerate(TEXTS)]
+        save(home / f"in/{name}.xml", collection(*documents))
+    return PubmedConfig(
+        (str(home / "in"),),
+        str(home / "out"),
+        model.ontology,
+        ModelPaths(model.ngrams),
+        detection=DetectionOptions(dictionary=str(home / "dictionary")),
+    )
+
+
+@pytest.fixture(scope="module")
+def result(config):
+    return pubmed(config)
+
+
+def test_all_steps(config, result):
+    assert [step["step"] for step in result.steps] == list(job.STEPS)
+    assert [step["skipped"] for step in result.steps] == [False] * 4
+    assert (result.steps[0]["documents"], result.steps[2]["linked"], result.steps[1]["surfaces"]) == (6, 8, 2)
+    rows = pq.read_table(f"{config.out_dir}/concepts.parquet").to_pylist()
+    assert [(row["name"], row["mentions"], row["documents"]) for row in rows] == [("Asthma", 6, 4), ("Anemia", 2, 2)]
+    assert {row["ontology"] for row in rows} == {"ontology.arrow"}
+    assert storage.read_json(f"{config.out_dir}/steps.json") == result.steps
+
+
+def test_steps_that_are_done_are_skipped(config, result, tmp_path):
+    before = outputs(Path(config.out_dir), ("steps.json",))
+    again = pubmed(config)
+    assert [step["skipped"] for step in again.steps] == [True] * 4
+    assert outputs(Path(config.out_dir), ("steps.json",)) == before
+
+
+def test_a_pipeline_that_stops_in_the_middle_goes_on(config, result, tmp_path, monkeypatch):
+    other = replace(config, out_dir=str(tmp_path / "out"))
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(job, "link", killed)
+        with pytest.raises(KeyboardInterrupt):
+            pubmed(other)
+    done = pubmed(other)
+    assert [step["skipped"] for step in done.steps] == [True, True, False, False]
+    left_out = ("steps.json", "found/manifest.json", "links/manifest.json", "found/logs", "links/logs")
+    same = {name: data for name, data in outputs(Path(config.out_dir), left_out).items() if "lookups" not in name}
+    other_files = outputs(tmp_path / "out", left_out)
+    assert {name: other_files[name] for name in same if "shards/" in name or "mentions/" in name} == {
+        name: data for name, data in same.items() if "shards/" in name or "mentions/" in name
+    }
+
+
+def test_routes(config, model, tmp_path):
+    routes = save(tmp_path / "routes.yaml", f"Disease: {{ontology: {model.ontology}, ngrams_model: {model.ngrams}}}\n")
+    routed = replace(config, ontology=None, generator=None, routes=routes, out_dir=str(tmp_path / "out"))
+    assert pubmed(routed).steps[2]["linked"] == 8
+    assert storage.read_json(f"{tmp_path}/out/routes.json")["Disease"]["candidates_lookup"].startswith(str(tmp_path))
+
+
+def test_what_is_refused(config):
+    with pytest.raises(ConfigError, match="give what finds mentions"):
+        replace(config, detection=DetectionOptions())
+    with pytest.raises(ConfigError, match="give --ontology and a generator"):
+        replace(config, generator=None)
+
+
+def test_the_command(config, result):
+    arguments = ["pubmed", "--in-corpus", config.in_corpus[0], "--dictionary", config.detection.dictionary]
+    arguments += ["--ontology", config.ontology, "--ngrams-model", config.generator.ngrams_model]
+    done = CliRunner().invoke(main, [*arguments, "--out-dir", config.out_dir], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert done.output.count("done before") == 4
