@@ -66,7 +66,9 @@ def evaluate(values: dict[str, Any], metric_file: tuple[str, ...], summary_file:
     result: Evaluation
     if config.spans:
         result = spans = evaluate_spans(config)
-        tables.table("Scores in %", ["", *MEASURES], span_rows(spans), spans.sentences)
+        cells = span_rows(spans)
+        headings = [name.rjust(len(text)) for name, text in zip(MEASURES, cells[0][1:], strict=True)]
+        tables.table("Scores in %", ["", *headings], cells, spans.sentences)
     else:
         result = score_links(config)
         tables.table("Scores in %", ["", *METRICS], rows(result), result.sentences)
@@ -101,10 +103,10 @@ def rows(result: Evaluation) -> Iterator[list[str]]:
         yield [f"{name}\n{counted(mentions, 'mention')}", *map(cell, scores)]
 
 
-def span_rows(result: SpanEvaluation) -> Iterator[list[str]]:
-    """Yield for each group a row with the numbers of its mentions, and a row for each kind of score.
+def span_rows(result: SpanEvaluation) -> list[list[str]]:
+    """Return for each group a row with the numbers of its mentions, and a row for each kind of score.
 
-    An interval stands behind its score: 80 columns hold three of them.
+    An interval stands behind its score: 80 columns hold three of them. All cells but the first are equally wide.
     """
     numbers: Counter[tuple[str, str, str]] = Counter()
     for side, kind in zip(*(result.mentions[name].to_pylist() for name in ("side", "type")), strict=True):
@@ -117,8 +119,7 @@ def span_rows(result: SpanEvaluation) -> Iterator[list[str]]:
         for family, measures in groupby(scores, key=lambda row: str(row["metric"]).rsplit(" ", 1)[0]):
             cells.append([f"  {family}", *(cell(row).replace("\n", " ") for row in measures)])
     width = max(len(text) for _, *shown in cells for text in shown)
-    for name, *shown in cells:
-        yield [name, *(text.rjust(width) for text in shown)]
+    return [[name, *(text.rjust(width) for text in shown)] for name, *shown in cells]
 
 
 def cell(row: dict[str, Any]) -> str:

@@ -20,6 +20,9 @@ from raybel.evaluation import spans as module
 from raybel.evaluation.config import EvaluateConfig
 from raybel.evaluation.evaluate import evaluate
 from raybel.evaluation.evaluate_spans import evaluate_spans
+from raybel.evaluation.policy import ConceptNumbers
+from raybel.evaluation.span_corpora import Side
+from raybel.evaluation.span_marks import link_marks
 from raybel.evaluation.spans import Spans, in_any, overlapping_pairs, partners, scores, tally
 from raybel.ontology import Concept, Ontology
 
@@ -188,6 +191,60 @@ def test_a_score_that_few_resamples_have():
     assert precision.tolist() == [1, 1]  # of the resamples with a prediction
     assert recall.tolist() == [0, 0]
     assert f1.tolist() == [0, 0]
+
+
+GOLD_IDS = st.sampled_from([None, [], ["A"], ["B"], ["A", "B"]])
+RANKINGS = st.sampled_from([[], ["A"], ["B"], ["A", "B"], ["B", "A"]])
+
+
+def side(name, rows, concepts):
+    made = Side(name, doc_ids=[""] * len(rows), mention_ids=[""] * len(rows), texts=[""] * len(rows))
+    for row, ids in zip(rows, concepts, strict=True):
+        for column, value in zip((made.documents, made.starts, made.ends, made.types), row, strict=True):
+            column.append(value)
+        made.concepts.append(ids)
+    return made
+
+
+def right_link(gold, ranking):
+    return set(ranking[: len(gold)]) == set(gold) if gold else not ranking
+
+
+@given(SPANS, SPANS, st.data(), st.sampled_from(["linkable", "all"]))
+def test_links_as_a_naive_reference_marks_them(gold, predicted, data, policy):
+    golds = data.draw(st.lists(GOLD_IDS, min_size=len(gold), max_size=len(gold)))
+    rankings = data.draw(st.lists(RANKINGS, min_size=len(predicted), max_size=len(predicted)))
+    counts = [ids is not None and (policy == "all" or len(ids) == 1) for ids in golds]
+    marked = link_marks(
+        side("gold", gold, golds),
+        side("predicted", predicted, rankings),
+        overlapping_pairs(spans(*gold), spans(*predicted)),
+        ConceptNumbers(None, ["A", "B"]),
+        np.array(counts, dtype=bool),
+        EvaluateConfig("g", "p", spans=True, policy=policy),
+    )
+    for exact, name in ((True, "linked strict"), (False, "linked overlapping")):
+
+        def on_it(g, p, exact=exact):
+            if g[0] != p[0] or g[3] != p[3]:
+                return False
+            return g == p if exact else g[1] < p[2] and p[1] < g[2]
+
+        found = [
+            any(on_it(g, p) and right_link(ids, ranking) for p, ranking in zip(predicted, rankings, strict=True))
+            if on
+            else None
+            for g, ids, on in zip(gold, golds, counts, strict=True)
+        ]
+        right = []
+        for p, ranking in zip(predicted, rankings, strict=True):
+            touched = [on for g, on in zip(gold, counts, strict=True) if on_it(g, p, exact=False)]
+            left_out = (touched and not any(touched)) or (policy == "linkable" and not ranking)
+            hit = any(
+                on and on_it(g, p) and right_link(ids, ranking) for g, ids, on in zip(gold, golds, counts, strict=True)
+            )
+            right.append(None if left_out else hit)
+        assert marked[name] == (found, right)
 
 
 # --- corpora
@@ -436,6 +493,25 @@ def test_documents_compare_sets_of_concepts_of_a_type(compare, ontology):
     every = compare(gold, predicted, ontology, policy="all")
     assert of(every, "document") == (3 / 5, 3 / 5, 3 / 5)  # D99 counts
     assert of(compare(gold, predicted, ontology, ignore_types=True), "document")[0] == 3 / 4
+
+
+def test_on_the_gold_spans_the_links_score_as_acc_at_1(write, ontology):
+    links = ("C2", "C3", "OLD1", "B")
+    words = ("gout", "flu", "a cold", "breast")
+    gold = write(
+        "g.xml",
+        *(document(str(n), *(on(w, concept_id=links[(n + i) % 4]) for i, w in enumerate(words))) for n in range(6)),
+    )
+    predicted = write(
+        "p.xml",
+        *(document(str(n), *(on(w, link_id=links[(n * i) % 4]) for i, w in enumerate(words))) for n in range(6)),
+    )
+    linked = evaluate_spans(EvaluateConfig(gold, predicted, ontology, spans=True))
+    acc = next(row for row in evaluate(EvaluateConfig(gold, predicted, ontology)).groups.to_pylist())
+    assert 0 < acc["value"] < 1
+    for row in linked.groups.to_pylist():
+        if row["group"] == "all" and row["metric"].startswith("linked"):
+            assert [row[name] for name in ("value", "low", "high")] == [acc[name] for name in ("value", "low", "high")]
 
 
 def test_without_an_ontology_ids_are_compared_as_written(compare):
