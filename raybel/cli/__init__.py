@@ -16,7 +16,7 @@ from raybel.cli.common import CONTEXT, Commands
 #: Command -> the module in this package that defines it, and its line in `raybel --help`, in the pipeline's order.
 #: The module is imported when the command is used: `--help` stays fast.
 COMMANDS = {
-    "fetch": ("fetch", "Fetch corpora and vocabularies from where they are distributed."),
+    "fetch": ("fetch", "Fetch corpora, vocabularies and dumps from where they are distributed."),
     "prepare": ("prepare", "Make BioC files and an ontology from a corpus as it is distributed."),
     "ontology": ("ontology", "Show what is in an ontology, check it, convert it, or make one of several."),
     "train": ("train", "Train a candidate generator, the encoder of one, or a cross-encoder."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any
@@ -14,9 +15,12 @@ from raybel.cli.options import options
 from raybel.config import configured
 from raybel.display import counted, relative
 from raybel.errors import ConfigError
-from raybel.evaluation.evaluate import EvaluateConfig, Evaluation
-from raybel.evaluation.evaluate import evaluate as run
+from raybel.evaluation.config import EvaluateConfig
+from raybel.evaluation.evaluate import Evaluation
+from raybel.evaluation.evaluate import evaluate as score_links
+from raybel.evaluation.evaluate_spans import SpanEvaluation, evaluate_spans
 from raybel.evaluation.metrics import METRICS
+from raybel.evaluation.spans import MEASURES
 from raybel.files import storage
 from raybel.files.tables import SUFFIXES
 
@@ -27,7 +31,8 @@ from raybel.files.tables import SUFFIXES
     "--metric-file",
     multiple=True,
     metavar="FILE",
-    help="Write a row per mention: .csv (id,at_1,at_5,at_10,at_all), .parquet or .json (all there is). Repeatable.",
+    help="Write a row per mention: .csv (id,at_1,at_5,at_10,at_all), .parquet or .json (all there is). "
+    "With --spans, all there is in each of them, gold and predicted mentions. Repeatable.",
 )
 @click.option(
     "--summary-file",
@@ -44,11 +49,29 @@ def evaluate(values: dict[str, Any], metric_file: tuple[str, ...], summary_file:
     Example:
       raybel evaluate --gold-corpus data/val.bioc.xml.gz --pred-corpus runs/val \\
           --train-corpus data/train.bioc.xml.gz --metric-file val.csv --summary-file val.json
+
+    With --spans, the predictions hold mentions of their own, which a detector found. Scored are their spans (strict:
+    same start, end and type; overlapping: a character in common), spans with their links, and each document's set of
+    concepts: precision, recall and F1.
+
+    \b
+    Examples:
+      raybel evaluate --spans --gold-corpus data/val.bioc.xml.gz --pred-corpus runs/found
+      raybel evaluate --spans --gold-corpus gold/ --pred-corpus runs/found --mention-types Disease \\
+          --type-names SpecificDisease=Disease,Modifier=Disease --metric-file mentions.csv
     """
     for option, paths in (("--metric-file", metric_file), ("--summary-file", summary_file)):
         _check(option, paths)
-    result = run(configured(EvaluateConfig, values))
-    tables.table("Scores in %", ["", *METRICS], rows(result), result.sentences)
+    config = configured(EvaluateConfig, values)
+    result: Evaluation
+    if config.spans:
+        result = spans = evaluate_spans(config)
+        cells = span_rows(spans)
+        headings = [name.rjust(len(text)) for name, text in zip(MEASURES, cells[0][1:], strict=True)]
+        tables.table("Scores in %", ["", *headings], cells, spans.sentences)
+    else:
+        result = score_links(config)
+        tables.table("Scores in %", ["", *METRICS], rows(result), result.sentences)
     for path in metric_file:
         result.write_mentions(path)
     for path in summary_file:
@@ -78,6 +101,25 @@ def rows(result: Evaluation) -> Iterator[list[str]]:
         before = kind
         name = f"{kind} {group}" if kind in ("surface", "concept") else group
         yield [f"{name}\n{counted(mentions, 'mention')}", *map(cell, scores)]
+
+
+def span_rows(result: SpanEvaluation) -> list[list[str]]:
+    """Return for each group a row with the numbers of its mentions, and a row for each kind of score.
+
+    An interval stands behind its score: 80 columns hold three of them. All cells but the first are equally wide.
+    """
+    numbers: Counter[tuple[str, str, str]] = Counter()
+    for side, kind in zip(*(result.mentions[name].to_pylist() for name in ("side", "type")), strict=True):
+        numbers[side, "all", "all"] += 1
+        numbers[side, "type", kind or "no type"] += 1
+    cells: list[list[str]] = []
+    for (kind, group), scores in groupby(result.groups.to_pylist(), key=lambda row: (row["group_kind"], row["group"])):
+        predicted, gold = (numbers[side, kind, group] for side in ("predicted", "gold"))
+        cells.append([group, f"{predicted:,} predicted", f"{gold:,} gold", ""])
+        for family, measures in groupby(scores, key=lambda row: str(row["metric"]).rsplit(" ", 1)[0]):
+            cells.append([f"  {family}", *(cell(row).replace("\n", " ") for row in measures)])
+    width = max(len(text) for _, *shown in cells for text in shown)
+    return [[name, *(text.rjust(width) for text in shown)] for name, *shown in cells]
 
 
 def cell(row: dict[str, Any]) -> str:

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from annotated_types import Ge
 
-from raybel.config import FilePath, FilePaths, MentionOptions, Option, Seed, configuration
 from raybel.corpus.documents import DocumentRow, ReadOptions
 from raybel.corpus.reading import SetAside, read_rows
 from raybel.corpus.sources import corpus_files
 from raybel.display import counted, relative
 from raybel.errors import ConfigError, MismatchError
 from raybel.evaluation import metrics, predictions
-from raybel.evaluation.policy import ConceptNumbers, Policy, category, describe_policy, foreign_types, which_count
+from raybel.evaluation.config import EvaluateConfig
+from raybel.evaluation.policy import ConceptNumbers, category, describe_policy, foreign_types, which_count
 from raybel.files import storage, tables
 from raybel.ontology import Ontology
 
@@ -59,36 +58,6 @@ SCORED = pa.schema(
 )
 
 
-@configuration
-class EvaluateConfig:
-    """What to score, and how."""
-
-    gold_corpus: Annotated[
-        FilePaths, Option("BioC files, a directory or a glob; gold ids in the infon concept_id. Repeatable.", "PATH")
-    ]
-    pred_corpus: Annotated[
-        FilePaths, Option("A run directory of `raybel link`, or BioC files with links. Repeatable.", "PATH")
-    ]
-    ontology: Annotated[
-        FilePath | None,
-        Option("Says which ids are known, and which are alternatives.", "FILE", "the run's", made_by="raybel prepare"),
-    ] = None
-    train_corpus: Annotated[
-        FilePaths, Option("Split the scores by what was seen in training. Repeatable.", "PATH")
-    ] = ()
-    policy: Annotated[
-        Policy,
-        Option("Which mentions count: linkable, those with one id that the ontology knows; all, every annotated one."),
-    ] = "linkable"
-    bootstrap: Annotated[int, Ge(0), Option("Resamples for the 95 % intervals; 0 for none.")] = 1000
-    seed: Annotated[Seed, Option("Seed of the resamples.")] = 0
-    mentions: MentionOptions = field(default_factory=MentionOptions)
-
-    def __post_init__(self) -> None:
-        if not self.gold_corpus or not self.pred_corpus:
-            raise ConfigError("give at least one --gold-corpus and one --pred-corpus")
-
-
 @dataclass(frozen=True)
 class Evaluation:
     """The result of `evaluate`.
@@ -126,13 +95,15 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
     """Score predictions against a gold corpus.
 
     Raises:
-        ConfigError: An input isn't there, no gold mention is annotated, or none counts under the policy.
+        ConfigError: An input isn't there, no gold mention is annotated, none counts under the policy, or `config.spans`
+            is set (`evaluate_spans` scores spans).
         InputError: A file can't be read, or a gold document's mentions can't be located.
         MismatchError: The predictions hold none of the gold's documents.
     """
+    if config.spans:
+        raise ConfigError("spans are scored by evaluate_spans")
     files, recorded = predictions.prediction_files(config.pred_corpus)
-    uri = config.ontology or _recorded(recorded)
-    ontology = Ontology.open(uri) if uri else None
+    ontology = open_ontology(config, recorded)
     gold, predicted = ", ".join(config.gold_corpus), ", ".join(config.pred_corpus)
     gold_set_aside, train_set_aside = SetAside(), SetAside()
     documents = [(row.doc_id, row.mentions) for row in _rows(config.gold_corpus, config, gold_set_aside)]
@@ -169,7 +140,7 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
     most = max((len(ranking) for ranking in joined.rankings if ranking), default=0)
     sentences.append(f"recall@all counts all links of a mention: in these predictions at most {most}.")
     sentences += [sentence for problems in (gold_set_aside, train_set_aside) if (sentence := problems.sentence())]
-    sentences.append(_interval_sentence(config, len(np.unique(joined.documents[counts]))))
+    sentences.append(interval_sentence(config, len(np.unique(joined.documents[counts]))))
     policy = config.policy if ontology else f"{config.policy} without ontology"
     groups = [
         row
@@ -185,13 +156,22 @@ def _rows(uris: Sequence[str], config: EvaluateConfig, set_aside: SetAside) -> I
     return read_rows(files, ReadOptions(config.mentions), set_aside)
 
 
-def _recorded(ontologies: Sequence[str]) -> str | None:
-    """Return the ontology that the run directories name, None if none does."""
-    if len(ontologies) > 1:
-        raise ConfigError(f"the runs used several ontologies ({', '.join(ontologies)}): choose one with --ontology")
-    if ontologies and storage.identity(ontologies[0]) is None:
-        raise ConfigError(f"the run's ontology {ontologies[0]} isn't there: say where it is with --ontology")
-    return ontologies[0] if ontologies else None
+def open_ontology(config: EvaluateConfig, recorded: Sequence[str]) -> Ontology | None:
+    """Open the ontology that the configuration names, else the one that the runs used; None if there is neither.
+
+    Args:
+        config: What to score.
+        recorded: The ontologies that the run directories name.
+
+    Raises:
+        ConfigError: The runs used several, or one that isn't there.
+    """
+    if not config.ontology and len(recorded) > 1:
+        raise ConfigError(f"the runs used several ontologies ({', '.join(recorded)}): choose one with --ontology")
+    if not config.ontology and recorded and storage.identity(recorded[0]) is None:
+        raise ConfigError(f"the run's ontology {recorded[0]} isn't there: say where it is with --ontology")
+    uri = config.ontology or (recorded[0] if recorded else None)
+    return Ontology.open(uri) if uri else None
 
 
 def _training(config: EvaluateConfig, set_aside: SetAside) -> tuple[set[str], set[str]]:
@@ -214,7 +194,8 @@ def _seen_sentence(config: EvaluateConfig) -> str:
     )
 
 
-def _interval_sentence(config: EvaluateConfig, documents: int) -> str:
+def interval_sentence(config: EvaluateConfig, documents: int) -> str:
+    """Say what the intervals are, or why there are none; `documents` is how many are resampled."""
     if not config.bootstrap or documents < 2:
         return f"No intervals: {'--bootstrap is 0' if not config.bootstrap else 'all mentions are in one document'}."
     return (

@@ -98,22 +98,22 @@ def foreign_types(types: Sequence[str], golds: Sequence[Sequence[str] | None], c
     return [f"The ontology knows no gold id of these types: {', '.join(described)}{advice}."]
 
 
-def describe_policy(
+def count_sentences(
     policy: str,
     concepts: ConceptNumbers,
     golds: Sequence[Sequence[str] | None],
-    rankings: Sequence[Sequence[str] | None],
+    categories: Sequence[str],
+    counts: np.ndarray,
 ) -> list[str]:
-    """Say with counts which mentions count, which are left out, and what the predictions lack.
+    """Say with numbers which gold mentions count and which are left out, and what an alternative id counts as.
 
     Args:
         policy: One of `POLICIES`.
         concepts: Of all ids.
         golds: Each gold mention's ids, None where it isn't annotated.
-        rankings: Each gold mention's predicted ids, None where it has no counterpart in the predictions.
+        categories: Each gold mention's category.
+        counts: Which of them count.
     """
-    categories = [category(gold, concepts) for gold in golds]
-    counts = which_count(categories, policy)
     tally = Counter(categories)
     described = {name: f"{tally[name]:,} {words}" for name, words in CATEGORIES.items() if tally[name]}
     if "unknown" in described:
@@ -135,6 +135,26 @@ def describe_policy(
         )
     else:
         sentences.append(f"Alternative ids count as their concept's id ({relative(concepts.ontology.path)}).")
+    return sentences
+
+
+def describe_policy(
+    policy: str,
+    concepts: ConceptNumbers,
+    golds: Sequence[Sequence[str] | None],
+    rankings: Sequence[Sequence[str] | None],
+) -> list[str]:
+    """Say with counts which mentions count, which are left out, and what the predictions lack.
+
+    Args:
+        policy: One of `POLICIES`.
+        concepts: Of all ids.
+        golds: Each gold mention's ids, None where it isn't annotated.
+        rankings: Each gold mention's predicted ids, None where it has no counterpart in the predictions.
+    """
+    categories = [category(gold, concepts) for gold in golds]
+    counts = which_count(categories, policy)
+    sentences = count_sentences(policy, concepts, golds, categories, counts)
     if policy == "all":
         sentences.append(
             "NIL is right if nothing is linked. A composite is right at k if all its n ids are among the first "

@@ -27,13 +27,23 @@ from raybel.runs.run_directory import RunDirectory
 
 @dataclass(slots=True)
 class Prediction:
-    """A mention of a prediction corpus; `ranking` holds concept ids, best first, empty where nothing was linked."""
+    """A mention of a prediction corpus.
+
+    Args:
+        mention_id: Its annotation's id.
+        start: Code points from the document's start.
+        end: Of the code point behind it.
+        text: Its text.
+        ranking: Concept ids, best first; empty where nothing was linked.
+        infons: Its annotation's.
+    """
 
     mention_id: str
     start: int
     end: int
     text: str
     ranking: list[str]
+    infons: Mapping[str, str] = field(default_factory=dict)
 
 
 def ranking_of(infons: Mapping[str, str]) -> list[str]:
@@ -93,7 +103,9 @@ def predictions(document: model.BioCDocument, source: bytes, options: ReadOption
 
 def _located(mention: Mapping[str, Any], annotation: Any) -> Prediction:
     words = text.surface(mention["text"])
-    return Prediction(mention["mention_id"], mention["start"], mention["end"], words, ranking_of(annotation.infons))
+    return Prediction(
+        mention["mention_id"], mention["start"], mention["end"], words, ranking_of(annotation.infons), annotation.infons
+    )
 
 
 def _as_it_stands(ordinal: int, annotation: Any) -> Prediction:
@@ -101,7 +113,8 @@ def _as_it_stands(ordinal: int, annotation: Any) -> Prediction:
     start = min((place.offset for place in places), default=-1)
     end = max((place.offset + place.length for place in places), default=-1)
     name = annotation.id or f"#{ordinal}"
-    return Prediction(name, start, end, text.surface(annotation.text or ""), ranking_of(annotation.infons))
+    words = text.surface(annotation.text or "")
+    return Prediction(name, start, end, words, ranking_of(annotation.infons), annotation.infons)
 
 
 def match(gold: Sequence[Mapping[str, Any]], predicted: Sequence[Prediction]) -> list[int]:

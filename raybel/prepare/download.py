@@ -31,6 +31,10 @@ OnProgress = Callable[[str, int, int | None], None]
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
 
+class DamagedError(InputError):
+    """A whole file came, or was there, that isn't the one that was wanted."""
+
+
 class _TransientError(requests.ConnectionError):
     """A server's answer that may be another one later."""
 
@@ -52,7 +56,8 @@ def download(
         pause: Seconds before another try; doubles with each in a row.
 
     Raises:
-        InputError: The server refuses or can't be reached, what it sent isn't the file, or `path` can't be written to.
+        InputError: The server refuses or can't be reached, or `path` can't be written to.
+        DamagedError: What the server sent, or what is there, isn't the file.
     """
     try:
         _download(url, path, digest, on_progress, pause)
@@ -66,13 +71,13 @@ def _download(url: str, path: Path, digest: str | None, on_progress: OnProgress 
     if path.exists():
         if digest is None or _digest(path, digest) == digest:
             return
-        raise InputError(f"exists, but isn't the file of {digest}: delete it to fetch it again", path=str(path))
+        raise DamagedError(f"exists, but isn't the file of {digest}: delete it to fetch it again", path=str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     total = _fetch_with_retries(url, part, path, on_progress, pause)
     if defect := _defect(part, path.name, total, digest):
         _delete_partial(part)
-        raise InputError(defect, path=url)
+        raise DamagedError(defect, path=url)
     os.replace(part, path)
     _delete_partial(part)
 

@@ -49,6 +49,28 @@ class Download:
     prepare_command: str
 
 
+@dataclass(frozen=True)
+class Dump:
+    """A corpus in many large files, which a server's directory lists.
+
+    Args:
+        title: Its name for people.
+        url: The directory's address, with a slash at its end.
+        pattern: Regular expression of a file's whole name: the group `number` is what files are chosen by, the group
+            `release`, where there is one, is the release that they are of.
+        licence: Its licence, in a phrase.
+        citation: What to cite.
+        next_command: What comes next, with `{dir}` for the dump's directory.
+    """
+
+    title: str
+    url: str
+    pattern: str
+    licence: str
+    citation: str
+    next_command: str
+
+
 def _medmentions(subset: str) -> tuple[RemoteFile, ...]:
     lists = (f"{_MEDMENTIONS}/full/data/corpus_pubtator_pmids_{name}.txt" for name in ("trng", "dev", "test"))
     return (RemoteFile(f"{_MEDMENTIONS}/{subset}/data/corpus_pubtator.txt.gz"), *map(RemoteFile, lists))
@@ -134,6 +156,35 @@ DOWNLOADS = {
     ),
     "mesh2015": _mesh(2015),
     "mesh2021": _mesh(2021),
+}
+_PUBMED_FILE = r"pubmed(?P<release>\d{2})n(?P<number>\d{4,5})\.xml\.gz"
+_NLM_TERMS = "NLM's terms: https://www.nlm.nih.gov/databases/download/terms_and_conditions.html"
+#: Dumps that `raybel fetch` fetches, by the name that they are given there.
+DUMPS = {
+    "pubmed-baseline": Dump(
+        "PubMed, the yearly baseline",
+        "https://ftp.ncbi.nlm.nih.gov/pubmed/baseline/",
+        _PUBMED_FILE,
+        _NLM_TERMS,
+        "PubMed, U.S. National Library of Medicine",
+        "raybel link --in-corpus {dir} ...",
+    ),
+    "pubmed-updates": Dump(
+        "PubMed, the daily updates since the baseline",
+        "https://ftp.ncbi.nlm.nih.gov/pubmed/updatefiles/",
+        _PUBMED_FILE,
+        _NLM_TERMS,
+        "PubMed, U.S. National Library of Medicine",
+        "raybel link --in-corpus {dir} ...",
+    ),
+    "pubtator3": Dump(
+        "PubTator 3, annotated abstracts and full texts",
+        "https://ftp.ncbi.nlm.nih.gov/pub/lu/PubTator3/",
+        r"BioCXML\.(?P<number>\d{1,2})\.tar\.gz",
+        "annotations: public domain; texts: NLM's terms for abstracts, an article's own licence for its full text",
+        "Wei et al.: PubTator 3.0. Nucleic Acids Research 52 (2024)",
+        "raybel link --in-corpus {dir} --gold-infon identifier ...",
+    ),
 }
 UMLS_INSTRUCTIONS = (
     "UMLS can't be fetched without a licence, which NLM gives for free:\n"
