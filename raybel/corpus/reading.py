@@ -22,7 +22,8 @@ MAX_EXAMPLES = 3
 def read_documents(uri: str, options: ReadOptions) -> Iterator[Piece]:
     """Yield a file's header (bytes), its documents with their serialisations, and its footer (bytes).
 
-    Of an archive, the documents only; members whose names aren't a corpus's are passed over.
+    Of an archive, the documents only; members whose names aren't a corpus's are passed over. What only says that a
+    document was withdrawn is none.
 
     Raises:
         InputError: A file can't be opened or read to its end; what was yielded before remains valid.
@@ -32,7 +33,8 @@ def read_documents(uri: str, options: ReadOptions) -> Iterator[Piece]:
         if opened.is_corpus:
             with opened.open() as (known, file):
                 for piece in known.read(file, options.max_document_bytes):
-                    if not (source.is_archive and isinstance(piece, bytes)):
+                    around = isinstance(piece, bytes)
+                    if not (source.is_archive if around else getattr(piece[0], "deleted", False)):
                         yield piece
 
 
@@ -91,7 +93,7 @@ def read_rows(uris: Iterable[str], options: ReadOptions, set_aside: SetAside) ->
     """
     for uri in uris:
         for item in read_documents(uri, options):
-            if not isinstance(item, bytes) and not getattr(item[0], "deleted", False):
+            if not isinstance(item, bytes):
                 row = to_row(*item, options)
                 set_aside.add(uri, row.error, row.set_aside)
                 if row.error is None:

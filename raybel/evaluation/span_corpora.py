@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from raybel.corpus.documents import MAX_OFFSET, ReadOptions, mentions_in, to_row
+from raybel.corpus.documents import DETECTOR_INFON, MAX_OFFSET, ReadOptions, mentions_in, to_row
 from raybel.corpus.reading import SetAside, read_documents
 from raybel.corpus.sources import corpus_files
 from raybel.corpus.type_names import parse_type_names
@@ -23,9 +23,6 @@ from raybel.errors import MismatchError
 from raybel.evaluation.config import EvaluateConfig
 from raybel.evaluation.predictions import Prediction, predictions
 from raybel.evaluation.spans import Spans
-
-#: The infon by which a detector says that it found a mention.
-DETECTOR_INFON = "detector"
 
 
 @dataclass
