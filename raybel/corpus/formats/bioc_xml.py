@@ -19,7 +19,7 @@ from raybel.corpus.formats.base import Piece, ShardFormat, read_offset, whole_nu
 from raybel.corpus.formats.xml_stream import PARSER_OPTIONS, CleanedFile, in_words, replace_forbidden
 from raybel.errors import InputError
 
-_END = b"</collection>\n"
+END = b"</collection>\n"
 _DOCUMENT_TAG = re.compile(rb"<document[\s/>]")
 PROLOGUE = b'<?xml version="1.0" encoding="UTF-8"?>\n'
 
@@ -62,9 +62,10 @@ class BiocXml(ShardFormat):
 
     def link(self, source: bytes, links: Mapping[int, Mapping[str, str]], remove: Iterable[str] = ()) -> bytes:
         """Return a `<document>` element with infons added to its annotations; see `ShardFormat.link`."""
-        around = None
+        if not source:  # a document that is deleted
+            return source
         if _DOCUMENT_TAG.match(source):
-            element = etree.fromstring(source, etree.XMLParser(**PARSER_OPTIONS))
+            element, around = etree.fromstring(source, etree.XMLParser(**PARSER_OPTIONS)), None
         else:
             around = etree.fromstring(b"<around>" + source + b"</around>", etree.XMLParser(**PARSER_OPTIONS))
             element = around[-1]
@@ -73,12 +74,10 @@ class BiocXml(ShardFormat):
             for infon in annotation.findall("infon"):
                 if infon.get("key") in removed_keys:
                     annotation.remove(infon)
-            position = len(annotation.findall("infon"))
-            for key, value in links.get(ordinal, {}).items():
+            for position, (key, value) in enumerate(links.get(ordinal, {}).items(), len(annotation.findall("infon"))):
                 infon = etree.Element("infon", key=key)
                 infon.text = replace_forbidden(value)
                 annotation.insert(position, infon)
-                position += 1
         before = b"" if around is None else _between(around, element)
         return before + etree.tostring(element, encoding="utf-8", xml_declaration=False) + b"\n"
 
@@ -137,7 +136,7 @@ def _wrong_root(root: Any) -> str:
         advice = f" in the XML namespace {name.namespace}, and BioC's is in none: take xmlns and prefixes out"
     elif name is not None and name.localname == "document":
         advice = ": put it into a <collection>"
-    return f"isn't a BioC collection: its root element is {shown}, not <collection>{advice}"
+    return f"isn't a BioC collection or PubMed XML: its root element is {shown}, not <collection>{advice}"
 
 
 def _outside(root: Any, before: bool) -> list[Any]:
@@ -181,7 +180,7 @@ def _characters(text: str | None) -> bytes:
 def _end(root: Any) -> bytes:
     """Serialise a collection's end tag, and what follows it."""
     nodes = (etree.tostring(node, encoding="utf-8", with_tail=False) + b"\n" for node in _outside(root, False))
-    return _END + b"".join(nodes)
+    return END + b"".join(nodes)
 
 
 def _text(element: Any, name: str) -> str:
@@ -252,7 +251,7 @@ def _annotations(document: Any) -> Iterator[Any]:
 
 
 def to_xml(document: model.BioCDocument) -> bytes:
-    """Return a document (with passages and their annotations) as a `<document>` element, UTF-8, one line."""
+    """Return a document (passages, their annotations, the document's relations) as a `<document>`, UTF-8, one line."""
     root = etree.Element("document")
     etree.SubElement(root, "id").text = replace_forbidden(document.id)
     _add_infons(root, document.infons)
@@ -267,6 +266,11 @@ def to_xml(document: model.BioCDocument) -> bytes:
             for location in annotation.locations:
                 etree.SubElement(mention, "location", offset=str(location.offset), length=str(location.length))
             etree.SubElement(mention, "text").text = replace_forbidden(annotation.text)
+    for relation in document.relations:
+        element = etree.SubElement(root, "relation", id=relation.id)
+        _add_infons(element, relation.infons)
+        for node in relation.nodes:
+            etree.SubElement(element, "node", refid=node.refid, role=node.role)
     return etree.tostring(root, encoding="utf-8", xml_declaration=False) + b"\n"
 
 
@@ -285,7 +289,7 @@ def new_collection(source: str, documents: Iterable[model.BioCDocument]) -> Iter
     yield collection_header(source)
     for document in documents:
         yield document, to_xml(document)
-    yield _END
+    yield END
 
 
 def collection_header(source: str) -> bytes:
