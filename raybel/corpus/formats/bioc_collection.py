@@ -36,7 +36,7 @@ def _wrong_root(root: Any) -> str:
         advice = f" in the XML namespace {name.namespace}, and BioC's is in none: take xmlns and prefixes out"
     elif name is not None and name.localname == "document":
         advice = ": put it into a <collection>"
-    return f"isn't a BioC collection: its root element is {shown}, not <collection>{advice}"
+    return f"isn't a BioC collection or PubMed XML: its root element is {shown}, not <collection>{advice}"
 
 
 def _outside(root: Any, before: bool) -> list[Any]:

@@ -62,6 +62,8 @@ class BiocXml(ShardFormat):
 
     def link(self, source: bytes, links: Mapping[int, Mapping[str, str]], remove: Iterable[str] = ()) -> bytes:
         """Return a `<document>` element with infons added to its annotations; see `ShardFormat.link`."""
+        if not source:  # a document that is deleted
+            return source
         around, element = _element(source)
         removed_keys = frozenset(remove)
         for ordinal, annotation in enumerate(_annotations(element)):
@@ -232,7 +234,7 @@ def _annotations(document: Any) -> Iterator[Any]:
 
 
 def to_xml(document: model.BioCDocument) -> bytes:
-    """Return a document (with passages and their annotations) as a `<document>` element, UTF-8, one line."""
+    """Return a document (passages, their annotations, the document's relations) as a `<document>`, UTF-8, one line."""
     root = etree.Element("document")
     etree.SubElement(root, "id").text = replace_forbidden(document.id)
     _add_infons(root, document.infons)
@@ -242,6 +244,11 @@ def to_xml(document: model.BioCDocument) -> bytes:
         etree.SubElement(element, "offset").text = str(passage.offset)
         etree.SubElement(element, "text").text = replace_forbidden(passage.text)
         element.extend(map(_annotation_element, passage.annotations))
+    for relation in document.relations:
+        element = etree.SubElement(root, "relation", id=relation.id)
+        _add_infons(element, relation.infons)
+        for node in relation.nodes:
+            etree.SubElement(element, "node", refid=node.refid, role=node.role)
     return etree.tostring(root, encoding="utf-8", xml_declaration=False) + b"\n"
 
 

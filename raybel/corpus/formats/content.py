@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import re
 from typing import IO, Literal
 
+from lxml import etree
+
+from raybel.corpus.formats.xml_stream import PARSER_OPTIONS, CleanedFile
 from raybel.errors import InputError
 
-#: So many of a file's first bytes are looked at.
+#: So many of a file's first bytes are looked at; of XML more, up to `_MOST_BYTES`, if its root element isn't in them.
 HEAD_BYTES = 4096
-Family = Literal["xml", "json"]
+_MOST_BYTES = 64 * HEAD_BYTES
+Family = Literal["xml", "pubmed", "json", "pubtator"]
+#: Names of the root elements of PubMed XML.
+PUBMED_ROOTS = ("PubmedArticleSet", "PubmedBookArticleSet", "PubmedArticle", "PubmedBookArticle")
 
 _UNPACK = "isn't supported: unpack it, and give the files in it"
 #: First bytes -> what the file is.
@@ -27,10 +34,8 @@ _SIGNATURES = (
 )
 _TAR_MARK = slice(257, 262)
 #: Starts of texts -> what the file is; looked for in order.
-_TEXTS = (
-    (re.compile(r"[^\s|]+\|[ta]\|"), "is PubTator text, which isn't read here: convert it to BioC XML or BioC JSON"),
-    (re.compile(r"format-version:|\[Term\]"), "is an OBO ontology, not a corpus"),
-)
+_TEXTS = ((re.compile(r"format-version:|\[Term\]"), "is an OBO ontology, not a corpus"),)
+_PUBTATOR = re.compile(r"[^\s|]+\|[ta]\|")
 _HTML = re.compile(r"<(!doctype\s+html|html)\b", re.IGNORECASE)
 #: Byte order marks and the encodings that they stand for; UTF-32's before UTF-16's, which begins like it.
 _MARKS = (
@@ -60,9 +65,14 @@ class Rewound:
 
 
 def read_head(file: IO[bytes]) -> bytes:
-    """Return a file's first bytes: `HEAD_BYTES` from its first visible character on, or all that there are."""
+    """Return a file's first bytes: `HEAD_BYTES` from its first visible character on, or all that there are.
+
+    Of XML as many as it takes to see its root element, whatever stands before it.
+    """
     head = b""
-    while len(_stripped(head)) < HEAD_BYTES and len(head) < 64 * HEAD_BYTES:
+    while len(head) < _MOST_BYTES and (
+        len(text := _stripped(head)) < HEAD_BYTES or (text[0] == "<" and root_of(head) is None)
+    ):
         data = file.read(HEAD_BYTES)
         if not data:
             break
@@ -86,6 +96,24 @@ def _stripped(head: bytes) -> str:
     return head[mark:].decode(encoding, "replace").lstrip("\ufeff \t\r\n\0")
 
 
+def root_of(head: bytes) -> str | None:
+    """Return the local name of an XML file's root element.
+
+    Args:
+        head: The file's first bytes.
+
+    Returns:
+        "" where the file isn't well-formed that far, None where its root element hasn't begun yet.
+    """
+    parser, damaged = etree.XMLPullParser(events=("start",), **PARSER_OPTIONS), False
+    try:
+        parser.feed(CleanedFile(io.BytesIO(head), len(head)).read())
+    except etree.XMLSyntaxError:  # the file's reader says so; its root may stand before the damage
+        damaged = True
+    tags = [str(element.tag) for _, element in parser.read_events() if isinstance(element, etree._Element)]
+    return tags[0].rpartition("}")[2] if tags else "" if damaged else None
+
+
 def family_of(head: bytes) -> Family:
     """Return which family of formats a file belongs to.
 
@@ -106,13 +134,16 @@ def family_of(head: bytes) -> Family:
     if _HTML.match(text):
         raise InputError("is an HTML page, perhaps an error page in place of a download: fetch it again")
     if text[0] == "<":
-        return "xml"
+        return "pubmed" if root_of(head) in PUBMED_ROOTS else "xml"
     if text[0] == "{" or (text[0] == "[" and not text.startswith("[Term]")):
         return "json"
+    if _PUBTATOR.match(text):
+        return "pubtator"
     for pattern, reason in _TEXTS:
         if pattern.match(text):
             raise InputError(reason)
     start = text.splitlines()[0][:40]
     raise InputError(
-        f"is neither XML, which begins with `<`, nor JSON, which begins with `{{` or `[`: it begins with {start!r}"
+        "is neither XML, which begins with `<`, nor JSON, which begins with `{` or `[`, nor PubTator text, which "
+        f"begins with `PMID|t|`: it begins with {start!r}"
     )

@@ -66,7 +66,7 @@ BAD = [
     ("notgz.xml.gz", b"\x1f\x8bnonsense", "cut off or damaged", False),
     ("latin.xml", LATIN, "encoding", True),
     ("encoding.xml", collection(GOOD).replace("UTF-8", "foo-9"), "encoding", False),
-    ("pubmed.xml", "<PubmedArticleSet><PubmedArticle/></PubmedArticleSet>", "<PubmedArticleSet>", False),
+    ("journal.xml", "<article><front/></article>", "or PubMed XML: its root element is <article>", False),
     ("bare.xml", GOOD, "put it into a <collection>", False),
     ("empty.xml", b"", "is empty", False),
     ("empty.xml.gz", b"", "is empty", False),
