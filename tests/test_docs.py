@@ -40,7 +40,17 @@ PAGES = [
     *(
         ROOT / "docs" / f"{name}.md"
         for name in (
-            *("linking", "candidates", "reranking", "tuning", "clusters", "scoring", "troubleshooting", "python"),
+            *(
+                "linking",
+                "detection",
+                "candidates",
+                "reranking",
+                "tuning",
+                "clusters",
+                "scoring",
+                "troubleshooting",
+                "python",
+            ),
             *("coming-from-entitytools", "performance"),
         )
     ),

@@ -117,7 +117,8 @@ class _Column:
     """An array that grows at its end."""
 
     def __init__(self, dtype: type) -> None:
-        self._values, self._length = np.zeros(1024, dtype), 0
+        self._values: np.ndarray = np.zeros(1024, dtype)
+        self._length = 0
 
     def extend(self, values: Sequence[int]) -> None:
         end = self._length + len(values)
@@ -198,10 +199,10 @@ class Tokenizer:
         self._fold_fresh()
         piece = np.array(numbers, np.int64)
         length, count = self._length.array[piece], self._count.array[piece]
-        text = np.repeat(np.arange(len(texts)), np.diff(ends))
+        text_of = np.repeat(np.arange(len(texts)), np.diff(ends))
         end = np.cumsum(length)
         before = np.concatenate([np.zeros(1, np.int64), end])[ends[:-1]]
-        end -= before[text]
+        end -= before[text_of]
         start = end - length
         # A row for each token: those of a piece follow each other.
         of_token = np.repeat(np.arange(len(piece)), count)
@@ -211,7 +212,7 @@ class Tokenizer:
         return Tokens(
             self._lower.array[row],
             self._cased.array[row],
-            text[of_token],
+            text_of[of_token],
             start[of_token],
             end[of_token],
             within == 0,
