@@ -1,4 +1,5 @@
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -40,7 +41,13 @@ def test_a_rule_for_each_type():
     rule = Rule({"Disease": TypeRule(0.5, 0.6), "Gene": TypeRule(math.inf)})
     found = combine(
         [own(0, 4, 0.5), own(10, 14, 0.5), own(20, 24, 0.7)],
-        [listed(0, 4), listed(11, 14, 0.5), listed(30, 34, 0.4), listed(40, 44, 1.0, "Gene"), listed(50, 54, 0.1, "Cell")],
+        [
+            listed(0, 4),
+            listed(11, 14, 0.5),
+            listed(30, 34, 0.4),
+            listed(40, 44, 1.0, "Gene"),
+            listed(50, 54, 0.1, "Cell"),
+        ],
         rule,
     )
     # Kept by the dictionary's consent; dropped, which makes room; sure enough; of a type without a rule.
@@ -89,7 +96,7 @@ rules = st.builds(TypeRule, st.sampled_from([0.0, 0.5, math.inf]), st.sampled_fr
 def test_nothing_overlaps_and_nothing_is_invented(mine, others, one, other):
     rule = Rule({"A": one}, other)
     found = combine(mine, others, rule)
-    assert all(left.end <= right.start for left, right in zip(found, found[1:], strict=False))
+    assert all(left.end <= right.start for left, right in pairwise(found))
     assert set(found) <= set(mine) | set(others)
     assert {each for each in mine if each.score >= rule.of(each.type).keep} <= set(found)
     assert Rule.from_dict(rule.to_dict()) == rule

@@ -126,8 +126,8 @@ class _Job:
         delete_training_files(self.home)
         description = self._combined(description)
         seconds = time.perf_counter() - self.begun
-        facts = [description[name] for name in ("epochs", "corpora", "combination")]
-        return TrainedDetector(self.home, *facts, seconds, resumed)
+        epochs, corpora, combination = (description[name] for name in ("epochs", "corpora", "combination"))
+        return TrainedDetector(self.home, epochs, corpora, combination, seconds, resumed)
 
     def _train(self, goes_on: bool) -> dict[str, Any]:
         """Train on the corpora; return what the workers left in the last checkpoint, and the corpora's counts."""
