@@ -19,7 +19,7 @@ def make_detector(home: Path, labels: Sequence[str] = LABELS, seed: int = 0) -> 
     torch.manual_seed(seed)
     model, tokenizer = token_models.load(base, head=False, labels=labels)
     with torch.no_grad():
-        model.classifier.weight.mul_(30)
+        model.classifier.weight.mul_(8)
     model.save_pretrained(home)
     tokenizer.save_pretrained(home)
     return home

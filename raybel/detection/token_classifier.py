@@ -8,6 +8,7 @@ what else is in its batch.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -209,7 +210,8 @@ class TokenClassifier(Detector):
 def trim(text: str, start: int, end: int) -> tuple[int, int]:
     """Return a span without white space and punctuation at its ends; an empty one where nothing is left.
 
-    A closing bracket at the end stays where its opening one is inside, and the other way round.
+    A closing bracket at the end stays where its opening one is inside, and the other way round, unless the two enclose
+    all the rest.
 
     Args:
         text: What the span is in.
@@ -222,9 +224,20 @@ def trim(text: str, start: int, end: int) -> tuple[int, int]:
             start += 1
         elif inside[-1].isspace() or inside[-1] in _NOT_LAST or _alone(inside, inside[-1]):
             end -= 1
+        elif _enclosed(inside):
+            start, end = start + 1, end - 1
         else:
             break
     return start, end
+
+
+def _enclosed(text: str) -> bool:
+    """Whether a text's first character is a bracket that is closed by the last one."""
+    for opening, closing in _BRACKETS:
+        if text[0] == opening and text[-1] == closing:
+            depths = list(accumulate((character == opening) - (character == closing) for character in text))
+            return 0 not in depths[:-1]
+    return False
 
 
 def _alone(text: str, bracket: str) -> bool:

@@ -1,5 +1,5 @@
-import itertools
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -96,7 +96,7 @@ rules = st.builds(TypeRule, st.sampled_from([0.0, 0.5, math.inf]), st.sampled_fr
 def test_nothing_overlaps_and_nothing_is_invented(mine, others, one, other):
     rule = Rule({"A": one}, other)
     found = combine(mine, others, rule)
-    assert all(left.end <= right.start for left, right in itertools.pairwise(found))
+    assert all(left.end <= right.start for left, right in pairwise(found))
     assert set(found) <= set(mine) | set(others)
     assert {each for each in mine if each.score >= rule.of(each.type).keep} <= set(found)
     assert Rule.from_dict(rule.to_dict()) == rule

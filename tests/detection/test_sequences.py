@@ -1,4 +1,4 @@
-import itertools
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -27,7 +27,7 @@ def test_windows_of_a_long_sentence(length, room):
     windows = cut(length, room)
     assert windows[0][2] == 0
     assert windows[-1][3] == length
-    assert all(one[3] == other[2] for one, other in itertools.pairwise(windows))  # each token once
+    assert all(one[3] == other[2] for one, other in pairwise(windows))  # each token once
     for start, end, own_start, own_end in windows:
         assert start <= own_start < own_end <= end
         assert end - start == min(room, length)

@@ -1,5 +1,5 @@
-import itertools
 import json
+from itertools import pairwise
 
 import pytest
 import torch
@@ -41,7 +41,7 @@ def test_what_is_found(detector):
     assert len(scores(found)) > 20
     for document, passages in zip(found, DOCUMENTS, strict=True):
         for of_passage, text in zip(document, passages, strict=True):
-            assert all(one.end <= other.start for one, other in itertools.pairwise(of_passage))
+            assert all(one.end <= other.start for one, other in pairwise(of_passage))
             for each in of_passage:
                 assert 0 <= each.start < each.end <= len(text)
                 assert text[each.start : each.end] == text[each.start : each.end].strip(" ,.;")
@@ -111,6 +111,7 @@ def test_any_text(detector, passages):
         ("anemia (iron", "anemia (iron"),
         ("anemia)", "anemia"),
         ("[(anemia", "anemia"),
+        ("(R)-lysine (D)", "(R)-lysine (D)"),
         ("Ca2+", "Ca2+"),
         ("-", ""),
         ("...", ""),
@@ -159,7 +160,7 @@ def test_what_the_directory_says(tmp_path):
     add_cases(model)
     assert TokenClassifier(model, tokenizer).detect([["Anemia in HD. Or ANEMIA."]]) == before  # not trained yet
     with torch.no_grad():
-        model.bert.embeddings.token_type_embeddings.weight[2] += 5
+        model.bert.embeddings.token_type_embeddings.weight[2].normal_()
     model.save_pretrained(home)
     write_state(home, combination={"dictionary": "d", "rule": {"types": {}, "other": {"add": 0.5, "keep": 0.0}}})
     detector = TokenClassifier.load(str(home), precision="fp32")

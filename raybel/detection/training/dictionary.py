@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Sequence
 from typing import Any
 
-from raybel.detection.base import Detector
+from raybel.detection.base import Detection, Detector
 from raybel.detection.combined import Rule, combine, fit
 from raybel.detection.token_classifier import TokenClassifier
 from raybel.detection.training.corpora import AnnotatedDocument
@@ -15,9 +16,8 @@ from raybel.detection.training.scores import count_spans, score_table
 
 def open_dictionary(path: str) -> Detector:
     """Open a dictionary of `raybel train dictionary`."""
-    from raybel.detection.dictionary import Dictionary
-
-    return Dictionary.load(path)
+    dictionary: Detector = importlib.import_module("raybel.detection.dictionary").Dictionary.load(path)
+    return dictionary
 
 
 def fit_with_dictionary(
@@ -51,7 +51,7 @@ def fit_with_dictionary(
     known = sorted({kind for of_corpus in types for kind in of_corpus})
     rule = fit(known, lambda rule: {kind: values["F1"] for kind, values in scores(rule).items()})
     # The dictionary alone: beside a classifier that finds nothing, each of its mentions counts.
-    nothing = [[[] for _ in passages] for passages in own]
+    nothing: list[list[list[Detection]]] = [[[] for _ in passages] for passages in own]
     alone = [
         [combine(*passage, Rule(), only_type) for passage in zip(*document, strict=True)]
         for document in zip(nothing, others, strict=True)

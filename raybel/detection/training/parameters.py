@@ -8,13 +8,17 @@ from annotated_types import Ge
 
 from raybel.config import Count, HyperParameters, Option, Positive, Share, configuration
 
+#: Units of a layer up to which a model counts as a small one (MiniLM: 384, BERT-base: 768), and learning rates.
+SMALL, SMALL_RATE, LARGE_RATE = 512, 2e-4, 5e-5
+
 
 @configuration
 class DetectorParameters(HyperParameters):
     """Hyper-parameters of a token classifier; the defaults are measured in BENCHMARKS.md.
 
     Args:
-        learning_rate: AdamW's peak learning rate.
+        learning_rate: AdamW's peak learning rate; None for `SMALL_RATE` for a model of at most `SMALL` units, else
+            `LARGE_RATE`. (Larger models lose what they know at a rate that small ones need.)
         batch_tokens: Tokens per step, of each worker.
         max_epochs: Passes over the training corpora.
         patience: Epochs without a better validation score before training stops.
@@ -28,7 +32,7 @@ class DetectorParameters(HyperParameters):
 
     model: ClassVar[str] = "detector"
 
-    learning_rate: Positive = 2e-4
+    learning_rate: Positive | None = None
     batch_tokens: Count = 1536
     max_epochs: Annotated[Count, Option("Most passes over the corpora; over --params.", default="the recipe's")] = 6
     patience: Count = 4
@@ -37,3 +41,7 @@ class DetectorParameters(HyperParameters):
     warm_up: Share = 0.1
     weight_decay: Annotated[float, Ge(0)] = 0.01
     dropout: Share | None = 0.0
+
+    def peak_rate(self, units: int) -> float:
+        """Return the peak learning rate for a model whose layers have so many units."""
+        return self.learning_rate or (SMALL_RATE if units <= SMALL else LARGE_RATE)

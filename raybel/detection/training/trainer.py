@@ -151,7 +151,8 @@ class Trainer:
         """Return the learning rate where a share of the training is done."""
         warm_up = self.parameters.warm_up
         rising = min(1.0, (done + 1e-3) / warm_up) if warm_up else 1.0
-        return self.parameters.learning_rate * min(rising, (1 - done) / max(1 - warm_up, 1e-9))
+        peak = self.parameters.peak_rate(int(self.model.config.hidden_size))
+        return peak * min(rising, (1 - done) / max(1 - warm_up, 1e-9))
 
     def _step(self, rows: Sequence[int], words: int) -> float:
         """Take one step; return the summed loss of all workers."""
@@ -181,7 +182,8 @@ class Trainer:
         arrays = [np.full(shape, fill, np.int64) for fill in (self.pad, 0, 0, NO_TARGET)]
         for row, window in enumerate(windows):
             size = len(window.ids)
-            for array, values in zip(arrays, (window.ids, window.cases, 1, window.targets), strict=True):
+            columns = (window.ids, window.cases, np.ones(size, np.int64), window.targets)
+            for array, values in zip(arrays, columns, strict=True):
                 array[row, :size] = values
         return [torch.from_numpy(array).to(self.device) for array in arrays]
 

@@ -25,9 +25,9 @@ from raybel.config import (
     Words,
     configuration,
 )
+from raybel.corpus.type_names import parse_type_names
 from raybel.detection.parameters import DictionaryParameters
 from raybel.detection.training.parameters import DetectorParameters
-from raybel.detection.training.type_names import parse_type_names
 from raybel.errors import ConfigError
 from raybel.rerank.parameters import CrossEncoderParameters, Crosstype
 

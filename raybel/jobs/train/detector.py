@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from raybel.corpus.sources import corpus_digests
+from raybel.corpus.type_names import parse_type_names
 from raybel.detection.labels import Labels
 from raybel.detection.model import KIND, VERSION
 from raybel.detection.sequences import Tokeniser
 from raybel.detection.training.corpora import AnnotatedDocument, CorpusCounts, read_corpus, to_table
 from raybel.detection.training.dictionary import fit_with_dictionary, open_dictionary
 from raybel.detection.training.model_card import model_card
-from raybel.detection.training.type_names import parse_type_names
 from raybel.encoders import pretrained, token_models
 from raybel.errors import ConfigError, RaybelError
 from raybel.files import artefacts, storage, tables
@@ -126,8 +126,8 @@ class _Job:
         delete_training_files(self.home)
         description = self._combined(description)
         seconds = time.perf_counter() - self.begun
-        facts = [description[name] for name in ("epochs", "corpora", "combination")]
-        return TrainedDetector(self.home, *facts, seconds, resumed)
+        epochs, corpora, combination = (description[name] for name in ("epochs", "corpora", "combination"))
+        return TrainedDetector(self.home, epochs, corpora, combination, seconds, resumed)
 
     def _train(self, goes_on: bool) -> dict[str, Any]:
         """Train on the corpora; return what the workers left in the last checkpoint, and the corpora's counts."""

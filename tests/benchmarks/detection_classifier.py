@@ -1,0 +1,93 @@
+"""Token classifiers on the development sets of NCBI Disease, BC5CDR and BioRED: strict spans by type, and speed.
+
+python tests/benchmarks/detection_classifier.py [--data ../shared/data] [--model DIR ...] [--threads 1] [--params FILE]
+
+Without `--model` two are trained first, with MiniLM: one on the training splits of all three corpora, one on those of
+NCBI Disease and BC5CDR alone, to see what it finds in the third.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from raybel.corpus.type_names import parse_type_names
+
+from raybel.detection.token_classifier import TokenClassifier
+from raybel.detection.training.corpora import read_corpus
+from raybel.detection.training.parameters import DetectorParameters
+from raybel.detection.training.scores import count_spans, score_table
+from raybel.files.mappings import read_mapping
+from raybel.jobs.train.config import TrainDetectorConfig
+from raybel.jobs.train.detector import train_detector
+from raybel.prepare.bc5cdr import Bc5cdrConfig, prepare_bc5cdr
+from raybel.prepare.biored import BioredConfig, prepare_biored
+from raybel.prepare.ncbi_disease import NcbiDiseaseConfig, prepare_ncbi_disease
+from raybel.prepare.outputs import Outputs
+
+CORPORA = ("ncbi", "bc5cdr", "biored")
+TYPE_NAMES = tuple(f"{old}=Disease" for old in ("SpecificDisease", "Modifier", "DiseaseClass", "CompositeMention"))
+
+
+def prepare(data: Path, home: Path) -> None:
+    """Prepare train and dev of the three corpora, diseases and chemicals."""
+    mesh, outputs = str(data / "mesh2015"), {name: Outputs.in_directory(str(home / name)) for name in CORPORA}
+    medic = str(data / "ctd" / "CTD_diseases.tsv.gz")
+    prepare_ncbi_disease(NcbiDiseaseConfig(str(data / "ncbi-disease"), medic, outputs["ncbi"]))
+    prepare_bc5cdr(Bc5cdrConfig(str(data / "bc5cdr"), mesh, outputs["bc5cdr"]))
+    prepare_biored(BioredConfig(str(data / "biored"), mesh, outputs=outputs["biored"]))
+
+
+def train(home: Path, names: tuple[str, ...], parameters: DetectorParameters, seed: int) -> str:
+    """Train on some of the corpora; return the model."""
+    train_paths, val_paths = (
+        tuple(str(home / name / f"{split}.bioc.xml.gz") for name in names) for split in ("train", "val")
+    )
+    output = str(home / "-".join(names))
+    config = TrainDetectorConfig(
+        output, train_paths, val_paths, "minilm", type_names=TYPE_NAMES, parameters=parameters, seed=seed
+    )
+    done = train_detector(config, lambda state: print(state, file=sys.stderr))
+    print(f"trained on {', '.join(names)}: {done.seconds / 60:.0f} minutes, best epoch {done.best['epoch']}")
+    return output
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, default=Path(__file__).parents[3] / "shared" / "data")
+    parser.add_argument("--model", action="append", default=[], help="token classifiers; none: train them")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--params", help="hyper-parameters under the key `detector`")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    parameters = DetectorParameters().changed(read_mapping(args.params)["detector"] if args.params else {})
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        prepare(args.data, home)
+        models = args.model or [train(home, names, parameters, args.seed) for names in (CORPORA, CORPORA[:2])]
+        print("| model | corpus | type | mentions | precision | recall | F1 | tokens/s | documents/s |")
+        print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+        for model in models:
+            detector = TokenClassifier.load(model, threads=args.threads)
+            detector.detect([["A first text, so that all is loaded."]])
+            for name in CORPORA:
+                path = str(home / name / "val.bioc.xml.gz")
+                documents, counts = read_corpus(path, 0, parse_type_names(TYPE_NAMES), detector.types, "type")
+                texts = [document.passages for document in documents]
+                tokens = sum(len(each.ids) for each in detector.tokeniser.sentences([t for p in texts for t in p]))
+                begun = time.perf_counter()
+                found = detector.detect(texts)
+                seconds = time.perf_counter() - begun
+                speed = [f"{tokens / seconds:,.0f}", f"{len(texts) / seconds:.1f}"]
+                for kind, values in score_table(count_spans(documents, found, [counts.types])).items():
+                    if kind in counts.types:
+                        cells = [f"{100 * values[each]:.1f}" for each in ("precision", "recall", "F1")]
+                        row = [Path(model).name, name, kind, f"{counts.mentions[kind]:,}", *cells, *speed]
+                        print("|", " | ".join(row), "|")
+
+
+if __name__ == "__main__":
+    main()

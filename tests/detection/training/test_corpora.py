@@ -1,0 +1,68 @@
+import pytest
+from samples import annotation, collection, document, passage, save
+
+from raybel.corpus.type_names import parse_type_names
+from raybel.detection.training.corpora import from_table, read_corpus, to_table
+from raybel.errors import ConfigError, InputError
+
+TITLE, ABSTRACT = "Anemia.", "Iron deficiency anemia is common. Aspirin isn't to blame."
+
+
+def mention(text, whole, base=0, **infons):
+    return annotation(text, (base + whole.index(text), len(text)), name=infons.pop("name", "T"), **infons)
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    first = document(
+        "1",
+        passage(TITLE, mention("Anemia", TITLE, type="SpecificDisease")),
+        passage(
+            ABSTRACT,
+            mention("Iron deficiency anemia", ABSTRACT, 8, type="SpecificDisease", name="A"),
+            mention("anemia", ABSTRACT, 8, type="Modifier", name="B"),
+            mention("anemia", ABSTRACT, 8, type="Modifier", name="C"),
+            mention("Aspirin", ABSTRACT, 8, type="Chemical", name="D"),
+            annotation("Iron anemia", (8, 4), (24, 6), name="E", type="SpecificDisease"),
+            offset=8,
+        ),
+    )
+    return save(tmp_path / "corpus.xml", collection(first, document("2", passage("Nothing."))))
+
+
+def test_gold_spans_of_a_corpus(corpus):
+    names = parse_type_names(["SpecificDisease=Disease", "Modifier=Disease"])
+    (first, second), counts = read_corpus(corpus, 3, names, (), "type")
+    assert first.passages == [TITLE, ABSTRACT]
+    assert first.sentences == [[(0, 7)], [(0, 33), (34, 57)]]
+    assert first.gold == [(0, 0, 6, "Disease"), (1, 0, 22, "Disease"), (1, 16, 22, "Disease"), (1, 34, 41, "Chemical")]
+    assert (first.corpus, second.gold) == (3, [])
+    assert counts.types == ("Chemical", "Disease")
+    # The one in pieces goes from the first to the last of them, and so is there twice.
+    assert (counts.documents, counts.duplicates, counts.discontinuous) == (2, 2, 1)
+    assert counts.to_dict()["mentions"] == {"Chemical": 1, "Disease": 5}
+    assert list(from_table(to_table([first, second]))) == [first, second]
+
+
+def test_types_that_count(corpus):
+    (first, _), counts = read_corpus(corpus, 0, {}, ("Chemical", "Gene"), "type")
+    assert first.gold == [(1, 34, 41, "Chemical")]
+    assert counts.types == ("Chemical",)
+    with pytest.raises(InputError, match=r"no mention of the types Gene; there are: Chemical \(1\), Modifier \(2\)"):
+        read_corpus(corpus, 0, {}, ("Gene",), "type")
+
+
+def test_what_cant_be_used_is_said(tmp_path):
+    wrong = document(
+        "1", passage("Anemia.", annotation("xyz", (2, 3), type="A"), mention("Anemia", "Anemia.", type="A"))
+    )
+    _, counts = read_corpus(save(tmp_path / "c.xml", collection(wrong)), 0, {}, (), "type")
+    assert "1 annotation" in counts.set_aside
+
+
+def test_names_of_types():
+    assert parse_type_names(["A=X", " B = X "]) == {"A": "X", "B": "X"}
+    assert parse_type_names(["A=X", "A=X"]) == {"A": "X"}
+    for wrong in (["A"], ["=X"], ["A="], ["A=X", "A=Y"]):
+        with pytest.raises(ConfigError):
+            parse_type_names(wrong)
