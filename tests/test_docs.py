@@ -25,6 +25,7 @@ import pytest
 from command_blocks import Block, blocks, commands, raybel, words
 from samples import annotation, collection, document, passage, save
 from stand_ins import STAND_INS
+from synthetic_pubmed import write_baseline
 from tiny_model import make_encoder
 
 import raybel as rb
@@ -51,7 +52,7 @@ PAGES = [
                 "troubleshooting",
                 "python",
             ),
-            *("coming-from-entitytools", "performance"),
+            *("coming-from-entitytools", "performance", "scale"),
         )
     ),
 ]
@@ -177,6 +178,17 @@ def small_minilm(home: Path) -> Path:
     return home
 
 
+def small_dump(home: Path) -> None:
+    """A baseline file of four articles, and an update file that revises one, adds one and withdraws one."""
+    text = ("Kidney failure in asthma.", ["We saw gout, and asthma again."])
+    home.mkdir()
+    write_baseline(home / "pubmed26n0001.xml.gz", 1, 4, 1, [text])
+    update = home / "pubmed26n0002.xml.gz"
+    write_baseline(update, 4, 2, 2, [text])
+    withdrawn = b'<DeleteCitation><PMID Version="1">3</PMID></DeleteCitation></PubmedArticleSet>'
+    save(update, gzip.decompress(update.read_bytes()).replace(b"</PubmedArticleSet>", withdrawn))
+
+
 def own_corpus() -> str:
     text = "Bronchial asthma and low haemoglobin."
     spots = [annotation("Bronchial asthma", (0, 16)), annotation("low haemoglobin", (21, 15), name="T2")]
@@ -188,6 +200,7 @@ def reader(local_ray: None, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """Someone who sits in a directory with the repository's `jobs` and `cluster`, and a corpus of their own."""
     home, remote = tmp_path_factory.mktemp("docs"), tmp_path_factory.mktemp("remote")
     save(home / "corpus/mine.xml", own_corpus())
+    small_dump(home / "dump")
     for name in ("jobs", "cluster"):
         (home / name).symlink_to(ROOT / name)
     with pytest.MonkeyPatch.context() as patch, served(remote) as url:

@@ -15,7 +15,6 @@ import time
 from pathlib import Path
 
 from raybel.corpus.type_names import parse_type_names
-
 from raybel.detection.token_classifier import TokenClassifier
 from raybel.detection.training.corpora import read_corpus
 from raybel.detection.training.parameters import DetectorParameters
