@@ -41,18 +41,8 @@ PAGES = [
     *(
         ROOT / "docs" / f"{name}.md"
         for name in (
-            *(
-                "linking",
-                "detection",
-                "candidates",
-                "reranking",
-                "tuning",
-                "clusters",
-                "scoring",
-                "troubleshooting",
-                "python",
-            ),
-            *("coming-from-entitytools", "performance", "scale"),
+            *("linking", "detection", "dumps", "candidates", "reranking", "tuning", "clusters", "scoring"),
+            *("troubleshooting", "python", "coming-from-entitytools", "performance", "scale"),
         )
     ),
 ]

@@ -24,7 +24,7 @@ from samples import (
 from raybel.corpus.chunks import read_chunks
 from raybel.corpus.documents import ReadOptions, to_row
 from raybel.corpus.formats.bioc_xml import BIOC_XML
-from raybel.corpus.formats.xml_stream import CleanedFile
+from raybel.corpus.formats.xml_stream import CleanedFile, replace_forbidden
 from raybel.corpus.sources import Source
 from raybel.errors import InputError
 from raybel.linking.rankings import LINK_INFONS
@@ -238,6 +238,13 @@ def test_an_annotation_without_infons_gets_links_first(tmp_path):
     mention = etree.fromstring(linked(save(tmp_path / "a.xml", collection(document("1", body))))).find(".//annotation")
     assert [child.tag for child in mention] == ["infon"] * 4 + ["location", "text"]
     assert mention.get("id") is None
+
+
+def test_every_character_that_xml_forbids_becomes_a_space_and_no_other_one_changes():
+    allowed = {0x9, 0xA, 0xD, *range(0x20, 0xD800), *range(0xE000, 0xFFFE), *range(0x10000, 0x110000)}
+    replaced = {code for code in range(0x110000) if replace_forbidden(chr(code)) != chr(code)}
+    assert replaced == set(range(0x110000)) - allowed
+    assert {replace_forbidden(f"a{chr(code)}b") for code in replaced} == {"a b"}
 
 
 def test_forbidden_characters_in_a_link_become_spaces():
