@@ -1,6 +1,6 @@
 """Sequences of tokens by their hashes, memory-mapped: which are names of a dictionary, and which only begin one.
 
-Hashes have 64 bits and aren't verified. With the 20 million beginnings of names of UMLS' size and 10^10 sequences of
+Hashes have 64 bits and aren't verified. With the 12 million beginnings of names of UMLS' size and 10^10 sequences of
 tokens looked up in all of PubMed, 0.01 of a false match is to be expected, and one wrong mention in so many is far less
 than the detector's own errors.
 """

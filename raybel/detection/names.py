@@ -37,10 +37,6 @@ class Kind(IntEnum):
     MENTION = 3  # known from training mentions alone
 
 
-#: In words, for tables.
-KINDS = ("of several words", "of one word", "short or an acronym", "of training mentions alone")
-
-
 @dataclass
 class Names:
     """Distinct names, in the order of their hashes.
