@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from synthetic_pubmed import made_up_texts, write_baseline
 
-from raybel.corpus.chunks import read_documents
 from raybel.corpus.documents import ReadOptions
+from raybel.corpus.reading import read_documents
 
 
 def parse(path: str) -> int:
