@@ -19,7 +19,7 @@ COMMANDS = {
     "fetch": ("fetch", "Fetch corpora, vocabularies and dumps from where they are distributed."),
     "prepare": ("prepare", "Make BioC files and an ontology from a corpus as it is distributed."),
     "ontology": ("ontology", "Show what is in an ontology, check it, convert it, or make one of several."),
-    "train": ("train", "Train a candidate generator, the encoder of one, or a cross-encoder."),
+    "train": ("train", "Train a candidate generator, the encoder of one, a cross-encoder, or what finds mentions."),
     "tune": ("tune", "Search hyper-parameters: trials side by side on Ray Tune."),
     "index": ("index", "Embed an ontology, and index the vectors."),
     "lookup": ("lookup", "Find candidates for the distinct surfaces of a corpus, for `link --candidates-lookup`."),

@@ -23,7 +23,7 @@ from raybel.jobs.train.config import VALIDATION_TOP_K, TrainNgramsConfig, TrainS
 
 @click.group(cls=Commands, context_settings=CONTEXT)
 def train() -> None:
-    """Train a candidate generator, the encoder of one, or a cross-encoder."""
+    """Train a candidate generator, the encoder of one, a cross-encoder, or what finds mentions."""
 
 
 train.add_command(crossencoder)

@@ -121,7 +121,7 @@ def run(made: dict[str, Path], source: Path, out: Path) -> list[dict[str, object
     with command(*pipeline(made, source, out)) as process:
         memory = Memory(process.pid)
         memory.start()
-        output, _ = process.communicate()
+        output, _ = process.communicate(timeout=36_000)
         memory.stopped.set()
     if process.returncode:
         sys.exit(f"the pipeline failed with {process.returncode}:\n{output}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
@@ -161,7 +161,7 @@ def _link_config(
         precision=config.precision,
         top_k=config.top_k,
         mentions=config.mentions,
-        input=config.input,
+        input=replace(config.input, group_files=False),  # so that its shards are those of `found`
         max_bad_fraction=config.max_bad_fraction,
         resources=config.resources,
     )
