@@ -22,6 +22,7 @@ from raybel.jobs.lookup.config import LookupConfig
 from raybel.jobs.lookup.job import make_lookup
 from raybel.jobs.pubmed.config import PubmedConfig
 from raybel.jobs.pubmed.counts import linked_concepts
+from raybel.jobs.runtime import ray_session
 from raybel.jobs.shard_job import Progress, RunResult
 from raybel.runs.run_directory import RunDirectory
 
@@ -60,7 +61,11 @@ def pubmed(config: PubmedConfig, watch: Watch | None = None) -> PubmedResult:
     Raises:
         RaybelError: As `detect`, `make_lookup` and `link`.
     """
-    watch = watch or (lambda step, progress: None)
+    with ray_session():  # one for all steps
+        return _run(config, watch or (lambda step, progress: None))
+
+
+def _run(config: PubmedConfig, watch: Watch) -> PubmedResult:
     found, links = join(config.out_dir, "found"), join(config.out_dir, "links")
     steps = []
     begun = time.perf_counter()
