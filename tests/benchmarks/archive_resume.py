@@ -62,7 +62,8 @@ def main() -> None:
             stored = path.stat().st_size / 1e6
             print(
                 f"{name}, {stored:,.0f} MB ({size / 1e6:,.0f} MB of members): {count:,} members skipped in "
-                f"{skipped:.2f} s, {stored / skipped:,.0f} MB/s of the archive, {size / 1e6 / skipped:,.0f} of its members",
+                f"{skipped:.2f} s, {stored / skipped:,.0f} MB/s of the archive, "
+                f"{size / 1e6 / skipped:,.0f} MB/s of its members",
                 flush=True,
             )
         (source,) = find_sources([str(home / "dump.tar.gz")])
