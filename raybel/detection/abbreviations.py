@@ -1,8 +1,8 @@
 """Short forms judged as the long forms that a document defines them by.
 
 A classifier sees letters; what they stand for is said once, often far away. So the long form decides: where it was
-found as a mention, its short form is one of the same type wherever the document has it; where it was seen to be none, its
-short form is none either.
+found as a mention, its short form is one of the same type wherever the document has it; where it was seen to be none,
+its short form is none either.
 """
 
 from __future__ import annotations
