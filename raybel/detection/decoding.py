@@ -118,7 +118,10 @@ class Decoder:
         for place, row in enumerate(some.tolist()):
             length = int(lengths[row])
             of_row = [array[place, :length] for array in (probabilities, forward, backward, scales)]
-            decoded[row] = [WordSpan(*span, self._probability(*of_row, *span)) for span in spans[row]]
+            decoded[row] = [
+                WordSpan(first, last, kind, self._probability(of_row, first, last, kind))
+                for first, last, kind in spans[row]
+            ]
         return decoded
 
     def _best(self, emissions: np.ndarray, lengths: np.ndarray) -> np.ndarray:
@@ -161,17 +164,9 @@ class Decoder:
             backward[:, word] = np.where((word < lengths - 1)[:, None], behind @ self.possible.T, 1.0)
         return backward
 
-    def _probability(
-        self,
-        probabilities: np.ndarray,
-        forward: np.ndarray,
-        backward: np.ndarray,
-        scales: np.ndarray,
-        first: int,
-        last: int,
-        kind: int,
-    ) -> float:
+    def _probability(self, of_sentence: Sequence[np.ndarray], first: int, last: int, kind: int) -> float:
         """Return the probability that a mention of a type has exactly these words of a sentence."""
+        probabilities, forward, backward, scales = of_sentence
         begin, next_to, on = 1 + 3 * kind, 2 + 3 * kind, 3 + 3 * kind
         whole = forward[first, begin] + forward[first, next_to]
         whole *= np.prod(probabilities[first + 1 : last + 1, on] / scales[first + 1 : last + 1])
