@@ -11,6 +11,7 @@ The functions and configurations that the command line uses:
     rb.index_dense(rb.IndexDenseConfig(...))
     rb.train_sapbert(rb.TrainSapbertConfig(...))
     rb.train_crossencoder(rb.TrainCrossEncoderConfig(...))
+    rb.train_detector(rb.TrainDetectorConfig(...))
     rb.tune_ngrams(rb.TuneNgramsConfig(...))
     rb.tune_crossencoder(rb.TuneCrossEncoderConfig(...))
     rb.link(rb.LinkConfig(...))
@@ -63,6 +64,10 @@ _HOMES = {
     "train_sapbert": "jobs.train.sapbert",
     "TrainCrossEncoderConfig": "jobs.train.config",
     "train_crossencoder": "jobs.train.crossencoder",
+    "TrainDetectorConfig": "jobs.train.config",
+    "train_detector": "jobs.train.detector",
+    "DetectorParameters": "detection.training.parameters",
+    "TokenClassifier": "detection.token_classifier",
     "SweepConfig": "tuning.config",
     "TrackingConfig": "tuning.config",
     "TuneNgramsConfig": "jobs.tune.config",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from raybel.config import MentionOptions
 from raybel.corpus.documents import DocumentRow, ReadOptions
@@ -46,21 +46,26 @@ class AnnotatedDocument:
         return [self.passages[mention.passage][mention.start : mention.end] for mention in self.mentions]
 
 
-def read_annotated(paths: Sequence[str], options: MentionOptions) -> list[AnnotatedDocument]:
+def read_annotated(
+    paths: Sequence[str], options: MentionOptions, type_names: Mapping[str, str] | None = None
+) -> list[AnnotatedDocument]:
     """Return the documents of a corpus with the mentions of the types that count.
 
     Empty mentions, and those of several pieces, whose text isn't that of their span, are left out.
 
     Args:
         paths: BioC files, directories or globs.
-        options: How mentions are read out of annotations.
+        options: How mentions are read out of annotations; its types are those of `type_names`.
+        type_names: New names of types by their names in the corpus.
 
     Raises:
         InputError: A file can't be read, or no mention counts.
     """
     set_aside = SetAside()
     uris = [path for path, _ in corpus_files(paths)]
-    documents = [annotated(row) for row in read_rows(uris, ReadOptions(options), set_aside)]
+    names, every_type = type_names or {}, replace(options, mention_types=())
+    rows = read_rows(uris, ReadOptions(every_type), set_aside)
+    documents = [annotated(row, names, frozenset(options.mention_types)) for row in rows]
     if sentence := set_aside.sentence():
         _LOG.warning(sentence)
     if not any(document.mentions for document in documents):
@@ -71,13 +76,22 @@ def read_annotated(paths: Sequence[str], options: MentionOptions) -> list[Annota
     return documents
 
 
-def annotated(row: DocumentRow) -> AnnotatedDocument:
-    """Return a row's texts and mentions."""
+def annotated(row: DocumentRow, type_names: Mapping[str, str], wanted: frozenset[str]) -> AnnotatedDocument:
+    """Return a row's texts and mentions.
+
+    Args:
+        row: A document.
+        type_names: New names of types by their names in the document.
+        wanted: The types that count, by their new names; none for all.
+    """
     mentions = []
     for mention in row.mentions:
+        kind = type_names.get(mention["type"], mention["type"])
+        if wanted and kind not in wanted:
+            continue
         passage = row.passages[mention["passage"]]
         start, end = mention["start"] - passage["offset"], mention["end"] - passage["offset"]
         if start < end and passage["text"][start:end] == mention["text"]:
             concepts = tuple(mention["gold"] or ())
-            mentions.append(GoldMention(mention["passage"], start, end, mention["type"], concepts))
+            mentions.append(GoldMention(mention["passage"], start, end, kind, concepts))
     return AnnotatedDocument(tuple(passage["text"] for passage in row.passages), tuple(mentions))

@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import logsumexp
 
 from raybel.detection.labels import Labels
 
@@ -67,6 +66,7 @@ class Decoder:
             self.allowed[own, begin] = IMPOSSIBLE
             self.allowed[own, next_to] = 0
             self.allowed[own, on] = 0
+        self.possible = np.exp(self.allowed)
 
     def emissions(self, log_probabilities: np.ndarray) -> np.ndarray:
         """Return the log-probability of each state: float64 (words, states).
@@ -109,20 +109,18 @@ class Decoder:
         paths = self._best(emissions, lengths)
         spans = [_spans(path[:length]) for path, length in zip(paths, lengths.tolist(), strict=True)]
         some = np.array([row for row, of_row in enumerate(spans) if of_row], np.int64)
-        if not len(some):
-            return [[] for _ in spans]
-        forward, backward = (
-            self._forward(emissions[some], lengths[some]),
-            self._backward(emissions[some], lengths[some]),
-        )
         decoded: list[list[WordSpan]] = [[] for _ in spans]
+        if not len(some):
+            return decoded
+        probabilities = np.exp(emissions[some])
+        forward, scales = self._forward(probabilities, lengths[some])
+        backward = self._backward(probabilities, lengths[some], scales)
         for place, row in enumerate(some.tolist()):
             length = int(lengths[row])
-            total = logsumexp(forward[place, length - 1])
-            of_row = (emissions[row, :length], forward[place, :length], backward[place, :length])
+            of_row = [array[place, :length] for array in (probabilities, forward, backward, scales)]
             decoded[row] = [
-                WordSpan(first, last, t, self._probability(*of_row, first, last, t, total))
-                for first, last, t in spans[row]
+                WordSpan(first, last, kind, self._probability(of_row, first, last, kind))
+                for first, last, kind in spans[row]
             ]
         return decoded
 
@@ -144,44 +142,38 @@ class Decoder:
             paths[inside, word - 1] = before[rows[inside], word, paths[inside, word]]
         return paths
 
-    def _forward(self, emissions: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        """Return, for each word and state, the log of the summed probability of what ends there."""
-        forward = np.empty_like(emissions)
-        forward[:, 0] = self.first + emissions[:, 0]
-        for word in range(1, int(lengths.max())):
-            forward[:, word] = logsumexp(forward[:, word - 1, :, None] + self.allowed, axis=1) + emissions[:, word]
-        return forward
+    def _forward(self, probabilities: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the probability of what ends with each word in each state, scaled to sum to 1, and the scales.
 
-    def _backward(self, emissions: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        """Return, for each word and state, the log of the summed probability of what comes behind."""
-        backward = np.zeros_like(emissions)
+        Each label is one of some state's, whatever the state before, so that no scale is 0.
+        """
+        forward, scales = np.empty_like(probabilities), np.ones(probabilities.shape[:2])
+        reached = np.exp(self.first) * probabilities[:, 0]
+        for word in range(int(lengths.max())):
+            if word:
+                reached = (forward[:, word - 1] @ self.possible) * probabilities[:, word]
+            scales[:, word] = reached.sum(axis=1)
+            forward[:, word] = reached / scales[:, word, None]
+        return forward, scales
+
+    def _backward(self, probabilities: np.ndarray, lengths: np.ndarray, scales: np.ndarray) -> np.ndarray:
+        """Return the probability of what comes behind each word in each state, by the same scales."""
+        backward = np.ones_like(probabilities)
         for word in range(int(lengths.max()) - 2, -1, -1):
-            behind = emissions[:, word + 1] + backward[:, word + 1]
-            values = logsumexp(self.allowed + behind[:, None, :], axis=2)
-            backward[:, word] = np.where((word < lengths - 1)[:, None], values, 0.0)
+            behind = probabilities[:, word + 1] * backward[:, word + 1] / scales[:, word + 1, None]
+            backward[:, word] = np.where((word < lengths - 1)[:, None], behind @ self.possible.T, 1.0)
         return backward
 
-    def _probability(
-        self,
-        emissions: np.ndarray,
-        forward: np.ndarray,
-        backward: np.ndarray,
-        first: int,
-        last: int,
-        kind: int,
-        total: float,
-    ) -> float:
+    def _probability(self, of_sentence: Sequence[np.ndarray], first: int, last: int, kind: int) -> float:
         """Return the probability that a mention of a type has exactly these words of a sentence."""
+        probabilities, forward, backward, scales = of_sentence
         begin, next_to, on = 1 + 3 * kind, 2 + 3 * kind, 3 + 3 * kind
-        inner = emissions[first + 1 : last + 1, on].sum()
-        end = on if last > first else begin  # what may come behind is the same for all states of a type
-        if last + 1 < len(emissions):
-            states = [state for state in range(len(self.first)) if state != on]
-            behind = logsumexp(self.allowed[end, states] + emissions[last + 1, states] + backward[last + 1, states])
-        else:
-            behind = 0.0
-        whole = logsumexp(forward[first, [begin, next_to]]) + inner + behind - total
-        return float(min(1.0, np.exp(whole)))
+        whole = forward[first, begin] + forward[first, next_to]
+        whole *= np.prod(probabilities[first + 1 : last + 1, on] / scales[first + 1 : last + 1])
+        if last + 1 < len(probabilities):  # what may come behind is the same for all states of a type, but not to go on
+            behind = probabilities[last + 1] * backward[last + 1] / scales[last + 1]
+            whole *= self.possible[on] @ behind - behind[on]
+        return float(min(1.0, max(0.0, whole)))
 
 
 def _spans(path: np.ndarray) -> list[tuple[int, int, int]]:

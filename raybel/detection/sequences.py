@@ -82,7 +82,9 @@ class Tokeniser:
         self.tokenizer = tokenizer
         whole = tokenizer("a")["input_ids"]
         inner = tokenizer("a", add_special_tokens=False)["input_ids"]
-        at = next(n for n in range(len(whole) + 1) if whole[n : n + len(inner)] == inner)
+        at = next((n for n in range(len(whole) + 1) if whole[n : n + len(inner)] == inner), None)
+        if at is None:
+            raise ConfigError("its tokenizer makes other tokens of a text where it adds special ones")
         self.before, self.behind = whole[:at], whole[at + len(inner) :]
         self.room = positions - len(self.before) - len(self.behind)
         self.pad = int(tokenizer.pad_token_id or 0)

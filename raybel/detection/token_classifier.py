@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from raybel.corpus.text import sentences as split_sentences
+from raybel.detection.abbreviations import judged_by_long_forms
 from raybel.detection.base import Detection, Detector
 from raybel.detection.decoding import Decoder
 from raybel.detection.labels import Labels
@@ -110,7 +111,8 @@ class TokenClassifier(Detector):
     def detect(self, documents: Sequence[Sequence[str]]) -> list[list[list[Detection]]]:
         """Return for each document, for each of its passages, the mentions in it.
 
-        A mention's score is the probability that this very mention is there, as the model has it. Spans are of whole
+        A mention's score is the probability that this very mention is there, as the model has it; a short form that the
+        document defines is judged as its long form is (`judged_by_long_forms`). Spans are of whole
         words, without white space and without punctuation that hardly belongs to them (a comma, a bracket whose other
         half is outside).
 
@@ -138,7 +140,7 @@ class TokenClassifier(Detector):
                     score = round(span.probability, DECIMALS)
                     kind = self.types[span.type]
                     found[document][passage].append(Detection(base + start, base + end, kind, score, self.name))
-        return found
+        return [judged_by_long_forms(*document) for document in zip(documents, found, strict=True)]
 
     def word_scores(self, documents: Sequence[range], sentences: Sequence[Sentence]) -> list[np.ndarray]:
         """Return the log-probabilities of labels of each sentence's words: float32 (words, labels).

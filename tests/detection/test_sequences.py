@@ -3,10 +3,14 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import AutoTokenizer, BertTokenizerFast
+from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
+from transformers import AutoTokenizer, BertTokenizerFast, PreTrainedTokenizerFast
 
 from raybel.detection.sequences import CAPITALISED, CAPITALS, LOWER, Tokeniser, cut, words_of
 from raybel.errors import ConfigError
+
+#: Trained once each.
+TOKENISERS = {}
 
 
 @pytest.fixture(scope="module")
@@ -91,3 +95,33 @@ def test_a_slow_tokenizer_is_refused():
 def test_no_room(encoder):
     with pytest.raises(ConfigError, match="room for 3 tokens"):
         Tokeniser(BertTokenizerFast.from_pretrained(encoder), 3)
+
+
+def trained(kind):
+    """A fast tokenizer of another kind, trained on a few words."""
+    if kind == "bytes":
+        tokenizer = Tokenizer(models.BPE())
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tokenizer.post_processor = processors.ByteLevel(trim_offsets=True)
+        trainer = trainers.BpeTrainer(vocab_size=300, initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
+    else:
+        tokenizer = Tokenizer(models.Unigram())
+        tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+        trainer = trainers.UnigramTrainer(vocab_size=60, unk_token="<unk>", special_tokens=["<unk>"])
+    tokenizer.train_from_iterator(["anemia of the elderly (iron) is bad"] * 20, trainer)
+    return Tokeniser(PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>", pad_token="<unk>"), 20)
+
+
+@pytest.mark.parametrize("kind", ["bytes", "pieces"])
+@given(text=st.lists(st.sampled_from(["anemia", "(iron)", "IL-2", "é", "bad.", "\U0001f9ec"])).map(" ".join))
+def test_tokenizers_of_other_kinds(kind, text):
+    """Every word has a token that lies in it, at least in part."""
+    if kind not in TOKENISERS:
+        TOKENISERS[kind] = trained(kind)
+    tokeniser = TOKENISERS[kind]
+    (sentence,) = tokeniser.sentences([text])
+    assert list(zip(sentence.starts.tolist(), sentence.ends.tolist(), strict=True)) == words_of(text)
+    offsets = tokeniser.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+    for start, end, token in zip(sentence.starts, sentence.ends, sentence.tokens, strict=True):
+        assert offsets[token][0] < end
+        assert start < offsets[token][1]

@@ -25,6 +25,8 @@ class DetectorParameters(HyperParameters):
         context_tokens: The most tokens of a document's consecutive sentences that the model sees at once; 0 for each
             sentence by itself.
         case: Whether a model whose tokenizer drops capitals is told by token types which words have some.
+        mask: Share of a step's tokens that are replaced by the tokenizer's mask, if it has one: a mention is then also
+            learned by what is around it.
         warm_up: Share of the steps over which the learning rate rises; it then falls to 0 linearly.
         weight_decay: AdamW's.
         dropout: Dropout of the model's layers; None for its own. (On a CPU it costs up to half of the speed.)
@@ -38,6 +40,7 @@ class DetectorParameters(HyperParameters):
     patience: Count = 4
     context_tokens: Annotated[int, Ge(0)] = 254
     case: bool = True
+    mask: Share = 0.1
     warm_up: Share = 0.1
     weight_decay: Annotated[float, Ge(0)] = 0.01
     dropout: Share | None = 0.0

@@ -110,6 +110,9 @@ class Trainer:
         self.worker, self.workers, self.all_reduce = worker, workers, all_reduce
         self.allowed = torch.from_numpy(examples.allowed).to(device)
         self.pad = int(tokenizer.pad_token_id or 0)
+        self.mask = tokenizer.mask_token_id if parameters.mask else None
+        self.special = np.array(tokenizer.all_special_ids, np.int64)
+        self.masking = np.random.default_rng([seed])
         self.optimiser = torch.optim.AdamW(self.model.parameters(), weight_decay=parameters.weight_decay, fused=True)
 
     def epoch(self, number: int, watch: Callable[[float, float], None] | None = None) -> float:
@@ -126,6 +129,7 @@ class Trainer:
         self.model.train()
         sizes = [len(window.ids) for window in self.examples.windows]
         rng = np.random.default_rng([self.seed, number])
+        self.masking = np.random.default_rng([self.seed, number, self.worker])
         total, count = 0.0, 0
         for rows, done in steps(sizes, self.parameters.batch_tokens, self.workers, rng):
             words = sum(int((self.examples.windows[row].targets != NO_TARGET).sum()) for row in rows)
@@ -177,7 +181,10 @@ class Trainer:
         return float(loss)
 
     def _tensors(self, windows: Sequence[Example]) -> list[torch.Tensor]:
-        """Return token ids, cases, mask and targets, each int64 (windows, tokens), padded at the right."""
+        """Return token ids, cases, attention mask and targets, each int64 (windows, tokens), padded at the right.
+
+        Some tokens are masked, as the hyper-parameter `mask` says.
+        """
         shape = (len(windows), max(len(window.ids) for window in windows))
         arrays = [np.full(shape, fill, np.int64) for fill in (self.pad, 0, 0, NO_TARGET)]
         for row, window in enumerate(windows):
@@ -185,6 +192,9 @@ class Trainer:
             columns = (window.ids, window.cases, np.ones(size, np.int64), window.targets)
             for array, values in zip(arrays, columns, strict=True):
                 array[row, :size] = values
+        if self.mask is not None:
+            hidden = self.masking.random(shape) < self.parameters.mask
+            arrays[0][hidden & ~np.isin(arrays[0], self.special)] = self.mask
         return [torch.from_numpy(array).to(self.device) for array in arrays]
 
     def detector(self) -> TokenClassifier:

@@ -32,6 +32,14 @@ from raybel.errors import ConfigError
 from raybel.rerank.parameters import CrossEncoderParameters, Crosstype
 
 Model = Annotated[FilePath, Option("The model; the same command again resumes.", "DIR")]
+TypeNames = Annotated[
+    Words,
+    Option(
+        "Other names for the corpora's types, such as SpecificDisease=Disease, with commas between; several old "
+        "ones may get one new name. Repeatable.",
+        "OLD=NEW,...",
+    ),
+]
 RandomSeed = Annotated[Seed, Option("Seed of all that is random.")]
 #: Candidates for recall@all, where an encoder in training is measured.
 VALIDATION_TOP_K = 50
@@ -79,9 +87,13 @@ class TrainDictionaryConfig:
     type: Annotated[
         str | None, Option("The type of every mention.", "NAME", default="what training or else the ontology says")
     ] = None
+    type_names: TypeNames = ()
     parameters: DictionaryParameters = field(default_factory=DictionaryParameters)
     mentions: MentionOptions = field(default_factory=MentionOptions)
     metric_file: MetricFile = None
+
+    def __post_init__(self) -> None:
+        parse_type_names(self.type_names)
 
 
 @configuration
@@ -169,14 +181,7 @@ class TrainDetectorConfig:
     mention_types: Annotated[
         Words, Option("Types of mentions to find, as --type-names calls them, with commas between.", "A,B,...", "all")
     ] = ()
-    type_names: Annotated[
-        Words,
-        Option(
-            "Other names for the corpora's types, such as SpecificDisease=Disease, with commas between; several old "
-            "ones may get one new name. Repeatable.",
-            "OLD=NEW,...",
-        ),
-    ] = ()
+    type_names: TypeNames = ()
     type_infon: Annotated[str, Option("The infon that holds a mention's type.", "NAME")] = "type"
     dictionary: Annotated[
         FilePath | None,

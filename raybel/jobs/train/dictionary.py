@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 
 from raybel.corpus.documents import reading_identity
 from raybel.corpus.sources import corpus_digests
+from raybel.corpus.type_names import parse_type_names
 from raybel.detection.annotated import read_annotated
 from raybel.detection.dictionary import Dictionary, DictionaryFacts
 from raybel.files import tables
@@ -44,11 +45,12 @@ def train_dictionary(config: TrainDictionaryConfig) -> TrainedDictionary:
     """
     ontology = Ontology.open(config.ontology)
     begun = time.perf_counter()
-    documents = read_annotated(config.train_corpus, config.mentions) if config.train_corpus else []
+    names = parse_type_names(config.type_names)
+    documents = read_annotated(config.train_corpus, config.mentions, names) if config.train_corpus else []
     dictionary = Dictionary.build(ontology, documents, config.parameters, config.type)
     seconds = time.perf_counter() - begun
     identity = {**reading_identity(config.mentions), "corpora": corpus_digests({"train": config.train_corpus})}
-    fingerprint = dictionary.save(config.output_dir, {**identity, "type": config.type})
+    fingerprint = dictionary.save(config.output_dir, {**identity, "type": config.type, "type_names": names})
     assert dictionary.facts is not None
     trained = TrainedDictionary(
         fingerprint,

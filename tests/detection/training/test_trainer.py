@@ -132,3 +132,13 @@ def test_strict_scores():
 def test_larger_models_learn_at_a_lower_rate():
     assert [DetectorParameters().peak_rate(units) for units in (384, 768)] == [2e-4, 5e-5]
     assert DetectorParameters(learning_rate=1e-3).peak_rate(768) == 1e-3
+
+
+def test_masking_hides_some_tokens_and_no_special_one(encoder):
+    train = documents(0, "A", {"gout"}, 60)
+    hiding, plain = (epochs(encoder, train, [], {"train": [["A"]]}, mask=share).trainer for share in (0.3, 0.0))
+    ids, whole = (trainer._tensors(trainer.examples.windows)[0] for trainer in (hiding, plain))
+    changed = ids != whole
+    assert (ids[changed] == hiding.tokenizer.mask_token_id).all()
+    assert not np.isin(whole[changed].numpy(), hiding.special).any()
+    assert 0.2 < changed.sum() / (~np.isin(whole.numpy(), hiding.special)).sum() < 0.4
