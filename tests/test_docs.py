@@ -250,7 +250,7 @@ def test_the_python_page_has_all_names() -> None:
         ("candidates.md", rb.NgramParameters),
         ("candidates.md", rb.AlignmentParameters),
         ("reranking.md", rb.CrossEncoderParameters),
-        ("detection_classifier.md", rb.DetectorParameters),
+        ("detection.md", rb.DetectorParameters),
     ],
 )
 def test_tables_of_hyperparameters_have_all_of_them_and_their_defaults(page: str, kind: Any) -> None:
