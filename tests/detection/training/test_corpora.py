@@ -3,7 +3,7 @@ from samples import annotation, collection, document, passage, save
 
 from raybel.corpus.type_names import parse_type_names
 from raybel.detection.training.corpora import from_table, read_corpus, to_table
-from raybel.errors import ConfigError, InputError
+from raybel.errors import InputError
 
 TITLE, ABSTRACT = "Anemia.", "Iron deficiency anemia is common. Aspirin isn't to blame."
 
@@ -58,11 +58,3 @@ def test_what_cant_be_used_is_said(tmp_path):
     )
     _, counts = read_corpus(save(tmp_path / "c.xml", collection(wrong)), 0, {}, (), "type")
     assert "1 annotation" in counts.set_aside
-
-
-def test_names_of_types():
-    assert parse_type_names(["A=X", " B = X "]) == {"A": "X", "B": "X"}
-    assert parse_type_names(["A=X", "A=X"]) == {"A": "X"}
-    for wrong in (["A"], ["=X"], ["A="], ["A=X", "A=Y"]):
-        with pytest.raises(ConfigError):
-            parse_type_names(wrong)
