@@ -29,7 +29,7 @@ def no_ray(monkeypatch):
         (("--model-name", "./none"), 1, "no such model directory"),
         (("--params", "p.json"), 1, "unknown detector parameters: lr"),
         (("--max-epochs", "0"), 2, "max-epochs"),
-        (("--type-names", "Disease"), 1, "give OLD=NEW"),
+        (("--type-names", "Disease"), 1, "isn't OLD=NEW"),
         (("--mention-types", "Gene"), 1, "has no mention of the types Gene; there are: Disease (1)"),
         (("--dictionary", "none"), 1, "`raybel train dictionary` makes one"),
     ],

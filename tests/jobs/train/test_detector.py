@@ -127,7 +127,7 @@ def test_bad_settings(made, tmp_path):
     out = str(tmp_path / "out")
     with pytest.raises(ConfigError, match="nothing to learn from"):
         replace(config, train_corpus=())
-    with pytest.raises(ConfigError, match="give OLD=NEW"):
+    with pytest.raises(ConfigError, match="isn't OLD=NEW"):
         replace(config, type_names=("SpecificDisease",))
     with pytest.raises(ConfigError, match="can't be both"):
         replace(config, type_names=("A=B,A=C",))
