@@ -41,6 +41,12 @@ bench: setup  ## Slow checks on the real corpora; results and commands: BENCHMAR
 	$(BIN)/python tests/benchmarks/umls_size.py --data $(DATA)
 	$(BIN)/python tests/benchmarks/candidate_recall.py --data $(DATA)
 	$(BIN)/python tests/benchmarks/typography.py --data $(DATA)
+	$(BIN)/python tests/benchmarks/detection_dictionary.py --data $(DATA)
+	$(BIN)/python tests/benchmarks/detection_classifier.py --data $(DATA)
+	$(BIN)/python tests/benchmarks/end_to_end.py --data $(DATA)
+	$(BIN)/python tests/benchmarks/read_pubmed.py
+	$(BIN)/python tests/benchmarks/archive_resume.py
+	$(BIN)/python tests/benchmarks/pubmed_scale.py --data $(DATA) --packagings
 	$(BIN)/python tests/benchmarks/ontology_sources.py --data $(DATA) --umls
 	$(BIN)/python tests/benchmarks/encoder_training.py --data $(DATA)
 	$(BIN)/python tests/benchmarks/embed_throughput.py --data $(DATA)
