@@ -12,6 +12,7 @@ from ray.data import Dataset
 
 from raybel.candidates.base import chunk_surfaces
 from raybel.config import deciding_fields
+from raybel.corpus.typography import FOLDING
 from raybel.detection.base import Detector
 from raybel.detection.registry import detection_identity, open_detector
 from raybel.files.fingerprints import fingerprint
@@ -49,6 +50,7 @@ def detect(config: DetectConfig, watch: Callable[[Progress], None] | None = None
     refuse_output_among_input(config.in_corpus, config.out_corpus)
     identity: dict[str, Any] = {
         "format": OUTPUT_FORMAT,
+        "folding": FOLDING,
         **detection_identity(config.detection, config.mentions.mention_types),
         **deciding_fields(config),
     }

@@ -10,6 +10,7 @@ from typing import Any
 from ray.data import Dataset
 
 from raybel.config import deciding_fields
+from raybel.corpus.typography import FOLDING
 from raybel.detection.registry import detection_identity
 from raybel.files.fingerprints import fingerprint
 from raybel.files.provenance import OUTPUT_FORMAT, git_hash, versions
@@ -46,6 +47,7 @@ def link(config: LinkConfig, watch: Callable[[Progress], None] | None = None) ->
     ]
     identity = {
         "format": OUTPUT_FORMAT,
+        "folding": FOLDING,
         **({"routes": [route.identity() for route in routes]} if config.routes else routes[0].identity()),
         **detection_identity(config.detection, wanted.mention_types),
         **deciding_fields(config),

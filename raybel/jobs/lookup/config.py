@@ -27,7 +27,7 @@ class LookupConfig:
     in_corpus: Annotated[
         FilePaths,
         Option(
-            "BioC files, a directory or a glob. Repeatable.",
+            "Files of any corpus format, archives, a directory or a glob, or a run directory. Repeatable.",
             "PATH",
             names=("--in-corpus", "--train-corpus", "--val-corpus"),
         ),

@@ -7,9 +7,10 @@ sorted Arrow file, so that the bytes don't depend on the number of files' reader
 
 from __future__ import annotations
 
+import io
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import ray
 from ray.data import ActorPoolStrategy
 
@@ -25,7 +27,9 @@ from raybel.candidates.lookup import ALIASES, KIND, VERSION, bucket_table, bucke
 from raybel.candidates.registry import open_generator, uses_encoder
 from raybel.corpus.chunks import read_chunks
 from raybel.corpus.documents import ReadOptions, reading_identity
-from raybel.corpus.sources import find_sources
+from raybel.corpus.sources import Source, corpus_bytes, find_sources
+from raybel.corpus.typography import FOLDING
+from raybel.errors import ConfigError
 from raybel.files import artefacts, storage, tables
 from raybel.files.work_directory import WorkDirectory
 from raybel.jobs.datasets import BiocDatasource, Input
@@ -33,7 +37,10 @@ from raybel.jobs.lookup.config import LookupConfig
 from raybel.jobs.lookup.directory import lookup_directory, range_name
 from raybel.jobs.runtime import Allocation, allocate, data_context, ray_session
 from raybel.ontology import Ontology
+from raybel.runs.run_directory import RunDirectory
 
+#: Stands for the name of a source that is a run's table of mentions.
+_OF_RUN = "mentions of a run"
 #: A task searches whole ranges and says nothing before its end: time that it may take.
 RANGE_SECONDS = 24 * 3600
 
@@ -89,7 +96,7 @@ def make_lookup(config: LookupConfig) -> LookupResult:
         MismatchError: Model and ontology don't belong together.
     """
     begun = time.perf_counter()
-    inputs = [Input(source, source.name) for source in find_sources(config.in_corpus, None)]
+    inputs = _inputs(config)
     ontology = Ontology.open(config.ontology)
     generator = open_generator(ontology, config.generator)
     published = storage.name_of(config.output).endswith((".json", ".json.gz"))
@@ -132,6 +139,31 @@ def make_lookup(config: LookupConfig) -> LookupResult:
     return done
 
 
+def _inputs(config: LookupConfig) -> list[Input]:
+    """Return what is read: corpora; of a run directory, the tables of its mentions, which have their surfaces already.
+
+    Raises:
+        ConfigError: A run's surfaces were made in another way than the lookup's are to be.
+    """
+    inputs, corpora = [], []
+    for path in config.in_corpus:
+        run = RunDirectory(path)
+        if not run.exists():
+            corpora.append(path)
+            continue
+        identity = run.manifest().get("identity", {})
+        for name, wanted in (("folding", FOLDING), ("expand_abbreviations", config.mentions.expand_abbreviations)):
+            if identity.get(name) != wanted:
+                raise ConfigError(
+                    f"{path}: the run's surfaces were made with {name} {identity.get(name)}, and {wanted} is wanted: "
+                    f"give {path}/shards to make them again"
+                )
+        for name in run.shard_names():
+            table = run.mentions_file(name)
+            inputs.append(Input(Source(table, _OF_RUN, corpus_bytes([(table, name)])), name))
+    return inputs + [Input(source, source.name) for source in (find_sources(corpora, None) if corpora else ())]
+
+
 def _search(config: LookupConfig, work: WorkDirectory, inputs: list[Input]) -> list[dict[str, Any]]:
     """Search every range and write its file; return a row of `_WRITTEN` for each range and each input file."""
     options = ReadOptions(mentions=config.mentions)
@@ -162,7 +194,9 @@ def _distinct(ranges: int, item: Input, options: ReadOptions) -> Iterator[pa.Tab
     counts: Counter[str] = Counter()
     bad = 0
     errors: list[str] = []
-    for chunk in read_chunks(item.source, item.shard, options):
+    if item.source.name == _OF_RUN:
+        counts = _surfaces_of_run(item.source.path, options.mentions.mention_types)
+    for chunk in read_chunks(item.source, item.shard, options) if item.source.name != _OF_RUN else ():
         counts.update(chunk_surfaces(chunk))
         bad += pc.sum(pc.is_valid(pc.struct_field(pc.list_flatten(chunk["docs"]), "error"))).as_py() or 0
         errors += chunk["unreadable"][0].as_py()
@@ -181,6 +215,15 @@ def _distinct(ranges: int, item: Input, options: ReadOptions) -> Iterator[pa.Tab
         "error": [None] * size + problems,
     }
     yield pa.table(columns, schema=_ROWS)
+
+
+def _surfaces_of_run(path: str, mention_types: Sequence[str]) -> Counter[str]:
+    """Count the surfaces in a run's table of mentions; with types, of the mentions that have one of these."""
+    table = pq.read_table(io.BytesIO(storage.read_bytes(path)), columns=["surface", "type"])
+    if mention_types:
+        table = table.filter(pc.is_in(table["type"], value_set=pa.array(mention_types, pa.string())))
+    counted = table["surface"].value_counts().to_pylist()
+    return Counter({value["values"]: value["counts"] for value in counted})
 
 
 class LookupStage:

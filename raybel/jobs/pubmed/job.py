@@ -109,7 +109,7 @@ def _with_lookups(config: PubmedConfig, found: str) -> tuple[list[tuple[tuple[st
             storage.delete(done_file)
             lookup = make_lookup(
                 LookupConfig(
-                    (join(found, "shards"),),
+                    (found,),
                     output,
                     route.ontology,
                     route.generator,

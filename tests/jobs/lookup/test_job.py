@@ -8,7 +8,7 @@ import pytest
 from ray_fixture import LINKS, SURFACES, documents, one, outputs, three_files
 from samples import collection, save
 
-from raybel.config import ModelPaths, Resources
+from raybel.config import MentionOptions, ModelPaths, Resources
 from raybel.errors import ConfigError, MismatchError
 from raybel.jobs.link.job import link
 from raybel.jobs.lookup.config import LookupConfig
@@ -135,3 +135,17 @@ def test_what_does_not_fit_is_refused(made, model, tmp_path):
     with pytest.raises(ConfigError, match="something other than a lookup"):
         make_lookup(replace(config, output=str(tmp_path / "hub")))
     assert (tmp_path / "hub" / "config.json").exists()
+
+
+def test_a_run_directory_gives_its_surfaces(made, model, tmp_path):
+    config, done = made
+    link(model.config(list(config.in_corpus), tmp_path / "run"))
+    from_run = make_lookup(replace(config, in_corpus=(str(tmp_path / "run"),), output=str(tmp_path / "lookup")))
+    assert (from_run.surfaces, from_run.mentions, from_run.found) == (done.surfaces, done.mentions, done.found)
+    assert files(tmp_path / "lookup") == files(config.output)
+    mentions = MentionOptions(mention_types=("Nothing",))
+    typed = replace(config, in_corpus=(str(tmp_path / "run"),), output=str(tmp_path / "typed"), mentions=mentions)
+    assert make_lookup(typed).mentions == 0
+    written = MentionOptions(expand_abbreviations=False)
+    with pytest.raises(ConfigError, match="made with expand_abbreviations True, and False is wanted"):
+        make_lookup(replace(config, in_corpus=(str(tmp_path / "run"),), mentions=written))
