@@ -103,6 +103,8 @@ def _show_scores(trained: TrainedDetector) -> None:
             if kind != "all" or len(scores) > 2
         ]
     notes = ["a mention is right if its place and type are (strict)"]
+    least = ", ".join(f"{kind} {score}" for kind, score in trained.best["least_scores"].items())
+    notes.append(f"the least scores of mentions that count, fitted here: {least}")
     notes.append("the best epoch was chosen on these corpora: on new text expect a little less")
     tables.table("validation corpora", ["", "type", *_SCORES], rows, notes)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,14 @@ class Settings:
     Args:
         context_tokens: The most tokens of consecutive sentences that it sees at once; 0 for each sentence by itself.
         case: Whether its token types say how a word is written (`sequences.LOWER`, ...).
+        least_scores: Type -> the least score of a mention that counts; 0 for other types.
         fingerprint: Of the model, as its training wrote it; "" for none.
         rules: How it is combined with dictionaries: fingerprint of a dictionary -> rule, as JSON values.
     """
 
     context_tokens: int = 0
     case: bool = False
+    least_scores: dict[str, float] = field(default_factory=dict)
     fingerprint: str = ""
     rules: dict[str, Any] | None = None
 
@@ -59,8 +61,9 @@ def read_settings(directory: str) -> Settings:
     try:
         parameters = state["parameters"]
         rules = {rule["dictionary"]: rule["rule"] for rule in [state["combination"]] if rule}
-        return Settings(int(parameters["context_tokens"]), bool(state["case"]), str(state["fingerprint"]), rules)
-    except (KeyError, TypeError, ValueError) as error:
+        least = {str(kind): float(score) for kind, score in state["least_scores"].items()}
+        return Settings(int(parameters["context_tokens"]), bool(state["case"]), least, str(state["fingerprint"]), rules)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"is damaged ({type(error).__name__}: {error}): train the model again", path=path) from error
 
 

@@ -112,7 +112,8 @@ class TokenClassifier(Detector):
         """Return for each document, for each of its passages, the mentions in it.
 
         A mention's score is the probability that this very mention is there, as the model has it; a short form that the
-        document defines is judged as its long form is (`judged_by_long_forms`). Spans are of whole
+        document defines is judged as its long form is (`judged_by_long_forms`). Mentions below the least score of their
+        type, which training fitted, are left out. Spans are of whole
         words, without white space and without punctuation that hardly belongs to them (a comma, a bracket whose other
         half is outside).
 
@@ -140,7 +141,14 @@ class TokenClassifier(Detector):
                     score = round(span.probability, DECIMALS)
                     kind = self.types[span.type]
                     found[document][passage].append(Detection(base + start, base + end, kind, score, self.name))
-        return [judged_by_long_forms(*document) for document in zip(documents, found, strict=True)]
+        least = self.settings.least_scores
+        return [
+            [
+                [each for each in passage if each.score >= least.get(each.type, 0.0)]
+                for passage in judged_by_long_forms(*document)
+            ]
+            for document in zip(documents, found, strict=True)
+        ]
 
     def word_scores(self, documents: Sequence[range], sentences: Sequence[Sentence]) -> list[np.ndarray]:
         """Return the log-probabilities of labels of each sentence's words: float32 (words, labels).

@@ -64,7 +64,7 @@ def scores(value):
 
 def epoch(number, value, best):
     each = {"epoch": number, "loss": 0.1234, "seconds": 61.0, "value": value, "best": best}
-    return {**each, "scores": scores(value), "corpora": [scores(value)]}
+    return {**each, "scores": scores(value), "corpora": [scores(value)], "least_scores": {"Disease": 0.6}}
 
 
 def test_what_is_shown(capsys):
@@ -82,6 +82,7 @@ def test_what_is_shown(capsys):
     assert "combined Disease 81.0" in printed
     assert "are added never; the classifier's own need 0.3 or the dictionary's consent" in printed
     assert "1 epoch from earlier starts" in printed
+    assert "fitted here: Disease 0.6" in printed
 
 
 def test_without_a_validation_corpus(capsys):

@@ -149,7 +149,9 @@ def test_a_wrong_precision(home):
 
 def write_state(home, **changed):
     state = {"kind": KIND, "version": VERSION, "finished": True, "parameters": {"context_tokens": 40}, "case": True}
-    (home / "raybel.json").write_text(json.dumps({**state, "fingerprint": "f", "combination": None, **changed}))
+    (home / "raybel.json").write_text(
+        json.dumps({**state, "fingerprint": "f", "combination": None, "least_scores": {}, **changed})
+    )
 
 
 def test_what_the_directory_says(tmp_path):
@@ -179,6 +181,7 @@ def test_what_the_directory_says(tmp_path):
         ({"version": 99}, MismatchError, "format 99"),
         ({"parameters": {}}, InputError, "damaged"),
         ({"combination": {"rule": 1}}, InputError, "damaged"),
+        ({"least_scores": 0.5}, InputError, "damaged"),
     ],
 )
 def test_a_directory_that_cant_be_used(tmp_path, changed, error, words):
@@ -186,6 +189,21 @@ def test_a_directory_that_cant_be_used(tmp_path, changed, error, words):
     write_state(home, **changed)
     with pytest.raises(error, match=words):
         TokenClassifier.load(str(home))
+
+
+def test_mentions_below_the_least_score_are_left_out(tmp_path):
+    home = make_detector(tmp_path / "model")
+    write_state(home, parameters={"context_tokens": 0}, case=False)
+    everything = TokenClassifier.load(str(home), precision="fp32").detect(DOCUMENTS)
+    middle = sorted(d.score for document in everything for passage in document for d in passage if d.type == "Disease")
+    least = middle[len(middle) // 2]
+    write_state(home, parameters={"context_tokens": 0}, case=False, least_scores={"Disease": least})
+    some = TokenClassifier.load(str(home), precision="fp32").detect(DOCUMENTS)
+    assert some == [
+        [[d for d in passage if d.type != "Disease" or d.score >= least] for passage in document]
+        for document in everything
+    ]
+    assert len(scores(some)) < len(scores(everything))
 
 
 def test_fingerprints(home, detector, tmp_path):

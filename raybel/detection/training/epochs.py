@@ -15,7 +15,14 @@ from raybel.detection.sequences import Tokeniser
 from raybel.detection.training.corpora import AnnotatedDocument
 from raybel.detection.training.examples import make_examples
 from raybel.detection.training.parameters import DetectorParameters
-from raybel.detection.training.scores import ALL, count_spans, score_table
+from raybel.detection.training.scores import (
+    ALL,
+    LEAST_SCORES,
+    at_least,
+    count_spans,
+    fit_least_scores,
+    score_table,
+)
 from raybel.detection.training.trainer import Trainer
 from raybel.encoders import token_models
 from raybel.encoders.precision import best_precision
@@ -112,13 +119,17 @@ class Epochs:
     def _judged(self) -> dict[str, Any]:
         """Return an epoch's scores, and whether it is the best so far; without a validation corpus the last one is.
 
-        Of epochs with the same F1 the one with the lower training loss counts, which is the later one as a rule.
+        The least scores of mentions that count are fitted first. Of epochs with the same F1 the later one is better.
         """
         if not self.validation:
-            return {"scores": None, "corpora": None, "value": None, "best": True}
+            kinds = {kind for of_corpus in self.types["train"] for kind in of_corpus}
+            least = dict.fromkeys(sorted(kinds), LEAST_SCORES[0])
+            return {"scores": None, "corpora": None, "value": None, "best": True, "least_scores": least}
         found = self.trainer.detector().detect([document.passages for document in self.validation])
-        counts = count_spans(self.validation, found, self.types["val"])
+        least = fit_least_scores(self.validation, found, self.types["val"])
+        counts = count_spans(self.validation, at_least(found, least), self.types["val"])
         scores = score_table(counts)
         value = scores[ALL]["F1"]
         best = all(value >= record["value"] for record in self.records)
-        return {"scores": scores, "corpora": [score_table([each]) for each in counts], "value": value, "best": best}
+        corpora = [score_table([each]) for each in counts]
+        return {"scores": scores, "corpora": corpora, "value": value, "best": best, "least_scores": least}

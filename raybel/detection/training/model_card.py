@@ -34,7 +34,9 @@ def model_card(base: str, state: dict[str, Any]) -> str:
             "Its token types say how a token's word is written: 0 without capitals, 1 with one at its beginning, 2 "
             "with others."
         )
+    least = ", ".join(f"{kind} {score}" for kind, score in state["least_scores"].items())
     lines += [
+        f"Mentions with a lower score than this are left out: {least}.",
         f"Epoch: {best['epoch']} of {len(state['epochs'])}.",
         "",
         "| corpus | types | documents | mentions | overlapping, left out | cut by sentences, left out |",

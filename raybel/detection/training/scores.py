@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from raybel.detection.base import Detection
 from raybel.detection.training.corpora import AnnotatedDocument
 
+#: Least scores of mentions that are tried: few, since they are chosen on few mentions. The first one stays unless
+#: another one is better by `MARGIN`: models are surer than they should be.
+LEAST_SCORES = (0.5, 0.0, 0.3, 0.4, 0.6, 0.7, 0.8)
+MARGIN = 0.001
 #: The name of the scores of all types together.
 ALL = "all"
 
@@ -83,3 +87,35 @@ def total(counts: Iterable[Mapping[str, SpanCounts]]) -> dict[str, SpanCounts]:
 def score_table(counts: Iterable[Mapping[str, SpanCounts]]) -> dict[str, dict[str, float]]:
     """Return precision, recall and F1 by type, and of all types as `ALL`."""
     return {kind: count.scores() for kind, count in total(counts).items()}
+
+
+def at_least(
+    found: Iterable[Sequence[Sequence[Detection]]], least_scores: Mapping[str, float]
+) -> list[list[list[Detection]]]:
+    """Return mentions without those below the least score of their type."""
+    return [
+        [[each for each in passage if each.score >= least_scores.get(each.type, 0.0)] for passage in document]
+        for document in found
+    ]
+
+
+def fit_least_scores(
+    documents: Sequence[AnnotatedDocument],
+    found: Sequence[Sequence[Sequence[Detection]]],
+    types: Sequence[Sequence[str]],
+) -> dict[str, float]:
+    """Return the least score for each type with the best F1 of that type on all corpora; see `LEAST_SCORES`.
+
+    Args:
+        documents: With gold spans.
+        found: Of each document, for each passage, with all scores.
+        types: The types that each corpus annotates.
+    """
+    least_scores: dict[str, float] = {}
+    for kind in sorted({kind for of_corpus in types for kind in of_corpus}):
+        reached = -1.0
+        for least in LEAST_SCORES:
+            scores = score_table(count_spans(documents, at_least(found, {kind: least}), types))
+            if scores[kind]["F1"] >= reached + MARGIN:
+                least_scores[kind], reached = least, scores[kind]["F1"]
+    return least_scores

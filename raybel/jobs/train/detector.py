@@ -191,12 +191,18 @@ class _Job:
         files = {name: storage.size_and_digest(join(self.home, name)) for name in names}
         parameters = asdict(self.config.parameters)
         decisive = {name: digest for name, (_, digest) in files.items()}
-        decisive |= {"context_tokens": str(parameters["context_tokens"]), "case": str(outcome["case"])}
+        least_scores = [epoch for epoch in outcome["epochs"] if epoch["best"]][-1]["least_scores"]
+        decisive |= {
+            "least_scores": str(least_scores),
+            "context_tokens": str(parameters["context_tokens"]),
+            "case": str(outcome["case"]),
+        }
         facts = {
             "version": VERSION,
             "finished": True,
             "parameters": parameters,
             "case": outcome["case"],
+            "least_scores": least_scores,
             "types": sorted({kind for each in outcome["corpora"]["train"] for kind in each["types"]}),
             "fingerprint": fingerprint(decisive),
             "files": {name: size for name, (size, _) in files.items()},

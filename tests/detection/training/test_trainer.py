@@ -9,7 +9,7 @@ from raybel.detection.training.corpora import AnnotatedDocument
 from raybel.detection.training.epochs import Epochs
 from raybel.detection.training.examples import NO_TARGET
 from raybel.detection.training.parameters import DetectorParameters
-from raybel.detection.training.scores import count_spans, score_table
+from raybel.detection.training.scores import at_least, count_spans, fit_least_scores, score_table
 from raybel.detection.training.trainer import loss_sum, steps
 from raybel.errors import RaybelError
 
@@ -142,3 +142,13 @@ def test_masking_hides_some_tokens_and_no_special_one(encoder):
     assert (ids[changed] == hiding.tokenizer.mask_token_id).all()
     assert not np.isin(whole[changed].numpy(), hiding.special).any()
     assert 0.2 < changed.sum() / (~np.isin(whole.numpy(), hiding.special)).sum() < 0.4
+
+
+def test_least_scores():
+    gold = AnnotatedDocument(0, ["x" * 90], [[]], [(0, n, n + 1, "A") for n in range(0, 40, 2)])
+    right = [Detection(n, n + 1, "A", 0.9 if n > 8 else 0.65, "d") for n in range(0, 40, 2)]
+    wrong = [Detection(n, n + 1, "A", 0.55, "d") for n in range(41, 61, 2)]
+    found = [[right + wrong]]
+    assert fit_least_scores([gold], found, [("A",)]) == {"A": 0.6}
+    assert at_least(found, {"A": 0.6}) == [[right]]
+    assert fit_least_scores([gold], [[right]], [("A", "B")]) == {"A": 0.5, "B": 0.5}  # the first one stays
