@@ -140,8 +140,8 @@ def size(home: Path) -> int:
 
 
 def digests(out: Path) -> dict[str, str]:
-    """Hashes of all outputs; logs and descriptions say when and where."""
-    left_out = ("logs", "manifest.json", "steps.json", ".lock", "routes.json", "config.json")
+    """Hashes of all outputs; logs, descriptions and states say when and where."""
+    left_out = ("logs", "state", "manifest.json", "steps.json", ".lock", "routes.json", "config.json")
     return {
         str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(out.rglob("*"))
