@@ -38,7 +38,7 @@ def corpus_notes(
         of_types = f" of the types {', '.join(options.mention_types)} (infon {options.type_infon})"
         return [
             f"there was nothing to link: {counted(documents, 'document')} without an annotation that can be used"
-            + (of_types if options.mention_types else "; annotations are the mentions that are linked")
+            + (of_types if options.mention_types else "; --dictionary or --detector finds mentions in text")
         ]
     kinds, golds = types_and_golds(run, shards, SAMPLE)
     chosen = [place for place, kind in enumerate(kinds) if not types or kind in types]
