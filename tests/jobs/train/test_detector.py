@@ -129,7 +129,7 @@ def test_bad_settings(made, tmp_path):
         replace(config, train_corpus=())
     with pytest.raises(ConfigError, match="isn't OLD=NEW"):
         replace(config, type_names=("SpecificDisease",))
-    with pytest.raises(ConfigError, match="can't be both"):
+    with pytest.raises(ConfigError, match="can't become both"):
         replace(config, type_names=("A=B,A=C",))
     with pytest.raises(ConfigError, match="give --val-corpus"):
         replace(config, val_corpus=(), dictionary="x")
