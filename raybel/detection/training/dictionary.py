@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -12,12 +11,6 @@ from raybel.detection.combined import Rule, combine, fit
 from raybel.detection.token_classifier import TokenClassifier
 from raybel.detection.training.corpora import AnnotatedDocument
 from raybel.detection.training.scores import count_spans, score_table
-
-
-def open_dictionary(path: str) -> Detector:
-    """Open a dictionary of `raybel train dictionary`."""
-    dictionary: Detector = importlib.import_module("raybel.detection.dictionary").Dictionary.load(path)
-    return dictionary
 
 
 def fit_with_dictionary(

@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
-from functools import cached_property, partial
+from dataclasses import asdict
+from functools import partial
 from typing import Any
 
-import pyarrow as pa
 from ray.data import Dataset
 
-from raybel.candidates.base import chunk_surfaces
 from raybel.config import deciding_fields
 from raybel.corpus.typography import FOLDING
-from raybel.detection.base import Detector
-from raybel.detection.registry import detection_identity, open_detector
+from raybel.detection.registry import detection_identity
 from raybel.files.fingerprints import fingerprint
 from raybel.files.provenance import OUTPUT_FORMAT, git_hash, versions
-from raybel.jobs.chunk_stage import ChunkStage, map_chunks
+from raybel.jobs.chunk_stage import map_chunks
 from raybel.jobs.detect.config import DetectConfig
+from raybel.jobs.detect.stage import DetectStage
 from raybel.jobs.runtime import Allocation
 from raybel.jobs.shard_job import Progress, RunResult, ShardJob, refuse_output_among_input, refuse_output_as_input
-from raybel.linking.detection import add_mentions
-from raybel.linking.poison import CrashRecord
-from raybel.linking.rankings import Rankings
-from raybel.linking.render import render
 from raybel.runs.inputs import RunInput, find_inputs
-from raybel.runs.parts import Part
 from raybel.runs.run_directory import RunDirectory
 
 
@@ -69,32 +62,3 @@ def _stream(config: DetectConfig, inputs: list[RunInput], allocation: Allocation
     """Return the job's Dataset: consuming it writes the parts, and yields a row of counts for each chunk."""
     run, restarts = RunDirectory(config.out_corpus), config.resources.max_restarts
     return map_chunks(DetectStage, (config, allocation), run, inputs, config.read_options, allocation, restarts)
-
-
-class DetectStage(ChunkStage):
-    """Finds a chunk's mentions, and writes the chunk's part; one per actor.
-
-    Args:
-        config: What the job is asked to do.
-        allocation: What an actor has.
-        inputs: As `ChunkStage`.
-        session: As `ChunkStage`.
-    """
-
-    def __init__(self, config: DetectConfig, allocation: Allocation, inputs: dict[str, RunInput], session: str) -> None:
-        super().__init__(RunDirectory(config.out_corpus), inputs, session)
-        self.config, self.allocation = config, allocation
-
-    @cached_property
-    def detector(self) -> Detector:
-        """Finds mentions; loaded with the first chunk: an error in a constructor would look like a worker's death."""
-        detector = open_detector(self.config.detection, self.allocation.device, self.allocation.threads)
-        assert detector is not None, "the configuration names one"
-        return detector
-
-    def part(self, chunk: pa.Table, crashes: CrashRecord) -> Part:
-        """Find a chunk's mentions."""
-        options = replace(self.config.read_options, source_only=False)
-        existing = self.config.detection.existing_annotations
-        found = add_mentions(chunk, self.detector, options, existing, crashes)
-        return render(found, Rankings.none(len(chunk_surfaces(found))))

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
 
-from raybel.detection.base import Detector
-from raybel.detection.registry import open_detector
-from raybel.jobs.chunk_stage import ChunkStage
+from raybel.jobs.detect.stage import DetectingStage
 from raybel.jobs.link.config import LinkConfig
 from raybel.jobs.link.routes import Route
 from raybel.jobs.runtime import Allocation
-from raybel.linking.detection import add_mentions
 from raybel.linking.linker import Linker
 from raybel.linking.poison import CrashRecord
 from raybel.linking.render import render
@@ -24,7 +19,7 @@ from raybel.runs.parts import Part
 from raybel.runs.run_directory import RunDirectory
 
 
-class LinkStage(ChunkStage):
+class LinkStage(DetectingStage):
     """Finds a chunk's mentions where that is asked for, links them, and writes the chunk's part; one per actor.
 
     All in one actor: a chunk with its candidates needn't travel once more, and no worker starts for writing alone.
@@ -45,8 +40,9 @@ class LinkStage(ChunkStage):
         inputs: dict[str, RunInput],
         session: str,
     ) -> None:
-        super().__init__(RunDirectory(config.out_corpus), inputs, session)
-        self.config, self.allocation = config, allocation
+        run = RunDirectory(config.out_corpus)
+        super().__init__(run, config.detection, config.read_options, allocation, inputs, session)
+        self.config = config
         loaded: dict[str, Any] = {}
         self.linkers = [(frozenset(types), self._linker(route, ontology, loaded)) for types, route, ontology in routes]
 
@@ -64,19 +60,9 @@ class LinkStage(ChunkStage):
             loaded,
         )
 
-    @cached_property
-    def detector(self) -> Detector:
-        """Finds mentions; loaded with the first chunk: an error in a constructor would look like a worker's death."""
-        detector = open_detector(self.config.detection, self.allocation.device, self.allocation.threads)
-        assert detector is not None, "the configuration names one"
-        return detector
-
     def part(self, chunk: pa.Table, crashes: CrashRecord) -> Part:
         """Link a chunk."""
-        if self.config.detection.detects:
-            options = replace(self.config.read_options, source_only=False)
-            existing = self.config.detection.existing_annotations
-            chunk = add_mentions(chunk, self.detector, options, existing, crashes)
+        chunk = self.with_mentions(chunk, crashes)
         types, linker = self.linkers[0]
         chunk, rankings = link_by_type(chunk, self.linkers, crashes) if types else linker.link(chunk, crashes)
         return render(chunk, rankings)

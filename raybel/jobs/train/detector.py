@@ -8,11 +8,12 @@ from typing import Any
 
 from raybel.corpus.sources import corpus_digests
 from raybel.corpus.type_names import parse_type_names
+from raybel.detection.dictionary import Dictionary
 from raybel.detection.labels import Labels
 from raybel.detection.model import KIND, VERSION
 from raybel.detection.sequences import Tokeniser
 from raybel.detection.training.corpora import AnnotatedDocument, CorpusCounts, read_corpus, to_table
-from raybel.detection.training.dictionary import fit_with_dictionary, open_dictionary
+from raybel.detection.training.dictionary import fit_with_dictionary
 from raybel.detection.training.model_card import model_card
 from raybel.encoders import pretrained, token_models
 from raybel.errors import ConfigError, RaybelError
@@ -98,7 +99,7 @@ class _Job:
         self.config, self.watch = config, watch
         self.model = pretrained.resolve(config.model_name)
         pretrained.refuse_inside(self.model, config.output_dir)
-        self.dictionary = open_dictionary(config.dictionary) if config.dictionary else None
+        self.dictionary = Dictionary.load(config.dictionary) if config.dictionary else None
         self.paths = {"train": config.train_corpus, "val": config.val_corpus}
         digests = {split: [corpus_digests({"": [path]})[""] for path in paths] for split, paths in self.paths.items()}
         self.identity: dict[str, Any] = {

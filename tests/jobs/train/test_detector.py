@@ -3,6 +3,7 @@ import signal
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from ray_fixture import command
@@ -103,7 +104,7 @@ def test_again_does_nothing_but_fit_a_dictionary(made, monkeypatch):
     config, done, _ = made
     again = train_detector(config)
     assert (again.resumed, again.epochs, again.combination) == (2, done.epochs, None)
-    monkeypatch.setattr(job, "open_dictionary", lambda path: Words())
+    monkeypatch.setattr(job, "Dictionary", SimpleNamespace(load=lambda path: Words()))
     fitted = train_detector(replace(config, dictionary=config.output_dir))
     assert fitted.epochs == done.epochs
     assert fitted.combination["dictionary"] == "words"
