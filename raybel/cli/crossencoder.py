@@ -59,10 +59,10 @@ def crossencoder(values: dict[str, Any], recipe: str, params: str | None) -> Non
     """
     parameters = recipe_of(values, recipe, params)
     config = configured(TrainCrossEncoderConfig, values, parameters=parameters)
-    from raybel.cli.progress import cross_training, show_progress
+    from raybel.cli.progress import epoch_training, show_progress
     from raybel.jobs.train.crossencoder import train_crossencoder  # Ray takes a second to import
 
-    with show_progress(cross_training, "with the epoch it was in") as watch:
+    with show_progress(epoch_training, "with the epoch it was in") as watch:
         trained = train_crossencoder(config, watch)
     show(trained, config.parameters)
 

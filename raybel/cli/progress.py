@@ -62,23 +62,20 @@ def training(state: dict[str, Any]) -> str:
     )
 
 
-def cross_training(state: dict[str, Any]) -> str:
-    """Return the progress of a cross-encoder's training as one line: stage, epoch, share of it, loss, scores so far."""
+def epoch_training(state: dict[str, Any]) -> str:
+    """Return the progress of a training by epochs as one line: stage, epoch, share of it, loss, scores so far.
+
+    A cross-encoder's score is Acc@1, beside the first stage's; a token classifier's is F1.
+    """
     if "epoch" not in state:
         return f"train: {state['stage']}"
     text = f"train: epoch {state['epoch']}/{state['epochs']}, {100 * state['done']:.0f} %, loss {state['loss']:.4f}"
-    if (reached := state["last"].get("Acc@1")) is None:
-        return text
-    stages = f"{percent(state['last']['first_stage_Acc@1'])} -> {percent(reached)}"
-    return f"{text}; Acc@1 after epoch {state['epoch'] - 1}: {stages}"
-
-
-def detector_training(state: dict[str, Any]) -> str:
-    """Return the progress of a token classifier's training as one line: stage, epoch, share of it, loss, F1 so far."""
-    if "epoch" not in state:
-        return f"train: {state['stage']}"
-    text = f"train: epoch {state['epoch']}/{state['epochs']}, {100 * state['done']:.0f} %, loss {state['loss']:.4f}"
-    return text if state["last"] is None else f"{text}; F1 after epoch {state['epoch'] - 1}: {percent(state['last'])}"
+    scores, before = state["last"] or {}, state["epoch"] - 1
+    if (reached := scores.get("Acc@1")) is not None:
+        text += f"; Acc@1 after epoch {before}: {percent(scores['first_stage_Acc@1'])} -> {percent(reached)}"
+    if found := scores.get("all"):
+        text += f"; F1 after epoch {before}: {percent(found['F1'])}"
+    return text
 
 
 def tuning(state: dict[str, Any]) -> str:

@@ -43,10 +43,10 @@ def detector(values: dict[str, Any], params: str | None) -> None:
     over = {name: value for name, value in values.items() if name in names}
     parameters = DetectorParameters().changed(params_of(params, "detector")).changed(over)
     config = configured(TrainDetectorConfig, values, parameters=parameters)
-    from raybel.cli.progress import detector_training, show_progress
+    from raybel.cli.progress import epoch_training, show_progress
     from raybel.jobs.train.detector import train_detector  # Ray takes a second to import
 
-    with show_progress(detector_training, "with the epoch it was in") as watch:
+    with show_progress(epoch_training, "with the epoch it was in") as watch:
         trained = train_detector(config, watch)
     show(trained)
 

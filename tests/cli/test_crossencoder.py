@@ -6,7 +6,7 @@ from click.testing import CliRunner
 
 from raybel.cli import main
 from raybel.cli.crossencoder import show
-from raybel.cli.progress import cross_training
+from raybel.cli.progress import epoch_training
 from raybel.jobs.train.crossencoder import TrainedCrossEncoder
 from raybel.rerank.parameters import CROSSTYPES, CrossEncoderParameters
 
@@ -74,8 +74,8 @@ def test_the_tables(capsys):
 
 
 def test_the_progress_line():
-    assert cross_training({"stage": "candidates of the train corpus"}) == "train: candidates of the train corpus"
+    assert epoch_training({"stage": "candidates of the train corpus"}) == "train: candidates of the train corpus"
     state = {"stage": "training", "epoch": 1, "epochs": 3, "done": 0.25, "loss": 0.5, "last": {}}
-    assert cross_training(state) == "train: epoch 1/3, 25 %, loss 0.5000"
+    assert epoch_training(state) == "train: epoch 1/3, 25 %, loss 0.5000"
     state |= {"epoch": 2, "last": {"Acc@1": 0.9, "first_stage_Acc@1": 0.875}}
-    assert cross_training(state) == "train: epoch 2/3, 25 %, loss 0.5000; Acc@1 after epoch 1: 87.5 -> 90.0"
+    assert epoch_training(state) == "train: epoch 2/3, 25 %, loss 0.5000; Acc@1 after epoch 1: 87.5 -> 90.0"

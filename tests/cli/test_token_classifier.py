@@ -6,7 +6,7 @@ from click.testing import CliRunner
 from samples import collection, save, simple_document
 
 from raybel.cli import main
-from raybel.cli.progress import detector_training
+from raybel.cli.progress import epoch_training
 from raybel.cli.token_classifier import show
 from raybel.jobs.train.detector import TrainedDetector
 
@@ -92,7 +92,7 @@ def test_without_a_validation_corpus(capsys):
 
 
 def test_progress():
-    assert detector_training({"stage": "reading the train corpora"}) == "train: reading the train corpora"
-    state = {"stage": "training", "epoch": 2, "epochs": 6, "done": 0.5, "loss": 0.25, "last": 0.8}
-    assert detector_training(state) == "train: epoch 2/6, 50 %, loss 0.2500; F1 after epoch 1: 80.0"
-    assert detector_training({**state, "last": None}) == "train: epoch 2/6, 50 %, loss 0.2500"
+    assert epoch_training({"stage": "reading the train corpora"}) == "train: reading the train corpora"
+    state = {"stage": "training", "epoch": 2, "epochs": 6, "done": 0.5, "loss": 0.25, "last": {"all": {"F1": 0.8}}}
+    assert epoch_training(state) == "train: epoch 2/6, 50 %, loss 0.2500; F1 after epoch 1: 80.0"
+    assert epoch_training({**state, "last": None}) == "train: epoch 2/6, 50 %, loss 0.2500"

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-import torch.distributed as dist
 
 from raybel.detection.labels import Labels
 from raybel.detection.model import add_cases, has_cases
@@ -26,10 +24,11 @@ from raybel.detection.training.scores import (
 from raybel.detection.training.trainer import Trainer
 from raybel.encoders import token_models
 from raybel.encoders.precision import best_precision
+from raybel.encoders.training import EpochTrainer, WatchEpoch, sum_over_workers
 
 
-class Epochs:
-    """Trains epoch by epoch, and keeps the best epoch's weights; each worker has one.
+class Epochs(EpochTrainer):
+    """Trains a token classifier epoch by epoch; each worker has one.
 
     Args:
         settings: `base` (local directory of the base model), `types` (split -> the types of each of its corpora),
@@ -41,6 +40,8 @@ class Epochs:
         workers: How many there are; several have a `torch.distributed` group.
     """
 
+    trainer: Trainer
+
     def __init__(
         self,
         settings: dict[str, Any],
@@ -51,7 +52,7 @@ class Epochs:
         workers: int = 1,
     ) -> None:
         self.parameters = DetectorParameters(**settings["parameters"])
-        self.worker, self.workers, self.types = worker, workers, settings["types"]
+        self.types = settings["types"]
         if device == "cpu":
             torch.set_num_threads(settings["threads"])
         labels = Labels.of_types([kind for of_corpus in self.types["train"] for kind in of_corpus])
@@ -66,7 +67,7 @@ class Epochs:
         #: Of each training corpus: gold spans that can't be learned as they are.
         self.left = [vars(left) for left in examples.left]
         precision = settings["precision"] or best_precision(device.split(":")[0])
-        self.trainer = Trainer(
+        trainer = Trainer(
             model,
             tokenizer,
             examples,
@@ -77,46 +78,20 @@ class Epochs:
             settings["seed"],
             worker,
             workers,
-            dist.all_reduce if workers > 1 else None,
+            sum_over_workers if workers > 1 else None,
         )
+        super().__init__(trainer, tokenizer, self.parameters.max_epochs, self.parameters.patience)
         self.validation = list(validation) if worker == 0 else []
-        #: A record of each epoch that is done: loss, seconds, scores, whether it was the best so far.
-        self.records: list[dict[str, Any]] = []
-        #: The best epoch's weights.
-        self.best_weights: dict[str, torch.Tensor] = {}
 
-    @property
-    def ended(self) -> bool:
-        """Whether all epochs are done, or as many as `patience` says brought no better score."""
-        best = [number for number, record in enumerate(self.records) if record["best"]]
-        exhausted = bool(best) and len(self.records) - 1 - best[-1] >= self.parameters.patience
-        return exhausted or len(self.records) >= self.parameters.max_epochs
+    def train_epoch(self, number: int, watch: WatchEpoch | None) -> float:
+        """Train an epoch; return the mean loss of a word."""
+        return self.trainer.epoch(number, watch)
 
-    def train_next(self, watch: Callable[[float, float], None] | None = None) -> dict[str, Any]:
-        """Train the next epoch, validate it, and return its record.
+    def facts(self) -> dict[str, Any]:
+        """Return whether the model is told how words are written, and of each corpus what can't be learned."""
+        return {"case": self.case, "left": self.left}
 
-        Args:
-            watch: Called after each step with the share of the epoch that is done, and the step's mean loss.
-
-        Raises:
-            RaybelError: The loss or a weight isn't a number (NaN or infinite).
-        """
-        begun = time.perf_counter()
-        loss = self.trainer.epoch(len(self.records), watch)
-        record: dict[str, Any] = {"epoch": len(self.records) + 1, "loss": loss, "seconds": time.perf_counter() - begun}
-        if self.worker == 0:
-            record |= self._judged()
-        if self.workers > 1:
-            records = [record]
-            dist.broadcast_object_list(records, src=0)
-            record = records[0]
-        self.records.append(record)
-        if record["best"]:
-            weights = self.trainer.model.state_dict()
-            self.best_weights = {name: value.detach().cpu().clone().contiguous() for name, value in weights.items()}
-        return record
-
-    def _judged(self) -> dict[str, Any]:
+    def judge(self) -> dict[str, Any]:
         """Return an epoch's scores, and whether it is the best so far; without a validation corpus the last one is.
 
         The least scores of mentions that count are fitted first. Of epochs with the same F1 the later one is better.

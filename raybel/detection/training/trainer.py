@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -15,7 +14,7 @@ from raybel.detection.token_classifier import TokenClassifier
 from raybel.detection.training.examples import NO_TARGET, Example, Examples
 from raybel.detection.training.parameters import DetectorParameters
 from raybel.encoders.precision import PRECISIONS
-from raybel.errors import RaybelError
+from raybel.encoders.training import StepTrainer, WatchEpoch, rising_and_falling
 
 #: Windows are sorted by length within pools of this many steps, so that those of a step are of similar length.
 STEPS_AT_ONCE = 16
@@ -71,8 +70,8 @@ def loss_sum(logits: torch.Tensor, targets: torch.Tensor, allowed: torch.Tensor)
     return (torch.logsumexp(scores, 1) - torch.logsumexp(right, 1)).sum()
 
 
-class Trainer:
-    """Trains a model.
+class Trainer(StepTrainer[list[int]]):
+    """Trains a token classifier to find mentions; a step's weight is its words.
 
     Args:
         model: A token classifier, float32.
@@ -102,83 +101,51 @@ class Trainer:
         workers: int = 1,
         all_reduce: Callable[[torch.Tensor], None] | None = None,
     ) -> None:
-        self.model, self.tokenizer = model.to(device), tokenizer
-        if device == "cpu":  # for forward and backward eager is faster there; for forward alone sdpa is
-            self.model.set_attn_implementation("eager")
-        self.examples, self.parameters, self.case = examples, parameters, case
-        self.precision, self.device, self.seed = precision, device, seed
-        self.worker, self.workers, self.all_reduce = worker, workers, all_reduce
+        super().__init__(model, parameters.weight_decay, precision, device, seed, worker, workers, all_reduce)
+        self.tokenizer, self.examples, self.parameters, self.case = tokenizer, examples, parameters, case
         self.allowed = torch.from_numpy(examples.allowed).to(device)
         self.pad = int(tokenizer.pad_token_id or 0)
         self.mask = tokenizer.mask_token_id if parameters.mask else None
         self.special = np.array(tokenizer.all_special_ids, np.int64)
         self.masking = np.random.default_rng([seed])
-        self.optimiser = torch.optim.AdamW(self.model.parameters(), weight_decay=parameters.weight_decay, fused=True)
 
-    def epoch(self, number: int, watch: Callable[[float, float], None] | None = None) -> float:
+    def epoch(self, number: int, watch: WatchEpoch | None = None) -> float:
         """Train on all windows; return the mean loss of a word.
 
         Args:
             number: Number of the epoch, from 0.
-            watch: Called after each step with the share of the epoch that is done, and the step's mean loss.
+            watch: Called after each step.
 
         Raises:
             RaybelError: The loss or a weight isn't a number (NaN or infinite).
         """
-        torch.manual_seed(self.seed * 1_000_003 + number * self.workers + self.worker)
-        self.model.train()
-        sizes = [len(window.ids) for window in self.examples.windows]
-        rng = np.random.default_rng([self.seed, number])
+        windows = self.examples.windows
         self.masking = np.random.default_rng([self.seed, number, self.worker])
-        total, count = 0.0, 0
-        for rows, done in steps(sizes, self.parameters.batch_tokens, self.workers, rng):
-            words = sum(int((self.examples.windows[row].targets != NO_TARGET).sum()) for row in rows)
-            for group in self.optimiser.param_groups:
-                group["lr"] = self._learning_rate((number + done) / self.parameters.max_epochs)
-            loss = self._step(rows[self.worker :: self.workers], max(words, 1))
-            if not math.isfinite(loss):
-                raise RaybelError(
-                    f"the loss is {loss} in epoch {number + 1}, at {100 * done:.0f} % of it: lower the learning rate, "
-                    "and check that the base model's weights aren't damaged"
-                )
-            total, count = total + loss, count + words
-            if watch:
-                watch(done, loss / max(words, 1))
-        self.model.eval()
-        if not all(bool(torch.isfinite(value).all()) for value in self.model.parameters()):
-            raise RaybelError(
-                f"a weight isn't a number (NaN or infinite) after epoch {number + 1}: lower the learning rate"
-            )
-        return total / max(count, 1)
+        rng = np.random.default_rng([self.seed, number])
+        made = steps([len(window.ids) for window in windows], self.parameters.batch_tokens, self.workers, rng)
+        weighed = (
+            (rows, max(1, sum(int((windows[row].targets != NO_TARGET).sum()) for row in rows)), done)
+            for rows, done in made
+        )
+        return self.take(number, self.parameters.max_epochs, weighed, watch) or 0.0
 
-    def _learning_rate(self, done: float) -> float:
+    def learning_rate(self, done: float) -> float:
         """Return the learning rate where a share of the training is done."""
-        warm_up = self.parameters.warm_up
-        rising = min(1.0, (done + 1e-3) / warm_up) if warm_up else 1.0
         peak = self.parameters.peak_rate(int(self.model.config.hidden_size))
-        return peak * min(rising, (1 - done) / max(1 - warm_up, 1e-9))
+        return peak * rising_and_falling(done, self.parameters.warm_up)
 
-    def _step(self, rows: Sequence[int], words: int) -> float:
-        """Take one step; return the summed loss of all workers."""
-        self.optimiser.zero_grad(set_to_none=False)
-        loss = torch.zeros((), device=self.device)
-        if rows:
-            ids, cases, mask, targets = self._tensors([self.examples.windows[row] for row in rows])
-            more = {"token_type_ids": cases} if self.case else {}
-            with torch.autocast(self.device.split(":")[0], PRECISIONS[self.precision], self.precision != "fp32"):
-                logits = self.model(input_ids=ids, attention_mask=mask, **more).logits
-            loss = loss_sum(logits.float().flatten(0, 1), targets.flatten(), self.allowed)
-            (loss / words).backward()
-            loss = loss.detach()
-        if self.all_reduce is not None:
-            self.all_reduce(loss)
-            for value in self.model.parameters():
-                if value.requires_grad:
-                    value.grad = torch.zeros_like(value) if value.grad is None else value.grad
-                    self.all_reduce(value.grad)
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        self.optimiser.step()
-        return float(loss)
+    def backward(self, step: list[int], weight: int) -> torch.Tensor:
+        """Add the gradients of the windows of a step that are this worker's; return their summed loss, a scalar."""
+        rows = step[self.worker :: self.workers]
+        if not rows:
+            return torch.zeros((), device=self.device)
+        ids, cases, mask, targets = self._tensors([self.examples.windows[row] for row in rows])
+        more = {"token_type_ids": cases} if self.case else {}
+        with torch.autocast(self.device.split(":")[0], PRECISIONS[self.precision], self.precision != "fp32"):
+            logits = self.model(input_ids=ids, attention_mask=mask, **more).logits
+        loss = loss_sum(logits.float().flatten(0, 1), targets.flatten(), self.allowed)
+        (loss / weight).backward()
+        return loss.detach()
 
     def _tensors(self, windows: Sequence[Example]) -> list[torch.Tensor]:
         """Return token ids, cases, attention mask and targets, each int64 (windows, tokens), padded at the right.

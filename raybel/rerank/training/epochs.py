@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch.distributed as dist
 
 from raybel.encoders.precision import best_precision
+from raybel.encoders.training import EpochTrainer, WatchEpoch, sum_over_workers
 from raybel.errors import ConfigError
 from raybel.files import storage
 from raybel.rerank import model as models
@@ -21,8 +19,8 @@ from raybel.rerank.training.trainer import Trainer
 from raybel.rerank.training.validation import ValidationResult
 
 
-class Epochs:
-    """Trains epoch by epoch, and keeps the best epoch's weights; each worker has one.
+class Epochs(EpochTrainer):
+    """Trains a cross-encoder epoch by epoch; each worker has one.
 
     Args:
         settings: `base` (directory of the base model), `features` (their directory), `crosstype`, `parameters`,
@@ -33,9 +31,10 @@ class Epochs:
         workers: How many there are; several have a `torch.distributed` group.
     """
 
+    trainer: Trainer
+
     def __init__(self, settings: dict[str, Any], device: str = "cpu", worker: int = 0, workers: int = 1) -> None:
         self.parameters = CrossEncoderParameters(**settings["parameters"])
-        self.worker, self.workers = worker, workers
         if device == "cpu":
             torch.set_num_threads(settings["threads"])
         folder, top_k = settings["features"], settings.get("top_k")
@@ -48,7 +47,7 @@ class Epochs:
         tokens = Tokens(tokenizer, settings["positions"], self.parameters, edges)
         if len(tokenizer) > model.get_input_embeddings().weight.shape[0]:  # type: ignore[index]
             model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
-        self.trainer = Trainer(
+        trainer = Trainer(
             model,
             settings["crosstype"],
             tokens,
@@ -58,47 +57,29 @@ class Epochs:
             settings["seed"],
             worker,
             workers,
-            _all_reduce if workers > 1 else None,
+            sum_over_workers if workers > 1 else None,
         )
+        super().__init__(trainer, tokenizer, self.parameters.max_epochs, self.parameters.patience)
         self.validation = list(validation.examples()) if worker == 0 else []
-        #: A record of each epoch that is done: loss, seconds, scores, whether it was the best so far.
-        self.records: list[dict[str, Any]] = []
-        #: The best epoch's weights.
-        self.best_weights: dict[str, torch.Tensor] = {}
 
-    @property
-    def ended(self) -> bool:
-        """Whether all epochs are done, or as many as `patience` says brought no better score."""
-        best = [number for number, record in enumerate(self.records) if record["best"]]
-        exhausted = bool(best) and len(self.records) - 1 - best[-1] >= self.parameters.patience
-        return exhausted or len(self.records) >= self.parameters.max_epochs
-
-    def train_next(self, watch: Callable[[float, float], None] | None = None) -> dict[str, Any]:
-        """Train the next epoch, validate it, and return its record.
-
-        Args:
-            watch: Called after each step with the share of the epoch that is done, and the step's mean loss.
+    def train_epoch(self, number: int, watch: WatchEpoch | None) -> float:
+        """Train an epoch; return its mean loss.
 
         Raises:
-            RaybelError: The loss, a weight or a score isn't a number (NaN or infinite).
             ConfigError: There is nothing to learn.
         """
-        begun = time.perf_counter()
-        loss = self.trainer.epoch(range(len(self.train)), self.train.document, len(self.records), watch)
+        loss = self.trainer.epoch(range(len(self.train)), self.train.document, number, watch)
         if loss is None:
             raise ConfigError("nothing to learn: no training mention has a candidate")
-        record: dict[str, Any] = {"epoch": len(self.records) + 1, "loss": loss, "seconds": time.perf_counter() - begun}
-        if self.worker == 0:
-            record |= self._judged(self.trainer.validate(self.validation), bool(self.validation))
-        if self.workers > 1:
-            records = [record]
-            dist.broadcast_object_list(records, src=0)
-            record = records[0]
-        self.records.append(record)
-        if record["best"]:
-            weights = self.trainer.model.state_dict()
-            self.best_weights = {name: value.detach().cpu().clone().contiguous() for name, value in weights.items()}
-        return record
+        return loss
+
+    def judge(self) -> dict[str, Any]:
+        """Return an epoch's scores, whether it is the best so far, and the calibration of its scores."""
+        return self._judged(self.trainer.validate(self.validation), bool(self.validation))
+
+    def facts(self) -> dict[str, Any]:
+        """Return the borders between first-stage scores that the model was told."""
+        return {"edges": self.trainer.tokens.edges.tolist()}
 
     def _judged(self, result: ValidationResult, validated: bool) -> dict[str, Any]:
         """Return an epoch's scores, and whether it is the best so far; without a validation corpus the last one is."""
@@ -116,7 +97,3 @@ class Epochs:
             calibration = Calibration()  # the softmax that it was trained with
         weights = calibration.to_dict() if calibration else None
         return {"scores": result.scores if validated else None, "value": value, "best": best, "calibration": weights}
-
-
-def _all_reduce(value: torch.Tensor) -> None:
-    dist.all_reduce(value)

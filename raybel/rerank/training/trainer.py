@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 import torch
 
 from raybel.encoders.precision import PRECISIONS
+from raybel.encoders.training import StepTrainer, WatchEpoch, rising_and_falling
 from raybel.errors import RaybelError
 from raybel.rerank.batching import collate
 from raybel.rerank.layouts import LAYOUTS
@@ -26,8 +26,8 @@ from raybel.rerank.training.validation import ValidationResult, validate
 MICRO_BATCH_TOKENS = 4_096
 
 
-class Trainer:
-    """Trains a model, and validates it.
+class Trainer(StepTrainer[Step]):
+    """Trains a cross-encoder, and validates it; a step's weight is its mentions, or pairs where the loss is binary.
 
     Args:
         model: A token classifier with two labels, float32.
@@ -55,92 +55,55 @@ class Trainer:
         workers: int = 1,
         all_reduce: Callable[[torch.Tensor], None] | None = None,
     ) -> None:
-        self.model = model.to(device)
-        if device == "cpu":  # for forward and backward eager is faster there; for forward alone sdpa is
-            self.model.set_attn_implementation("eager")
+        super().__init__(model, parameters.weight_decay, precision, device, seed, worker, workers, all_reduce)
         self.encoder = CrossEncoder(self.model, crosstype, tokens.pad)
         self.crosstype, self.tokens, self.parameters = crosstype, tokens, parameters
-        self.precision, self.device, self.seed = precision, device, seed
-        self.worker, self.workers, self.all_reduce = worker, workers, all_reduce
         self.epochs = 0
-        self.optimiser = torch.optim.AdamW(self.model.parameters(), weight_decay=parameters.weight_decay, fused=True)
 
     def epoch(
         self,
         documents: Sequence[int],
         mentions_of: Callable[[int], list[TrainingMention]],
         number: int,
-        watch: Callable[[float, float], None] | None = None,
+        watch: WatchEpoch | None = None,
     ) -> float | None:
         """Train on all documents; return the mean loss, None where there is nothing to learn.
-
-        The mean is over mentions, or over pairs where the loss is binary.
 
         Args:
             documents: Numbers of all documents.
             mentions_of: Gives a document's mentions by the document's number.
             number: Number of the epoch, from 0.
-            watch: Called after each step with the share of the epoch that is done, and the step's mean loss.
+            watch: Called after each step.
 
         Raises:
             RaybelError: The loss or a weight isn't a number (NaN or infinite).
         """
-        torch.manual_seed(self.seed * 1_000_003 + number * self.workers + self.worker)
-        self.model.train()
-        total, count = 0.0, 0
-        seed = [self.seed, number]
-        for step in steps(documents, mentions_of, self.crosstype, self.tokens, self.parameters, seed, self.workers):
-            weight = step.pairs if self.parameters.loss == "binary" else step.mentions
-            for group in self.optimiser.param_groups:
-                group["lr"] = self._learning_rate((number + step.done) / self.parameters.max_epochs)
-            loss = self._step(step, weight)
-            if not math.isfinite(loss):
-                raise RaybelError(
-                    f"the loss is {loss} in epoch {number + 1}, at {100 * step.done:.0f} % of it: lower the learning "
-                    "rate, and check that the base model's weights aren't damaged"
-                )
-            total, count = total + loss, count + weight
-            if watch:
-                watch(step.done, loss / weight)
-        self.model.eval()
+        parameters, seed = self.parameters, [self.seed, number]
+        made = steps(documents, mentions_of, self.crosstype, self.tokens, parameters, seed, self.workers)
+        weighed = ((step, step.pairs if parameters.loss == "binary" else step.mentions, step.done) for step in made)
+        loss = self.take(number, parameters.max_epochs, weighed, watch)
         self.epochs = number + 1
-        if not all(bool(torch.isfinite(value).all()) for value in self.model.parameters()):
-            raise RaybelError(
-                f"a weight isn't a number (NaN or infinite) after epoch {number + 1}: lower the learning rate"
-            )
-        return total / count if count else None
+        return loss
 
-    def _learning_rate(self, done: float) -> float:
+    def learning_rate(self, done: float) -> float:
         """Return the learning rate where a share of the training is done."""
         parameters = self.parameters
         if parameters.warm_up is None:
             return parameters.learning_rate
-        rising = min(1.0, (done + 1e-3) / parameters.warm_up) if parameters.warm_up else 1.0
-        falling = (1 - done) / max(1 - parameters.warm_up, 1e-9)
-        return parameters.learning_rate * min(rising, falling)
+        return parameters.learning_rate * rising_and_falling(done, parameters.warm_up)
 
-    def _step(self, step: Step, weight: int) -> float:
-        """Take one step; return the summed loss of all workers."""
-        own = step.share(self.worker, self.workers)
-        self.optimiser.zero_grad(set_to_none=False)
+    def backward(self, step: Step, weight: int) -> torch.Tensor:
+        """Add the gradients of the sequences of a step that are this worker's; return their summed loss, a scalar."""
         loss = torch.zeros((), device=self.device)
         golds = [example.gold for example in step.examples]
-        for sequences in _micro_batches(own, self.parameters.loss == "listwise"):
+        for sequences in _micro_batches(step.share(self.worker, self.workers), self.parameters.loss == "listwise"):
             batch = collate(sequences, self.encoder.pad).to(self.device)
             with torch.autocast(self.device.split(":")[0], PRECISIONS[self.precision], self.precision != "fp32"):
                 logits = self.encoder.logits(batch)
             of_batch = loss_sum(logits[:, 1] - logits[:, 0], batch.owners, golds, self.parameters.loss)
             (of_batch / weight).backward()
             loss += of_batch.detach()
-        if self.all_reduce is not None:
-            self.all_reduce(loss)
-            for value in self.model.parameters():
-                if value.requires_grad:
-                    value.grad = torch.zeros_like(value) if value.grad is None else value.grad
-                    self.all_reduce(value.grad)
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        self.optimiser.step()
-        return float(loss)
+        return loss
 
     def score(self, examples: Sequence[TokenisedExample], shuffle: bool = False) -> list[np.ndarray]:
         """Return logits as the link job computes them: with the weights in this precision.

@@ -1,0 +1,93 @@
+"""A worker of Ray Train that trains epoch by epoch: a checkpoint after each, and the best epoch's model in the end."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import ray.train
+from safetensors.torch import save_file
+
+from raybel.encoders.training import EpochTrainer
+from raybel.files import storage
+from raybel.files.storage import join
+from raybel.jobs.train.directory import PROGRESS
+from raybel.jobs.train.run import load_checkpoint, load_weights, save_checkpoint, without_retries
+
+_BEST = "best.safetensors"
+#: Seconds between two notes of how far it is.
+_SHOW_EVERY = 2.0
+
+
+def train_epochs(home: str, make: Callable[[str, int, int], EpochTrainer]) -> None:
+    """Train as a worker of Ray Train. Goes on from the last epoch's checkpoint where there is one.
+
+    Args:
+        home: The training directory.
+        make: Called with a device, the worker's number, and how many there are.
+    """
+    without_retries(lambda: EpochWorker(home, make).run(), home)
+
+
+class EpochWorker:
+    """A worker; see `train_epochs`."""
+
+    def __init__(self, home: str, make: Callable[[str, int, int], EpochTrainer]) -> None:
+        self.home = home
+        context = ray.train.get_context()
+        self.first = context.get_world_rank() == 0
+        device = str(ray.train.torch.get_device())
+        self.epochs = make(device, context.get_world_rank(), context.get_world_size())
+        self.shown = 0.0
+
+    def run(self) -> None:
+        """Train the remaining epochs until none is better, save a checkpoint after each, and the result."""
+        epochs = self.epochs
+        if (checkpoint := ray.train.get_checkpoint()) is not None:
+            with checkpoint.as_directory() as folder:
+                state = load_checkpoint(Path(folder), epochs.trainer.model, epochs.trainer.optimiser)
+                epochs.records, epochs.best_weights = state["epochs"], load_weights(Path(folder) / _BEST)
+        resumed = len(epochs.records)
+        while not epochs.ended:
+            epochs.train_next(self._watch)
+            if epochs.ended and self.first:
+                self._save()
+            self._report(resumed)
+
+    def _watch(self, done: float, loss: float) -> None:
+        if self.first and time.time() - self.shown > _SHOW_EVERY:
+            self.shown = time.time()
+            before = self.epochs.records
+            progress = {
+                "stage": "training",
+                "epoch": len(before) + 1,
+                "epochs": self.epochs.max_epochs,
+                "last": before[-1]["scores"] if before else None,
+                "done": done,
+                "loss": loss,
+            }
+            storage.publish_json(join(self.home, PROGRESS), progress)
+
+    def _save(self) -> None:
+        """Write the best epoch's weights and the tokenizer."""
+        model = self.epochs.trainer.model
+        last = {name: value.clone() for name, value in model.state_dict().items()}
+        model.load_state_dict(self.epochs.best_weights)
+        with tempfile.TemporaryDirectory() as folder:
+            model.save_pretrained(folder)
+            self.epochs.tokenizer.save_pretrained(folder)
+            for path in sorted(Path(folder).iterdir()):
+                storage.publish(join(self.home, path.name), storage.copy_bytes(str(path)))
+        model.load_state_dict(last)
+
+    def _report(self, resumed: int) -> None:
+        epochs, trainer = self.epochs, self.epochs.trainer
+        with tempfile.TemporaryDirectory() as folder:
+            checkpoint = None
+            if self.first:
+                state = {"epochs": epochs.records, **epochs.facts(), "resumed": resumed}
+                save_file(epochs.best_weights, f"{folder}/{_BEST}")
+                checkpoint = save_checkpoint(folder, trainer.model, trainer.optimiser, state)
+            ray.train.report({"epochs": len(epochs.records)}, checkpoint=checkpoint)
