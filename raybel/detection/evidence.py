@@ -123,7 +123,7 @@ def _gold_spans(documents: Sequence[AnnotatedDocument]) -> dict[tuple[int, int, 
     spans: dict[tuple[int, int, int], str] = {}
     passage = 0
     for document in documents:
-        for mention in document.mentions:
+        for mention, _ in document.names:
             spans.setdefault((passage + mention.passage, mention.start, mention.end), mention.type)
         passage += len(document.passages)
     return spans

@@ -14,9 +14,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from raybel.config import MentionOptions
 from raybel.corpus.type_names import parse_type_names
+from raybel.detection.annotated import read_corpus
 from raybel.detection.token_classifier import TokenClassifier
-from raybel.detection.training.corpora import read_corpus
 from raybel.detection.training.parameters import DetectorParameters
 from raybel.detection.training.scores import count_spans, score_table
 from raybel.files.mappings import read_mapping
@@ -74,7 +75,8 @@ def main() -> None:
             detector.detect([["A first text, so that all is loaded."]])
             for name in CORPORA:
                 path = str(home / name / "val.bioc.xml.gz")
-                documents, counts = read_corpus(path, 0, parse_type_names(TYPE_NAMES), detector.types, "type")
+                options = MentionOptions(mention_types=detector.types)
+                documents, counts = read_corpus([path], options, parse_type_names(TYPE_NAMES))
                 texts = [document.passages for document in documents]
                 tokens = sum(len(each.ids) for each in detector.tokeniser.sentences([t for p in texts for t in p]))
                 begun = time.perf_counter()

@@ -29,9 +29,9 @@ WARM_UP = 100
 
 def documents_of(home: Path, corpus: str, split: str):
     from raybel.config import MentionOptions
-    from raybel.detection.annotated import read_annotated
+    from raybel.detection.annotated import read_corpus
 
-    return read_annotated([str(home / corpus / f"{split}.bioc.xml.gz")], MentionOptions())
+    return read_corpus([str(home / corpus / f"{split}.bioc.xml.gz")], MentionOptions())[0]
 
 
 def precision_recall_f1(found: set, gold: set) -> str:

@@ -6,10 +6,10 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from raybel.detection.annotated import AnnotatedDocument
 from raybel.detection.base import Detection, Detector
 from raybel.detection.combined import Rule, combine, fit
 from raybel.detection.token_classifier import TokenClassifier
-from raybel.detection.training.corpora import AnnotatedDocument
 from raybel.detection.training.scores import count_spans, score_table
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
+from raybel.detection.annotated import AnnotatedDocument
 from raybel.detection.labels import Labels
 from raybel.detection.model import add_cases, has_cases
 from raybel.detection.sequences import Tokeniser
-from raybel.detection.training.corpora import AnnotatedDocument
 from raybel.detection.training.examples import make_examples
 from raybel.detection.training.parameters import DetectorParameters
 from raybel.detection.training.scores import (

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from raybel.detection.annotated import AnnotatedDocument, GoldSpan
 from raybel.detection.labels import Labels
 from raybel.detection.sequences import Piece, Sentence, Tokeniser
-from raybel.detection.training.corpora import AnnotatedDocument, Gold
 
 #: The target of a token that nothing is learned from.
 NO_TARGET = -1
@@ -67,12 +67,12 @@ class Examples:
     left: list[Left] = field(default_factory=list)
 
 
-def without_overlaps(gold: Iterable[Gold]) -> tuple[list[Gold], int]:
+def without_overlaps(gold: Iterable[GoldSpan]) -> tuple[list[GoldSpan], int]:
     """Return spans of which no two overlap, in order, and how many are left out.
 
     The longest come first, of equally long ones the one that begins earlier, then by type.
     """
-    kept: list[Gold] = []
+    kept: list[GoldSpan] = []
     left = 0
     for span in sorted(gold, key=lambda span: (span[0], span[1] - span[2], span[1], span[3])):
         if any(span[0] == other[0] and span[1] < other[2] and other[1] < span[2] for other in kept):
@@ -127,7 +127,7 @@ def _sentences(
     sentences = tokeniser.sentences([document.passages[n][start:end] for n, start, end in places])
     outside = len(labels.names) + document.corpus
     targets = [np.full(len(sentence.tokens), outside, np.int16) for sentence in sentences]
-    kept, overlapping = without_overlaps(document.gold)
+    kept, overlapping = without_overlaps(document.spans)
     left.overlapping += overlapping
     for passage, start, end, kind in kept:
         touched = [row for row, (n, a, b) in enumerate(places) if n == passage and a < end and start < b]

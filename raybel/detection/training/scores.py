@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from raybel.detection.annotated import AnnotatedDocument
 from raybel.detection.base import Detection
-from raybel.detection.training.corpora import AnnotatedDocument
 
 #: Least scores of mentions that are tried: few, since they are chosen on few mentions. The first one stays unless
 #: another one is better by `MARGIN`: models are surer than they should be.
@@ -60,7 +60,7 @@ def count_spans(
     """
     counts = [{kind: SpanCounts() for kind in of_corpus} for of_corpus in types]
     for document, of_document in zip(documents, found, strict=True):
-        gold = set(document.gold)
+        gold = set(document.spans)
         predicted = {
             (passage, each.start, each.end, each.type)
             for passage, of_passage in enumerate(of_document)

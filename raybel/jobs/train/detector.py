@@ -6,14 +6,16 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from raybel.config import MentionOptions
 from raybel.corpus.sources import corpus_digests
 from raybel.corpus.type_names import parse_type_names
+from raybel.detection.annotated import AnnotatedDocument, CorpusCounts, read_corpus
 from raybel.detection.dictionary import Dictionary
 from raybel.detection.labels import Labels
 from raybel.detection.model import KIND, VERSION
 from raybel.detection.sequences import Tokeniser
-from raybel.detection.training.corpora import AnnotatedDocument, CorpusCounts, read_corpus, to_table
 from raybel.detection.training.dictionary import fit_with_dictionary
+from raybel.detection.training.features import to_table
 from raybel.detection.training.model_card import model_card
 from raybel.encoders import pretrained, token_models
 from raybel.errors import ConfigError, RaybelError
@@ -163,6 +165,9 @@ class _Job:
     def _read(self) -> tuple[dict[str, list[AnnotatedDocument]], dict[str, list[dict[str, Any]]]]:
         """Read the corpora: the documents and the counts of each split."""
         config = self.config
+        options = MentionOptions(
+            expand_abbreviations=False, type_infon=config.type_infon, mention_types=config.mention_types
+        )
         documents: dict[str, list[AnnotatedDocument]] = {}
         counts: dict[str, list[CorpusCounts]] = {}
         for split, paths in self.paths.items():
@@ -171,8 +176,7 @@ class _Job:
             documents[split], counts[split] = [], []
             for number, path in enumerate(paths):
                 self.watch({"stage": f"reading the {split} corpora"})
-                names = self.identity["type_names"]
-                found, of_corpus = read_corpus(path, number, names, config.mention_types, config.type_infon)
+                found, of_corpus = read_corpus([path], options, self.identity["type_names"], number)
                 documents[split] += found
                 counts[split].append(of_corpus)
         trained = {kind for of_corpus in counts["train"] for kind in of_corpus.types}

@@ -6,8 +6,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from raybel.detection.training.corpora import AnnotatedDocument, from_table
+from raybel.detection.annotated import AnnotatedDocument
 from raybel.detection.training.epochs import Epochs
+from raybel.detection.training.features import from_table
 from raybel.files import storage
 from raybel.files.storage import join
 from raybel.jobs.train.directory import BASE, FEATURES

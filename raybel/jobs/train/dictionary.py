@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import asdict, dataclass
 
 from raybel.corpus.documents import reading_identity
 from raybel.corpus.sources import corpus_digests
 from raybel.corpus.type_names import parse_type_names
-from raybel.detection.annotated import read_annotated
+from raybel.detection.annotated import AnnotatedDocument, read_corpus
 from raybel.detection.dictionary import Dictionary, DictionaryFacts
 from raybel.files import tables
 from raybel.jobs.train.config import TrainDictionaryConfig
 from raybel.ontology import Ontology
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass
@@ -46,7 +49,11 @@ def train_dictionary(config: TrainDictionaryConfig) -> TrainedDictionary:
     ontology = Ontology.open(config.ontology)
     begun = time.perf_counter()
     names = parse_type_names(config.type_names)
-    documents = read_annotated(config.train_corpus, config.mentions, names) if config.train_corpus else []
+    documents: list[AnnotatedDocument] = []
+    if config.train_corpus:
+        documents, counts = read_corpus(config.train_corpus, config.mentions, names)
+        if counts.set_aside:
+            _LOG.warning(counts.set_aside)
     dictionary = Dictionary.build(ontology, documents, config.parameters, config.type)
     seconds = time.perf_counter() - begun
     identity = {**reading_identity(config.mentions), "corpora": corpus_digests({"train": config.train_corpus})}
@@ -57,7 +64,7 @@ def train_dictionary(config: TrainDictionaryConfig) -> TrainedDictionary:
         dictionary.types,
         dictionary.facts,
         len(documents),
-        sum(len(document.mentions) for document in documents),
+        sum(len(document.names) for document in documents),
         seconds,
     )
     if config.metric_file:

@@ -4,9 +4,9 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
 from raybel.corpus.text import sentences
+from raybel.detection.annotated import AnnotatedDocument, GoldMention
 from raybel.detection.labels import Labels
 from raybel.detection.sequences import Tokeniser
-from raybel.detection.training.corpora import AnnotatedDocument
 from raybel.detection.training.examples import NO_TARGET, make_examples, without_overlaps
 
 LABELS = Labels.of_types(["A", "B"])  # O B-A I-A B-B I-B
@@ -20,7 +20,7 @@ def tokeniser(encoder):
 
 
 def annotated(corpus, text, *gold):
-    return AnnotatedDocument(corpus, [text], [sentences(text)], [(0, *span) for span in gold])
+    return AnnotatedDocument((text,), tuple(GoldMention(0, *span) for span in gold), (tuple(sentences(text)),), corpus)
 
 
 def words(examples):

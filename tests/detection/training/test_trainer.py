@@ -4,8 +4,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from raybel.detection.annotated import AnnotatedDocument, GoldMention
 from raybel.detection.base import Detection
-from raybel.detection.training.corpora import AnnotatedDocument
 from raybel.detection.training.epochs import Epochs
 from raybel.detection.training.examples import NO_TARGET
 from raybel.detection.training.parameters import DetectorParameters
@@ -26,9 +26,9 @@ def documents(corpus, kind, wanted, count=24, seed=0):
         gold, at = [], 0
         for word in chosen:
             if word in wanted:
-                gold.append((0, at, at + len(word), kind))
+                gold.append(GoldMention(0, at, at + len(word), kind))
             at += len(word) + 1
-        made.append(AnnotatedDocument(corpus, [text], [[(0, len(text))]], gold))
+        made.append(AnnotatedDocument((text,), tuple(gold), (((0, len(text)),),), corpus))
     return made
 
 
@@ -117,7 +117,9 @@ def test_steps(sizes, budget, workers, seed):
 
 
 def test_strict_scores():
-    gold = AnnotatedDocument(0, ["x" * 30, "y"], [[], []], [(0, 0, 4, "A"), (0, 5, 9, "A"), (0, 5, 9, "B")])
+    gold = AnnotatedDocument(
+        ("x" * 30, "y"), (GoldMention(0, 0, 4, "A"), GoldMention(0, 5, 9, "A"), GoldMention(0, 5, 9, "B"))
+    )
 
     def found(*spans):
         return [[Detection(*span, 0.9, "d") for span in spans], []]
@@ -145,7 +147,7 @@ def test_masking_hides_some_tokens_and_no_special_one(encoder):
 
 
 def test_least_scores():
-    gold = AnnotatedDocument(0, ["x" * 90], [[]], [(0, n, n + 1, "A") for n in range(0, 40, 2)])
+    gold = AnnotatedDocument(("x" * 90,), tuple(GoldMention(0, n, n + 1, "A") for n in range(0, 40, 2)))
     right = [Detection(n, n + 1, "A", 0.9 if n > 8 else 0.65, "d") for n in range(0, 40, 2)]
     wrong = [Detection(n, n + 1, "A", 0.55, "d") for n in range(41, 61, 2)]
     found = [[right + wrong]]

@@ -41,7 +41,7 @@ def test_only_mentions_of_the_types_that_count_become_names(model, corpus, tmp_p
 
 def test_a_corpus_without_mentions_of_the_types_is_an_error(model, corpus, tmp_path):
     options = MentionOptions(mention_types=("Gene",))
-    with pytest.raises(InputError, match="no mentions of the types Gene to learn from"):
+    with pytest.raises(InputError, match="no mention of the types Gene to learn from"):
         train_dictionary(TrainDictionaryConfig(model.ontology, str(tmp_path / "d"), (corpus,), mentions=options))
     assert not (tmp_path / "d").exists()
 

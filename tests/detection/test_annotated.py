@@ -1,8 +1,10 @@
 import pytest
 from samples import annotation, collection, document, passage, save
 
+from raybel.config import MentionOptions
 from raybel.corpus.type_names import parse_type_names
-from raybel.detection.training.corpora import from_table, read_corpus, to_table
+from raybel.detection.annotated import read_corpus
+from raybel.detection.training.features import from_table, to_table
 from raybel.errors import InputError
 
 TITLE, ABSTRACT = "Anemia.", "Iron deficiency anemia is common. Aspirin isn't to blame."
@@ -32,29 +34,35 @@ def corpus(tmp_path):
 
 def test_gold_spans_of_a_corpus(corpus):
     names = parse_type_names(["SpecificDisease=Disease", "Modifier=Disease"])
-    (first, second), counts = read_corpus(corpus, 3, names, (), "type")
-    assert first.passages == [TITLE, ABSTRACT]
-    assert first.sentences == [[(0, 7)], [(0, 33), (34, 57)]]
-    assert first.gold == [(0, 0, 6, "Disease"), (1, 0, 22, "Disease"), (1, 16, 22, "Disease"), (1, 34, 41, "Chemical")]
-    assert (first.corpus, second.gold) == (3, [])
+    (first, second), counts = read_corpus([corpus], MentionOptions(), names, 3)
+    assert first.passages == (TITLE, ABSTRACT)
+    assert first.sentences == (((0, 7),), ((0, 33), (34, 57)))
+    assert first.spans == [(0, 0, 6, "Disease"), (1, 0, 22, "Disease"), (1, 16, 22, "Disease"), (1, 34, 41, "Chemical")]
+    assert (first.corpus, second.mentions) == (3, ())
     assert counts.types == ("Chemical", "Disease")
     # The one in pieces goes from the first to the last of them, and so is there twice.
     assert (counts.documents, counts.duplicates, counts.discontinuous) == (2, 2, 1)
     assert counts.to_dict()["mentions"] == {"Chemical": 1, "Disease": 5}
-    assert list(from_table(to_table([first, second]))) == [first, second]
+    assert [text for _, text in first.names].count("anemia") == 2
+    kept = list(from_table(to_table([first, second])))
+    assert [(each.corpus, each.passages, each.sentences, each.spans) for each in kept] == [
+        (each.corpus, each.passages, each.sentences, each.spans) for each in (first, second)
+    ]
 
 
 def test_types_that_count(corpus):
-    (first, _), counts = read_corpus(corpus, 0, {}, ("Chemical", "Gene"), "type")
-    assert first.gold == [(1, 34, 41, "Chemical")]
+    (first, _), counts = read_corpus([corpus], MentionOptions(mention_types=("Chemical", "Gene")))
+    assert first.spans == [(1, 34, 41, "Chemical")]
     assert counts.types == ("Chemical",)
-    with pytest.raises(InputError, match=r"no mention of the types Gene; there are: Chemical \(1\), Modifier \(2\)"):
-        read_corpus(corpus, 0, {}, ("Gene",), "type")
+    with pytest.raises(
+        InputError, match=r"no mention of the types Gene to learn from; there are: Chemical \(1\), Modifier \(2\)"
+    ):
+        read_corpus([corpus], MentionOptions(mention_types=("Gene",)))
 
 
 def test_what_cant_be_used_is_said(tmp_path):
     wrong = document(
         "1", passage("Anemia.", annotation("xyz", (2, 3), type="A"), mention("Anemia", "Anemia.", type="A"))
     )
-    _, counts = read_corpus(save(tmp_path / "c.xml", collection(wrong)), 0, {}, (), "type")
+    _, counts = read_corpus([save(tmp_path / "c.xml", collection(wrong))], MentionOptions())
     assert "1 annotation" in counts.set_aside
