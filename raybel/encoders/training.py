@@ -8,11 +8,13 @@ from __future__ import annotations
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import torch
 import torch.distributed as dist
+from torch.optim.swa_utils import AveragedModel
 
 from raybel.errors import RaybelError
 
@@ -38,6 +40,25 @@ def rising_and_falling(done: float, warm_up: float) -> float:
     return min(rising, (1 - done) / max(1 - warm_up, 1e-9))
 
 
+def moving_average(
+    share: float, averaged: Sequence[torch.Tensor], weights: Sequence[torch.Tensor], steps: torch.Tensor | int
+) -> None:
+    """Move averaged weights towards the weights of a step, in place.
+
+    So the last steps count, the later the more (Polyak & Juditsky 1992, with exponential weights): the weights of a
+    single step depend on the few examples that it saw.
+
+    Args:
+        share: How much of the averaged weights stays; less in the first steps, which begin with untrained weights.
+        averaged: The averaged weights.
+        weights: Those of the step.
+        steps: How many steps were averaged before.
+    """
+    stays = min(share, (1 + int(steps)) / (10 + int(steps)))
+    for mean, value in zip(averaged, weights, strict=True):
+        mean.lerp_(value, 1 - stays)
+
+
 class StepTrainer(ABC, Generic[Step]):
     """Takes steps with AdamW (Loshchilov & Hutter 2019), gradients clipped to norm 1.
 
@@ -50,6 +71,7 @@ class StepTrainer(ABC, Generic[Step]):
         worker: Number of the worker.
         workers: How many there are; a step's gradients are summed over them.
         all_reduce: Sums a tensor over the workers, in place; None for one worker.
+        averaging: The share of the averaged weights that stays in each step (`moving_average`); 0 for no average.
     """
 
     def __init__(
@@ -62,6 +84,7 @@ class StepTrainer(ABC, Generic[Step]):
         worker: int,
         workers: int,
         all_reduce: Callable[[torch.Tensor], None] | None,
+        averaging: float = 0.0,
     ) -> None:
         self.model = model.to(device)
         if device == "cpu":  # for forward and backward eager is faster there; for forward alone sdpa is
@@ -69,6 +92,15 @@ class StepTrainer(ABC, Generic[Step]):
         self.precision, self.device, self.seed = precision, device, seed
         self.worker, self.workers, self.all_reduce = worker, workers, all_reduce
         self.optimiser = torch.optim.AdamW(self.model.parameters(), weight_decay=weight_decay, fused=True)
+        #: The model with averaged weights; None where they aren't averaged.
+        self.averaged: AveragedModel | None = None
+        if averaging:
+            self.averaged = AveragedModel(self.model, multi_avg_fn=partial(moving_average, averaging))
+
+    @property
+    def result(self) -> Any:
+        """The model that counts: with averaged weights, where they are averaged."""
+        return self.model if self.averaged is None else self.averaged.module
 
     @abstractmethod
     def learning_rate(self, done: float) -> float:
@@ -132,6 +164,8 @@ class StepTrainer(ABC, Generic[Step]):
                     self.all_reduce(value.grad)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimiser.step()
+        if self.averaged is not None:
+            self.averaged.update_parameters(self.model)
         return float(loss)
 
 
@@ -193,6 +227,6 @@ class EpochTrainer(ABC):
             record = records[0]
         self.records.append(record)
         if record["best"]:
-            weights = self.trainer.model.state_dict()
+            weights = self.trainer.result.state_dict()
             self.best_weights = {name: value.detach().cpu().clone().contiguous() for name, value in weights.items()}
         return record

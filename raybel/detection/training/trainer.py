@@ -101,7 +101,8 @@ class Trainer(StepTrainer[list[int]]):
         workers: int = 1,
         all_reduce: Callable[[torch.Tensor], None] | None = None,
     ) -> None:
-        super().__init__(model, parameters.weight_decay, precision, device, seed, worker, workers, all_reduce)
+        decay, averaging = parameters.weight_decay, parameters.averaging
+        super().__init__(model, decay, precision, device, seed, worker, workers, all_reduce, averaging)
         self.tokenizer, self.examples, self.parameters, self.case = tokenizer, examples, parameters, case
         self.allowed = torch.from_numpy(examples.allowed).to(device)
         self.pad = int(tokenizer.pad_token_id or 0)
@@ -166,7 +167,7 @@ class Trainer(StepTrainer[list[int]]):
 
     def detector(self) -> TokenClassifier:
         """Return the model as it is as a detector, with the weights in this precision."""
-        frozen = copy.deepcopy(self.model).eval()
+        frozen = copy.deepcopy(self.result).eval()
         frozen.set_attn_implementation("sdpa")
         settings = Settings(self.parameters.context_tokens, self.case)
         return TokenClassifier(frozen, self.tokenizer, settings, self.precision, self.device)

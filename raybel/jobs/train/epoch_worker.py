@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import tempfile
 import time
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from raybel.files.storage import join
 from raybel.jobs.train.directory import PROGRESS
 from raybel.jobs.train.run import load_checkpoint, load_weights, save_checkpoint, without_retries
 
-_BEST = "best.safetensors"
+_BEST, _AVERAGED = "best.safetensors", "averaged.safetensors"
 #: Seconds between two notes of how far it is.
 _SHOW_EVERY = 2.0
 
@@ -47,8 +48,7 @@ class EpochWorker:
         epochs = self.epochs
         if (checkpoint := ray.train.get_checkpoint()) is not None:
             with checkpoint.as_directory() as folder:
-                state = load_checkpoint(Path(folder), epochs.trainer.model, epochs.trainer.optimiser)
-                epochs.records, epochs.best_weights = state["epochs"], load_weights(Path(folder) / _BEST)
+                self._load(Path(folder))
         resumed = len(epochs.records)
         while not epochs.ended:
             epochs.train_next(self._watch)
@@ -70,17 +70,23 @@ class EpochWorker:
             }
             storage.publish_json(join(self.home, PROGRESS), progress)
 
+    def _load(self, folder: Path) -> None:
+        """Go on from a checkpoint."""
+        epochs, trainer = self.epochs, self.epochs.trainer
+        state = load_checkpoint(folder, trainer.model, trainer.optimiser)
+        epochs.records, epochs.best_weights = state["epochs"], load_weights(folder / _BEST)
+        if trainer.averaged is not None:
+            trainer.averaged.load_state_dict(load_weights(folder / _AVERAGED))
+
     def _save(self) -> None:
         """Write the best epoch's weights and the tokenizer."""
-        model = self.epochs.trainer.model
-        last = {name: value.clone() for name, value in model.state_dict().items()}
-        model.load_state_dict(self.epochs.best_weights)
+        best = copy.deepcopy(self.epochs.trainer.model)
+        best.load_state_dict(self.epochs.best_weights)
         with tempfile.TemporaryDirectory() as folder:
-            model.save_pretrained(folder)
+            best.save_pretrained(folder)
             self.epochs.tokenizer.save_pretrained(folder)
             for path in sorted(Path(folder).iterdir()):
                 storage.publish(join(self.home, path.name), storage.copy_bytes(str(path)))
-        model.load_state_dict(last)
 
     def _report(self, resumed: int) -> None:
         epochs, trainer = self.epochs, self.epochs.trainer
@@ -89,5 +95,8 @@ class EpochWorker:
             if self.first:
                 state = {"epochs": epochs.records, **epochs.facts(), "resumed": resumed}
                 save_file(epochs.best_weights, f"{folder}/{_BEST}")
+                if trainer.averaged is not None:
+                    averaged = trainer.averaged.state_dict()
+                    save_file({name: value.contiguous() for name, value in averaged.items()}, f"{folder}/{_AVERAGED}")
                 checkpoint = save_checkpoint(folder, trainer.model, trainer.optimiser, state)
             ray.train.report({"epochs": len(epochs.records)}, checkpoint=checkpoint)

@@ -33,7 +33,8 @@ def documents(corpus, kind, wanted, count=24, seed=0):
 
 
 def epochs(encoder, train, validation, types, **changed):
-    parameters = {"learning_rate": 1e-2, "max_epochs": 5, "batch_tokens": 128, "context_tokens": 0, **changed}
+    parameters = {"learning_rate": 1e-2, "max_epochs": 5, "batch_tokens": 128, "context_tokens": 0, "dropout": 0.0}
+    parameters |= changed
     settings = {"base": str(encoder), "types": types, "precision": "fp32", "seed": 0, "threads": 1}
     return Epochs({**settings, "parameters": vars(DetectorParameters(**parameters))}, train, validation)
 

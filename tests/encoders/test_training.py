@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from raybel.encoders.training import StepTrainer, rising_and_falling
+
+
+class Line(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.slope = torch.nn.Parameter(torch.zeros(()))
+
+    def set_attn_implementation(self, name):
+        self.attention = name
+
+
+class LineTrainer(StepTrainer[float]):
+    """Draws the slope of a line towards what each step says."""
+
+    def learning_rate(self, done):
+        return 0.1
+
+    def backward(self, step, weight):
+        loss = (self.model.slope - step) ** 2
+        (loss / weight).backward()
+        return loss.detach()
+
+
+def trainer(averaging):
+    return LineTrainer(Line(), 0.0, "fp32", "cpu", 0, 0, 1, None, averaging)
+
+
+def test_the_average_of_the_steps_weights():
+    plain, averaged = trainer(0.0), trainer(0.4)
+    assert plain.result is plain.model
+    expected = None
+    for step, towards in enumerate([3.0, -1.0, 2.0, 2.0, 5.0]):
+        for each in (plain, averaged):
+            each.take(0, 1, [(towards, 1, 0.0)])
+        slope = float(plain.model.slope.detach())
+        assert float(averaged.model.slope.detach()) == slope
+        stays = min(0.4, (1 + step) / (10 + step))
+        expected = slope if expected is None else stays * expected + (1 - stays) * slope
+        assert float(averaged.result.slope.detach()) == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_mean_loss_of_an_epoch():
+    seen = []
+    loss = trainer(0.0).take(2, 3, [(1.0, 2, 0.0), (1.0, 2, 0.5)], lambda done, mean: seen.append((done, mean)))
+    assert loss == pytest.approx((1 + (1 - 0.1) ** 2) / 4, abs=1e-3)
+    assert seen[0] == (0.0, 0.5)
+    assert trainer(0.0).take(0, 1, []) is None
+
+
+@given(st.floats(0, 1), st.just(0.0) | st.floats(0.01, 0.9))
+def test_the_learning_rate_rises_and_falls(done, warm_up):
+    shares = [rising_and_falling(each, warm_up) for each in np.linspace(0, 1, 50)]
+    assert all(0 <= share <= 1 for share in shares)
+    assert 0 <= rising_and_falling(done, warm_up) <= 1
+    peak = int(np.argmax(shares))
+    assert shares[: peak + 1] == sorted(shares[: peak + 1])
+    assert shares[peak:] == sorted(shares[peak:], reverse=True)
+    assert shares[-1] == pytest.approx(0)
