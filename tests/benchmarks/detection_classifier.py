@@ -27,7 +27,7 @@ from raybel.detection.training.dictionary import fit_with_dictionary
 from raybel.detection.training.parameters import DetectorParameters
 from raybel.detection.training.scores import count_spans, score_table
 from raybel.files.mappings import read_mapping
-from raybel.jobs.train.config import TrainDetectorConfig
+from raybel.jobs.train.config import TrainDetectorConfig, Workers
 from raybel.jobs.train.detector import train_detector
 from raybel.ontology import Ontology
 from raybel.prepare.bc5cdr import Bc5cdrConfig, prepare_bc5cdr
@@ -48,14 +48,15 @@ def prepare(data: Path, home: Path) -> None:
     prepare_biored(BioredConfig(str(data / "biored"), mesh, outputs=outputs["biored"]))
 
 
-def train(home: Path, names: tuple[str, ...], out: Path, parameters: DetectorParameters, seed: int) -> str:
+def train(home: Path, names: tuple[str, ...], out: Path, parameters: DetectorParameters, cpus: int | None) -> str:
     """Train on some of the corpora; return the model."""
     train_paths, val_paths = (
         tuple(str(home / name / f"{split}.bioc.xml.gz") for name in names) for split in ("train", "val")
     )
     output = str(out / "-".join(names))
+    workers = Workers(cpus_per_worker=cpus)
     config = TrainDetectorConfig(
-        output, train_paths, val_paths, "minilm", type_names=TYPE_NAMES, parameters=parameters, seed=seed
+        output, train_paths, val_paths, "minilm", type_names=TYPE_NAMES, parameters=parameters, workers=workers
     )
     done = train_detector(config, lambda state: print(state, file=sys.stderr))
     print(f"trained on {', '.join(names)}: {done.seconds / 60:.0f} minutes, best epoch {done.best['epoch']}")
@@ -110,7 +111,7 @@ def main() -> None:
     parser.add_argument("--corpora", action="append", default=[], help="what to train on, commas between")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--params", help="hyper-parameters under the key `detector`")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--train-cpus", type=int, help="CPUs that training takes; none: all")
     parser.add_argument("--keep", help="directory for the models that are trained")
     args = parser.parse_args()
     parameters = DetectorParameters().changed(read_mapping(args.params)["detector"] if args.params else {})
@@ -119,7 +120,8 @@ def main() -> None:
         prepare(args.data, home)
         chosen = args.corpora or [",".join(CORPORA), "ncbi", "ncbi,bc5cdr"]
         models = args.model or [
-            train(home, tuple(names.split(",")), Path(args.keep or home), parameters, args.seed) for names in chosen
+            train(home, tuple(names.split(",")), Path(args.keep or home), parameters, args.train_cpus)
+            for names in chosen
         ]
         row_of("model", "corpus", "type", "mentions", "precision", "recall", "F1", "tokens/s", "documents/s")
         row_of(*["---"] * 9)

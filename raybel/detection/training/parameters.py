@@ -38,7 +38,7 @@ class DetectorParameters(HyperParameters):
 
     learning_rate: Positive | None = None
     batch_tokens: Count = 1536
-    max_epochs: Annotated[Count, Option("Most passes over the corpora; over --params.", default="the recipe's")] = 6
+    max_epochs: Annotated[Count, Option("Most passes over the corpora; over --params.", default="the recipe's")] = 10
     patience: Count = 4
     context_tokens: Annotated[int, Ge(0)] = 254
     case: bool = True
