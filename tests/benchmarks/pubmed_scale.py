@@ -1,10 +1,12 @@
 """A synthetic PubMed through `raybel pubmed`: rates of each step, memory, bytes; kills; other packagings.
 
-    python tests/benchmarks/pubmed_scale.py [--documents 100000] [--kills 3] [--packagings] [--data ../shared/data]
+    python tests/benchmarks/pubmed_scale.py [--documents 100000] [--kills 3] [--packagings] [--predict]
+        [--data ../shared/data]
 
 The articles are in PubMed's layout, 30,000 to a file, with the texts of NCBI Disease and BC5CDR (train and dev), title
 and abstract, over and over in random order: 1,700 different abstracts, so that a dump's share of repeated surfaces is
 higher than PubMed's. `--packagings` runs detection over the same articles as single files and as one `.tar.gz` too.
+`--predict` runs a tenth and three tenths of them first: the line through each step's seconds foretells the whole.
 The exit status is 1 where a byte of a killed run differs from an unbroken one's.
 """
 
@@ -87,13 +89,19 @@ def make(home: Path, data: Path, documents: int) -> dict[str, Path]:
     trained = ("--ontology", ncbi / "ontology.arrow", "--train-corpus", ncbi / "train.bioc.xml.gz")
     raybel("train", "ngrams", *trained, "--output-dir", models / "ngrams")
     raybel("train", "dictionary", *trained, "--type", "Disease", "--output-dir", models / "diseases")
-    files = home / "files"
+    dump(home, "files", documents)
+    return {"files": home / "files", "ontology": ncbi / "ontology.arrow", "models": models}
+
+
+def dump(home: Path, name: str, documents: int) -> Path:
+    """Write a dump of so many articles; the first ones of any two dumps are the same."""
+    files = home / name
     files.mkdir()
     endless = itertools.cycle(texts(home))
     for number, first in enumerate(range(0, documents, FILE_ARTICLES)):
         count = min(FILE_ARTICLES, documents - first)
         write_baseline(files / f"pubmed26n{number + 1:04d}.xml.gz", first + 1, count, number, endless)
-    return {"files": files, "ontology": ncbi / "ontology.arrow", "models": models}
+    return files
 
 
 def single_files(source: Path, target: Path) -> None:
@@ -182,13 +190,18 @@ def main() -> None:
     parser.add_argument("--documents", type=int, default=100_000)
     parser.add_argument("--kills", type=int, default=3)
     parser.add_argument("--packagings", action="store_true")
+    parser.add_argument("--predict", action="store_true")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         made = make(home, args.data, args.documents)
         print(f"{args.documents:,} articles, {size(made['files']) / 1e6:,.0f} MB gzipped", flush=True)
+        smaller = [args.documents // 10, 3 * args.documents // 10] if args.predict else []
+        foretelling = [(count, run(made, dump(home, f"{count}", count), home / f"{count}-out")) for count in smaller]
         steps = run(made, made["files"], home / "unbroken")
+        if foretelling:
+            compare_with_prediction(foretelling, args.documents, steps)
         if args.kills:
             killed(made, home / "killed", sum(float(step["seconds"]) for step in steps), args.kills)  # type: ignore[arg-type]
             before, after = digests(home / "unbroken"), digests(home / "killed")
@@ -199,6 +212,23 @@ def main() -> None:
         shutil.rmtree(home / "unbroken")
         if args.packagings:
             packagings(made, home)
+
+
+def compare_with_prediction(
+    smaller: list[tuple[int, list[dict[str, object]]]], documents: int, measured: list[dict[str, object]]
+) -> None:
+    """Print each step's seconds as the line through two smaller runs foretells them, and as they were."""
+    (few, first), (more, second) = smaller
+    foretold = []
+    for one, other in zip(first, second, strict=True):
+        slope = (float(other["seconds"]) - float(one["seconds"])) / (more - few)  # type: ignore[arg-type]
+        start = float(one["seconds"]) - slope * few  # type: ignore[arg-type]
+        foretold.append(start + slope * documents)
+        print(f"  {one['step']:8} {start:6.1f} s and {1e3 * slope:.3f} s for each 1,000 documents", flush=True)
+    was = [float(step["seconds"]) for step in measured]  # type: ignore[arg-type]
+    for step, before, after in zip(measured, foretold, was, strict=True):
+        print(f"  {step['step']:8} foretold {before:6.1f} s, measured {after:6.1f} s", flush=True)
+    print(f"  together foretold {sum(foretold):.0f} s, measured {sum(was):.0f} s: {sum(foretold) / sum(was):.2f}")
 
 
 def packagings(made: dict[str, Path], home: Path) -> None:
