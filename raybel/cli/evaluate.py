@@ -44,11 +44,14 @@ def evaluate(values: dict[str, Any], metric_file: tuple[str, ...], summary_file:
     """Score links against gold annotations: Acc@1, recall@5, @10, @all and MRR, overall and by mention type.
 
     Mentions are joined by document, annotation id and span; a gold mention that the predictions lack counts as wrong.
+    Of several policies, the table has a row each; of NCBI Disease and BC5CDR, published figures stand beside those of
+    the same policy.
 
     \b
-    Example:
+    Examples:
       raybel evaluate --gold-corpus data/val.bioc.xml.gz --pred-corpus runs/val \\
           --train-corpus data/train.bioc.xml.gz --metric-file val.csv --summary-file val.json
+      raybel evaluate --gold-corpus data/test.bioc.xml.gz --pred-corpus runs/test --policy belb,biosyn
 
     With --spans, the predictions hold mentions of their own, which a detector found. Scored are their spans (strict:
     same start, end and type; overlapping: a character in common), spans with their links, and each document's set of
