@@ -241,8 +241,10 @@ def join(gold: Sequence[tuple[str, list[dict[str, Any]]]], files: Iterable[str])
     if matched < len(gold):
         notes.append(f"Gold documents that aren't among the predicted ones: {len(gold) - matched:,} of {len(gold):,}.")
     if extra or documents > matched:
+        of_parts = sum(map(len, parts.values()))
+        judged = f" ({of_parts:,} of them parts of composites, judged under biosyn)" if of_parts else ""
         notes.append(
-            f"Ignored: {counted(extra, 'predicted mention')} where no gold mention counts, and {elsewhere:,} "
+            f"Ignored: {counted(extra, 'predicted mention')} where no gold mention counts{judged}, and {elsewhere:,} "
             f"in {counted(documents - matched, 'other document')}."
         )
     mentions = [mention for _, document_mentions in gold for mention in document_mentions]

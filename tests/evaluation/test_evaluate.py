@@ -272,6 +272,7 @@ def test_the_parts_of_a_composite_are_judged_where_predictions_have_them(write, 
     result = score(gold, write("parts.xml", document("1", *others, *parts)), ontology, policy=("biosyn", "all", "belb"))
     assert column(result, "rank") == [1, 0, None, 0, None, 0]  # of the parts, the second is right at its second link
     assert "1 composite of which the predictions have the parts" in result.sentences[0]
+    assert any("3 predicted mentions where no gold mention counts (2 of them parts" in s for s in result.sentences)
     three = [*parts, at("CF", "P3", nth=1, link_id="C2")]
     for predicted in (parts[:1], three):  # as many parts as ids, else none
         odd = write("odd.xml", document("1", *others, *predicted))
