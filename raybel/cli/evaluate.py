@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -44,11 +44,14 @@ def evaluate(values: dict[str, Any], metric_file: tuple[str, ...], summary_file:
     """Score links against gold annotations: Acc@1, recall@5, @10, @all and MRR, overall and by mention type.
 
     Mentions are joined by document, annotation id and span; a gold mention that the predictions lack counts as wrong.
+    Of several policies, the table has a row each; of NCBI Disease and BC5CDR, published figures stand beside those of
+    the same policy.
 
     \b
-    Example:
+    Examples:
       raybel evaluate --gold-corpus data/val.bioc.xml.gz --pred-corpus runs/val \\
           --train-corpus data/train.bioc.xml.gz --metric-file val.csv --summary-file val.json
+      raybel evaluate --gold-corpus data/test.bioc.xml.gz --pred-corpus runs/test --policy belb,biosyn
 
     With --spans, the predictions hold mentions of their own, which a detector found. Scored are their spans (strict:
     same start, end and type; overlapping: a character in common), spans with their links, and each document's set of
@@ -71,7 +74,7 @@ def evaluate(values: dict[str, Any], metric_file: tuple[str, ...], summary_file:
         tables.table("Scores in %", ["", *headings], cells, spans.sentences)
     else:
         result = score_links(config)
-        tables.table("Scores in %", ["", *METRICS], rows(result), result.sentences)
+        show_scores(result)
     for path in metric_file:
         result.write_mentions(path)
     for path in summary_file:
@@ -87,6 +90,76 @@ def _check(option: str, paths: Iterable[str]) -> None:
             raise ConfigError(f"{option} {path}: the name must end in {' or '.join(SUFFIXES)}")
 
 
+def show_scores(result: Evaluation) -> None:
+    """Print the scores, and published figures beside them where there are any.
+
+    Of one policy, all scores of all groups; of several, all scores by policy, then Acc@1 by group and policy.
+    """
+    policies = list(dict.fromkeys(result.groups["policy"].to_pylist()))
+    if len(policies) == 1:
+        tables.table("Scores in %", ["", *METRICS], rows(result), result.sentences)
+    else:
+        tables.table("Scores in %, by policy", ["", *METRICS], policy_rows(result))
+        if cells := group_rows(result, policies):
+            tables.table(f"{METRICS[0]} in %, by group and policy", ["", *policies], cells)
+        tables.print_notes(result.sentences)
+    if result.anchors.figures:
+        title = f"{METRICS[0]} in % beside other systems' published figures"
+        tables.table(title, ["", "policy", "here", "published"], anchor_rows(result), result.anchors.sentences)
+    else:
+        tables.print_notes(result.anchors.sentences)
+
+
+def policy_rows(result: Evaluation) -> Iterator[list[str]]:
+    """Yield a table row for each policy: its scores over all mentions that count."""
+    every = (row for row in result.groups.to_pylist() if row["group_kind"] == "all")
+    for (policy, mentions), scores in groupby(every, key=lambda row: (row["policy"], row["mentions"])):
+        yield [f"{policy}\n{counted(mentions, 'mention')}", *map(cell, scores)]
+
+
+def group_rows(result: Evaluation, policies: Sequence[str]) -> list[list[str]]:
+    """Return a table row for each group but the one of all: its Acc@1 and its mentions under each policy.
+
+    The groups are those of any policy, by kind, in the order of the first policy that has them.
+    """
+    scores = {
+        (row["group_kind"], row["group"], row["policy"]): row
+        for row in result.groups.to_pylist()
+        if row["metric"] == METRICS[0] and row["group_kind"] != "all"
+    }
+    groups = list(dict.fromkeys((kind, group) for kind, group, _ in scores))
+    kinds = list(dict.fromkeys(kind for kind, _ in groups))
+    cells = []
+    before = kinds[0] if kinds else ""
+    for kind, group in sorted(groups, key=lambda item: kinds.index(item[0])):
+        if kind != before:
+            cells.append([""] * (1 + len(policies)))
+        before = kind
+        own = [scores.get((kind, group, policy)) for policy in policies]
+        shown = [f"{cell(row)}\n({row['mentions']:,})" if row and row["mentions"] else "(0)" for row in own]
+        cells.append([name_of(kind, group), *shown])
+    return cells
+
+
+def anchor_rows(result: Evaluation) -> Iterator[list[str]]:
+    """Yield a table row for each group and policy with published figures: ours, and theirs by system."""
+    scores = {
+        (row["group_kind"], row["group"], row["policy"].split()[0]): row
+        for row in result.groups.to_pylist()
+        if row["metric"] == METRICS[0]
+    }
+    for (group, policy), figures in groupby(result.anchors.figures, key=lambda anchor: (anchor.group, anchor.policy)):
+        if (*group, policy) in scores:
+            own = cell(scores[*group, policy]).replace("\n", " ")
+            published = ", ".join(f"{anchor.system} {100 * anchor.value:.1f}" for anchor in figures)
+            yield [name_of(*group), policy, own, published]
+
+
+def name_of(kind: str, group: str) -> str:
+    """Return a group's name for people."""
+    return f"{kind} {group}" if kind in ("surface", "concept") else group
+
+
 def rows(result: Evaluation) -> Iterator[list[str]]:
     """Yield a table row for each group, and an empty one between two kinds of groups.
 
@@ -99,8 +172,7 @@ def rows(result: Evaluation) -> Iterator[list[str]]:
         if kind != before:
             yield [""] * (1 + len(METRICS))
         before = kind
-        name = f"{kind} {group}" if kind in ("surface", "concept") else group
-        yield [f"{name}\n{counted(mentions, 'mention')}", *map(cell, scores)]
+        yield [f"{name_of(kind, group)}\n{counted(mentions, 'mention')}", *map(cell, scores)]
 
 
 def span_rows(result: SpanEvaluation) -> list[list[str]]:

@@ -45,6 +45,11 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], 
     out.print()
     out.print(title, style="bold", markup=False, soft_wrap=True)  # a table's own title is as narrow as the table
     out.print(view)
+    print_notes(notes)
+
+
+def print_notes(notes: Iterable[str]) -> None:
+    """Print lines below a table."""
     for note in notes:
         out.print(note, style="dim", markup=False)
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import field
-from typing import Annotated
+from typing import Annotated, Literal
 
 from annotated_types import Ge
 
 from raybel.config import FilePath, FilePaths, MentionOptions, Option, Seed, Words, configuration
 from raybel.corpus.type_names import parse_type_names
 from raybel.errors import ConfigError
-from raybel.evaluation.policy import Policy
+from raybel.evaluation.policy import EVERY, POLICIES, SPAN_POLICIES
 
 
 @configuration
@@ -31,9 +31,21 @@ class EvaluateConfig:
         FilePaths, Option("Split the scores by what was seen in training. Repeatable.", "PATH")
     ] = ()
     policy: Annotated[
-        Policy,
-        Option("Which mentions count: linkable, those with one id that the ontology knows; all, every annotated one."),
-    ] = "linkable"
+        Words,
+        Option(
+            "Which mentions count, and when they are right: linkable, those with one id that the ontology knows; all, "
+            "every annotated one; belb, biosyn, as those benchmarks; unseen, those of linkable that training lacks; "
+            "every, each that the inputs allow. Repeatable, or with commas.",
+            "NAME,...",
+        ),
+    ] = ("linkable",)
+    anchors: Annotated[
+        Literal["ncbi-disease", "bc5cdr", "none"] | None,
+        Option(
+            "The corpus whose published figures stand beside scores by the policies belb and biosyn.",
+            default="what `raybel prepare` wrote into the gold corpus",
+        ),
+    ] = None
     spans: Annotated[
         bool, Option("Score where mentions were found: precision, recall and F1 of spans, of links, of documents.")
     ] = False
@@ -53,8 +65,34 @@ class EvaluateConfig:
         if not self.gold_corpus or not self.pred_corpus:
             raise ConfigError("give at least one --gold-corpus and one --pred-corpus")
         parse_type_names(self.type_names)
+        self._check_policies()
         if self.spans and self.train_corpus:
             raise ConfigError("--train-corpus splits the scores of links: it doesn't go with --spans")
         for given, option in ((self.type_names, "--type-names"), (self.ignore_types, "--ignore-types")):
             if given and not self.spans:
                 raise ConfigError(f"{option} goes with --spans; without it types only group the scores")
+
+    def _check_policies(self) -> None:
+        known = (*POLICIES, EVERY)
+        if not self.policy:
+            raise ConfigError(f"policy: give at least one of {', '.join(known)}")
+        if unknown := [name for name in self.policy if name not in known]:
+            raise ConfigError(f"policy: there is no {unknown[0]}; there are {', '.join(known)}")
+        if self.spans and (len(self.policies) > 1 or self.policies[0] not in SPAN_POLICIES):
+            raise ConfigError(
+                f"--spans goes with one policy, {' or '.join(SPAN_POLICIES)}, not {', '.join(self.policy)}"
+            )
+        if "unseen" in self.policy and not self.train_corpus:
+            raise ConfigError(
+                "--policy unseen leaves out what training has, and nothing says what that is: give the corpus with "
+                "--train-corpus"
+            )
+        if self.anchors not in (None, "none") and not {"belb", "biosyn"}.intersection(self.policies):
+            raise ConfigError(f"--anchors {self.anchors}: figures are published by --policy belb or biosyn alone")
+
+    @property
+    def policies(self) -> tuple[str, ...]:
+        """The policies, each once, in the order in which they are asked for; `every` is each that the inputs allow."""
+        allowed = [name for name in POLICIES if name != "unseen" or self.train_corpus]
+        asked = [name for given in self.policy for name in (allowed if given == EVERY else (given,))]
+        return tuple(dict.fromkeys(asked))

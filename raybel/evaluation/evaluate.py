@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,14 @@ import pyarrow as pa
 from raybel.corpus.documents import DocumentRow, ReadOptions
 from raybel.corpus.reading import SetAside, read_rows
 from raybel.corpus.sources import corpus_files
-from raybel.display import counted, relative
+from raybel.display import counted
 from raybel.errors import ConfigError, MismatchError
 from raybel.evaluation import metrics, predictions
+from raybel.evaluation.anchors import Anchors, anchors_beside
 from raybel.evaluation.config import EvaluateConfig
-from raybel.evaluation.policy import ConceptNumbers, category, describe_policy, foreign_types, which_count
+from raybel.evaluation.judging import Judged, judge
+from raybel.evaluation.policy import ConceptNumbers, category, foreign_types
+from raybel.evaluation.seen import seen_columns, seen_sentence, training_ids
 from raybel.files import storage, tables
 from raybel.ontology import Ontology
 
@@ -54,6 +57,8 @@ SCORED = pa.schema(
         ("reciprocal_rank", pa.float64()),
         ("surface_seen", pa.bool_()),
         ("concept_seen", pa.bool_()),
+        ("pair_seen", pa.bool_()),
+        ("policy", pa.string()),
     ]
 )
 
@@ -63,20 +68,25 @@ class Evaluation:
     """The result of `evaluate`.
 
     Args:
-        groups: Of `GROUPS`, a row for each group and score, as shares of 1. A group without mentions has null scores;
-            `low` and `high` are null where there are fewer than two documents to resample.
-        mentions: Of `SCORED`, a row for each gold mention in the order of the corpus, those that don't count too.
-        sentences: The policy, with counts, in words.
+        groups: Of `GROUPS`, a row for each group and score, as shares of 1; of several policies, one after the other. A
+            group without mentions has null scores; `low` and `high` are null where there are fewer than two documents
+            to resample.
+        mentions: Of `SCORED`, a row for each gold mention in the order of the corpus, those that don't count too; of
+            several policies, so for each.
+        sentences: The policies, with counts, in words.
+        anchors: Published figures of the corpus by the same policies; of the test split, and not measured here.
     """
 
     groups: pa.Table
     mentions: pa.Table
     sentences: tuple[str, ...]
+    anchors: Anchors = field(default_factory=Anchors)
 
     def write_mentions(self, uri: str) -> None:
         """Write the mentions: `.csv` as the published system, those that count only; else all of `mentions`.
 
-        The CSV's columns are `id,at_1,at_5,at_10,at_all`: `<doc_id>_<start>_<end>`, then 1 (right) or 0.
+        The CSV's columns are `id,at_1,at_5,at_10,at_all`: `<doc_id>_<start>_<end>`, then 1 (right) or 0; of several
+        policies, `policy` too.
         """
         if not storage.name_of(uri).endswith(".csv"):
             tables.write_rows(uri, self.mentions)
@@ -84,7 +94,9 @@ class Evaluation:
         rows = [row for row in self.mentions.to_pylist() if row["counts"]]
         ids = [f"{row['doc_id']}_{row['start']}_{row['end']}" for row in rows]
         right = {cut: pa.array([int(row[cut]) for row in rows], pa.int8()) for cut in AT_COLUMNS}
-        tables.write_rows(uri, pa.table({"id": pa.array(ids, pa.string()), **right}))
+        policies = pa.array([row["policy"] for row in rows], pa.string())
+        several = {"policy": policies} if len(policies.unique()) > 1 else {}
+        tables.write_rows(uri, pa.table({"id": pa.array(ids, pa.string()), **right, **several}))
 
     def write_summary(self, uri: str) -> None:
         """Write `groups` in the format that the file's suffix says."""
@@ -119,36 +131,37 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
         joined = predictions.join(documents, files)
     except MismatchError as error:
         raise MismatchError(f"{gold} and {predicted}: {error}") from error
-    train_surfaces, train_ids = _training(config, train_set_aside)
-    every_id = (concept_id for ids in (*golds, *joined.rankings, train_ids) for concept_id in ids or ())
-    concepts = ConceptNumbers(ontology, every_id)
-    categories = [category(ids, concepts) for ids in golds]
-    counts = which_count(categories, config.policy)
-    sentences = describe_policy(config.policy, concepts, golds, joined.rankings) + joined.notes
-    sentences += foreign_types([mention["type"] for mention in joined.mentions], golds, concepts)
-    if not counts.any():
-        raise ConfigError(f"{gold}: there is nothing to score. {' '.join(sentences[:2])}")
-    ranks = metrics.gold_ranks(
-        (concepts.of(ranking or ()) for ranking in joined.rankings), (concepts.of(ids or ()) for ids in golds)
+    training = training_ids(_rows(config.train_corpus, config, train_set_aside))
+    every_id = (
+        concept_id
+        for rankings in (golds, joined.rankings, *joined.parts.values(), training.values())
+        for ids in rankings
+        for concept_id in ids or ()
     )
+    concepts = ConceptNumbers(ontology, every_id)
     columns: dict[str, list[Any]] = {"type": [mention["type"] for mention in joined.mentions]}
     if config.train_corpus:
-        train_concepts = set(concepts.of(train_ids))
-        columns["surface_seen"] = [mention["surface"] in train_surfaces for mention in joined.mentions]
-        columns["concept_seen"] = [train_concepts.issuperset(concepts.of(ids)) if ids else None for ids in golds]
-        sentences.append(_seen_sentence(config))
+        columns |= seen_columns(training, joined.mentions, concepts)
+    categories = [category(ids, concepts) for ids in golds]
+    judged, sentences = judge(config, joined, concepts, categories, columns.get("pair_seen"))
+    sentences += joined.notes
+    sentences += foreign_types(columns["type"], golds, concepts)
+    if config.train_corpus:
+        sentences.append(seen_sentence(config))
     most = max((len(ranking) for ranking in joined.rankings if ranking), default=0)
     sentences.append(f"recall@all counts all links of a mention: in these predictions at most {most}.")
     sentences += [sentence for problems in (gold_set_aside, train_set_aside) if (sentence := problems.sentence())]
-    sentences.append(interval_sentence(config, len(np.unique(joined.documents[counts]))))
-    policy = config.policy if ontology else f"{config.policy} without ontology"
+    resampled = sorted(len(np.unique(joined.documents[each.counts])) for each in judged)
+    sentences.append(interval_sentence(config, resampled[-1], resampled[0]))
     groups = [
         row
-        for kind, name, members in _groups(columns, counts)
-        for row in _scores(kind, name, ranks[members], joined.documents[members], policy, config)
+        for each in judged
+        for kind, name, members in _groups(columns, each.counts)
+        for row in _scores(kind, name, each.ranks[members], joined.documents[members], each.policy, config)
     ]
-    table = _mentions(joined, categories, counts, ranks, columns)
-    return Evaluation(pa.Table.from_pylist(groups, schema=GROUPS), table, tuple(sentences))
+    table = pa.concat_tables([_mentions(joined, categories, each, columns) for each in judged])
+    anchors = anchors_beside(config, columns["type"], golds)
+    return Evaluation(pa.Table.from_pylist(groups, schema=GROUPS), table, tuple(sentences), anchors)
 
 
 def _rows(uris: Sequence[str], config: EvaluateConfig, set_aside: SetAside) -> Iterator[DocumentRow]:
@@ -174,32 +187,19 @@ def open_ontology(config: EvaluateConfig, recorded: Sequence[str]) -> Ontology |
     return Ontology.open(uri) if uri else None
 
 
-def _training(config: EvaluateConfig, set_aside: SetAside) -> tuple[set[str], set[str]]:
-    """Return the surfaces and the concept ids of the training mentions that have a concept."""
-    surfaces: set[str] = set()
-    ids: set[str] = set()
-    for row in _rows(config.train_corpus, config, set_aside):
-        for mention in row.mentions:
-            if mention["gold"]:
-                surfaces.add(mention["surface"])
-                ids.update(mention["gold"])
-    return surfaces, ids
+def interval_sentence(config: EvaluateConfig, documents: int, fewest: int | None = None) -> str:
+    """Say what the intervals are, or why there are none.
 
-
-def _seen_sentence(config: EvaluateConfig) -> str:
-    expanded = "expanded by their own document" if config.mentions.expand_abbreviations else "as they stand"
-    return (
-        f"Seen: a mention of {', '.join(map(relative, config.train_corpus))} has the same surface (case, typography "
-        f"and white space folded, abbreviations {expanded}), or the same concept."
-    )
-
-
-def interval_sentence(config: EvaluateConfig, documents: int) -> str:
-    """Say what the intervals are, or why there are none; `documents` is how many are resampled."""
+    Args:
+        config: What is scored.
+        documents: How many are resampled.
+        fewest: Under several policies, the fewest of them; None for as many.
+    """
     if not config.bootstrap or documents < 2:
         return f"No intervals: {'--bootstrap is 0' if not config.bootstrap else 'all mentions are in one document'}."
+    resampled = f"{documents:,}" if fewest in (None, documents) else f"{fewest:,} to {documents:,}"
     return (
-        f"In brackets: 95 % intervals, percentile bootstrap over documents ({documents:,} with a mention that counts; "
+        f"In brackets: 95 % intervals, percentile bootstrap over documents ({resampled} with a mention that counts; "
         f"{config.bootstrap:,} resamples, seed {config.seed}), since a document's mentions depend on each other."
     )
 
@@ -238,13 +238,10 @@ def _scores(
 
 
 def _mentions(
-    joined: predictions.Joined,
-    categories: Sequence[str],
-    counts: np.ndarray,
-    ranks: np.ndarray,
-    columns: dict[str, list[Any]],
+    joined: predictions.Joined, categories: Sequence[str], judged: Judged, columns: dict[str, list[Any]]
 ) -> pa.Table:
-    """Return the table of `SCORED`; the scores of mentions that don't count are null."""
+    """Return the table of `SCORED` under a policy; the scores of mentions that don't count are null."""
+    counts, ranks = judged.counts, judged.ranks
     table: dict[str, Any] = {
         name: [mention[name] for mention in joined.mentions]
         for name in ("mention_id", "start", "end", "surface", "gold")
@@ -260,6 +257,7 @@ def _mentions(
         "counts": counts,
         "rank": pa.array(ranks, mask=~counts | (ranks < 0)),
         "reciprocal_rank": pa.array(scores[:, -1], mask=~counts),
+        "policy": [judged.policy] * len(counts),
     }
     absent = [None] * len(counts)
     return pa.table({name: table.get(name, absent) for name in SCORED.names}, schema=SCORED)

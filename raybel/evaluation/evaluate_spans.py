@@ -94,7 +94,7 @@ def evaluate_spans(config: EvaluateConfig) -> SpanEvaluation:
     every_id = (concept_id for ids in (*gold.concepts, *predicted.concepts) for concept_id in ids or ())
     concepts = ConceptNumbers(ontology, every_id)
     categories = [category(ids, concepts) for ids in gold.concepts]
-    counts = which_count(categories, config.policy)
+    counts = which_count(categories, config.policies[0])
     marks = span_marks(gold, predicted, pairs)
     sentences = words.span_sentences(config, corpora)
     if not any(predicted.concepts):
@@ -112,7 +112,7 @@ def evaluate_spans(config: EvaluateConfig) -> SpanEvaluation:
     sentences += corpora.notes
     present = {*gold.documents, *predicted.documents}
     sentences.append(interval_sentence(config, len(present)))
-    linked_policy = config.policy if ontology else f"{config.policy} without ontology"
+    linked_policy = config.policies[0] + ("" if ontology else " without ontology")
     groups = [
         row
         for kind, name, code in _groups(gold, predicted, codes, config)

@@ -25,9 +25,8 @@ def gold_rank(ranking: Sequence[Hashable], gold: Iterable[Hashable]) -> int:
 
     One gold concept: the place of its first occurrence. Several (a composite mention): all of them must be found,
     and since n concepts can't all be first, the first n places count as one: right at k if all stand among the first
-    max(k, n). So the rank is 0 where all stand among the first n, else the last one's place. (BioSyn and SapBERT, too,
-    count a composite mention as right only if each of its parts is, but cut its text into parts with a ranking each,
-    and where they can't cut it take any one id as enough; we don't.) None (NIL): 0 for an empty ranking, else -1.
+    max(k, n). So the rank is 0 where all stand among the first n, else the last one's place. None (NIL): 0 for an empty
+    ranking, else -1.
 
     Args:
         ranking: Concepts, best first; any hashable values, such as ids or rows of an ontology.
@@ -42,6 +41,32 @@ def gold_rank(ranking: Sequence[Hashable], gold: Iterable[Hashable]) -> int:
         if not missing:
             return 0 if place < wanted else place
     return -1
+
+
+def any_rank(ranking: Sequence[Hashable], gold: Iterable[Hashable]) -> int:
+    """Return the place of a ranking's first concept that is one of the gold's, -1 where none is.
+
+    Args:
+        ranking: Concepts, best first.
+        gold: The gold concepts, one of which is enough.
+    """
+    wanted = set(gold)
+    return next((place for place, concept in enumerate(ranking) if concept in wanted), -1)
+
+
+def parts_rank(rankings: Iterable[Sequence[Hashable]], gold: Iterable[Hashable]) -> int:
+    """Return the rank of a composite mention whose parts have a ranking each: right at k if each part is.
+
+    A part is right where any of the composite's concepts is, since it isn't annotated which of them the part names. So
+    the rank is the worst of the parts' `any_rank`, -1 where a part has none of the concepts.
+
+    Args:
+        rankings: Each part's concepts, best first; at least one part.
+        gold: The composite's concepts.
+    """
+    wanted = set(gold)
+    ranks = [any_rank(ranking, wanted) for ranking in rankings]
+    return -1 if min(ranks) < 0 else max(ranks)
 
 
 def gold_ranks(rankings: Iterable[Sequence[Hashable]], golds: Iterable[Iterable[Hashable]]) -> np.ndarray:

@@ -1,18 +1,19 @@
-"""The scoring policy: which gold mentions count, when two ids mean the same, and how that is said."""
+"""The scoring policy: which gold mentions count, when a ranking is right, and when two ids mean the same.
+
+docs/scoring.md says where each policy comes from; `policy_sentences` says it with the counts of a corpus.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import Literal, get_args
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from raybel.display import counted, relative
+from raybel.display import counted
+from raybel.evaluation import metrics
 from raybel.ontology import Ontology
 
-Policy = Literal["linkable", "all"]
-POLICIES: tuple[Policy, ...] = get_args(Policy)
 #: What a gold mention is, and how a number of them is described.
 CATEGORIES = {
     "single": "with one id",
@@ -21,7 +22,19 @@ CATEGORIES = {
     "unknown": "with an id that the ontology doesn't know",
     "unannotated": "without a gold annotation",
 }
-_COUNTING = {"linkable": ("single",), "all": ("single", "composite", "nil", "unknown")}
+#: Which categories count under each policy; of `unseen`, those that training lacks.
+COUNTING = {
+    "linkable": ("single",),
+    "all": ("single", "composite", "nil", "unknown"),
+    "belb": ("single", "composite", "unknown"),
+    "biosyn": ("single", "composite", "unknown"),
+    "unseen": ("single",),
+}
+POLICIES = tuple(COUNTING)
+#: Stands for each policy that the inputs allow.
+EVERY = "every"
+#: The policies that scores of spans know.
+SPAN_POLICIES = ("linkable", "all")
 
 
 class ConceptNumbers:
@@ -63,9 +76,46 @@ def category(gold: Sequence[str] | None, concepts: ConceptNumbers) -> str:
     return "single" if concepts.in_ontology(gold[0]) else "unknown"
 
 
-def which_count(categories: Sequence[str], policy: str) -> np.ndarray:
-    """Return which mentions count under a policy: bool (mentions,)."""
-    return np.array([name in _COUNTING[policy] for name in categories], dtype=bool)
+def which_count(categories: Sequence[str], policy: str, pair_seen: Sequence[bool | None] | None = None) -> np.ndarray:
+    """Return which mentions count under a policy: bool (mentions,).
+
+    Args:
+        categories: Each gold mention's category.
+        policy: One of `POLICIES`.
+        pair_seen: Whether training has a mention's surface with its concept; `unseen` needs it.
+    """
+    counts = np.array([name in COUNTING[policy] for name in categories], dtype=bool)
+    if policy == "unseen":
+        assert pair_seen is not None, "the policy unseen needs to know what training has"
+        counts &= ~np.array([bool(seen) for seen in pair_seen], dtype=bool)
+    return counts
+
+
+def ranks_under(
+    policy: str,
+    rankings: Sequence[Sequence[int]],
+    golds: Sequence[Sequence[int]],
+    parts: Mapping[int, Sequence[Sequence[int]]],
+) -> np.ndarray:
+    """Return each mention's rank by a policy's rule: int32 (mentions,), see `metrics`.
+
+    `belb` takes any id of a composite, `biosyn` wants every part right where the predictions have parts, and the rest
+    (`biosyn` too, where there are none) all of its ids: `metrics.any_rank`, `parts_rank` and `gold_rank`.
+
+    Args:
+        policy: One of `POLICIES`.
+        rankings: Each mention's concepts as numbers, best first; empty for none.
+        golds: Each mention's gold concepts as numbers.
+        parts: For a composite's place among the mentions, the rankings of its parts.
+    """
+    if policy == "belb":
+        pairs = zip(rankings, golds, strict=True)
+        return np.fromiter((metrics.any_rank(ranking, gold) for ranking, gold in pairs), dtype=np.int32)
+    ranks = metrics.gold_ranks(rankings, golds)
+    if policy == "biosyn":
+        for place, part_rankings in parts.items():
+            ranks[place] = metrics.parts_rank(part_rankings, golds[place])
+    return ranks
 
 
 def foreign_types(types: Sequence[str], golds: Sequence[Sequence[str] | None], concepts: ConceptNumbers) -> list[str]:
@@ -96,79 +146,3 @@ def foreign_types(types: Sequence[str], golds: Sequence[Sequence[str] | None], c
     others = [kind for kind in annotated if kind in known]
     advice = f"; --mention-types {','.join(others)} leaves them out" if others and "" not in others else ""
     return [f"The ontology knows no gold id of these types: {', '.join(described)}{advice}."]
-
-
-def count_sentences(
-    policy: str,
-    concepts: ConceptNumbers,
-    golds: Sequence[Sequence[str] | None],
-    categories: Sequence[str],
-    counts: np.ndarray,
-) -> list[str]:
-    """Say with numbers which gold mentions count and which are left out, and what an alternative id counts as.
-
-    Args:
-        policy: One of `POLICIES`.
-        concepts: Of all ids.
-        golds: Each gold mention's ids, None where it isn't annotated.
-        categories: Each gold mention's category.
-        counts: Which of them count.
-    """
-    tally = Counter(categories)
-    described = {name: f"{tally[name]:,} {words}" for name, words in CATEGORIES.items() if tally[name]}
-    if "unknown" in described:
-        example = golds[categories.index("unknown")]
-        described["unknown"] += f" (such as {', '.join(example or ())})"
-    included = [words for name, words in described.items() if name in _COUNTING[policy]]
-    left_out = [words for name, words in described.items() if name not in _COUNTING[policy]]
-    if policy == "linkable":
-        included = ["those with one id" + (" that the ontology knows" if concepts.ontology else "")]
-    sentences = [
-        f"Policy {policy}: {int(counts.sum()):,} of {counted(len(golds), 'gold mention')} count: "
-        f"{', '.join(included)}.",
-        f"Left out: {', '.join(left_out)}." if left_out else "None is left out.",
-    ]
-    if concepts.ontology is None:
-        sentences.append(
-            "No ontology is given (--ontology): ids are compared as they are written, so an alternative id is wrong, "
-            "and whether an ontology knows the gold ids isn't known."
-        )
-    else:
-        sentences.append(f"Alternative ids count as their concept's id ({relative(concepts.ontology.path)}).")
-    return sentences
-
-
-def describe_policy(
-    policy: str,
-    concepts: ConceptNumbers,
-    golds: Sequence[Sequence[str] | None],
-    rankings: Sequence[Sequence[str] | None],
-) -> list[str]:
-    """Say with counts which mentions count, which are left out, and what the predictions lack.
-
-    Args:
-        policy: One of `POLICIES`.
-        concepts: Of all ids.
-        golds: Each gold mention's ids, None where it isn't annotated.
-        rankings: Each gold mention's predicted ids, None where it has no counterpart in the predictions.
-    """
-    categories = [category(gold, concepts) for gold in golds]
-    counts = which_count(categories, policy)
-    sentences = count_sentences(policy, concepts, golds, categories, counts)
-    if policy == "all":
-        sentences.append(
-            "NIL is right if nothing is linked. A composite is right at k if all its n ids are among the first "
-            "max(k, n). An id that the ontology doesn't know is right only where the very same id is predicted."
-        )
-    scored = [ranking for ranking, counts_ in zip(rankings, counts.tolist(), strict=True) if counts_]
-    absent, empty = sum(ranking is None for ranking in scored), sum(ranking == [] for ranking in scored)
-    if absent or empty:
-        sentences.append(
-            f"Of those that count, not among the predicted mentions: {absent:,}; linked to nothing: {empty:,}; "
-            + ("right for NIL, else wrong." if policy == "all" else "all wrong.")
-        )
-    predicted = {concept_id for ranking in scored for concept_id in ranking or ()}
-    foreign = {concept_id for concept_id in predicted if not concepts.in_ontology(concept_id)}
-    if foreign:
-        sentences.append(f"Predicted ids that aren't in the ontology: {len(foreign):,} (such as {min(foreign)}).")
-    return sentences

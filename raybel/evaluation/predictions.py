@@ -7,7 +7,7 @@ Two spellings are read: raybel's (infons `link_id`, `all_links`) and the publish
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
@@ -151,6 +151,28 @@ def match(gold: Sequence[Mapping[str, Any]], predicted: Sequence[Prediction]) ->
     return partners
 
 
+def composite_parts(
+    gold: Sequence[Mapping[str, Any]], predicted: Sequence[Prediction], partners: Sequence[int]
+) -> Iterator[tuple[int, list[list[str]]]]:
+    """Yield (index of a composite, the rankings of its parts) where a document's predictions have them.
+
+    Its parts are the predicted mentions within its span that no gold mention has as its own, as corpora annotate them
+    beside the composite; they must be as many as its distinct ids.
+
+    Args:
+        gold: Mentions as `documents.DocumentRow` has them.
+        predicted: The same document's mentions.
+        partners: As `match` returns them.
+    """
+    taken = set(partners)
+    free = [mention for index, mention in enumerate(predicted) if index not in taken]
+    for index, mention in enumerate(gold):
+        ids = set(mention["gold"] or ())
+        parts = [part.ranking for part in free if mention["start"] <= part.start and part.end <= mention["end"]]
+        if len(ids) == len(parts) > 1:
+            yield index, parts
+
+
 @dataclass
 class Joined:
     """Gold mentions in the corpus's order, with what was predicted for them.
@@ -160,6 +182,7 @@ class Joined:
         doc_ids: Each mention's document.
         documents: int (mentions,), the document's number in the corpus; ids may repeat.
         rankings: Each mention's concept ids, best first; None for one that the predictions don't hold.
+        parts: For a composite's place among the mentions, the rankings of its parts, where the predictions have them.
         notes: Sentences on what has no counterpart.
     """
 
@@ -167,6 +190,7 @@ class Joined:
     doc_ids: list[str]
     documents: np.ndarray
     rankings: list[list[str] | None]
+    parts: dict[int, list[list[str]]]
     notes: list[str] = field(default_factory=list)
 
 
@@ -189,6 +213,7 @@ def join(gold: Sequence[tuple[str, list[dict[str, Any]]]], files: Iterable[str])
     for number, (doc_id, _) in enumerate(gold):
         waiting.setdefault(doc_id, deque()).append(number)
     rankings: list[list[str] | None] = [None] * starts[-1]
+    parts: dict[int, list[list[str]]] = {}
     matched = documents = elsewhere = extra = 0
     options = ReadOptions(MentionOptions(expand_abbreviations=False))  # by the long form no mention is joined
     for item in (item for file in files for item in read_documents(file, options)):
@@ -208,16 +233,20 @@ def join(gold: Sequence[tuple[str, list[dict[str, Any]]]], files: Iterable[str])
         for place, partner in enumerate(partners, starts[number]):
             if partner >= 0:
                 rankings[place] = predicted[partner].ranking
+        found = composite_parts(gold[number][1], predicted, partners)
+        parts |= {starts[number] + index: part_rankings for index, part_rankings in found}
     if not matched:
         raise MismatchError(f"no document id is in both (gold: {len(gold):,}, predicted: {documents:,} documents)")
     notes = []
     if matched < len(gold):
         notes.append(f"Gold documents that aren't among the predicted ones: {len(gold) - matched:,} of {len(gold):,}.")
     if extra or documents > matched:
+        of_parts = sum(map(len, parts.values()))
+        judged = f" ({of_parts:,} of them parts of composites, judged under biosyn)" if of_parts else ""
         notes.append(
-            f"Ignored: {counted(extra, 'predicted mention')} where no gold mention counts, and {elsewhere:,} "
+            f"Ignored: {counted(extra, 'predicted mention')} where no gold mention counts{judged}, and {elsewhere:,} "
             f"in {counted(documents - matched, 'other document')}."
         )
     mentions = [mention for _, document_mentions in gold for mention in document_mentions]
     doc_ids = [doc_id for doc_id, document_mentions in gold for _ in document_mentions]
-    return Joined(mentions, doc_ids, np.repeat(np.arange(len(gold)), sizes), rankings, notes)
+    return Joined(mentions, doc_ids, np.repeat(np.arange(len(gold)), sizes), rankings, parts, notes)

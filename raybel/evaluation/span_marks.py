@@ -72,7 +72,7 @@ def link_marks(
     right = np.array([on and metrics.gold_rank(rankings[b], golds[a]) == 0 for a, b, on in candidates], dtype=bool)
     beside = spans.in_any(pairs.predicted, pairs.same_type & ~counts[pairs.gold], len(predicted))
     beside &= ~spans.in_any(pairs.predicted, pairs.same_type & counts[pairs.gold], len(predicted))
-    claims = ~beside & np.array([bool(ranking) or config.policy == "all" for ranking in rankings], dtype=bool)
+    claims = ~beside & np.array([bool(ranking) or "all" in config.policy for ranking in rankings], dtype=bool)
     marks = {}
     for name, chosen in (("linked strict", right & pairs.exact), ("linked overlapping", right)):
         found = spans.in_any(pairs.gold, chosen, len(gold))
@@ -121,7 +121,7 @@ def document_family(
         members = set()
         for document, kind, ids in zip(side.documents, side.types, side.concepts, strict=True):
             for concept_id in (ids or ())[: None if side is gold else 1]:
-                if side is predicted or config.policy == "all" or concepts.in_ontology(concept_id):
+                if side is predicted or "all" in config.policy or concepts.in_ontology(concept_id):
                     members.add((document, codes[kind], concepts.of([concept_id])[0]))
         sets.append(members)
     columns = []

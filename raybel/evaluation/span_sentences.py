@@ -9,7 +9,8 @@ import numpy as np
 
 from raybel.display import counted
 from raybel.evaluation.config import EvaluateConfig
-from raybel.evaluation.policy import ConceptNumbers, count_sentences
+from raybel.evaluation.policy import ConceptNumbers
+from raybel.evaluation.policy_sentences import count_sentences
 from raybel.evaluation.span_corpora import Corpora, Side
 
 
@@ -65,7 +66,7 @@ def no_links_to_score(
             f"No gold mention has a concept (infon {config.mentions.gold_infon}; --gold-infon names another one): "
             "spans alone are scored."
         )
-    counted_out = count_sentences(config.policy, concepts, gold.concepts, categories, counts)
+    counted_out = count_sentences(config.policies[0], concepts, gold.concepts, categories, counts)
     return " ".join([*counted_out[:2], "So spans alone are scored."])
 
 
@@ -87,21 +88,21 @@ def link_sentences(
         counts: Which of them count.
         left_out: How many predicted mentions don't.
     """
-    sentences = count_sentences(config.policy, concepts, gold.concepts, categories, counts)
+    sentences = count_sentences(config.policies[0], concepts, gold.concepts, categories, counts)
     sentences[0] = f"Linked: the span matches, and the first link is right. {sentences[0]}"
-    unlinked = "" if config.policy == "all" else ", or are linked to nothing"
+    unlinked = "" if "all" in config.policy else ", or are linked to nothing"
     if left_out:
         sentences.append(
             f"Neither right nor wrong: {counted(left_out, 'predicted mention')}, which overlap only gold mentions that "
             f"are left out{unlinked}."
         )
-    if config.policy == "all":
+    if "all" in config.policy:
         sentences.append(
             "NIL is right if nothing is linked, a composite if all its n ids are the first n links; an id that the "
             "ontology doesn't know, only where the very same id is predicted."
         )
     unknown = (
-        ", without those that the ontology doesn't know" if config.policy == "linkable" and concepts.ontology else ""
+        ", without those that the ontology doesn't know" if "linkable" in config.policy and concepts.ontology else ""
     )
     sentences.append(
         f"Document: each document's set of concepts of a type, wherever they stand in it: gold ids, those of "

@@ -66,11 +66,11 @@ def score(gold, predicted, ontology=None, **options):
     return evaluate(EvaluateConfig((gold,), (predicted,), ontology, **options))
 
 
-def value(result, metric="Acc@1", kind="all", group="all"):
+def value(result, metric="Acc@1", kind="all", group="all", policy=None):
     (found,) = [
         row
         for row in result.groups.to_pylist()
-        if (row["metric"], row["group_kind"], row["group"]) == (metric, kind, group)
+        if (row["metric"], row["group_kind"], row["group"]) == (metric, kind, group) and policy in (None, row["policy"])
     ]
     return found["value"]
 
@@ -225,6 +225,104 @@ def test_all_counts_every_annotated_mention(mixed, ontology):
     assert result.sentences[1] == "Left out: 1 without a gold annotation."
 
 
+def test_several_policies_at_once_are_those_of_each(mixed, ontology):
+    together = score(*mixed, ontology, policy=("belb", "all", "biosyn", "linkable"))
+    alone = {policy: score(*mixed, ontology, policy=policy) for policy in ("belb", "all", "biosyn", "linkable")}
+    for kind in ("groups", "mentions"):
+        rows = [row for result in alone.values() for row in getattr(result, kind).to_pylist()]
+        assert getattr(together, kind).to_pylist() == rows
+    assert {policy: value(result) for policy, result in alone.items()} == {
+        "belb": 1.0,
+        "all": 4 / 5,
+        "biosyn": 1.0,
+        "linkable": 1.0,
+    }
+    assert [sentence.split(":")[0] for sentence in together.sentences[:4]] == [f"Policy {policy}" for policy in alone]
+    assert score(*mixed, ontology, policy="belb,all").groups == score(*mixed, ontology, policy=("belb", "all")).groups
+
+
+def test_every_policy_is_each_that_the_inputs_allow(mixed, write, ontology):
+    policies = lambda result: list(dict.fromkeys(result.groups["policy"].to_pylist()))  # noqa: E731
+    assert policies(score(*mixed, ontology, policy="every")) == ["linkable", "all", "belb", "biosyn"]
+    train = write("train.xml", document("8", at("gout", "T1", concept_id="C3")))
+    trained = score(*mixed, ontology, policy="every", train_corpus=(train,))
+    assert policies(trained) == ["linkable", "all", "belb", "biosyn", "unseen"]
+    nil = write("nil.xml", document("1", at("gout", "T1", concept_id="-1")))
+    result = score(nil, nil, ontology, policy="every")
+    assert policies(result) == ["all"]
+    assert any(s.startswith("Not scored: Policy belb: 0 of 1 gold mention count") for s in result.sentences)
+
+
+def test_a_composite_of_which_one_id_is_first(write, ontology):
+    gold = write("gold.xml", document("1", at("gout", "T1", concept_id="C1+C2")))
+    predicted = write("pred.xml", document("1", at("gout", "T1", all_links="C2=.9|C3=.8|C1=.7")))
+    result = score(gold, predicted, ontology, policy=("belb", "biosyn", "all"))
+    assert column(result, "rank") == [0, 2, 2]
+    assert column(result, "policy") == ["belb", "biosyn", "all"]
+    only = write("only.xml", document("1", at("gout", "T1", link_id="OLD1")))
+    assert column(score(gold, only, ontology, policy=("belb", "biosyn")), "rank") == [0, None]
+
+
+def test_the_parts_of_a_composite_are_judged_where_predictions_have_them(write, ontology):
+    whole = "gout and CF with flu"
+    gold = write("gold.xml", document("1", at(whole, "T1", concept_id="C2|C3"), at("cough", "T2", concept_id="C1")))
+    links = {"gout": "C2=.9", "flu": "C1=.9|C3=.8"}
+    parts = [at(name, f"P{n}", all_links=ranking) for n, (name, ranking) in enumerate(links.items())]
+    others = [at(whole, "T1", link_id="C1"), at("cough", "T2", link_id="C1"), at("ache", "T9", link_id="C1")]
+    result = score(gold, write("parts.xml", document("1", *others, *parts)), ontology, policy=("biosyn", "all", "belb"))
+    assert column(result, "rank") == [1, 0, None, 0, None, 0]  # of the parts, the second is right at its second link
+    assert "1 composite of which the predictions have the parts" in result.sentences[0]
+    assert any("3 predicted mentions where no gold mention counts (2 of them parts" in s for s in result.sentences)
+    three = [*parts, at("CF", "P3", nth=1, link_id="C2")]
+    for predicted in (parts[:1], three):  # as many parts as ids, else none
+        odd = write("odd.xml", document("1", *others, *predicted))
+        assert column(score(gold, odd, ontology, policy="biosyn"), "rank") == [None, 0]
+    unlinked = [parts[0], at("flu", "P1")]
+    result = score(gold, write("unlinked.xml", document("1", *unlinked)), ontology, policy="biosyn")
+    assert column(result, "rank") == [None, None]
+
+
+def test_unseen_leaves_out_surfaces_that_training_has_with_this_concept(write, ontology):
+    train = write(
+        "train.xml",
+        document("8", at("Cystic fibrosis", "T1", concept_id="C1"), at("flu", "T2", concept_id="C2|C3")),
+        document("9", at("gout", "T1", concept_id="C3"), at("cold", "T2", concept_id="-1")),
+    )
+    golds = {"CF": "OLD1", "flu": "C3", "gout": "C2", "cold": "C3", "cough": "C2|C3", "ache": "D99"}
+    gold = write(
+        "gold.xml", document("1", *(at(name, name, nth=name == "CF", concept_id=i) for name, i in golds.items()))
+    )
+    right = write("pred.xml", document("1", at("gout", "gout", link_id="C2")))
+    result = score(gold, right, ontology, policy="unseen", train_corpus=(train,))
+    assert column(result, "pair_seen") == [True, True, False, False, False, False]
+    assert column(result, "counts") == [False, False, True, True, False, False]
+    assert value(result) == 1 / 2
+    assert result.sentences[1].startswith(
+        "Left out: 2 whose surface training has with the same concept, 1 with several"
+    )
+    seen = write("seen.xml", document("1", at("flu", "T1", concept_id="C3")))
+    with pytest.raises(ConfigError, match=r"seen\.xml: there is nothing to score. Policy unseen: 0 of 1"):
+        score(seen, seen, ontology, policy="unseen", train_corpus=(train,))
+
+
+def test_a_policy_that_cannot_be_judged_is_refused(write, ontology):
+    gold = write("gold.xml", document("1", at("gout", "T1", concept_id="C2")))
+    nil = write("nil.xml", document("1", at("gout", "T1", concept_id="-1")))
+    with pytest.raises(ConfigError, match=r"unseen leaves out what training has.*--train-corpus"):
+        EvaluateConfig((gold,), (gold,), policy="unseen")
+    with pytest.raises(ConfigError, match=r"nothing to score. Policy belb: 0 of 1 gold mention count"):
+        score(nil, nil, ontology, policy=("all", "belb"))
+    with pytest.raises(ConfigError, match="there is no some; there are linkable, all, belb, biosyn, unseen, every"):
+        EvaluateConfig((gold,), (gold,), policy="belb,some")
+    with pytest.raises(ConfigError, match="at least one of linkable"):
+        EvaluateConfig((gold,), (gold,), policy=())
+    with pytest.raises(ConfigError, match="--anchors bc5cdr: figures are published by"):
+        EvaluateConfig((gold,), (gold,), anchors="bc5cdr")
+    for policy in ("belb", "linkable,all", "every"):
+        with pytest.raises(ConfigError, match="--spans goes with one policy, linkable or all"):
+            EvaluateConfig((gold,), (gold,), policy=policy, spans=True)
+
+
 def test_without_an_ontology_ids_are_compared_as_written(mixed):
     result = score(*mixed)
     assert column(result, "counts") == [True, False, False, True, False, False]
@@ -326,6 +424,23 @@ def test_files_that_the_command_writes(mixed, ontology, tmp_path):
     assert (first["metric"], first["value"], first["low"], first["mentions"]) == ("Acc@1", "0.8", "", "5")
     with open(out["s.json"], encoding="utf-8") as file:
         assert json.load(file) == pq.read_table(out["s.parquet"]).to_pylist()
+
+
+def test_files_of_several_policies(mixed, ontology, tmp_path):
+    result = score(*mixed, ontology, policy=("linkable", "belb"))
+    result.write_mentions(str(tmp_path / "m.csv"))
+    with open(tmp_path / "m.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["policy"], row["id"], row["at_1"]) for row in rows] == [
+        ("linkable", "1_0_15", "1"),
+        ("belb", "1_0_15", "1"),
+        ("belb", "1_25_29", "1"),
+        ("belb", "1_51_55", "1"),
+    ]
+    result.write_summary(str(tmp_path / "s.csv"))
+    with open(tmp_path / "s.csv", encoding="utf-8") as file:
+        first = {row["policy"]: row["mentions"] for row in csv.DictReader(file)}
+    assert first == {"linkable": "1", "belb": "3"}
 
 
 def test_a_name_without_a_known_format_is_refused_first(mixed):

@@ -144,3 +144,40 @@ def test_nothing_to_resample():
     ranks = np.array([0, 1, -1], np.int32)
     assert metrics.bootstrap(ranks, np.zeros(3)) is None
     assert metrics.bootstrap(ranks, np.arange(3), resamples=0) is None
+
+
+def test_any_of_several_concepts_is_enough():
+    assert metrics.any_rank(["x", "b", "a"], ["a", "b"]) == 1
+    assert metrics.any_rank(["x"], ["a"]) == -1
+    assert metrics.any_rank([], []) == -1
+
+
+@pytest.mark.parametrize(
+    ("rankings", "rank"),
+    [
+        ([["a"], ["b"]], 0),
+        ([["a"], ["x", "y", "b"]], 2),
+        ([["a"], ["a"]], 0),  # which part names which concept isn't annotated
+        ([["a", "b"], ["x"]], -1),
+        ([["a"], []], -1),
+    ],
+)
+def test_each_part_of_a_composite_must_be_right(rankings, rank):
+    assert metrics.parts_rank(rankings, ["a", "b"]) == rank
+
+
+@given(RANKINGS, st.lists(st.integers(0, 9), min_size=1, max_size=4))
+def test_all_of_several_concepts_are_never_found_before_any(ranking, gold):
+    every, one = metrics.gold_rank(ranking, gold), metrics.any_rank(ranking, gold)
+    for k in range(1, 9):
+        assert (0 <= one < k) == any(concept in gold for concept in ranking[:k])
+        assert (0 <= every < k) == (set(gold) <= set(ranking[: max(k, len(set(gold)))]))
+    assert every < 0 or metrics.recall_at(np.array([one]), max(every + 1, len(set(gold)))) == 1.0
+    assert len(set(gold)) > 1 or every == one
+
+
+@given(st.lists(RANKINGS, min_size=1, max_size=4), st.lists(st.integers(0, 9), min_size=1, max_size=4))
+def test_parts_are_right_at_k_if_each_is(rankings, gold):
+    rank = metrics.parts_rank(rankings, gold)
+    for k in range(1, 9):
+        assert (0 <= rank < k) == all(set(ranking[:k]) & set(gold) for ranking in rankings)
