@@ -257,7 +257,6 @@ class ShardJob:
             if self._is_finished(item):
                 self.progress.files_done += 1
                 self.progress.bytes_done += item.source.size
-                self.run.delete_other_shards(item, self.shards[source])
             ready, _ = ray.wait(list(self.assembling), num_returns=1, timeout=0) if self.assembling else ([], [])
 
     def _show(self) -> None:
@@ -284,6 +283,8 @@ class ShardJob:
         Args:
             metric_file: Where a copy of the table of counts goes; None for nowhere.
         """
+        bundles = [item for item in self.inputs.values() if item.source.is_bundle]
+        self.run.delete_other_shards({item.name: self.shards[item.source.name] for item in bundles})
         counts = self.run.finish(self.finished.values())
         if metric_file:
             tables.write_rows(metric_file, counts)

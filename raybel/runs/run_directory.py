@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ import pyarrow as pa
 
 from raybel.corpus.chunks import Finished, FinishedChunk
 from raybel.corpus.formats.registry import is_corpus_name
+from raybel.corpus.sources import is_group_name
 from raybel.display import counted, rate
 from raybel.errors import InputError
 from raybel.files import artefacts, storage
@@ -239,20 +240,26 @@ class RunDirectory:
         record = {"path": shard.path, "doc_id": None, "document": None, "stage": "read", "reason": reason}
         line = json.dumps(record, ensure_ascii=False) + "\n"
         storage.publish(self.file("quarantine", shard.name), line.encode())
-        self._delete_outputs(shard.name)  # published while the file could be read
+        for folder in ("state", "shards", "mentions", "documents"):  # published while the file could be read
+            storage.delete(self.file(folder, shard.name))
+        storage.delete(join(self.uri, "parts", shard.name))
 
-    def _delete_outputs(self, name: str) -> None:
-        for folder in ("state", "shards", "mentions", "documents"):
-            storage.delete(self.file(folder, name))
-        storage.delete(join(self.uri, "parts", name))
+    def delete_other_shards(self, bundles: Mapping[str, Collection[str]]) -> None:
+        """Delete what earlier contents of bundles left: files of shards that their present contents don't have.
 
-    def delete_other_shards(self, item: RunInput, names: Iterable[str]) -> None:
-        """Delete a finished bundle's shards but those that are named: an earlier content of it had more."""
-        kept = set(names)
-        for name in storage.names(join(self.uri, "shards", item.name)) if item.source.is_bundle else ():
-            if (shard := f"{item.name}/{name}") not in kept:
-                self._delete_outputs(shard)
-                storage.delete(self.file("quarantine", shard))
+        Groups are numbered anew at every start: where there are any, those of higher numbers are left over, too.
+
+        Args:
+            bundles: The names of the shards, also of those that are set aside, of every bundle by the bundle's name.
+        """
+        grouped = any(map(is_group_name, bundles))
+        for folder, suffix in _FILES.items() if bundles else ():
+            for file in storage.names(join(self.uri, folder)):
+                shard = file.removesuffix(suffix)
+                bundle = shard.rpartition("/")[0]
+                regrouped = grouped and is_group_name(bundle) and bundle not in bundles
+                if regrouped or shard not in bundles.get(bundle, (shard,)):
+                    storage.delete(join(self.uri, folder, file))
 
     def finish(self, states: Iterable[dict[str, Any]]) -> pa.Table:
         """Write the counts of finished shards and return them; delete what nobody needs any more."""

@@ -216,6 +216,29 @@ def test_a_file_that_cannot_be_read_is_set_aside(run, corpus):
     assert tree(run) == {}
 
 
+def test_what_bundles_of_an_earlier_content_left_is_deleted(run):
+    suffixes = {"shards": "", "mentions": ".parquet", "documents": ".parquet", "quarantine": ".jsonl", "state": ".json"}
+    published = ["a.tar/00000.xml.gz", "a.tar/00001.xml.gz", "b.tar/00000.xml.gz", "group-00000/00000.xml.gz"]
+    published += ["group-00001/00000.xml.gz", "c.xml.gz", "deep/a.tar/00001.xml.gz"]
+    quarantined = ["a.tar/00000.json.gz", "a.tar/00002.xml.gz", "a.tar/00003.xml.gz", "b.tar/00001.xml.gz"]
+
+    def named(shards, folders):
+        return sorted(f"{folder}/{shard}{suffixes[folder]}" for folder in folders for shard in shards)
+
+    for name in named(published, suffixes) + named(quarantined, ["quarantine"]):
+        storage.publish(f"{run.uri}/{name}", b"{}")
+    before = tree(run)
+    run.delete_other_shards({})
+    assert tree(run) == before
+    run.delete_other_shards({"a.tar": {"a.tar/00000.xml.gz", "a.tar/00002.xml.gz"}})  # the second one set aside
+    kept = [shard for shard in published if shard != "a.tar/00001.xml.gz"]
+    in_quarantine = ["a.tar/00002.xml.gz", "b.tar/00001.xml.gz"]
+    assert sorted(tree(run)) == sorted(named(kept, suffixes) + named(in_quarantine, ["quarantine"]))
+    run.delete_other_shards({"group-00000": {"group-00000/00000.xml.gz"}})
+    kept.remove("group-00001/00000.xml.gz")
+    assert sorted(tree(run)) == sorted(named(kept, suffixes) + named(in_quarantine, ["quarantine"]))
+
+
 def test_status(run, corpus, tmp_path):
     save(tmp_path / "in/b.xml", MANY)
     first, second = shards_of([corpus], "f")
