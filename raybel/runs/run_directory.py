@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -253,12 +253,25 @@ class RunDirectory:
             bundles: The names of the shards, also of those that are set aside, of every bundle by the bundle's name.
         """
         grouped = any(map(is_group_name, bundles))
-        for folder, suffix in _FILES.items() if bundles else ():
+
+        def left_over(shard: str) -> bool:
+            bundle = shard.rpartition("/")[0]
+            if bundle in bundles:
+                return shard not in bundles[bundle]
+            return grouped and is_group_name(bundle)
+
+        if bundles:
+            self.delete_shards(left_over)
+
+    def delete_shards(self, unwanted: Callable[[str], bool]) -> None:
+        """Delete all files of some shards, published or not.
+
+        Args:
+            unwanted: Says of a shard's name whether it goes.
+        """
+        for folder, suffix in _FILES.items():
             for file in storage.names(join(self.uri, folder)):
-                shard = file.removesuffix(suffix)
-                bundle = shard.rpartition("/")[0]
-                regrouped = grouped and is_group_name(bundle) and bundle not in bundles
-                if regrouped or shard not in bundles.get(bundle, (shard,)):
+                if unwanted(file.removesuffix(suffix)):
                     storage.delete(join(self.uri, folder, file))
 
     def finish(self, states: Iterable[dict[str, Any]]) -> pa.Table:
@@ -280,10 +293,8 @@ class RunDirectory:
         plan, progress = (storage.read_json(path) if storage.exists(path) else None for path in logs)
         shards = [name.removesuffix(".json") for name in storage.names(join(self.uri, "state"))]
         unfinished = len([item for item in plan or () if not self._is_finished(item, shards)])
-        figures: list[tuple[str, object]] = [
-            ("input files", f"{len(plan or ()) - unfinished:,} of {len(plan or ()):,}")
-        ]
-        figures.append(("shards", len(shards)))
+        done = f"{len(plan or ()) - unfinished:,} of {len(plan or ()):,}"
+        figures: list[tuple[str, object]] = [("input files", done), ("shards", len(shards))]
         if progress:
             counts = progress["counts"]
             figures.append(("documents (this start)", counts["documents"]))
