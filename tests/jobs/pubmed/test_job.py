@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from click.testing import CliRunner
 from archive_samples import packed
+from click.testing import CliRunner
 from ray_fixture import outputs
 from samples import collection, document, passage, save
 
