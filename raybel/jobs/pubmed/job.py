@@ -20,10 +20,11 @@ from raybel.jobs.link.job import link
 from raybel.jobs.link.routes import Route, read_routes
 from raybel.jobs.lookup.config import LookupConfig
 from raybel.jobs.lookup.job import make_lookup
+from raybel.jobs.progress import Progress
 from raybel.jobs.pubmed.config import PubmedConfig
 from raybel.jobs.pubmed.counts import linked_concepts
 from raybel.jobs.runtime import ray_session
-from raybel.jobs.shard_job import Progress, RunResult
+from raybel.jobs.shard_job import RunResult
 from raybel.runs.run_directory import RunDirectory
 
 #: Step -> what is done in it, for people.

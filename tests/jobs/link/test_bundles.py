@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from archive_samples import packed
+from archive_samples import packed, padded
 from ray_fixture import outputs, three_files
 from samples import collection, save, simple_document
 
@@ -121,6 +121,27 @@ def test_a_damaged_archive_that_is_replaced_leaves_nothing_behind(local_ray, mod
         "quarantine": [],
         "state": [f"{first}.json"],
     }
+
+
+def test_the_time_left_of_a_single_archive_is_known(local_ray, model, tmp_path):
+    path = tmp_path / "dump.tar.gz"
+    files = {f"{name}.xml": padded(collection(simple_document(str(name))).encode()) for name in range(40)}
+    path.write_bytes(packed(".tar.gz", files))
+    seen = []
+
+    def watch(progress):
+        if not progress.files_done:
+            seen.append((progress.share, progress.seconds_left))
+
+    config = model.config([str(path)], tmp_path / "run", chunk_documents=2)
+    result = link(config, watch)
+    known = [(share, left) for share, left in seen if left is not None]
+    assert known
+    assert all(0 < share < 1 and left > 0 for share, left in known)
+    assert known == sorted(known, key=lambda pair: pair[0])
+    assert (result.progress.share, result.progress.seconds_left) == (1, 0)
+    again = link(config, watch)
+    assert (again.progress.bytes_before, again.progress.share) == (path.stat().st_size, 1)
 
 
 def test_a_damaged_member_is_named_and_a_damaged_archive_too(local_ray, model, tmp_path):
