@@ -238,7 +238,8 @@ class ShardJob:
             self._log(finished=False)
 
     def _log(self, finished: bool) -> None:
-        self.run.write_progress({**asdict(self.progress), "seconds": self.progress.seconds, "finished": finished})
+        figures = {"seconds": self.progress.seconds, "share": self.progress.share}
+        self.run.write_progress({**asdict(self.progress), **figures, "finished": finished})
 
     def _check_fraction(self, tallies: list[dict[str, Any]], least: int) -> None:
         bad, documents = (sum(counts[name] for counts in tallies) for name in ("quarantined", "documents"))

@@ -25,12 +25,11 @@ import pyarrow as pa
 from raybel.corpus.chunks import Finished, FinishedChunk
 from raybel.corpus.formats.registry import is_corpus_name
 from raybel.corpus.sources import is_group_name
-from raybel.display import counted, rate
 from raybel.errors import InputError
 from raybel.files import artefacts, storage
 from raybel.files.fingerprints import fingerprint
 from raybel.files.storage import join
-from raybel.files.work_directory import Status, WorkDirectory
+from raybel.files.work_directory import WorkDirectory
 from raybel.runs.inputs import RunInput, Shard
 from raybel.runs.parts import (
     Part,
@@ -41,9 +40,13 @@ from raybel.runs.parts import (
     sum_counts,
 )
 
-_MANIFEST, _PLAN, _PROGRESS = "manifest.json", "logs/plan.json", "logs/progress.json"
+_MANIFEST = "manifest.json"
+#: Names of the logs that say what is read, and how far this start is.
+PLAN, PROGRESS = "logs/plan.json", "logs/progress.json"
 #: Folder -> what the names of its files add to their shard's.
 _FILES = {"shards": "", "mentions": ".parquet", "documents": ".parquet", "quarantine": ".jsonl", "state": ".json"}
+#: (Types of mentions, none for all; path of the ontology that they are linked to) of each of a run's routes.
+Routes = tuple[tuple[tuple[str, ...], str], ...]
 
 
 @dataclass(frozen=True)
@@ -104,12 +107,13 @@ class RunDirectory:
             raise InputError(f"isn't a run directory (no {_MANIFEST})", path=self.uri)
         return manifest
 
-    def ontology(self) -> str | None:
-        """Return the path of the ontology that the run linked to, None where it doesn't say."""
+    def routes(self) -> Routes:
+        """Return what the run linked mentions to; () where it doesn't say."""
         manifest = storage.read_json(self._manifest) if storage.exists(self._manifest) else None
-        config = manifest.get("config") if isinstance(manifest, dict) else None
-        ontology = config.get("ontology") if isinstance(config, dict) else None
-        return ontology if isinstance(ontology, str) and ontology else None
+        known = manifest if isinstance(manifest, dict) else {}
+        listed = [each for each in known.get("routes") or [known.get("config")] if isinstance(each, dict)]
+        paths = [(tuple(each.get("types", ())), each.get("ontology")) for each in listed]
+        return tuple((types, path) for types, path in paths if isinstance(path, str) and path)
 
     def shard_names(self) -> list[str]:
         """Return the names of the shards that are there, in order."""
@@ -141,11 +145,11 @@ class RunDirectory:
             {"name": item.name, "path": item.source.path, "size": item.source.size, "bundle": item.source.is_bundle}
             for item in inputs
         ]
-        storage.publish_json(join(self.uri, _PLAN), plan)
+        storage.publish_json(join(self.uri, PLAN), plan)
 
     def write_progress(self, progress: dict[str, Any]) -> None:
         """Log how far this start is: `counts`, `seconds`, `finished` and what else there is."""
-        storage.publish_json(join(self.uri, _PROGRESS), {**progress, "time": time.time()})
+        storage.publish_json(join(self.uri, PROGRESS), {**progress, "time": time.time()})
 
     def state(self, shard: Shard) -> dict[str, Any] | None:
         """Return a finished shard's state, None for one that is to do (or whose input or configuration changed)."""
@@ -281,37 +285,6 @@ class RunDirectory:
         storage.delete(join(self.uri, "parts"))
         storage.delete_temporary(self.uri)  # of workers that outlived a killed driver
         return counts
-
-    def status(self) -> Status:
-        """Say how far the run is.
-
-        Raises:
-            InputError: The directory isn't a run directory.
-        """
-        manifest = self.manifest()
-        logs = [join(self.uri, name) for name in (_PLAN, _PROGRESS)]
-        plan, progress = (storage.read_json(path) if storage.exists(path) else None for path in logs)
-        shards = [name.removesuffix(".json") for name in storage.names(join(self.uri, "state"))]
-        unfinished = len([item for item in plan or () if not self._is_finished(item, shards)])
-        done = f"{len(plan or ()) - unfinished:,} of {len(plan or ()):,}"
-        figures: list[tuple[str, object]] = [("input files", done), ("shards", len(shards))]
-        if progress:
-            counts = progress["counts"]
-            figures.append(("documents (this start)", counts["documents"]))
-            figures.append(("documents/s", rate(counts["documents"], progress["seconds"])))
-            figures.append(("documents in quarantine", counts["quarantined"]))
-        failed = f"{counted(unfinished, 'input file')} couldn't be read"
-        problem = failed if unfinished and progress and progress["finished"] else ""
-        notes = (f"fingerprint {fingerprint(manifest.get('identity', {}))}",)
-        return self.work.status(bool(plan) and not unfinished, figures, [_PROGRESS], problem, notes)
-
-    def _is_finished(self, item: dict[str, Any], shards: Sequence[str]) -> bool:
-        """True if an input of the plan is finished; of a bundle, its last shard's state says so."""
-        if not item["bundle"]:
-            return item["name"] in shards
-        of_bundle = [name for name in shards if name.startswith(item["name"] + "/")]
-        states = (storage.read_json(self.file("state", name)) for name in of_bundle[-1:])
-        return any(state["next"] is None for state in states)
 
 
 def _finished_chunk(summary: dict[str, Any]) -> FinishedChunk:

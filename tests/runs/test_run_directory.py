@@ -13,6 +13,7 @@ from raybel.files import storage
 from raybel.runs.findings import quarantine_reasons, repeated_ids
 from raybel.runs.inputs import Shard, find_inputs
 from raybel.runs.run_directory import RunDirectory
+from raybel.runs.status import status
 from raybel.schemas import DOCUMENTS, MENTIONS
 
 WRONG = document("wrong", passage("Anemia", annotation("Asthma", (0, 6)), offset=-2))
@@ -243,36 +244,37 @@ def test_status(run, corpus, tmp_path):
     save(tmp_path / "in/b.xml", MANY)
     first, second = shards_of([corpus], "f")
     with pytest.raises(InputError, match="isn't a run directory"):
-        run.status()
+        status(run)
     with run.work.lock():
         run.open({"top_k": 10}, {}, False)
-        assert run.status().state == "running"
+        assert status(run).state == "running"
     run.write_plan(find_inputs([corpus], "f"))
-    assert (run.status().state, run.status().figures) == (
+    assert (status(run).state, status(run).figures) == (
         "stopped; run the same command to go on",
         [("input files", "0 of 2"), ("shards", 0)],
     )
     states = [run.assemble(first, write(run, first))]
-    progress = {"counts": {"documents": 6, "quarantined": 1}, "seconds": 2.0}
+    progress = {"counts": {"documents": 6, "quarantined": 1}, "seconds": 2.0, "share": 0.5}
     run.write_progress({**progress, "finished": False})
-    status = run.status()
-    assert status.title == f"run {run.uri}"
-    assert status.figures == [
+    said = status(run)
+    assert said.title == f"run {run.uri}"
+    assert said.figures == [
         ("input files", "1 of 2"),
         ("shards", 1),
+        ("input read, %", "50.0"),
         ("documents (this start)", 6),
         ("documents/s", "3.0"),
         ("documents in quarantine", 1),
         ("last update", "0 s ago"),
     ]
-    assert status.state.startswith("stopped")
+    assert said.state.startswith("stopped")
     run.set_aside(second, "is cut off")
     run.write_progress({**progress, "finished": True})
-    assert run.status().state == "finished, but 1 input file couldn't be read"
+    assert status(run).state == "finished, but 1 input file couldn't be read"
     states.append(run.assemble(second, write(run, second)))
-    assert run.status().state == "finished"
+    assert status(run).state == "finished"
     assert run.finish(states).equals(pq.read_table(f"{run.uri}/counts.parquet"))
-    assert run.status().notes == (f"fingerprint {run.manifest()['fingerprint']}",)
+    assert status(run).notes == (f"fingerprint {run.manifest()['fingerprint']}",)
 
 
 def test_a_run_is_known_by_its_manifest_or_its_shards(run, corpus, tmp_path):
@@ -282,9 +284,12 @@ def test_a_run_is_known_by_its_manifest_or_its_shards(run, corpus, tmp_path):
     save(tmp_path / "run/shards/notes.txt", "x")
     assert run.exists()
     assert run.shard_names() == ["deep/a.xml.gz"]
-    assert run.ontology() is None
+    assert run.routes() == ()
     save(tmp_path / "run/manifest.json", {"config": {"ontology": "o.arrow"}})
-    assert run.ontology() == "o.arrow"
+    assert run.routes() == (((), "o.arrow"),)
+    routes = [{"types": ["A", "B"], "ontology": "o.arrow"}, {"types": ["C"], "ontology": "p.arrow"}]
+    save(tmp_path / "run/manifest.json", {"config": {"ontology": None}, "routes": routes})
+    assert run.routes() == ((("A", "B"), "o.arrow"), (("C",), "p.arrow"))
 
 
 def test_a_run_directory_is_small_when_it_is_sent_to_a_worker(run):

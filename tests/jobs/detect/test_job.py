@@ -19,6 +19,7 @@ from raybel.jobs.link.job import link
 from raybel.ontology import Ontology
 
 TEXTS = ("A case of asthma and anaemia.", "Nothing here.", "Asthma again: asthma (AS). AS and AS.")
+from raybel.runs.run_directory import RunDirectory
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +124,7 @@ def test_routes_link_each_type_to_its_own_ontology(found, model, tmp_path):
     rows = mentions(tmp_path / "run")
     assert {row["ontology"] for row in rows} == {"o.json"}
     assert {row["link_id"] for row in rows} == {"X:1", "X:2"}
+    assert RunDirectory(str(tmp_path / "run")).routes() == ((("Disease",), other),)
     refused = CliRunner().invoke(main, [*arguments, "--routes", routes, "--ontology", model.ontology])
     assert "leave out --ontology" in " ".join(refused.output.split())
     wrong = save(tmp_path / "wrong.json", {"Disease": {"ontology": other, "model": "x"}})
