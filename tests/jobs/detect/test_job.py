@@ -17,9 +17,9 @@ from raybel.jobs.detect.config import DetectConfig
 from raybel.jobs.detect.job import detect
 from raybel.jobs.link.job import link
 from raybel.ontology import Ontology
+from raybel.runs.run_directory import RunDirectory
 
 TEXTS = ("A case of asthma and anaemia.", "Nothing here.", "Asthma again: asthma (AS). AS and AS.")
-from raybel.runs.run_directory import RunDirectory
 
 
 @pytest.fixture(scope="module")
