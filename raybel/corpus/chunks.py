@@ -201,7 +201,9 @@ class _BundleChunker(_Chunker):
                         return
                     if position >= self.wanted:
                         self._begin_shard(written)
-                        self.add(document, written.in_bundle(serialisation, not self.in_shard), opened.name)
+                        if serialisation:  # a document that is withdrawn has none
+                            serialisation = written.in_bundle(serialisation, not self.in_shard)
+                        self.add(document, serialisation, opened.name)
                         self.in_shard += 1
         except InputError as error:
             self.unreadable.append(str(error))

@@ -108,6 +108,14 @@ def test_json_becomes_lines_and_another_format_begins_another_shard(tmp_path):
     assert [row.doc_id for row in read_one(saved)] == ["1", "2"]
 
 
+def test_a_withdrawn_document_of_an_archive_has_no_serialisation(tmp_path):
+    gone = b"<PubmedArticleSet><DeleteCitation><PMID>7</PMID><PMID>8</PMID></DeleteCitation></PubmedArticleSet>"
+    source = archive(tmp_path, {"a.xml": gone, "b.xml": xml("1")})
+    (chunk,) = read(source)
+    rows = [(row["doc_id"], row["deleted"], bool(row["source"])) for row in value(chunk, "docs")]
+    assert rows == [("7", True, False), ("8", True, False), ("1", False, True)]
+
+
 def test_bad_members_cost_themselves(tmp_path):
     cut = xml("2", "3")[:-30]
     files = {
