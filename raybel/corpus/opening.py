@@ -90,7 +90,8 @@ def _open_member(
         with stored() as file:
             buffered = io.BufferedReader(cast(Any, file), MEMBER_BUFFER)
             packed = buffered.peek(2)[:2] == b"\x1f\x8b"
-            yield _with_format(name, cast(Any, igzip.IGzipFile(fileobj=buffered)) if packed else buffered)
+            # By its content alone: who can't rename a member shouldn't have to unpack the archive.
+            yield _with_format("", cast(Any, igzip.IGzipFile(fileobj=buffered)) if packed else buffered)
 
 
 @contextlib.contextmanager

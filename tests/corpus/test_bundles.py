@@ -116,6 +116,17 @@ def test_a_withdrawn_document_of_an_archive_has_no_serialisation(tmp_path):
     assert rows == [("7", True, False), ("8", True, False), ("1", False, True)]
 
 
+def test_a_member_is_what_its_content_says(tmp_path):
+    lines = b'{"id": "4", "passages": []}\n{"id": "5", "passages": []}\n'
+    source = archive(tmp_path, {"a.json": xml("1"), "b.xml": as_json("2", "3"), "c.xml.gz": lines})
+    read_chunks = read(source, chunk_documents=9)
+    assert ids_by_shard(read_chunks) == {
+        "dump.tar.gz/00000.xml.gz": [["1"]],
+        "dump.tar.gz/00001.jsonl.gz": [["2", "3", "4", "5"]],
+    }
+    assert not any(value(chunk, "unreadable") for chunk in read_chunks)
+
+
 def test_bad_members_cost_themselves(tmp_path):
     cut = xml("2", "3")[:-30]
     files = {
