@@ -15,10 +15,9 @@ from raybel.corpus.reading import SetAside, read_rows
 from raybel.corpus.sources import corpus_files
 from raybel.display import counted, relative
 from raybel.errors import ConfigError, MismatchError
-from raybel.evaluation import metrics, predictions
+from raybel.evaluation import metrics, predictions, run_ontologies
 from raybel.evaluation.config import EvaluateConfig
 from raybel.evaluation.policy import ConceptNumbers, category, describe_policy, foreign_types, which_count
-from raybel.evaluation.run_ontologies import open_recorded
 from raybel.files import storage, tables
 from raybel.ontology import Ontology
 from raybel.runs.run_directory import Routes
@@ -168,7 +167,7 @@ def open_ontology(config: EvaluateConfig, recorded: Sequence[Routes]) -> Ontolog
     Raises:
         ConfigError: The runs used several, or one that isn't there.
     """
-    return Ontology.open(config.ontology) if config.ontology else open_recorded(recorded)
+    return Ontology.open(config.ontology) if config.ontology else run_ontologies.open_recorded(recorded)
 
 
 def _training(config: EvaluateConfig, set_aside: SetAside) -> tuple[set[str], set[str]]:
