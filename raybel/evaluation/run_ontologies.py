@@ -42,14 +42,16 @@ class JoinedOntologies(Ontology):
             rows = ontology.indices(concept_ids)
             known = np.flatnonzero(rows >= 0)
             distinct, places = np.unique(rows[known], return_inverse=True)
-            shared = self._first(ontology.table["concept_id"].take(pa.array(distinct)).to_pylist())
-            _, counts = np.unique(shared, return_counts=True)
+            own = ontology.table["concept_id"].take(pa.array(distinct)).to_pylist()
+            shared = self._first(own)
             rows = shared[places]
+            values, counts = np.unique(shared, return_counts=True)
+            merged = np.isin(shared, values[counts > 1])  # two of this ontology's concepts, one of another's
             wrong = (found[known] >= 0) & (found[known] != rows)
-            if wrong.any() or (counts > 1).any():
-                example = concept_ids[known[wrong.argmax()]] if wrong.any() else ontology.path
+            if merged.any() or wrong.any():
+                example = own[merged.argmax()] if merged.any() else concept_ids[known[wrong.argmax()]]
                 raise MismatchError(
-                    f"{self.path}: ids mean one concept in one of them and another one in another ({example}); "
+                    f"{self.path}: ids mean one concept in one of them and another one in another, such as {example}; "
                     f"{self.advice}"
                 )
             found[known] = rows

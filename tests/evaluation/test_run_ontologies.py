@@ -43,7 +43,7 @@ def test_an_id_has_the_row_of_the_first_ontology_that_knows_its_concept():
     ],
 )
 def test_an_id_that_means_two_concepts_is_refused(first, second, ids):
-    with pytest.raises(MismatchError, match=r"0\.arrow, 1\.arrow: ids mean one concept.*advice"):
+    with pytest.raises(MismatchError, match=r"0\.arrow, 1\.arrow: ids mean one concept.*such as [ABX]; advice"):
         joined(first, second).indices(ids)
 
 
