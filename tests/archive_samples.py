@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import random
 import tarfile
 import zipfile
 
@@ -47,6 +48,11 @@ def packed(suffix, files) -> bytes:
         ".tar.zst": lambda: pa.compress(plain, "zstd", asbytes=True),
         ".zip": lambda: zip_bytes(files),
     }[suffix]()
+
+
+def padded(xml: bytes) -> bytes:
+    """XML with a comment behind it of which about 100 KB remain when it is packed."""
+    return xml + b"<!-- " + random.Random(xml).randbytes(100_000).hex().encode() + b" -->"
 
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.zst", ".zip")

@@ -9,6 +9,7 @@ import click
 from raybel.cli import tables
 from raybel.cli.common import CONTEXT
 from raybel.cli.options import options
+from raybel.cli.token_classifier import show_validation
 from raybel.config import configured
 from raybel.display import counted, duration, percent, relative
 from raybel.jobs.train.config import TrainDictionaryConfig
@@ -28,12 +29,12 @@ def dictionary(values: dict[str, Any]) -> None:
     """Make a dictionary, which finds an ontology's names in text.
 
     With a training corpus its mentions become names too, and names that are rarely mentions there are left out; without
-    one, names that are common words of English are.
+    one, names that are common words of English are. With a validation corpus, what it finds there is scored.
 
     \b
     Example:
       raybel train dictionary --ontology data/ontology.arrow --train-corpus data/train.bioc.xml.gz \\
-          --output-dir models/dictionary
+          --val-corpus data/val.bioc.xml.gz --output-dir models/dictionary
     """
     config = configured(TrainDictionaryConfig, values)
     from raybel.jobs.train.dictionary import train_dictionary
@@ -55,3 +56,7 @@ def dictionary(values: dict[str, Any]) -> None:
         notes.insert(0, f"{counted(trained.documents, 'training document')}, {counted(trained.mentions, 'mention')}")
         notes.append(f"mean share of a name's occurrences that are mentions, in %: {shares}")
     tables.table(f"dictionary {relative(config.output_dir)}", ["", ""], rows, notes)
+    if trained.validation:
+        corpora = trained.validation["corpora"]
+        set_aside = [corpus["set_aside"] for corpus in corpora if corpus["set_aside"]]
+        show_validation(corpora, trained.validation["by_corpus"], set_aside)

@@ -14,17 +14,18 @@ from raybel.tuning.trials import score_text
 
 if TYPE_CHECKING:  # they import Ray
     from raybel.jobs.index.config import Embedding
-    from raybel.jobs.shard_job import Progress
+    from raybel.jobs.progress import Progress
 
 #: Seconds between two lines where there is no terminal.
 LINE_EVERY = 15.0
 
 
 def linking(progress: Progress, job: str = "link") -> str:
-    """Return progress as one line: files, documents, rates, time left."""
+    """Return progress as one line: files, the share of their bytes that was read, documents, rates, time left."""
     seconds, counts = progress.seconds, progress.counts
+    share = "" if progress.share is None else f" ({100 * progress.share:.0f} % read)"
     parts = [
-        f"files {progress.files_before + progress.files_done}/{progress.files_total}",
+        f"files {progress.files_before + progress.files_done}/{progress.files_total}{share}",
         f"{counted(counts['documents'], 'document')} ({rate(counts['documents'], seconds)}/s)",
         f"{counted(counts['mentions'], 'mention')} ({rate(counts['mentions'], seconds)}/s)",
     ]

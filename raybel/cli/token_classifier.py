@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
@@ -94,19 +95,34 @@ def _note(split: str, corpus: dict[str, Any]) -> str:
     return f"{text}; of these {'; '.join(left)}" if left else text
 
 
-def _show_scores(trained: TrainedDetector) -> None:
+def show_validation(
+    corpora: Sequence[Mapping[str, Any]],
+    by_corpus: Sequence[Mapping[str, Mapping[str, float]]],
+    notes: Sequence[str] = (),
+) -> None:
+    """Print the strict scores of each validation corpus by type.
+
+    Args:
+        corpora: What was counted of each.
+        by_corpus: Precision, recall and F1 by type of each.
+        notes: Further sentences.
+    """
     rows: list[list[object]] = []
-    for corpus, scores in zip(trained.corpora["val"], trained.best["corpora"], strict=True):
+    for corpus, scores in zip(corpora, by_corpus, strict=True):
         rows += [
-            [relative(corpus["name"]), kind, *(percent(values[name]) for name in _SCORES)]
+            [relative(corpus["name"]), kind or "no type", *(percent(values[name]) for name in _SCORES)]
             for kind, values in scores.items()
             if kind != "all" or len(scores) > 2
         ]
-    notes = ["a mention is right if its place and type are (strict)"]
-    least = ", ".join(f"{kind} {score}" for kind, score in trained.best["least_scores"].items())
-    notes.append(f"the least scores of mentions that count, fitted here: {least}")
-    notes.append("the best epoch was chosen on these corpora: on new text expect a little less")
+    notes = ["a mention is right if its place and type are (strict)", *notes]
     tables.table("validation corpora", ["", "type", *_SCORES], rows, notes)
+
+
+def _show_scores(trained: TrainedDetector) -> None:
+    least = ", ".join(f"{kind} {score}" for kind, score in trained.best["least_scores"].items())
+    notes = [f"the least scores of mentions that count, fitted here: {least}"]
+    notes.append("the best epoch was chosen on these corpora: on new text expect a little less")
+    show_validation(trained.corpora["val"], trained.best["corpora"], notes)
 
 
 def _show_combination(combination: dict[str, Any]) -> None:

@@ -104,9 +104,9 @@ Precision = Literal["fp32", "bf16", "fp16"]
 TrainingPrecision = Literal["fp32", "bf16"]
 
 #: Options that mean the same in every job that has them.
-OntologyPath = Annotated[
-    FilePath, Option("The ontology to link to (.arrow, .parquet, .json.gz).", "FILE", made_by="raybel prepare")
-]
+_ONTOLOGY = Option("The ontology to link to (.arrow, .parquet, .json.gz).", "FILE", made_by="raybel prepare")
+OntologyPath = Annotated[FilePath, _ONTOLOGY]
+OptionalOntologyPath = Annotated[FilePath | None, _ONTOLOGY]
 MetricFile = Annotated[
     TablePath | None, Option("Write counts, times and scores here (.csv, .parquet or .json).", "FILE")
 ]

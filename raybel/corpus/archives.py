@@ -21,6 +21,7 @@ from isal import igzip
 
 from raybel.errors import InputError
 from raybel.files import storage
+from raybel.files.meter import Meter
 
 #: A member's extended header (a long name, attributes) that is larger than this is an attack, or damage.
 MAX_HEADER_BYTES = 1 << 20
@@ -50,22 +51,25 @@ class Member:
     open: Callable[[], AbstractContextManager[IO[bytes]]]
 
 
-def members(uri: str) -> Iterator[Member]:
+def members(uri: str, meter: Meter | None = None) -> Iterator[Member]:
     """Yield the files of an archive in their order; folders, links and devices are left out.
 
     What kind of archive it is shows in its first bytes.
 
     Args:
         uri: Path or URI.
+        meter: Is told how far it is read.
 
     Raises:
         InputError: It can't be opened, isn't an archive, or is damaged or cut off; what was yielded before is valid.
     """
     filesystem, path = storage.resolve(uri)
     try:
-        with filesystem.open_input_file(path) as raw:
-            head = bytes(raw.read(4))
+        with filesystem.open_input_file(path) as raw, contextlib.ExitStack() as watched:
+            size, head = raw.size(), bytes(raw.read(4))
             raw.seek(0)
+            if meter:  # what unpacks closes it when all is read
+                watched.enter_context(meter.over(lambda: size if raw.closed else raw.tell()))
             yield from _zip_members(raw) if head.startswith(_ZIP) else _tar_members(raw, head)
     except FileNotFoundError as error:
         raise InputError("no such file", path=uri) from error

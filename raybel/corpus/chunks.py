@@ -14,6 +14,7 @@ from raybel.corpus.formats.registry import FORMATS, format_of
 from raybel.corpus.opening import OpenedFile, files_of
 from raybel.corpus.sources import Source
 from raybel.errors import InputError
+from raybel.files.meter import Meter
 
 #: A chunk ends early at this many bytes of serialisation, so that full texts don't make chunks of gigabytes.
 CHUNK_BYTES = 4 << 20
@@ -83,6 +84,9 @@ class _Chunker:
         self.documents = self.size = self.number = 0
         self.unreadable: list[str] = []
         self.passed_over = 0
+        self.meter = Meter()
+        #: How far the source was read when this start's own work began; None until then.
+        self.skipped_bytes = None if finished.shards or finished.chunks else 0
 
     def add(self, document: model.BioCDocument, serialisation: bytes, file: str) -> None:
         """Take a document."""
@@ -90,6 +94,8 @@ class _Chunker:
             row = to_row(document, serialisation, self.options)
             row.file = file
             self.rows.append(row)
+            if self.skipped_bytes is None:
+                self.skipped_bytes = self.meter.read_bytes
         self.documents += 1
         self.size += len(serialisation)
 
@@ -103,7 +109,9 @@ class _Chunker:
         ends = None if following is None else {"file": following[0], "document": following[1]}
         counts = {"unreadable": self.unreadable, "passed_over": self.passed_over}
         done = (self.shard, self.number) in self.finished.chunks
-        table = chunk_table(self.rows, **{**place, **counts, "last": last, "next": ends, "done": done, **columns})
+        read = {"read_bytes": None if done else self.meter.read_bytes, "skipped_bytes": self.skipped_bytes}
+        of_chunk = {**place, **counts, **read, "last": last, "next": ends, "done": done}
+        table = chunk_table(self.rows, **{**of_chunk, **columns})
         self.rows, self.unreadable = [], []
         self.documents = self.size = self.passed_over = 0
         self.number += 1
@@ -118,7 +126,7 @@ class _FileChunker(_Chunker):
         header: bytes | None = None
         position = 0
         try:
-            opened = next(files_of(self.source))
+            opened = next(files_of(self.source, self.meter))
             with opened.open() as (known, file):
                 for item in known.read(file, self.options.max_document_bytes):
                     if isinstance(item, bytes):
@@ -163,7 +171,7 @@ class _BundleChunker(_Chunker):
         error: str | None = None
         yield from self._pass_finished()
         try:
-            for opened in files_of(self.source) if self.wanted else ():
+            for opened in files_of(self.source, self.meter) if self.wanted else ():
                 if self.wanted is None:
                     return
                 if opened.number < self.wanted[0]:
@@ -193,7 +201,9 @@ class _BundleChunker(_Chunker):
                         return
                     if position >= self.wanted:
                         self._begin_shard(written)
-                        self.add(document, written.in_bundle(serialisation, not self.in_shard), opened.name)
+                        if serialisation:  # a document that is withdrawn has none
+                            serialisation = written.in_bundle(serialisation, not self.in_shard)
+                        self.add(document, serialisation, opened.name)
                         self.in_shard += 1
         except InputError as error:
             self.unreadable.append(str(error))

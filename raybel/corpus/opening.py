@@ -18,6 +18,7 @@ from raybel.corpus.formats.registry import FORMATS, format_in, format_named, is_
 from raybel.corpus.sources import Source, is_archive_name
 from raybel.errors import InputError
 from raybel.files import storage
+from raybel.files.meter import Meter
 
 #: Bytes of a member's buffer: an archive may have a member for each document.
 MEMBER_BUFFER = 1 << 15
@@ -42,17 +43,21 @@ class OpenedFile:
     is_corpus: bool = True
 
 
-def files_of(source: Source) -> Iterator[OpenedFile]:
+def files_of(source: Source, meter: Meter | None = None) -> Iterator[OpenedFile]:
     """Yield the files of a source in order.
+
+    Args:
+        source: What to read.
+        meter: Is told how far the source is read.
 
     Raises:
         InputError: An archive can't be opened, or is damaged; what was yielded before is valid.
     """
     if not source.is_archive:
         for number, (path, name) in enumerate(source.files or ((source.path, source.name),)):
-            yield OpenedFile(number, name, path, lambda path=path: open_file(path))  # type: ignore[misc]
+            yield OpenedFile(number, name, path, lambda path=path: open_file(path, meter))  # type: ignore[misc]
         return
-    for member in members(source.path):
+    for member in members(source.path, meter):
         place = f"{source.path}!{member.name}"
         wanted = is_corpus_name(member.name) or is_archive_name(member.name)
         hidden = any(part.startswith((".", "_")) and part not in (".", "..") for part in member.name.split("/"))
@@ -61,13 +66,17 @@ def files_of(source: Source) -> Iterator[OpenedFile]:
 
 
 @contextlib.contextmanager
-def open_file(uri: str) -> Iterator[tuple[Format, IO[bytes]]]:
+def open_file(uri: str, meter: Meter | None = None) -> Iterator[tuple[Format, IO[bytes]]]:
     """Open a file, and tell its format by its first bytes.
+
+    Args:
+        uri: Path or URI.
+        meter: Is told how far it is read.
 
     Raises:
         InputError: The file can't be opened, or is of no known format; or any raised meanwhile, with the file's path.
     """
-    with _damage_as_sentence(uri), storage.open_bytes(uri) as file:
+    with _damage_as_sentence(uri), storage.open_bytes(uri, meter) as file:
         yield _with_format(uri, file)
 
 
@@ -81,7 +90,8 @@ def _open_member(
         with stored() as file:
             buffered = io.BufferedReader(cast(Any, file), MEMBER_BUFFER)
             packed = buffered.peek(2)[:2] == b"\x1f\x8b"
-            yield _with_format(name, cast(Any, igzip.IGzipFile(fileobj=buffered)) if packed else buffered)
+            # By its content alone: who can't rename a member shouldn't have to unpack the archive.
+            yield _with_format("", cast(Any, igzip.IGzipFile(fileobj=buffered)) if packed else buffered)
 
 
 @contextlib.contextmanager

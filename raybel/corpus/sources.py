@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -48,6 +49,11 @@ class Source:
     def is_bundle(self) -> bool:
         """True if it holds any number of files, whose documents are written to a folder of shards."""
         return bool(self.files) or self.is_archive
+
+
+def is_group_name(name: str) -> bool:
+    """True if a name is one that groups get."""
+    return re.fullmatch(r"group-[0-9]{5,}", name) is not None
 
 
 def is_archive_name(uri: str) -> bool:

@@ -15,7 +15,7 @@ from raybel.corpus.reading import SetAside, read_rows
 from raybel.corpus.sources import corpus_files
 from raybel.display import counted
 from raybel.errors import ConfigError, MismatchError
-from raybel.evaluation import metrics, predictions
+from raybel.evaluation import metrics, predictions, run_ontologies
 from raybel.evaluation.anchors import Anchors, anchors_beside
 from raybel.evaluation.config import EvaluateConfig
 from raybel.evaluation.judging import Judged, judge
@@ -23,6 +23,7 @@ from raybel.evaluation.policy import ConceptNumbers, category, foreign_types
 from raybel.evaluation.seen import seen_columns, seen_sentence, training_ids
 from raybel.files import storage, tables
 from raybel.ontology import Ontology
+from raybel.runs.run_directory import Routes
 
 GROUPS = pa.schema(
     [
@@ -169,22 +170,17 @@ def _rows(uris: Sequence[str], config: EvaluateConfig, set_aside: SetAside) -> I
     return read_rows(files, ReadOptions(config.mentions), set_aside)
 
 
-def open_ontology(config: EvaluateConfig, recorded: Sequence[str]) -> Ontology | None:
+def open_ontology(config: EvaluateConfig, recorded: Sequence[Routes]) -> Ontology | None:
     """Open the ontology that the configuration names, else the one that the runs used; None if there is neither.
 
     Args:
         config: What to score.
-        recorded: The ontologies that the run directories name.
+        recorded: The distinct routes that the run directories name.
 
     Raises:
         ConfigError: The runs used several, or one that isn't there.
     """
-    if not config.ontology and len(recorded) > 1:
-        raise ConfigError(f"the runs used several ontologies ({', '.join(recorded)}): choose one with --ontology")
-    if not config.ontology and recorded and storage.identity(recorded[0]) is None:
-        raise ConfigError(f"the run's ontology {recorded[0]} isn't there: say where it is with --ontology")
-    uri = config.ontology or (recorded[0] if recorded else None)
-    return Ontology.open(uri) if uri else None
+    return Ontology.open(config.ontology) if config.ontology else run_ontologies.open_recorded(recorded)
 
 
 def interval_sentence(config: EvaluateConfig, documents: int, fewest: int | None = None) -> str:

@@ -22,7 +22,7 @@ from raybel.corpus.reading import read_documents
 from raybel.corpus.sources import corpus_files
 from raybel.display import counted
 from raybel.errors import ConfigError, MismatchError
-from raybel.runs.run_directory import RunDirectory
+from raybel.runs.run_directory import Routes, RunDirectory
 
 
 @dataclass(slots=True)
@@ -62,14 +62,14 @@ def ranking_of(infons: Mapping[str, str]) -> list[str]:
     return [concept_id for concept_id in ids if concept_id and concept_id not in NIL_IDS]
 
 
-def prediction_files(uris: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Return (prediction files, ontologies of the runs among them) for files, directories, globs and run directories.
+def prediction_files(uris: Iterable[str]) -> tuple[list[str], list[Routes]]:
+    """Return (prediction files, distinct routes of the runs) for files, directories, globs and run directories.
 
     Raises:
         ConfigError: Something isn't there, or a run has no finished shard.
     """
     files: list[str] = []
-    ontologies: dict[str, None] = {}
+    recorded: dict[Routes, None] = {}
     for uri in uris:
         run = RunDirectory(uri)
         if not run.exists():
@@ -79,9 +79,9 @@ def prediction_files(uris: Iterable[str]) -> tuple[list[str], list[str]]:
         if not shards:
             raise ConfigError(f"{uri}: the run has no finished shard yet; see `raybel status`, or run it again")
         files += map(run.shard_file, shards)
-        if ontology := run.ontology():
-            ontologies[ontology] = None
-    return list(dict.fromkeys(files)), list(ontologies)
+        if routes := run.routes():
+            recorded[routes] = None
+    return list(dict.fromkeys(files)), list(recorded)
 
 
 def predictions(document: model.BioCDocument, source: bytes, options: ReadOptions) -> list[Prediction]:

@@ -29,6 +29,7 @@ from pyarrow import fs
 
 from raybel.display import counted
 from raybel.errors import ConfigError, InputError
+from raybel.files.meter import Meter
 
 _LOG = logging.getLogger(__name__)
 COPY_BYTES = 1 << 20
@@ -150,8 +151,12 @@ def entries(directory: str) -> list[str]:
 
 
 @contextlib.contextmanager
-def open_bytes(uri: str) -> Iterator[IO[bytes]]:
+def open_bytes(uri: str, meter: Meter | None = None) -> Iterator[IO[bytes]]:
     """Open a file for reading, decompressed where its first bytes are gzip's (whatever its name).
+
+    Args:
+        uri: Path or URI.
+        meter: Is told how far it is read; the file can only be read then.
 
     Raises:
         InputError: There is no such file, or it can't be opened.
@@ -164,10 +169,9 @@ def open_bytes(uri: str) -> Iterator[IO[bytes]]:
         raise InputError(reason, path=uri) from error
     with raw:
         buffered = io.BufferedReader(raw, COPY_BYTES)
-        if buffered.peek(2)[:2] == b"\x1f\x8b":
-            yield igzip.IGzipFile(fileobj=buffered)
-        else:
-            yield buffered
+        packed = buffered.peek(2)[:2] == b"\x1f\x8b"
+        file: Any = meter.counting(buffered) if meter else buffered
+        yield igzip.IGzipFile(fileobj=file) if packed else file
 
 
 def read_bytes(uri: str) -> bytes:

@@ -27,6 +27,8 @@ _COUNTS_SCHEMA = pa.schema(
         ("last", pa.bool_()),
         ("ends", pa.bool_()),
         ("error", pa.string()),
+        ("read_bytes", pa.int64()),
+        ("skipped_bytes", pa.int64()),
         *((name, pa.int64()) for name in COUNTS),
     ]
 )
@@ -59,7 +61,7 @@ class ChunkStage(ABC):
         shard = self.inputs[source].shard(name)
         if chunk["error"][0].as_py():
             row = {"error": chunk["error"][0].as_py(), "chunk": number, "last": True, "next": None}
-            return _counts(row, source, shard)
+            return _counts(row, chunk, shard)
         summary = self.run.read_summary(shard, number)
         if summary is None:
             if chunk["done"][0].as_py():
@@ -68,12 +70,13 @@ class ChunkStage(ABC):
             crashes = CrashRecord(self.run.part_file(shard, number, SUFFIX), self.session)
             crashes.begin()
             summary = self.run.write_part(shard, self.part(chunk, crashes))
-        return _counts(summary, source, shard)
+        return _counts(summary, chunk, shard)
 
 
-def _counts(summary: dict[str, Any], source: str, shard: Shard) -> pa.Table:
+def _counts(summary: dict[str, Any], chunk: pa.Table, shard: Shard) -> pa.Table:
     """Return a chunk's row of counts; one that couldn't be read counts nothing, whatever could be read of it."""
-    row = {**dict.fromkeys(COUNTS, 0), **summary, "source": source, "shard": shard.name}
+    of_chunk = {name: chunk[name][0].as_py() for name in ("source", "read_bytes", "skipped_bytes")}
+    row = {**dict.fromkeys(COUNTS, 0), **summary, **of_chunk, "shard": shard.name}
     row["ends"] = summary["next"] is None
     return pa.Table.from_pylist([{name: row[name] for name in _COUNTS_SCHEMA.names}], schema=_COUNTS_SCHEMA)
 

@@ -1,10 +1,20 @@
-"""The options of jobs that make a run directory of a corpus: link and detect."""
+"""The options that several jobs on run directories have: link, detect, and the pipeline of both."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from raybel.config import Count, FilePath, FilePaths, MentionOptions, Option, Share, TablePath, configuration
+from raybel.config import (
+    Count,
+    FilePath,
+    FilePaths,
+    MentionOptions,
+    Option,
+    Precision,
+    Share,
+    TablePath,
+    configuration,
+)
 from raybel.corpus.documents import ReadOptions
 
 InCorpus = Annotated[
@@ -14,6 +24,23 @@ OutCorpus = Annotated[FilePath, Option("The run directory; the same command agai
 MaxBadFraction = Annotated[Share, Option("Fail when more of the documents go to the quarantine.")]
 OverwriteRun = Annotated[bool, Option("Delete a run of another configuration first.")]
 CountsFile = Annotated[TablePath | None, Option("Copy the table of counts here (.csv, .parquet or .json).", "FILE")]
+RerankerModel = Annotated[
+    FilePath | None,
+    Option("A cross-encoder that ranks the candidates.", "DIR", made_by="raybel train crossencoder"),
+]
+RerankerPrecision = Annotated[
+    Precision | None,
+    Option("Number format that the cross-encoder computes in.", default="the fastest", result=True),
+]
+TopK = Annotated[Count, Option("Candidates of a mention.", result=True)]
+Threshold = Annotated[
+    float | None,
+    Option("Leave out candidates with a lower score (NIL if none is left).", default="none", result=True),
+]
+RoutesFile = Annotated[
+    FilePath | None,
+    Option("Types of mentions and what each is linked to, in place of --ontology and its models (YAML).", "FILE"),
+]
 
 
 @configuration

@@ -15,6 +15,7 @@ from raybel.config import Resources
 from raybel.display import counted
 from raybel.errors import BadFractionError, ConfigError, RaybelError
 from raybel.files import places, storage, tables
+from raybel.jobs.progress import Progress
 from raybel.jobs.runtime import Allocation, allocate, data_context, ray_session
 from raybel.runs.findings import quarantine_reasons, repeated_ids
 from raybel.runs.inputs import RunInput, Shard
@@ -24,48 +25,6 @@ from raybel.runs.run_directory import RunDirectory
 #: The share of bad documents is looked at once so many documents are done (and at the end).
 BAD_FRACTION_AFTER = 10_000
 PROGRESS_SECONDS = 1.0
-
-
-@dataclass
-class Progress:
-    """How far a job is.
-
-    Args:
-        files_total: Input files; an archive or a group counts as one.
-        files_done: Finished by this start.
-        files_before: Finished by earlier starts.
-        files_failed: That couldn't be read.
-        shards_before: Published by earlier starts.
-        chunks: That this start finished.
-        counts: Of `COUNTS`, over this start's chunks.
-        bytes_total: Of the input files that this start has to do.
-        bytes_done: Of those of them that are finished or set aside.
-        started: When Ray was there: seconds since the epoch.
-        first_chunk: Seconds from then to the first finished chunk; None before it.
-    """
-
-    files_total: int
-    files_done: int = 0
-    files_before: int = 0
-    files_failed: int = 0
-    shards_before: int = 0
-    chunks: int = 0
-    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTS, 0))
-    bytes_total: int = 0
-    bytes_done: float = 0
-    started: float = field(default_factory=time.time)
-    first_chunk: float | None = None
-
-    @property
-    def seconds(self) -> float:
-        """Since Ray was there; actors start and load the model in it."""
-        return max(time.time() - self.started, 1e-9)
-
-    @property
-    def seconds_left(self) -> float | None:
-        """By the share of input bytes in finished files; None before there is one."""
-        done = min(self.bytes_done, self.bytes_total)
-        return self.seconds * (self.bytes_total - done) / done if done else None
 
 
 @dataclass
@@ -156,6 +115,8 @@ class ShardJob:
         before = len(inputs) - len(self.to_do)
         self.progress = Progress(len(inputs), files_before=before, shards_before=len(self.finished))
         self.progress.bytes_total = sum(item.source.size for item in self.to_do.values())
+        self.progress.bytes_before = sum(item.source.size for item in inputs) - self.progress.bytes_total
+        self.read: dict[str, int] = {}
         self.chunks: dict[str, set[int]] = {}
         self.last: dict[str, int] = {}
         self.errors: dict[str, str] = {}
@@ -229,6 +190,11 @@ class ShardJob:
         shard = item.shard(name)
         self.shards[row["source"]].add(name)
         self.progress.chunks += 1
+        if row["read_bytes"] is not None:  # not linked by an earlier start
+            if row["source"] not in self.read:
+                self.progress.bytes_skipped += min(row["skipped_bytes"] or 0, item.source.size)
+            # What is read ahead to its end, as small files are, says nothing of the work.
+            self._count_bytes(item, row["read_bytes"] if row["read_bytes"] < item.source.size else 0)
         self.progress.first_chunk = self.progress.first_chunk or self.progress.seconds
         for count in COUNTS:
             self.progress.counts[count] += row[count]
@@ -242,10 +208,16 @@ class ShardJob:
             if name in self.errors:
                 self.failed[shard.path] = self.errors[name]
                 self.progress.files_failed += 1
-                self.progress.bytes_done += item.source.size
+                self._count_bytes(item, item.source.size)
                 self.run.set_aside(shard, self.errors[name])
             else:
                 self.assembling[assemble.remote(self.run, shard, self.last[name] + 1)] = (row["source"], shard)
+
+    def _count_bytes(self, item: RunInput, read: int) -> None:
+        """Note how far an input was read, by a chunk (they come in any order), or all of it when it is over."""
+        before = self.read.setdefault(item.source.name, 0)
+        self.read[item.source.name] = max(before, read)
+        self.progress.bytes_done += self.read[item.source.name] - before
 
     def _collect(self, timeout: float) -> None:
         """Take in the shards that were published."""
@@ -256,8 +228,7 @@ class ShardJob:
             item = self.to_do[source]
             if self._is_finished(item):
                 self.progress.files_done += 1
-                self.progress.bytes_done += item.source.size
-                self.run.delete_other_shards(item, self.shards[source])
+                self._count_bytes(item, item.source.size)
             ready, _ = ray.wait(list(self.assembling), num_returns=1, timeout=0) if self.assembling else ([], [])
 
     def _show(self) -> None:
@@ -267,7 +238,8 @@ class ShardJob:
             self._log(finished=False)
 
     def _log(self, finished: bool) -> None:
-        self.run.write_progress({**asdict(self.progress), "seconds": self.progress.seconds, "finished": finished})
+        figures = {"seconds": self.progress.seconds, "share": self.progress.share}
+        self.run.write_progress({**asdict(self.progress), **figures, "finished": finished})
 
     def _check_fraction(self, tallies: list[dict[str, Any]], least: int) -> None:
         bad, documents = (sum(counts[name] for counts in tallies) for name in ("quarantined", "documents"))
@@ -284,6 +256,8 @@ class ShardJob:
         Args:
             metric_file: Where a copy of the table of counts goes; None for nowhere.
         """
+        bundles = [item for item in self.inputs.values() if item.source.is_bundle]
+        self.run.delete_other_shards({item.name: self.shards[item.source.name] for item in bundles})
         counts = self.run.finish(self.finished.values())
         if metric_file:
             tables.write_rows(metric_file, counts)

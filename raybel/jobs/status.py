@@ -10,6 +10,7 @@ from raybel.jobs.index import directory as index
 from raybel.jobs.lookup import directory as lookup
 from raybel.jobs.train import directory as train
 from raybel.jobs.tune import directory as tune
+from raybel.runs import status as run_status
 from raybel.runs.run_directory import RunDirectory
 
 
@@ -35,5 +36,5 @@ def status(uri: str) -> Status:
     if kind is not None:  # made in one go
         return WorkDirectory(uri, kind, f"a {kind} model").status(True, [], [artefacts.CONFIG])
     if RunDirectory(uri).exists():
-        return RunDirectory(uri).status()
+        return run_status.status(RunDirectory(uri))
     raise InputError("holds no run, sweep, training, index or lookup of raybel", path=uri)

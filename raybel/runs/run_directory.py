@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,12 +24,12 @@ import pyarrow as pa
 
 from raybel.corpus.chunks import Finished, FinishedChunk
 from raybel.corpus.formats.registry import is_corpus_name
-from raybel.display import counted, rate
+from raybel.corpus.sources import is_group_name
 from raybel.errors import InputError
 from raybel.files import artefacts, storage
 from raybel.files.fingerprints import fingerprint
 from raybel.files.storage import join
-from raybel.files.work_directory import Status, WorkDirectory
+from raybel.files.work_directory import WorkDirectory
 from raybel.runs.inputs import RunInput, Shard
 from raybel.runs.parts import (
     Part,
@@ -40,9 +40,13 @@ from raybel.runs.parts import (
     sum_counts,
 )
 
-_MANIFEST, _PLAN, _PROGRESS = "manifest.json", "logs/plan.json", "logs/progress.json"
+_MANIFEST = "manifest.json"
+#: Names of the logs that say what is read, and how far this start is.
+PLAN, PROGRESS = "logs/plan.json", "logs/progress.json"
 #: Folder -> what the names of its files add to their shard's.
 _FILES = {"shards": "", "mentions": ".parquet", "documents": ".parquet", "quarantine": ".jsonl", "state": ".json"}
+#: (Types of mentions, none for all; path of the ontology that they are linked to) of each of a run's routes.
+Routes = tuple[tuple[tuple[str, ...], str], ...]
 
 
 @dataclass(frozen=True)
@@ -103,12 +107,13 @@ class RunDirectory:
             raise InputError(f"isn't a run directory (no {_MANIFEST})", path=self.uri)
         return manifest
 
-    def ontology(self) -> str | None:
-        """Return the path of the ontology that the run linked to, None where it doesn't say."""
+    def routes(self) -> Routes:
+        """Return what the run linked mentions to; () where it doesn't say."""
         manifest = storage.read_json(self._manifest) if storage.exists(self._manifest) else None
-        config = manifest.get("config") if isinstance(manifest, dict) else None
-        ontology = config.get("ontology") if isinstance(config, dict) else None
-        return ontology if isinstance(ontology, str) and ontology else None
+        known = manifest if isinstance(manifest, dict) else {}
+        listed = [each for each in known.get("routes") or [known.get("config")] if isinstance(each, dict)]
+        paths = [(tuple(each.get("types", ())), each.get("ontology")) for each in listed]
+        return tuple((types, path) for types, path in paths if isinstance(path, str) and path)
 
     def shard_names(self) -> list[str]:
         """Return the names of the shards that are there, in order."""
@@ -140,11 +145,11 @@ class RunDirectory:
             {"name": item.name, "path": item.source.path, "size": item.source.size, "bundle": item.source.is_bundle}
             for item in inputs
         ]
-        storage.publish_json(join(self.uri, _PLAN), plan)
+        storage.publish_json(join(self.uri, PLAN), plan)
 
     def write_progress(self, progress: dict[str, Any]) -> None:
         """Log how far this start is: `counts`, `seconds`, `finished` and what else there is."""
-        storage.publish_json(join(self.uri, _PROGRESS), {**progress, "time": time.time()})
+        storage.publish_json(join(self.uri, PROGRESS), {**progress, "time": time.time()})
 
     def state(self, shard: Shard) -> dict[str, Any] | None:
         """Return a finished shard's state, None for one that is to do (or whose input or configuration changed)."""
@@ -239,20 +244,39 @@ class RunDirectory:
         record = {"path": shard.path, "doc_id": None, "document": None, "stage": "read", "reason": reason}
         line = json.dumps(record, ensure_ascii=False) + "\n"
         storage.publish(self.file("quarantine", shard.name), line.encode())
-        self._delete_outputs(shard.name)  # published while the file could be read
+        for folder in ("state", "shards", "mentions", "documents"):  # published while the file could be read
+            storage.delete(self.file(folder, shard.name))
+        storage.delete(join(self.uri, "parts", shard.name))
 
-    def _delete_outputs(self, name: str) -> None:
-        for folder in ("state", "shards", "mentions", "documents"):
-            storage.delete(self.file(folder, name))
-        storage.delete(join(self.uri, "parts", name))
+    def delete_other_shards(self, bundles: Mapping[str, Collection[str]]) -> None:
+        """Delete what earlier contents of bundles left: files of shards that their present contents don't have.
 
-    def delete_other_shards(self, item: RunInput, names: Iterable[str]) -> None:
-        """Delete a finished bundle's shards but those that are named: an earlier content of it had more."""
-        kept = set(names)
-        for name in storage.names(join(self.uri, "shards", item.name)) if item.source.is_bundle else ():
-            if (shard := f"{item.name}/{name}") not in kept:
-                self._delete_outputs(shard)
-                storage.delete(self.file("quarantine", shard))
+        Groups are numbered anew at every start: where there are any, those of higher numbers are left over, too.
+
+        Args:
+            bundles: The names of the shards, also of those that are set aside, of every bundle by the bundle's name.
+        """
+        grouped = any(map(is_group_name, bundles))
+
+        def left_over(shard: str) -> bool:
+            bundle = shard.rpartition("/")[0]
+            if bundle in bundles:
+                return shard not in bundles[bundle]
+            return grouped and is_group_name(bundle)
+
+        if bundles:
+            self.delete_shards(left_over)
+
+    def delete_shards(self, unwanted: Callable[[str], bool]) -> None:
+        """Delete all files of some shards, published or not.
+
+        Args:
+            unwanted: Says of a shard's name whether it goes.
+        """
+        for folder, suffix in _FILES.items():
+            for file in storage.names(join(self.uri, folder)):
+                if unwanted(file.removesuffix(suffix)):
+                    storage.delete(join(self.uri, folder, file))
 
     def finish(self, states: Iterable[dict[str, Any]]) -> pa.Table:
         """Write the counts of finished shards and return them; delete what nobody needs any more."""
@@ -261,39 +285,6 @@ class RunDirectory:
         storage.delete(join(self.uri, "parts"))
         storage.delete_temporary(self.uri)  # of workers that outlived a killed driver
         return counts
-
-    def status(self) -> Status:
-        """Say how far the run is.
-
-        Raises:
-            InputError: The directory isn't a run directory.
-        """
-        manifest = self.manifest()
-        logs = [join(self.uri, name) for name in (_PLAN, _PROGRESS)]
-        plan, progress = (storage.read_json(path) if storage.exists(path) else None for path in logs)
-        shards = [name.removesuffix(".json") for name in storage.names(join(self.uri, "state"))]
-        unfinished = len([item for item in plan or () if not self._is_finished(item, shards)])
-        figures: list[tuple[str, object]] = [
-            ("input files", f"{len(plan or ()) - unfinished:,} of {len(plan or ()):,}")
-        ]
-        figures.append(("shards", len(shards)))
-        if progress:
-            counts = progress["counts"]
-            figures.append(("documents (this start)", counts["documents"]))
-            figures.append(("documents/s", rate(counts["documents"], progress["seconds"])))
-            figures.append(("documents in quarantine", counts["quarantined"]))
-        failed = f"{counted(unfinished, 'input file')} couldn't be read"
-        problem = failed if unfinished and progress and progress["finished"] else ""
-        notes = (f"fingerprint {fingerprint(manifest.get('identity', {}))}",)
-        return self.work.status(bool(plan) and not unfinished, figures, [_PROGRESS], problem, notes)
-
-    def _is_finished(self, item: dict[str, Any], shards: Sequence[str]) -> bool:
-        """True if an input of the plan is finished; of a bundle, its last shard's state says so."""
-        if not item["bundle"]:
-            return item["name"] in shards
-        of_bundle = [name for name in shards if name.startswith(item["name"] + "/")]
-        states = (storage.read_json(self.file("state", name)) for name in of_bundle[-1:])
-        return any(state["next"] is None for state in states)
 
 
 def _finished_chunk(summary: dict[str, Any]) -> FinishedChunk:

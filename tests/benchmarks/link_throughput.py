@@ -27,7 +27,7 @@ from raybel.config import GeneratorPaths
 from raybel.corpus.chunks import read_chunks
 from raybel.jobs.link.config import LinkConfig
 from raybel.jobs.link.job import link
-from raybel.jobs.shard_job import Progress
+from raybel.jobs.progress import Progress
 from raybel.linking.candidates import add_candidates
 from raybel.linking.poison import SUFFIX, CrashRecord
 from raybel.linking.rankings import Rankings, Target

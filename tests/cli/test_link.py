@@ -12,7 +12,7 @@ from samples import annotation, collection, document, passage, save
 from raybel.cli import main
 from raybel.cli.progress import ProgressLine, linking
 from raybel.errors import ConfigError
-from raybel.jobs.shard_job import Progress
+from raybel.jobs.progress import Progress
 
 WRONG = document("wrong", passage("Anemia", annotation("Asthma", (0, 6)), offset=-2))
 
@@ -118,15 +118,24 @@ def test_debug_shows_where_an_error_is_from():
 def progress(**changes):
     counts = {"documents": 1200, "mentions": 2400, "quarantined": 0}
     made = {"files_done": 2, "files_before": 1, "bytes_total": 100, "bytes_done": 25, "started": time.time() - 10}
-    return Progress(8, **{"counts": counts, **made, **changes})
+    return Progress(**{"files_total": 8, "counts": counts, **made, **changes})
 
 
 def test_progress_is_a_line():
     said = linking(progress())
-    assert said == "link: files 3/8, 1,200 documents (120/s), 2,400 mentions (240/s), 30 s left"
+    assert said == "link: files 3/8 (25 % read), 1,200 documents (120/s), 2,400 mentions (240/s), 30 s left"
     counts = {"documents": 10, "mentions": 0, "quarantined": 4}
     said = linking(progress(counts=counts, files_failed=2, bytes_done=0))
     assert said.endswith("4 in quarantine, 2 unreadable, time left unknown")
+
+
+def test_what_earlier_starts_did_says_nothing_of_the_time_left():
+    resumed = progress(bytes_done=60, bytes_skipped=50, bytes_before=100)
+    assert linking(resumed).startswith("link: files 3/8 (80 % read), ")
+    assert linking(resumed).endswith("40 s left")
+    assert progress(bytes_done=50, bytes_skipped=60).seconds_left is None
+    assert progress(files_total=3, bytes_done=100, bytes_skipped=100).seconds_left == 0
+    assert progress(bytes_total=0, bytes_done=0).share is None
 
 
 def test_lines_come_now_and_then(capsys):

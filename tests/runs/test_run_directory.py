@@ -13,6 +13,7 @@ from raybel.files import storage
 from raybel.runs.findings import quarantine_reasons, repeated_ids
 from raybel.runs.inputs import Shard, find_inputs
 from raybel.runs.run_directory import RunDirectory
+from raybel.runs.status import status
 from raybel.schemas import DOCUMENTS, MENTIONS
 
 WRONG = document("wrong", passage("Anemia", annotation("Asthma", (0, 6)), offset=-2))
@@ -216,40 +217,64 @@ def test_a_file_that_cannot_be_read_is_set_aside(run, corpus):
     assert tree(run) == {}
 
 
+def test_what_bundles_of_an_earlier_content_left_is_deleted(run):
+    suffixes = {"shards": "", "mentions": ".parquet", "documents": ".parquet", "quarantine": ".jsonl", "state": ".json"}
+    published = ["a.tar/00000.xml.gz", "a.tar/00001.xml.gz", "b.tar/00000.xml.gz", "group-00000/00000.xml.gz"]
+    published += ["group-00001/00000.xml.gz", "c.xml.gz", "deep/a.tar/00001.xml.gz"]
+    quarantined = ["a.tar/00000.json.gz", "a.tar/00002.xml.gz", "a.tar/00003.xml.gz", "b.tar/00001.xml.gz"]
+
+    def named(shards, folders):
+        return sorted(f"{folder}/{shard}{suffixes[folder]}" for folder in folders for shard in shards)
+
+    for name in named(published, suffixes) + named(quarantined, ["quarantine"]):
+        storage.publish(f"{run.uri}/{name}", b"{}")
+    before = tree(run)
+    run.delete_other_shards({})
+    assert tree(run) == before
+    run.delete_other_shards({"a.tar": {"a.tar/00000.xml.gz", "a.tar/00002.xml.gz"}})  # the second one set aside
+    kept = [shard for shard in published if shard != "a.tar/00001.xml.gz"]
+    in_quarantine = ["a.tar/00002.xml.gz", "b.tar/00001.xml.gz"]
+    assert sorted(tree(run)) == sorted(named(kept, suffixes) + named(in_quarantine, ["quarantine"]))
+    run.delete_other_shards({"group-00000": {"group-00000/00000.xml.gz"}})
+    kept.remove("group-00001/00000.xml.gz")
+    assert sorted(tree(run)) == sorted(named(kept, suffixes) + named(in_quarantine, ["quarantine"]))
+
+
 def test_status(run, corpus, tmp_path):
     save(tmp_path / "in/b.xml", MANY)
     first, second = shards_of([corpus], "f")
     with pytest.raises(InputError, match="isn't a run directory"):
-        run.status()
+        status(run)
     with run.work.lock():
         run.open({"top_k": 10}, {}, False)
-        assert run.status().state == "running"
+        assert status(run).state == "running"
     run.write_plan(find_inputs([corpus], "f"))
-    assert (run.status().state, run.status().figures) == (
+    assert (status(run).state, status(run).figures) == (
         "stopped; run the same command to go on",
         [("input files", "0 of 2"), ("shards", 0)],
     )
     states = [run.assemble(first, write(run, first))]
-    progress = {"counts": {"documents": 6, "quarantined": 1}, "seconds": 2.0}
+    progress = {"counts": {"documents": 6, "quarantined": 1}, "seconds": 2.0, "share": 0.5}
     run.write_progress({**progress, "finished": False})
-    status = run.status()
-    assert status.title == f"run {run.uri}"
-    assert status.figures == [
+    said = status(run)
+    assert said.title == f"run {run.uri}"
+    assert said.figures == [
         ("input files", "1 of 2"),
         ("shards", 1),
+        ("input read, %", "50.0"),
         ("documents (this start)", 6),
         ("documents/s", "3.0"),
         ("documents in quarantine", 1),
         ("last update", "0 s ago"),
     ]
-    assert status.state.startswith("stopped")
+    assert said.state.startswith("stopped")
     run.set_aside(second, "is cut off")
     run.write_progress({**progress, "finished": True})
-    assert run.status().state == "finished, but 1 input file couldn't be read"
+    assert status(run).state == "finished, but 1 input file couldn't be read"
     states.append(run.assemble(second, write(run, second)))
-    assert run.status().state == "finished"
+    assert status(run).state == "finished"
     assert run.finish(states).equals(pq.read_table(f"{run.uri}/counts.parquet"))
-    assert run.status().notes == (f"fingerprint {run.manifest()['fingerprint']}",)
+    assert status(run).notes == (f"fingerprint {run.manifest()['fingerprint']}",)
 
 
 def test_a_run_is_known_by_its_manifest_or_its_shards(run, corpus, tmp_path):
@@ -259,9 +284,12 @@ def test_a_run_is_known_by_its_manifest_or_its_shards(run, corpus, tmp_path):
     save(tmp_path / "run/shards/notes.txt", "x")
     assert run.exists()
     assert run.shard_names() == ["deep/a.xml.gz"]
-    assert run.ontology() is None
+    assert run.routes() == ()
     save(tmp_path / "run/manifest.json", {"config": {"ontology": "o.arrow"}})
-    assert run.ontology() == "o.arrow"
+    assert run.routes() == (((), "o.arrow"),)
+    routes = [{"types": ["A", "B"], "ontology": "o.arrow"}, {"types": ["C"], "ontology": "p.arrow"}]
+    save(tmp_path / "run/manifest.json", {"config": {"ontology": None}, "routes": routes})
+    assert run.routes() == ((("A", "B"), "o.arrow"), (("C",), "p.arrow"))
 
 
 def test_a_run_directory_is_small_when_it_is_sent_to_a_worker(run):

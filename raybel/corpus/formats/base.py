@@ -55,7 +55,10 @@ class Format(ABC):
 
 
 class ShardFormat(Format):
-    """A format that shards are written in: its documents can hold links."""
+    """A format that shards are written in: its documents can hold links.
+
+    A document that its file only says is withdrawn has no serialisation (b""): none of these methods is given that.
+    """
 
     #: What a shard of a bundle's documents ends with.
     bundle_footer: ClassVar[bytes]

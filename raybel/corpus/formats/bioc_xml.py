@@ -62,8 +62,6 @@ class BiocXml(ShardFormat):
 
     def link(self, source: bytes, links: Mapping[int, Mapping[str, str]], remove: Iterable[str] = ()) -> bytes:
         """Return a `<document>` element with infons added to its annotations; see `ShardFormat.link`."""
-        if not source:  # a document that is deleted
-            return source
         around, element = _element(source)
         removed_keys = frozenset(remove)
         for ordinal, annotation in enumerate(_annotations(element)):

@@ -17,8 +17,9 @@ from raybel.files.provenance import OUTPUT_FORMAT, git_hash, versions
 from raybel.jobs.chunk_stage import map_chunks
 from raybel.jobs.detect.config import DetectConfig
 from raybel.jobs.detect.stage import DetectStage
+from raybel.jobs.progress import Progress
 from raybel.jobs.runtime import Allocation
-from raybel.jobs.shard_job import Progress, RunResult, ShardJob, refuse_output_among_input, refuse_output_as_input
+from raybel.jobs.shard_job import RunResult, ShardJob, refuse_output_among_input, refuse_output_as_input
 from raybel.runs.inputs import RunInput, find_inputs
 from raybel.runs.run_directory import RunDirectory
 

@@ -7,20 +7,30 @@ from functools import cached_property
 from typing import Annotated
 
 from raybel.config import (
-    Count,
     DetectionOptions,
-    FilePath,
     GeneratorPaths,
     MentionOptions,
     Option,
-    Precision,
+    OptionalOntologyPath,
     Resources,
     configuration,
 )
 from raybel.corpus.documents import ReadOptions
 from raybel.errors import ConfigError
 from raybel.jobs.link.routes import Route, read_routes
-from raybel.jobs.run_options import CountsFile, InCorpus, InputOptions, MaxBadFraction, OutCorpus, OverwriteRun
+from raybel.jobs.run_options import (
+    CountsFile,
+    InCorpus,
+    InputOptions,
+    MaxBadFraction,
+    OutCorpus,
+    OverwriteRun,
+    RerankerModel,
+    RerankerPrecision,
+    RoutesFile,
+    Threshold,
+    TopK,
+)
 from raybel.rerank.parameters import Crosstype
 
 
@@ -30,32 +40,17 @@ class LinkConfig:
 
     in_corpus: InCorpus
     out_corpus: OutCorpus
-    ontology: Annotated[
-        FilePath | None,
-        Option("The ontology to link to (.arrow, .parquet, .json.gz).", "FILE", made_by="raybel prepare"),
-    ] = None
+    ontology: OptionalOntologyPath = None
     generator: GeneratorPaths | None = None
-    reranker_model: Annotated[
-        FilePath | None,
-        Option("A cross-encoder that ranks the candidates.", "DIR", made_by="raybel train crossencoder"),
-    ] = None
+    reranker_model: RerankerModel = None
     crosstype: Annotated[
         Crosstype | None, Option("Type that the cross-encoder must have.", default="whichever it has")
     ] = None
     any_ontology: Annotated[bool, Option("Use a cross-encoder that was trained for another ontology.")] = False
-    precision: Annotated[
-        Precision | None,
-        Option("Number format that the cross-encoder computes in.", default="the fastest", result=True),
-    ] = None
-    top_k: Annotated[Count, Option("Candidates of a mention.", result=True)] = 10
-    threshold: Annotated[
-        float | None,
-        Option("Leave out candidates with a lower score (NIL if none is left).", default="none", result=True),
-    ] = None
-    routes: Annotated[
-        FilePath | None,
-        Option("Types of mentions and what each is linked to, in place of --ontology and its models (YAML).", "FILE"),
-    ] = None
+    precision: RerankerPrecision = None
+    top_k: TopK = 10
+    threshold: Threshold = None
+    routes: RoutesFile = None
     detection: DetectionOptions = field(default_factory=DetectionOptions)
     mentions: MentionOptions = field(default_factory=MentionOptions)
     input: InputOptions = field(default_factory=InputOptions)

@@ -18,8 +18,9 @@ from raybel.jobs.chunk_stage import map_chunks
 from raybel.jobs.link.config import LinkConfig
 from raybel.jobs.link.routes import OpenedRoute
 from raybel.jobs.link.stage import LinkStage
+from raybel.jobs.progress import Progress
 from raybel.jobs.runtime import Allocation
-from raybel.jobs.shard_job import Progress, RunResult, ShardJob, refuse_output_among_input, refuse_output_as_input
+from raybel.jobs.shard_job import RunResult, ShardJob, refuse_output_among_input, refuse_output_as_input
 from raybel.linking.corpus_notes import corpus_notes
 from raybel.runs.inputs import RunInput, find_inputs
 from raybel.runs.run_directory import RunDirectory

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
 from raybel.candidates.base import UNKNOWN_GENERATOR, Generator
 from raybel.candidates.registry import open_generator, uses_encoder
-from raybel.config import FilePath, GeneratorPaths, OntologyPath, Option, configuration, configured
+from raybel.config import GeneratorPaths, OntologyPath, configuration, configured
 from raybel.errors import ConfigError
 from raybel.files.mappings import read_mapping
+from raybel.jobs.run_options import RerankerModel, Threshold
 from raybel.ontology import Ontology
 from raybel.rerank.parameters import Crosstype
 
@@ -20,8 +21,8 @@ class Route:
 
     ontology: OntologyPath
     generator: GeneratorPaths
-    reranker_model: Annotated[FilePath | None, Option("A cross-encoder that ranks the candidates.", "DIR")] = None
-    threshold: Annotated[float | None, Option("Leave out candidates with a lower score.")] = None
+    reranker_model: RerankerModel = None
+    threshold: Threshold = None
 
     @property
     def encodes(self) -> bool:

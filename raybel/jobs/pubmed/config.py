@@ -6,19 +6,27 @@ from dataclasses import field
 from typing import Annotated
 
 from raybel.config import (
-    Count,
     DetectionOptions,
     FilePath,
     MentionOptions,
     ModelPaths,
     Option,
-    Precision,
+    OptionalOntologyPath,
     Resources,
     configuration,
 )
 from raybel.errors import ConfigError
 from raybel.jobs.detect.config import DetectConfig
-from raybel.jobs.run_options import InCorpus, InputOptions, MaxBadFraction
+from raybel.jobs.run_options import (
+    InCorpus,
+    InputOptions,
+    MaxBadFraction,
+    RerankerModel,
+    RerankerPrecision,
+    RoutesFile,
+    Threshold,
+    TopK,
+)
 
 
 @configuration
@@ -27,26 +35,13 @@ class PubmedConfig:
 
     in_corpus: InCorpus
     out_dir: Annotated[FilePath, Option("Gets found/, lookups/, links/ and the tables of what was done.", "DIR")]
-    ontology: Annotated[
-        FilePath | None,
-        Option("The ontology to link to (.arrow, .parquet, .json.gz).", "FILE", made_by="raybel prepare"),
-    ] = None
+    ontology: OptionalOntologyPath = None
     generator: ModelPaths | None = None
-    reranker_model: Annotated[
-        FilePath | None,
-        Option("A cross-encoder that ranks the candidates.", "DIR", made_by="raybel train crossencoder"),
-    ] = None
-    precision: Annotated[
-        Precision | None, Option("Number format that the cross-encoder computes in.", default="the fastest")
-    ] = None
-    top_k: Annotated[Count, Option("Candidates of a mention.")] = 10
-    threshold: Annotated[
-        float | None, Option("Leave out candidates with a lower score (NIL if none is left).", default="none")
-    ] = None
-    routes: Annotated[
-        FilePath | None,
-        Option("Types of mentions and what each is linked to, in place of --ontology and its models (YAML).", "FILE"),
-    ] = None
+    reranker_model: RerankerModel = None
+    precision: RerankerPrecision = None
+    top_k: TopK = 10
+    threshold: Threshold = None
+    routes: RoutesFile = None
     detection: DetectionOptions = field(default_factory=DetectionOptions)
     mentions: MentionOptions = field(default_factory=MentionOptions)
     input: InputOptions = field(default_factory=InputOptions)

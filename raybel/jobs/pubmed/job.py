@@ -20,10 +20,11 @@ from raybel.jobs.link.job import link
 from raybel.jobs.link.routes import Route, read_routes
 from raybel.jobs.lookup.config import LookupConfig
 from raybel.jobs.lookup.job import make_lookup
+from raybel.jobs.progress import Progress
 from raybel.jobs.pubmed.config import PubmedConfig
 from raybel.jobs.pubmed.counts import linked_concepts
 from raybel.jobs.runtime import ray_session
-from raybel.jobs.shard_job import Progress, RunResult
+from raybel.jobs.shard_job import RunResult
 from raybel.runs.run_directory import RunDirectory
 
 #: Step -> what is done in it, for people.
@@ -71,12 +72,13 @@ def _run(config: PubmedConfig, watch: Watch) -> PubmedResult:
     begun = time.perf_counter()
     detected = detect(config.detect_config(found), lambda progress: watch("detect", progress))
     steps.append(_of_run("detect", detected, begun))
-    routes, of_lookups = _with_lookups(config, found)
+    routes, of_lookups = _with_lookups(config, found, RunDirectory(links))
     steps.append(of_lookups)
     begun = time.perf_counter()
     linked = link(_link_config(config, routes, found, links), lambda progress: watch("link", progress))
+    _delete_other_links(found, links)
     steps.append(_of_run("link", linked, begun))
-    steps.append(_count(config.out_dir, links, linked))
+    steps.append(_count(config.out_dir, links))
     storage.publish_json(join(config.out_dir, "steps.json"), steps)
     notes = list(dict.fromkeys([*detected.notes, *linked.notes]))
     return PubmedResult(config.out_dir, steps, detected.incomplete or linked.incomplete, notes)
@@ -87,7 +89,9 @@ def _of_run(step: str, result: RunResult, begun: float) -> dict[str, Any]:
     return {"step": step, "skipped": not result.progress.chunks, "seconds": time.perf_counter() - begun, **counts}
 
 
-def _with_lookups(config: PubmedConfig, found: str) -> tuple[list[tuple[tuple[str, ...], Route]], dict[str, Any]]:
+def _with_lookups(
+    config: PubmedConfig, found: str, links: RunDirectory
+) -> tuple[list[tuple[tuple[str, ...], Route]], dict[str, Any]]:
     """Make the lookup of each route, unless it is there; return routes that use them, and what was done."""
     begun = time.perf_counter()
     routes = read_routes(config.routes) if config.routes else [((), _only_route(config))]
@@ -99,13 +103,15 @@ def _with_lookups(config: PubmedConfig, found: str) -> tuple[list[tuple[tuple[st
             continue
         output = join(config.out_dir, "lookups", f"{number:02d}-{storage.name_of(route.ontology).rpartition('/')[2]}")
         mentions = _mentions_of(config.mentions, types)
-        identity = fingerprint(
-            {"route": asdict(route), "top_k": config.top_k, "found": _state_of(found), **reading_identity(mentions)}
-        )
+        options = {"route": asdict(route), "top_k": config.top_k, **reading_identity(mentions)}
+        identity = fingerprint({**options, "found": _state_of(found)})
         done_file = output + ".done.json"
         done = storage.read_json(done_file) if storage.exists(done_file) else {}
         if done.get("identity") != identity:
             made = True
+            if done.get("options") == fingerprint(options):  # the same command on a changed dump: it is linked anew
+                with links.work.lock():
+                    links.work.clear()
             storage.delete(done_file)
             lookup = make_lookup(
                 LookupConfig(
@@ -118,7 +124,8 @@ def _with_lookups(config: PubmedConfig, found: str) -> tuple[list[tuple[tuple[st
                     resources=config.resources,
                 )
             )
-            done = {"identity": identity, **{name: getattr(lookup, name) for name in totals}}
+            done = {"identity": identity, "options": fingerprint(options)}
+            done |= {name: getattr(lookup, name) for name in totals}
             storage.publish_json(done_file, done)
         for name in totals:
             totals[name] += done[name]
@@ -177,12 +184,22 @@ def _route_value(route: Route) -> dict[str, Any]:
     return {name: item for name, item in {**value.pop("generator"), **value}.items() if item is not None}
 
 
-def _count(out_dir: str, links: str, linked: RunResult) -> dict[str, Any]:
-    """Write the table of linked concepts, unless nothing was linked since it was written."""
+def _delete_other_links(found: str, links: str) -> None:
+    """Delete the links of shards that `found` has no more: a run keeps what is made of files that it isn't given."""
+    run, names = RunDirectory(links), frozenset(RunDirectory(found).shard_names())
+    with run.work.lock():
+        run.delete_shards(lambda shard: shard not in names)
+
+
+def _count(out_dir: str, links: str) -> dict[str, Any]:
+    """Write the table of linked concepts, unless it is of these very links."""
     begun = time.perf_counter()
-    path = join(out_dir, "concepts.parquet")
-    skipped = storage.exists(path) and not linked.progress.chunks
+    path, identity = join(out_dir, "concepts.parquet"), _state_of(links)
+    done_file = path + ".done.json"
+    done = storage.read_json(done_file) if storage.exists(done_file) else {}
+    skipped = storage.exists(path) and done.get("identity") == identity
     if not skipped:
         table: pa.Table = linked_concepts(RunDirectory(links))
         storage.publish(path, storage.parquet_bytes(table))
+        storage.publish_json(done_file, {"identity": identity})
     return {"step": "count", "skipped": skipped, "seconds": time.perf_counter() - begun}

@@ -84,6 +84,13 @@ class TrainDictionaryConfig:
     train_corpus: Annotated[
         FilePaths, Option("BioC files whose mentions become names, and say which names are none. Repeatable.", "PATH")
     ] = ()
+    val_corpus: Annotated[
+        FilePaths,
+        Option(
+            "Annotated BioC files to score what it finds on; each time it is given, a corpus of its own. Repeatable.",
+            "PATH",
+        ),
+    ] = ()
     type: Annotated[
         str | None, Option("The type of every mention.", "NAME", default="what training or else the ontology says")
     ] = None

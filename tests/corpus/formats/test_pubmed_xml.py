@@ -15,7 +15,6 @@ from raybel.corpus.formats.bioc_xml import BIOC_XML
 from raybel.corpus.formats.pubmed_xml import PUBMED_XML
 from raybel.corpus.opening import file_format
 from raybel.errors import InputError
-from raybel.linking.render import LINK_INFONS
 
 REAL = Path(__file__).parents[4] / "shared" / "data" / "formats" / "pubmed"
 DOCTYPE = (
@@ -266,7 +265,6 @@ def test_a_deletion_is_no_bad_document_and_writes_nothing(tmp_path):
     path = save(tmp_path / "a.xml", articles(article("1"), gone))
     shard = etree.fromstring(linked(path))
     assert [each.findtext("id") for each in shard.iterfind("document")] == ["1"]
-    assert BIOC_XML.link(b"", {}, LINK_INFONS) == b""
     assert not any(row["error"] for row in rows(path))
 
 

@@ -17,6 +17,7 @@ from raybel.jobs.detect.config import DetectConfig
 from raybel.jobs.detect.job import detect
 from raybel.jobs.link.job import link
 from raybel.ontology import Ontology
+from raybel.runs.run_directory import RunDirectory
 
 TEXTS = ("A case of asthma and anaemia.", "Nothing here.", "Asthma again: asthma (AS). AS and AS.")
 
@@ -123,6 +124,7 @@ def test_routes_link_each_type_to_its_own_ontology(found, model, tmp_path):
     rows = mentions(tmp_path / "run")
     assert {row["ontology"] for row in rows} == {"o.json"}
     assert {row["link_id"] for row in rows} == {"X:1", "X:2"}
+    assert RunDirectory(str(tmp_path / "run")).routes() == ((("Disease",), other),)
     refused = CliRunner().invoke(main, [*arguments, "--routes", routes, "--ontology", model.ontology])
     assert "leave out --ontology" in " ".join(refused.output.split())
     wrong = save(tmp_path / "wrong.json", {"Disease": {"ontology": other, "model": "x"}})

@@ -1,15 +1,17 @@
 """Archives and groups of files, linked."""
 
+import gzip
 import json
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from archive_samples import packed
+from archive_samples import packed, padded
 from ray_fixture import outputs, three_files
 from samples import collection, save, simple_document
 
+from raybel.files import storage
 from raybel.jobs.link.job import link
 from raybel.runs.run_directory import RunDirectory
 
@@ -78,6 +80,68 @@ def test_a_changed_archive_leaves_no_shard_of_the_one_before(local_ray, model, t
     archive_of(tmp_path / "files", path)
     assert link(config).counts.num_rows == 2
     assert RunDirectory(config.out_corpus).shard_names() == ["dump.tar.gz/00000.xml.gz", "dump.tar.gz/00001.xml.gz"]
+
+
+def names_in(run):
+    """The files of a run's shards, by folder."""
+    folders = ("shards", "mentions", "documents", "quarantine", "state")
+    return {folder: storage.names(f"{run}/{folder}") for folder in folders}
+
+
+def test_a_damaged_archive_that_is_replaced_leaves_nothing_behind(local_ray, model, tmp_path):
+    for number in range(4):
+        save(tmp_path / f"files/{number}.xml", collection(simple_document(str(number))))
+    path = tmp_path / "dump.tar.gz"
+    archive_of(tmp_path / "files", path)
+    config = model.config([str(path)], tmp_path / "run", shard_documents=1)
+    assert link(config).counts.num_rows == 4
+
+    # Cut off behind its second file: what an earlier content had behind that is no part of the run any more.
+    plain = gzip.decompress(path.read_bytes())
+    path.write_bytes(gzip.compress(plain[: plain.index(b"2.xml\0")]))
+    assert link(config).incomplete
+    first, second = (f"dump.tar.gz/{number:05d}.xml.gz" for number in range(2))
+    assert names_in(config.out_corpus) == {
+        "shards": [first],
+        "mentions": [f"{first}.parquet"],
+        "documents": [f"{first}.parquet"],
+        "quarantine": [f"{second}.jsonl"],
+        "state": [f"{first}.json"],
+    }
+
+    # Whole again, and so short that the shard of which only a quarantine was written has no successor.
+    for number in range(1, 4):
+        (tmp_path / f"files/{number}.xml").unlink()
+    archive_of(tmp_path / "files", path)
+    assert not link(config).incomplete
+    assert names_in(config.out_corpus) == {
+        "shards": [first],
+        "mentions": [f"{first}.parquet"],
+        "documents": [f"{first}.parquet"],
+        "quarantine": [],
+        "state": [f"{first}.json"],
+    }
+
+
+def test_the_time_left_of_a_single_archive_is_known(local_ray, model, tmp_path):
+    path = tmp_path / "dump.tar.gz"
+    files = {f"{name}.xml": padded(collection(simple_document(str(name))).encode()) for name in range(40)}
+    path.write_bytes(packed(".tar.gz", files))
+    seen = []
+
+    def watch(progress):
+        if not progress.files_done:
+            seen.append((progress.share, progress.seconds_left))
+
+    config = model.config([str(path)], tmp_path / "run", chunk_documents=2)
+    result = link(config, watch)
+    known = [(share, left) for share, left in seen if left is not None]
+    assert known
+    assert all(0 < share < 1 and left > 0 for share, left in known)
+    assert known == sorted(known, key=lambda pair: pair[0])
+    assert (result.progress.share, result.progress.seconds_left) == (1, 0)
+    again = link(config, watch)
+    assert (again.progress.bytes_before, again.progress.share) == (path.stat().st_size, 1)
 
 
 def test_a_damaged_member_is_named_and_a_damaged_archive_too(local_ray, model, tmp_path):

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from archive_samples import packed
 from click.testing import CliRunner
 from ray_fixture import outputs
 from samples import collection, document, passage, save
@@ -15,7 +16,9 @@ from raybel.files import storage
 from raybel.jobs.pubmed import job
 from raybel.jobs.pubmed.config import PubmedConfig
 from raybel.jobs.pubmed.job import pubmed
+from raybel.jobs.run_options import InputOptions
 from raybel.ontology import Ontology
+from raybel.runs.run_directory import RunDirectory
 
 TEXTS = ("A case of asthma and anaemia.", "Nothing here.", "Asthma again: asthma.")
 
@@ -83,6 +86,33 @@ def test_a_pipeline_that_stops_in_the_middle_goes_on(config, result, tmp_path, m
     assert whole.keys() == stopped.keys()
     same = {name for name in whole if "state/" not in name}  # a state names its input
     assert {name: stopped[name] for name in same} == {name: whole[name] for name in same}
+
+
+def test_a_shorter_archive_leaves_no_links_and_no_counts_of_the_longer_one(config, tmp_path, monkeypatch):
+    files = {f"{name}.xml": collection(document(name, passage(TEXTS[0]))).encode() for name in "abc"}
+    path = tmp_path / "dump.tar.gz"
+    path.write_bytes(packed(".tar.gz", files))
+    cut = replace(
+        config,
+        in_corpus=(str(path),),
+        out_dir=str(tmp_path / "out"),
+        input=InputOptions(chunk_documents=1, shard_documents=1),
+    )
+    counted = f"{cut.out_dir}/concepts.parquet"
+    pubmed(cut)
+    assert pq.read_table(counted)["documents"].to_pylist() == [3, 3]
+    path.write_bytes(packed(".tar.gz", {"a.xml": files["a.xml"]}))
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(job, "linked_concepts", killed)
+        with pytest.raises(KeyboardInterrupt):
+            pubmed(cut)
+    assert [step["skipped"] for step in pubmed(cut).steps] == [True, True, True, False]
+    assert RunDirectory(f"{cut.out_dir}/links").shard_names() == ["dump.tar.gz/00000.xml.gz"]
+    assert pq.read_table(counted)["documents"].to_pylist() == [1, 1]
 
 
 def test_routes(config, model, tmp_path):
