@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import ClassVar
 
 
@@ -36,6 +37,8 @@ class Detector(ABC):
     fingerprint: str
     #: The types of mentions that it can find, sorted.
     types: tuple[str, ...]
+    #: Type -> the least score of a mention that counts; 0 for other types.
+    least_scores: Mapping[str, float] = MappingProxyType({})
 
     @abstractmethod
     def detect(self, documents: Sequence[Sequence[str]]) -> list[list[list[Detection]]]:
@@ -47,3 +50,17 @@ class Detector(ABC):
         Args:
             documents: The texts of each document's passages.
         """
+
+    def possible(self, documents: Sequence[Sequence[str]]) -> list[list[list[Detection]]]:
+        """Return the mentions of `detect` and those below the least score of their type, in the same way."""
+        return self.detect(documents)
+
+
+def at_least(
+    found: Iterable[Sequence[Sequence[Detection]]], least_scores: Mapping[str, float]
+) -> list[list[list[Detection]]]:
+    """Return mentions without those below the least score of their type."""
+    return [
+        [[each for each in passage if each.score >= least_scores.get(each.type, 0.0)] for passage in document]
+        for document in found
+    ]

@@ -17,6 +17,7 @@ from raybel.files.fingerprints import fingerprint
 #: What a rule may be, from the simplest on: few, since they are chosen on few mentions.
 ADD = (math.inf, 0.0, 0.5, 0.7, 0.9)
 KEEP = (0.0, 0.3, 0.5, 0.7)
+AGREE = (None, 0.0, 0.3)
 #: By how much a rule must be better than a simpler one.
 MARGIN = 0.001
 
@@ -28,11 +29,15 @@ class TypeRule:
     Args:
         add: The least score with which a mention of the dictionary is added where the classifier found nothing;
             infinite for never.
-        keep: The least score with which a mention of the classifier counts where the dictionary has not the same one.
+        keep: The least score with which a mention of the classifier counts where the dictionary has not the same one;
+            one that is less than the classifier's own least score changes nothing.
+        agree: The least score with which it counts where the dictionary has the same one; None for the classifier's own
+            least score.
     """
 
     add: float = 0.0
     keep: float = 0.0
+    agree: float | None = None
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ class Rule:
         """Return it as JSON values; null for an infinite score."""
 
         def values(rule: TypeRule) -> dict[str, float | None]:
-            return {"add": None if math.isinf(rule.add) else rule.add, "keep": rule.keep}
+            return {"add": None if math.isinf(rule.add) else rule.add, "keep": rule.keep, "agree": rule.agree}
 
         return {"types": {kind: values(rule) for kind, rule in sorted(self.types.items())}, "other": values(self.other)}
 
@@ -64,7 +69,8 @@ class Rule:
         """Read what `to_dict` returns."""
 
         def rule(values: Mapping[str, Any]) -> TypeRule:
-            return TypeRule(math.inf if values["add"] is None else float(values["add"]), float(values["keep"]))
+            add, agree = (None if values[name] is None else float(values[name]) for name in ("add", "agree"))
+            return TypeRule(math.inf if add is None else add, float(values["keep"]), agree)
 
         return cls({kind: rule(values) for kind, values in value["types"].items()}, rule(value["other"]))
 
@@ -93,27 +99,41 @@ class Combined(Detector):
 
     def detect(self, documents: Sequence[Sequence[str]]) -> list[list[list[Detection]]]:
         """Return for each document, for each of its passages, the mentions in it; each says which detector found it."""
-        own, others = self.classifier.detect(documents), self.dictionary.detect(documents)
+        own, others = self.classifier.possible(documents), self.dictionary.detect(documents)
+        least = self.classifier.least_scores
         return [
-            [combine(*passage, self.rule, self.only_type) for passage in zip(*document, strict=True)]
+            [combine(*passage, self.rule, least, self.only_type) for passage in zip(*document, strict=True)]
             for document in zip(own, others, strict=True)
         ]
 
 
-def combine(own: Sequence[Detection], others: Sequence[Detection], rule: Rule, only_type: str = "") -> list[Detection]:
+def combine(
+    own: Sequence[Detection],
+    others: Sequence[Detection],
+    rule: Rule,
+    least: Mapping[str, float] | None = None,
+    only_type: str = "",
+) -> list[Detection]:
     """Return a passage's mentions, in order, without overlap.
 
     Args:
-        own: The classifier's.
+        own: What the classifier holds for possible.
         others: The dictionary's.
         rule: Which of them count.
+        least: The classifier's least score of each type; 0 for other types.
         only_type: The type of mentions of the dictionary that have none.
     """
     typed = [
         each if each.type else Detection(each.start, each.end, only_type, each.score, each.detector) for each in others
     ]
     known = {(each.start, each.end, each.type) for each in typed}
-    kept = [each for each in own if each.score >= rule.of(each.type).keep or (each.start, each.end, each.type) in known]
+    kept = []
+    for each in own:
+        of_type, alone = rule.of(each.type), (least or {}).get(each.type, 0.0)
+        agreed = alone if of_type.agree is None else of_type.agree
+        same = (each.start, each.end, each.type) in known
+        if each.score >= max(of_type.keep, alone) or (same and each.score >= agreed):
+            kept.append(each)
     added: list[Detection] = []
     place = 0
     for each in typed:
@@ -141,9 +161,10 @@ def fit(types: Sequence[str], score: Callable[[Rule], Mapping[str, float]]) -> R
         best, reached = never, score(Rule(rules, TypeRule()))["all"]
         for keep in KEEP:
             for add in ADD:
-                rule = TypeRule(add, keep)
-                value = score(Rule({**rules, kind: rule}, TypeRule()))["all"]
-                if value >= reached + MARGIN:
-                    best, reached = rule, value
+                for agree in AGREE:
+                    rule = TypeRule(add, keep, agree)
+                    value = score(Rule({**rules, kind: rule}, TypeRule()))["all"]
+                    if value >= reached + MARGIN:
+                        best, reached = rule, value
         rules[kind] = best
     return Rule(rules)

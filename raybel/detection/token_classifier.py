@@ -17,7 +17,7 @@ import torch
 
 from raybel.corpus.text import sentences as split_sentences
 from raybel.detection.abbreviations import judged_by_long_forms
-from raybel.detection.base import Detection, Detector
+from raybel.detection.base import Detection, Detector, at_least
 from raybel.detection.decoding import Decoder
 from raybel.detection.labels import Labels
 from raybel.detection.model import Settings, fingerprint_of, read_settings
@@ -78,6 +78,7 @@ class TokenClassifier(Detector):
         self.types = self.labels.types
         #: How it is combined with dictionaries: fingerprint of a dictionary -> rule, as JSON values.
         self.rules = self.settings.rules or {}
+        self.least_scores = self.settings.least_scores
         self.batch_tokens = CPU_TOKENS if device == "cpu" else GPU_TOKENS
 
     @classmethod
@@ -111,11 +112,20 @@ class TokenClassifier(Detector):
     def detect(self, documents: Sequence[Sequence[str]]) -> list[list[list[Detection]]]:
         """Return for each document, for each of its passages, the mentions in it.
 
+        Those of `possible` below the least score of their type, which training fitted, are left out.
+
+        Raises:
+            InputError: The model gives NaN or infinite scores.
+            DeviceError: The GPU fails, or has too little memory.
+        """
+        return at_least(self.possible(documents), self.least_scores)
+
+    def possible(self, documents: Sequence[Sequence[str]]) -> list[list[list[Detection]]]:
+        """Return for each document, for each of its passages, what may be a mention in it, however unsure.
+
         A mention's score is the probability that this very mention is there, as the model has it; a short form that the
-        document defines is judged as its long form is (`judged_by_long_forms`). Mentions below the least score of their
-        type, which training fitted, are left out. Spans are of whole
-        words, without white space and without punctuation that hardly belongs to them (a comma, a bracket whose other
-        half is outside).
+        document defines is judged as its long form is (`judged_by_long_forms`). Spans are of whole words, without white
+        space and without punctuation that hardly belongs to them (a comma, a bracket whose other half is outside).
 
         Raises:
             InputError: The model gives NaN or infinite scores.
@@ -141,14 +151,7 @@ class TokenClassifier(Detector):
                     score = round(span.probability, DECIMALS)
                     kind = self.types[span.type]
                     found[document][passage].append(Detection(base + start, base + end, kind, score, self.name))
-        least = self.settings.least_scores
-        return [
-            [
-                [each for each in passage if each.score >= least.get(each.type, 0.0)]
-                for passage in judged_by_long_forms(*document)
-            ]
-            for document in zip(documents, found, strict=True)
-        ]
+        return [judged_by_long_forms(*document) for document in zip(documents, found, strict=True)]
 
     def word_scores(self, documents: Sequence[range], sentences: Sequence[Sentence]) -> list[np.ndarray]:
         """Return the log-probabilities of labels of each sentence's words: float32 (words, labels).

@@ -89,7 +89,9 @@ def spans(of):
     return st.lists(pairs, max_size=6).map(laid_out)
 
 
-rules = st.builds(TypeRule, st.sampled_from([0.0, 0.5, math.inf]), st.sampled_from([0.0, 0.5]))
+rules = st.builds(
+    TypeRule, st.sampled_from([0.0, 0.5, math.inf]), st.sampled_from([0.0, 0.5]), st.sampled_from([None, 0.0, 0.3])
+)
 
 
 @given(spans(own), spans(listed), rules, rules)
@@ -120,9 +122,38 @@ def test_fitting_finds_both_thresholds():
     assert fit(["A"], best) == Rule({"A": TypeRule(0.7, 0.3)})
 
 
+def test_what_the_classifier_is_unsure_of_counts_where_the_dictionary_agrees():
+    mine, others = (
+        [own(0, 4, 0.4), own(10, 14, 0.4), own(20, 24, 0.1), own(30, 34, 0.6)],
+        [listed(0, 4), listed(20, 24)],
+    )
+    least = {"Disease": 0.5}
+    assert combine(mine, others, Rule(other=TypeRule(math.inf)), least) == [mine[3]]
+    assert combine(mine, others, Rule(other=TypeRule(math.inf, agree=0.3)), least) == [mine[0], mine[3]]
+    assert combine(mine, others, Rule(other=TypeRule(math.inf, agree=0.0)), least) == [mine[0], mine[2], mine[3]]
+    assert combine(mine, others, Rule(other=TypeRule(math.inf, 0.7, 0.3)), least) == [mine[0]]
+
+
+def test_possible_mentions_of_a_classifier_are_combined():
+    classifier = Fake([own(0, 6)])
+    classifier.least_scores = {"Disease": 0.5}
+    classifier.possible = lambda documents: [[[own(0, 6), own(8, 12, 0.2)] for _ in each] for each in documents]
+    dictionary = Fake([listed(8, 12)])
+    assert Combined(classifier, dictionary).detect([["x"]]) == [[[own(0, 6), listed(8, 12)]]]
+    rule = Rule(other=TypeRule(math.inf, agree=0.0))
+    assert Combined(classifier, dictionary, rule).detect([["x"]]) == [[[own(0, 6), own(8, 12, 0.2)]]]
+
+
+def test_fitting_finds_where_both_agree():
+    def best(rule):
+        return {"all": 0.5 + 0.1 * (rule.of("A").agree == 0.3)}
+
+    assert fit(["A"], best) == Rule({"A": TypeRule(math.inf, 0.0, 0.3)})
+
+
 def test_a_rule_survives_json():
-    rule = Rule({"A": TypeRule(math.inf, 0.3)}, TypeRule(0.7))
-    assert rule.to_dict()["types"]["A"] == {"add": None, "keep": 0.3}
+    rule = Rule({"A": TypeRule(math.inf, 0.3)}, TypeRule(0.7, agree=0.0))
+    assert rule.to_dict()["types"]["A"] == {"add": None, "keep": 0.3, "agree": None}
     assert Rule.from_dict(rule.to_dict()) == rule
     with pytest.raises(KeyError):
         Rule.from_dict({"types": {}})

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from raybel.detection.annotated import AnnotatedDocument
-from raybel.detection.base import Detection, Detector
+from raybel.detection.base import Detection, Detector, at_least
 from raybel.detection.combined import Rule, combine, fit
 from raybel.detection.token_classifier import TokenClassifier
 from raybel.detection.training.scores import count_spans, score_table
@@ -31,12 +31,12 @@ def fit_with_dictionary(
     threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     detector = TokenClassifier.load(classifier, threads=threads)
     texts = [document.passages for document in documents]
-    own, others = detector.detect(texts), dictionary.detect(texts)
+    own, others, least = detector.possible(texts), dictionary.detect(texts), detector.least_scores
     only_type = detector.types[0] if len(detector.types) == 1 else ""
 
     def scores(rule: Rule) -> dict[str, dict[str, float]]:
         found = [
-            [combine(*passage, rule, only_type) for passage in zip(*document, strict=True)]
+            [combine(*passage, rule, least, only_type) for passage in zip(*document, strict=True)]
             for document in zip(own, others, strict=True)
         ]
         return score_table(count_spans(documents, found, types))
@@ -46,14 +46,14 @@ def fit_with_dictionary(
     # The dictionary alone: beside a classifier that finds nothing, each of its mentions counts.
     nothing: list[list[list[Detection]]] = [[[] for _ in passages] for passages in own]
     alone = [
-        [combine(*passage, Rule(), only_type) for passage in zip(*document, strict=True)]
+        [combine(*passage, Rule(), least, only_type) for passage in zip(*document, strict=True)]
         for document in zip(nothing, others, strict=True)
     ]
     return {
         "dictionary": dictionary.fingerprint,
         "rule": rule.to_dict(),
         "scores": {
-            "classifier": score_table(count_spans(documents, own, types)),
+            "classifier": score_table(count_spans(documents, at_least(own, least), types)),
             "dictionary": score_table(count_spans(documents, alone, types)),
             "combined": scores(rule),
         },

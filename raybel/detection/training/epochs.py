@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from raybel.detection.annotated import AnnotatedDocument
+from raybel.detection.base import at_least
 from raybel.detection.labels import Labels
 from raybel.detection.model import add_cases, has_cases
 from raybel.detection.sequences import Tokeniser
@@ -16,7 +17,6 @@ from raybel.detection.training.parameters import DetectorParameters
 from raybel.detection.training.scores import (
     ALL,
     LEAST_SCORES,
-    at_least,
     count_spans,
     fit_least_scores,
     score_table,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from raybel.detection.annotated import AnnotatedDocument
-from raybel.detection.base import Detection
+from raybel.detection.base import Detection, at_least
 
 #: Least scores of mentions that are tried: few, since they are chosen on few mentions. The first one stays unless
 #: another one is better by `MARGIN`: models are surer than they should be.
@@ -87,16 +87,6 @@ def total(counts: Iterable[Mapping[str, SpanCounts]]) -> dict[str, SpanCounts]:
 def score_table(counts: Iterable[Mapping[str, SpanCounts]]) -> dict[str, dict[str, float]]:
     """Return precision, recall and F1 by type, and of all types as `ALL`."""
     return {kind: count.scores() for kind, count in total(counts).items()}
-
-
-def at_least(
-    found: Iterable[Sequence[Sequence[Detection]]], least_scores: Mapping[str, float]
-) -> list[list[list[Detection]]]:
-    """Return mentions without those below the least score of their type."""
-    return [
-        [[each for each in passage if each.score >= least_scores.get(each.type, 0.0)] for passage in document]
-        for document in found
-    ]
 
 
 def fit_least_scores(

@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raybel.detection.annotated import AnnotatedDocument, GoldMention
-from raybel.detection.base import Detection
+from raybel.detection.base import Detection, at_least
 from raybel.detection.training.epochs import Epochs
 from raybel.detection.training.examples import NO_TARGET
 from raybel.detection.training.parameters import DetectorParameters
-from raybel.detection.training.scores import at_least, count_spans, fit_least_scores, score_table
+from raybel.detection.training.scores import count_spans, fit_least_scores, score_table
 from raybel.detection.training.trainer import loss_sum, steps
 from raybel.errors import RaybelError
 
