@@ -10,6 +10,7 @@ import click
 from raybel.candidates.parameters import NgramParameters
 from raybel.candidates.training.parameters import AlignmentParameters
 from raybel.cli import tables
+from raybel.cli.calibrate import generator_notes
 from raybel.cli.common import CONTEXT, Commands
 from raybel.cli.crossencoder import crossencoder
 from raybel.cli.detectors import dictionary
@@ -64,6 +65,7 @@ def ngrams(values: dict[str, Any], params: str | None, training_aliases: bool | 
         f"{counted(trained.alias_rows, 'alias', 'aliases')}, {trained.training_aliases:,} from training mentions; "
         f"trained in {duration(trained.seconds)}",
     ]
+    notes += generator_notes(trained.calibration)
     if not rows:
         tables.out.print(f"{title}: {notes[0]}", markup=False)
         return

@@ -6,6 +6,8 @@ from dataclasses import field, replace
 from functools import cached_property
 from typing import Annotated
 
+from pydantic import Field
+
 from raybel.config import (
     Count,
     DetectionOptions,
@@ -21,7 +23,7 @@ from raybel.corpus.documents import ReadOptions
 from raybel.errors import ConfigError
 from raybel.jobs.link.routes import Route, read_routes
 from raybel.jobs.run_options import CountsFile, InCorpus, InputOptions, MaxBadFraction, OutCorpus, OverwriteRun
-from raybel.rerank.parameters import Crosstype
+from raybel.rerank.parameters import Crosstype, Rerank
 
 
 @configuration
@@ -43,6 +45,13 @@ class LinkConfig:
         Crosstype | None, Option("Type that the cross-encoder must have.", default="whichever it has")
     ] = None
     any_ontology: Annotated[bool, Option("Use a cross-encoder that was trained for another ontology.")] = False
+    rerank: Annotated[
+        Rerank,
+        Option(
+            "Which mentions the cross-encoder ranks: all, or those alone that the first stage leaves unsure.",
+            result=True,
+        ),
+    ] = "unsure"
     precision: Annotated[
         Precision | None,
         Option("Number format that the cross-encoder computes in.", default="the fastest", result=True),
@@ -50,6 +59,7 @@ class LinkConfig:
     top_k: Annotated[Count, Option("Candidates of a mention.", result=True)] = 10
     threshold: Annotated[
         float | None,
+        Field(ge=0, le=1),
         Option("Leave out candidates with a lower score (NIL if none is left).", default="none", result=True),
     ] = None
     routes: Annotated[
@@ -75,8 +85,11 @@ class LinkConfig:
         if not self.routes and self.generator is None:
             GeneratorPaths()  # says what to give
         reranks = any(route.reranker_model for _, route in self.opened_routes)
-        if not reranks and (self.crosstype, self.precision, self.any_ontology) != (None, None, False):
-            raise ConfigError("crosstype, precision and any_ontology are a cross-encoder's: give --reranker-model")
+        of_reranker = (self.crosstype, self.rerank, self.precision, self.any_ontology)
+        if not reranks and of_reranker != (None, "unsure", None, False):
+            raise ConfigError(
+                "crosstype, rerank, precision and any_ontology are a cross-encoder's: give --reranker-model"
+            )
 
     @cached_property
     def opened_routes(self) -> list[tuple[tuple[str, ...], Route]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import field
 from typing import Annotated
 
+from pydantic import Field
+
 from raybel.config import (
     Count,
     DetectionOptions,
@@ -19,6 +21,7 @@ from raybel.config import (
 from raybel.errors import ConfigError
 from raybel.jobs.detect.config import DetectConfig
 from raybel.jobs.run_options import InCorpus, InputOptions, MaxBadFraction
+from raybel.rerank.parameters import Rerank
 
 
 @configuration
@@ -36,12 +39,18 @@ class PubmedConfig:
         FilePath | None,
         Option("A cross-encoder that ranks the candidates.", "DIR", made_by="raybel train crossencoder"),
     ] = None
+    rerank: Annotated[
+        Rerank,
+        Option("Which mentions the cross-encoder ranks: all, or those alone that the first stage leaves unsure."),
+    ] = "unsure"
     precision: Annotated[
         Precision | None, Option("Number format that the cross-encoder computes in.", default="the fastest")
     ] = None
     top_k: Annotated[Count, Option("Candidates of a mention.")] = 10
     threshold: Annotated[
-        float | None, Option("Leave out candidates with a lower score (NIL if none is left).", default="none")
+        float | None,
+        Field(ge=0, le=1),
+        Option("Leave out candidates with a lower score (NIL if none is left).", default="none"),
     ] = None
     routes: Annotated[
         FilePath | None,

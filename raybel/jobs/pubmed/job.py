@@ -163,6 +163,7 @@ def _link_config(
         (join(found, "shards"),),
         links,
         **chosen,
+        rerank=config.rerank,
         precision=config.precision,
         top_k=config.top_k,
         mentions=config.mentions,
