@@ -54,7 +54,15 @@ SCORED = pa.schema(
         ("reciprocal_rank", pa.float64()),
         ("surface_seen", pa.bool_()),
         ("concept_seen", pa.bool_()),
+        ("sure", pa.bool_()),
     ]
+)
+
+#: Kinds of groups that split the mentions in two: the column that says which, and the groups' names.
+SPLITS = (
+    ("surface", "surface_seen", "seen", "unseen"),
+    ("concept", "concept_seen", "seen", "unseen"),
+    ("sure", "sure", "sure", "unsure"),
 )
 
 
@@ -137,6 +145,11 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
         columns["surface_seen"] = [mention["surface"] in train_surfaces for mention in joined.mentions]
         columns["concept_seen"] = [train_concepts.issuperset(concepts.of(ids)) if ids else None for ids in golds]
         sentences.append(_seen_sentence(config))
+    if any(value is not None for value in joined.sure):
+        columns["sure"] = joined.sure
+        sentences.append(
+            "Sure: the first stage settled the mention, and it wasn't re-ranked; one without a link is in neither group."
+        )
     most = max((len(ranking) for ranking in joined.rankings if ranking), default=0)
     sentences.append(f"recall@all counts all links of a mention: in these predictions at most {most}.")
     sentences += [sentence for problems in (gold_set_aside, train_set_aside) if (sentence := problems.sentence())]
@@ -212,11 +225,11 @@ def _groups(columns: dict[str, list[Any]], counts: np.ndarray) -> Iterator[tuple
     if set(frequency) != {""}:
         for name in sorted(frequency, key=lambda name: (-frequency[name], name)):
             yield "type", name or "no type", counts & (types == name)
-    for column in ("surface_seen", "concept_seen"):
+    for kind, column, *names in SPLITS:
         if column in columns:
-            seen = np.array(columns[column], dtype=object)
-            for name, value in (("seen", True), ("unseen", False)):
-                yield column.removesuffix("_seen"), name, counts & (seen == value)
+            values = np.array(columns[column], dtype=object)
+            for name, value in zip(names, (True, False), strict=True):
+                yield kind, name, counts & (values == value)
 
 
 def _scores(
