@@ -148,7 +148,7 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
     if any(value is not None for value in joined.sure):
         columns["sure"] = joined.sure
         sentences.append(
-            "Sure: the first stage settled the mention, and it wasn't re-ranked; one without a link is in neither group."
+            "Sure: the first stage settled the mention, and it wasn't re-ranked. Mentions without a link aren't split."
         )
     most = max((len(ranking) for ranking in joined.rankings if ranking), default=0)
     sentences.append(f"recall@all counts all links of a mention: in these predictions at most {most}.")
