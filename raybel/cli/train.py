@@ -65,7 +65,6 @@ def ngrams(values: dict[str, Any], params: str | None, training_aliases: bool | 
         f"{counted(trained.alias_rows, 'alias', 'aliases')}, {trained.training_aliases:,} from training mentions; "
         f"trained in {duration(trained.seconds)}",
     ]
-    notes += generator_notes(trained.calibration)
     if not rows:
         tables.out.print(f"{title}: {notes[0]}", markup=False)
         return
@@ -74,6 +73,7 @@ def ngrams(values: dict[str, Any], params: str | None, training_aliases: bool | 
     notes.append(f"counted: mentions with a single id that the ontology knows; left out: {left_out}")
     if trained.training_aliases and "train" in trained.scores:
         notes.append("train: its mentions are aliases of the model, so that its scores say little")
+    notes += generator_notes(trained.calibration)
     tables.table(title, ["corpus", "mentions", *METRICS], rows, notes)
 
 
