@@ -9,6 +9,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from raybel.candidates.calibrating import stored
+from raybel.candidates.registry import home_of
 from raybel.config import GeneratorPaths, MentionOptions
 from raybel.corpus.documents import reading_identity
 from raybel.files import storage
@@ -100,7 +102,13 @@ def _with_lookups(config: PubmedConfig, found: str) -> tuple[list[tuple[tuple[st
         output = join(config.out_dir, "lookups", f"{number:02d}-{storage.name_of(route.ontology).rpartition('/')[2]}")
         mentions = _mentions_of(config.mentions, types)
         identity = fingerprint(
-            {"route": asdict(route), "top_k": config.top_k, "found": _state_of(found), **reading_identity(mentions)}
+            {
+                "route": asdict(route),
+                "calibrations": stored(home_of(route.generator)),
+                "top_k": config.top_k,
+                "found": _state_of(found),
+                **reading_identity(mentions),
+            }
         )
         done_file = output + ".done.json"
         done = storage.read_json(done_file) if storage.exists(done_file) else {}
@@ -122,8 +130,8 @@ def _with_lookups(config: PubmedConfig, found: str) -> tuple[list[tuple[tuple[st
             storage.publish_json(done_file, done)
         for name in totals:
             totals[name] += done[name]
-        stored = GeneratorPaths(candidates_lookup=output)
-        with_lookups.append((types, Route(route.ontology, stored, route.reranker_model, route.threshold)))
+        from_lookup = GeneratorPaths(candidates_lookup=output)
+        with_lookups.append((types, Route(route.ontology, from_lookup, route.reranker_model, route.threshold)))
     return with_lookups, {"step": "lookup", "skipped": not made, "seconds": time.perf_counter() - begun, **totals}
 
 

@@ -296,7 +296,8 @@ def test_only_unsure_mentions_are_reranked(linked, made, tmp_path):
 def test_a_reranker_without_a_rule_reranks_everything_until_it_is_calibrated(linked, made, tmp_path):
     config, done, _ = made
     job, _ = linked
-    home, _ = copied(made, tmp_path, cascade=None)
+    home, state = copied(made, tmp_path)
+    (home / "raybel.json").write_text(json.dumps(with_cascade(state, None)))
     job = replace(job, reranker_model=str(home), out_corpus=str(tmp_path / "run"))
     result = link_job.link(job)
     assert any("`raybel calibrate --reranker-model` fits one" in note for note in result.notes)
