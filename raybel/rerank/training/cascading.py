@@ -27,7 +27,7 @@ from raybel.rerank.reranker import Reranker, ranked
 
 
 @dataclass
-class _Mentions:
+class AnnotatedExamples:
     """Validation mentions that have candidates, and whose concept is known, or known to be none.
 
     Args:
@@ -59,18 +59,18 @@ def fit_cascade(
         ontology: What candidates refer to.
         documents: Their `passages` and `mentions` as in `schemas.DOCUMENT`, with sentences.
     """
-    mentions = _mentions(reranker.parameters, generator, ontology, documents)
+    mentions = annotated_examples(reranker.parameters, generator, ontology, documents)
     first_stage = fit(mentions.features, mentions.golds.tolist())
     if first_stage is None:
         return None
     logits, scores, golds = reranker.logits(mentions.examples), mentions.scores, mentions.golds
     first = np.array([first_stage.probabilities(of_mention)[0] for of_mention in mentions.features])
-    every = _best(logits, scores, reranker.calibration)[0]
+    every = best_candidates(logits, scores, reranker.calibration)[0]
     limit = fit_limit(first, golds == 0, every == golds)
     sure = np.zeros(len(first), bool) if limit is None else first >= np.float32(limit)
     rest = np.flatnonzero(~sure).tolist()
     unsure = calibration.fit([logits[row] for row in rest], [scores[row] for row in rest], golds[rest].tolist())
-    best, probability = _best(logits, scores, unsure)
+    best, probability = best_candidates(logits, scores, unsure)
     best, probability = np.where(sure, 0, best), np.where(sure, first, probability)
     right = best == golds
     threshold, figures = threshold_of(probability, right, mentions.concepts)
@@ -102,10 +102,17 @@ def read_annotated(paths: tuple[str, ...], options: MentionOptions) -> list[dict
     return [{"passages": row.passages, "mentions": row.mentions} for row in rows]
 
 
-def _mentions(
+def annotated_examples(
     parameters: CrossEncoderParameters, generator: Generator, ontology: Ontology, documents: Sequence[dict[str, Any]]
-) -> _Mentions:
-    """Search the candidates of the mentions that tell something."""
+) -> AnnotatedExamples:
+    """Search the candidates of the mentions whose concept is known, or known to be none.
+
+    Args:
+        parameters: The re-ranker's.
+        generator: Finds candidates.
+        ontology: What they refer to.
+        documents: Their `passages` and `mentions` as in `schemas.DOCUMENT`, with sentences.
+    """
     concepts = iter(concepts_of([m["gold"] for document in documents for m in document["mentions"]], ontology))
     pairs = [[(mention, next(concepts)) for mention in document["mentions"]] for document in documents]
     judged = [[(mention, concept) for mention, concept in of_document if concept is not None] for of_document in pairs]
@@ -125,13 +132,19 @@ def _mentions(
         examples += document_examples(kept, candidates, described, parameters.context, number)
     features = Evidence(generator.alias_table).of(surfaces, [example.candidates for example in examples])
     every_concept = [concept for of_document in judged for _, concept in of_document]
-    return _Mentions(examples, features, np.array(golds, np.int64), every_concept)
+    return AnnotatedExamples(examples, features, np.array(golds, np.int64), every_concept)
 
 
-def _best(
+def best_candidates(
     logits: Sequence[np.ndarray], scores: Sequence[np.ndarray], weights: calibration.Calibration | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the place of each mention's first candidate after re-ranking, and its probability."""
+    """Return the place of each mention's first candidate after re-ranking, int64, and its probability, float32.
+
+    Args:
+        logits: Those of each mention's candidates, one or more.
+        scores: The first stage's scores of them.
+        weights: Of both; None for the published way.
+    """
     rankings = [ranked(*pair, weights) for pair in zip(logits, scores, strict=True)]
     return np.array([each.order[0] for each in rankings]), np.array([each.scores[0] for each in rankings])
 
