@@ -145,11 +145,7 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
         columns["surface_seen"] = [mention["surface"] in train_surfaces for mention in joined.mentions]
         columns["concept_seen"] = [train_concepts.issuperset(concepts.of(ids)) if ids else None for ids in golds]
         sentences.append(_seen_sentence(config))
-    if any(value is not None for value in joined.sure):
-        columns["sure"] = joined.sure
-        sentences.append(
-            "Sure: the first stage settled the mention, and it wasn't re-ranked. Mentions without a link aren't split."
-        )
+    sentences += _split_by_sure(joined, columns)
     most = max((len(ranking) for ranking in joined.rankings if ranking), default=0)
     sentences.append(f"recall@all counts all links of a mention: in these predictions at most {most}.")
     sentences += [sentence for problems in (gold_set_aside, train_set_aside) if (sentence := problems.sentence())]
@@ -162,6 +158,14 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
     ]
     table = _mentions(joined, categories, counts, ranks, columns)
     return Evaluation(pa.Table.from_pylist(groups, schema=GROUPS), table, tuple(sentences))
+
+
+def _split_by_sure(joined: predictions.Joined, columns: dict[str, list[Any]]) -> list[str]:
+    """Add the column that says which mentions weren't re-ranked, where predictions know; return what it means."""
+    if all(value is None for value in joined.sure):
+        return []
+    columns["sure"] = joined.sure
+    return ["Sure: the first stage settled the mention, and it wasn't re-ranked. Mentions without a link aren't split."]
 
 
 def _rows(uris: Sequence[str], config: EvaluateConfig, set_aside: SetAside) -> Iterator[DocumentRow]:
