@@ -74,8 +74,12 @@ def show(trained: TrainedCrossEncoder, parameters: CrossEncoderParameters) -> No
     _show_epochs(trained, parameters, names)
     if trained.best["scores"]:
         _show_stages(trained, parameters, names)
-    if trained.best["scores"] and parameters.calibrate:
+    if not parameters.calibrate:
+        return
+    if trained.best["scores"]:
         show_cascade(trained.cascade, f"cross-encoder {relative(trained.output_dir)}")
+    else:
+        tables.out.print("nothing to fit a rule of what is sure to (--val-corpus): all mentions will be re-ranked")
 
 
 def _show_epochs(trained: TrainedCrossEncoder, parameters: CrossEncoderParameters, names: list[str]) -> None:

@@ -74,7 +74,11 @@ def test_the_tables(capsys):
     assert "few of its mentions lack their concept among the candidates (1)" in printed
     bare = TrainedCrossEncoder("out", [{**record(1, True), "scores": None}], {"train": counts}, 1.0, 0, [])
     show(bare, CrossEncoderParameters())
-    assert "validation corpus" not in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "validation corpus" not in printed
+    assert "(--val-corpus): all mentions will be re-ranked" in printed
+    show(bare, CrossEncoderParameters.published())
+    assert "sure" not in capsys.readouterr().out
 
 
 RIGHT = {
