@@ -1,6 +1,6 @@
 """What calibrations and rules of what is sure are worth, fitted on one half of a dev set and judged on the other.
 
-    python tests/benchmarks/calibration.py [--data ../shared/data] [--home DIR] [--corpora ncbi bc5cdr]
+    python tests/benchmarks/calibration.py [--data ../shared/data] [--home DIR] [--corpora ncbi bc5cdr biored]
         [--generators ngrams dense hybrid] [--splits 5] [--reranker-model DIR]
 
 Halves are of documents, drawn anew `--splits` times, and each is judged by the other. Printed are expected calibration
