@@ -22,7 +22,7 @@ COMMANDS = {
     "train": ("train", "Train a candidate generator, the encoder of one, a cross-encoder, or what finds mentions."),
     "calibrate": (
         "calibrate",
-        "Make a finished model's scores probabilities, and fit what a cross-encoder needn't rank.",
+        "Fit probabilities to a finished generator, or to a cross-encoder the rule of what is sure.",
     ),
     "tune": ("tune", "Search hyper-parameters: trials side by side on Ray Tune."),
     "index": ("index", "Embed an ontology, and index the vectors."),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.command(context_settings=CONTEXT)
 @options(CalibrateConfig)
 def calibrate(values: dict[str, Any]) -> None:
-    """Fit probabilities to a finished generator, or to a finished cross-encoder the rule of what is sure.
+    """Fit probabilities to a finished generator, or to a cross-encoder the rule of what is sure.
 
     Training does so by itself where it has a validation corpus. This is for models that were made without one, for a
     generator that fuses two, and for another kind of text. Links then have other scores: runs begin anew.
