@@ -100,11 +100,13 @@ CHUNK = pa.schema(
 )
 
 #: `concept` is a row of the ontology, `alias` a row of the generator's alias table (-1: none); rank 0 is the best.
+#: `first_score` is the generator's own score, `score` what a link gets: the probability where one is known.
 CANDIDATE = pa.struct(
     [
         ("concept", pa.int32()),
         ("rank", pa.int16()),
         ("score", pa.float32()),
+        ("first_score", pa.float32()),
         ("alias", pa.int32()),
         ("generator", pa.string()),
     ]
@@ -114,12 +116,13 @@ CANDIDATE = pa.struct(
 CANDIDATES = pa.list_(pa.list_(CANDIDATE))
 
 #: One of a mention's concepts as linking leaves them, after re-ranking where that is asked for: `rank` is its place
-#: (0 is the best), `first_rank` its place among the generator's candidates.
+#: (0 is the best), `first_rank` its place among the generator's candidates, `first_score` the generator's own score.
 RANKING = pa.struct(
     [
         ("concept_id", pa.string()),
         ("name", pa.string()),
         ("score", pa.float32()),
+        ("first_score", pa.float32()),
         ("first_rank", pa.int16()),
         ("rank", pa.int16()),
     ]
@@ -127,8 +130,10 @@ RANKING = pa.struct(
 
 #: The mentions table that a run writes, a row for each mention: `document` is the document's position in its shard (ids
 #: may repeat). `ontology` is the file name of what the mention was to be linked to, null for a type that has no route.
-#: `link_id`, `link_name` and `link_score` are the best of the ranking, `alias` the name of that concept which matched,
-#: `alias_source` where the name is from (`linking.matched_names`); null where nothing was linked.
+#: `link_id`, `link_name` and `link_score` are the best of the ranking, `first_score` the generator's own score of it,
+#: `alias` the name of that concept which matched, `alias_source` where the name is from (`linking.matched_names`); null
+#: where nothing was linked. `sure` says whether the mention kept the first stage's order, since a re-ranker's rule took
+#: it as sure; null where there was no such rule.
 MENTIONS = pa.schema(
     [
         ("shard", pa.string()),
@@ -139,8 +144,10 @@ MENTIONS = pa.schema(
         ("link_id", pa.string()),
         ("link_name", pa.string()),
         ("link_score", pa.float32()),
+        ("first_score", pa.float32()),
         ("alias", pa.string()),
         ("alias_source", pa.string()),
+        ("sure", pa.bool_()),
         ("ranking", pa.list_(RANKING)),
     ]
 )
@@ -167,7 +174,8 @@ DOCUMENTS = pa.schema(
 
 #: The counts that a run writes, a row for each shard; `deleted` counts withdrawn documents, which aren't among
 #: `documents`, `unreadable` files of a bundle that couldn't be read to their end, `passed_over` members of an archive
-#: that aren't documents.
+#: that aren't documents. Where a re-ranker's rule says which mentions are sure, `sure` and `unsure` count mentions,
+#: `pairs` their candidates, and `pairs_saved` those of the sure ones; else these are 0.
 SHARD_COUNTS = pa.schema(
     [
         ("shard", pa.string()),
@@ -175,6 +183,7 @@ SHARD_COUNTS = pa.schema(
         ("mentions", pa.int64()),
         ("linked", pa.int64()),
         ("without_candidates", pa.int64()),
+        *((name, pa.int64()) for name in ("sure", "unsure", "pairs", "pairs_saved")),
         ("repairs", pa.int64()),
         ("set_aside", pa.int64()),
         ("quarantined", pa.int64()),

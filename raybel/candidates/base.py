@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from raybel.candidates.calibration import FittedCalibration
 from raybel.schemas import CANDIDATE, CANDIDATES
 
 #: One candidate: row of the ontology, score (higher is better), row of the generator's alias table or -1.
@@ -50,6 +51,9 @@ class Generator(ABC):
     stored: bool = False
     #: Whether a search for few candidates may find others than the first ones of a search for many.
     depends_on_top_k: bool = False
+
+    #: What its scores are worth, as it was fitted and stored with the model; None where it wasn't.
+    calibration: FittedCalibration | None = None
 
     @property
     @abstractmethod
@@ -124,22 +128,30 @@ def chunk_surfaces(chunk: pa.Table) -> list[str]:
     return surfaces
 
 
-def candidates_column(by_mention: Sequence[np.ndarray], generator: str) -> pa.Array:
+def candidates_column(
+    by_mention: Sequence[np.ndarray], generator: str, probabilities: Sequence[np.ndarray] | None = None
+) -> pa.Array:
     """Return a chunk's candidates as a column of type `schemas.CANDIDATES` with one row.
 
     Args:
         by_mention: Each mention's candidates, best first, as `CANDIDATE_DTYPE`.
         generator: Name of what found them.
+        probabilities: Those of each mention's candidates, which become their scores; None where they aren't known.
     """
     flat = np.concatenate([NO_CANDIDATES, *by_mention])
     lengths = np.fromiter(map(len, by_mention), np.int32, len(by_mention))
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
     rank = (np.arange(len(flat)) - np.repeat(offsets[:-1], lengths)).astype(np.int16)
+    first_score = pa.array(flat["score"])
+    score = first_score
+    if probabilities is not None:
+        score = pa.array(np.concatenate([np.zeros(0, np.float32), *probabilities]))
     candidates = pa.StructArray.from_arrays(
         [
             pa.array(flat["concept"]),
             pa.array(rank),
-            pa.array(flat["score"]),
+            score,
+            first_score,
             pa.array(flat["alias"]),
             pa.repeat(pa.scalar(generator), len(flat)),
         ],

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from raybel.candidates.base import CandidateCache, Generator
+from raybel.candidates.calibrating import JudgedMentions
 from raybel.config import MentionOptions
 from raybel.corpus.documents import ReadOptions
 from raybel.corpus.reading import SetAside, read_rows
@@ -23,10 +25,12 @@ class LinkableMentions(NamedTuple):
     Args:
         mentions: (surface, concept index) of each.
         left_out: The number of other mentions.
+        judged: These, and those that have no concept which the ontology knows: what probabilities are fitted on.
     """
 
     mentions: list[tuple[str, int]]
     left_out: int
+    judged: JudgedMentions
 
 
 def read_splits(
@@ -65,20 +69,35 @@ def recall(generator: Generator, mentions: list[tuple[str, int]], top_k: int) ->
 
 
 def read_linkable(paths: tuple[str, ...], ontology: Ontology, options: MentionOptions) -> LinkableMentions:
-    """Return (surface, concept index) of each mention with a single id that the ontology knows; and how many others."""
+    """Return the linkable mentions of a corpus, and what else there was."""
     uris = [path for path, _ in corpus_files(paths)]
-    surfaces, ids, left_out = [], [], 0
+    surfaces: list[str] = []
+    golds: list[list[str] | None] = []
+    documents: list[int] = []
     set_aside = SetAside()
-    for row in read_rows(uris, ReadOptions(options), set_aside):
-        for mention in row.mentions:
-            gold = mention["gold"]
-            if gold is not None and len(gold) == 1:
-                surfaces.append(mention["surface"])
-                ids.append(gold[0])
-            else:
-                left_out += 1
+    for number, row in enumerate(read_rows(uris, ReadOptions(options), set_aside)):
+        surfaces += [mention["surface"] for mention in row.mentions]
+        golds += [mention["gold"] for mention in row.mentions]
+        documents += [number] * len(row.mentions)
     if sentence := set_aside.sentence():
         _LOG.warning(sentence)
-    rows = ontology.indices(ids).tolist()
-    known = [(surface, row) for surface, row in zip(surfaces, rows, strict=True) if row >= 0]
-    return LinkableMentions(known, left_out + len(rows) - len(known))
+    rows = zip(surfaces, concepts_of(golds, ontology), documents, strict=True)
+    judged = [(surface, concept, document) for surface, concept, document in rows if concept is not None]
+    linkable = [(surface, concept) for surface, concept, _ in judged if concept >= 0]
+    columns = JudgedMentions(
+        [surface for surface, _, _ in judged], [row for _, row, _ in judged], [document for _, _, document in judged]
+    )
+    return LinkableMentions(linkable, len(golds) - len(linkable), columns)
+
+
+def concepts_of(golds: Sequence[Sequence[str] | None], ontology: Ontology) -> list[int | None]:
+    """Return the row of each mention's concept, -1 for none: NIL, or a single id that the ontology doesn't know.
+
+    None where a single link can't be judged: the mention isn't annotated, or has several ids.
+
+    Args:
+        golds: Of each mention, as in `schemas.MENTION`.
+        ontology: Whose rows they are.
+    """
+    rows = iter(ontology.indices([gold[0] for gold in golds if gold is not None and len(gold) == 1]).tolist())
+    return [None if gold is None or len(gold) > 1 else next(rows) if gold else -1 for gold in golds]

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from raybel.candidates.base import Generator
+from raybel.candidates.calibrating import stored
+from raybel.candidates.calibration import FittedCalibration
 from raybel.candidates.dense import DenseGenerator
 from raybel.candidates.hybrid import HybridGenerator
 from raybel.candidates.lookup import LookupGenerator
@@ -56,6 +58,11 @@ def uses_encoder(paths: ModelPaths) -> bool:
     return any(kind.uses_encoder for kind, _ in chosen_kinds(paths))
 
 
+def home_of(paths: ModelPaths) -> str:
+    """Return the directory that holds the calibration of the generator that a configuration names: the first one's."""
+    return chosen_kinds(paths)[0][1]
+
+
 def open_generator(ontology: Ontology, paths: ModelPaths, device: str = "cpu", threads: int = 1) -> Generator:
     """Open the generator that a configuration names, and check that it was made from this ontology; fuse several.
 
@@ -79,4 +86,8 @@ def open_generator(ontology: Ontology, paths: ModelPaths, device: str = "cpu", t
                 f"{ontology.path} ({ontology.fingerprint}): make it again, or give the ontology it was made from"
             )
         generators.append(generator)
-    return generators[0] if len(generators) == 1 else HybridGenerator(generators, [kind.weight for kind, _ in chosen])
+    opened = generators[0] if len(generators) == 1 else HybridGenerator(generators, [kind.weight for kind, _ in chosen])
+    home = home_of(paths)
+    if (calibration := stored(home).get(opened.fingerprint)) is not None:
+        opened.calibration = FittedCalibration.from_dict(calibration, home)
+    return opened

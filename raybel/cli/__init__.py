@@ -20,6 +20,10 @@ COMMANDS = {
     "prepare": ("prepare", "Make BioC files and an ontology from a corpus as it is distributed."),
     "ontology": ("ontology", "Show what is in an ontology, check it, convert it, or make one of several."),
     "train": ("train", "Train a candidate generator, the encoder of one, a cross-encoder, or what finds mentions."),
+    "calibrate": (
+        "calibrate",
+        "Fit probabilities to a finished generator, or to a cross-encoder the rule of what is sure.",
+    ),
     "tune": ("tune", "Search hyper-parameters: trials side by side on Ray Tune."),
     "index": ("index", "Embed an ontology, and index the vectors."),
     "lookup": ("lookup", "Find candidates for the distinct surfaces of a corpus, for `link --candidates-lookup`."),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from raybel.cli import tables
+from raybel.cli.calibrate import show_cascade
 from raybel.cli.common import CONTEXT
 from raybel.cli.options import options, params_of, params_option
 from raybel.config import configured, option_of
@@ -73,6 +74,12 @@ def show(trained: TrainedCrossEncoder, parameters: CrossEncoderParameters) -> No
     _show_epochs(trained, parameters, names)
     if trained.best["scores"]:
         _show_stages(trained, parameters, names)
+    if not parameters.calibrate:
+        return
+    if trained.best["scores"]:
+        show_cascade(trained.cascade, f"cross-encoder {relative(trained.output_dir)}")
+    else:
+        tables.out.print("nothing to fit a rule of what is sure to (--val-corpus): all mentions will be re-ranked")
 
 
 def _show_epochs(trained: TrainedCrossEncoder, parameters: CrossEncoderParameters, names: list[str]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from raybel.cli import tables
+from raybel.cli.calibrate import generator_notes
 from raybel.cli.common import CONTEXT, Commands
 from raybel.cli.options import options
 from raybel.config import configured
@@ -51,7 +52,7 @@ def dense(values: dict[str, Any]) -> None:
         ("time to embed, with the start of Ray", duration(result.seconds["embedding"])),
         ("time to build the index", duration(result.seconds["building"])),
     ]
-    tables.table(f"dense index {relative(config.out_index)}", ["", ""], rows)
+    tables.table(f"dense index {relative(config.out_index)}", ["", ""], rows, generator_notes(result.calibration))
     if result.scores:
         scores = [
             [name, result.mentions[name], *(percent(result.scores[name][metric]) for metric in METRICS)]

@@ -11,7 +11,7 @@ from raybel.cli import tables
 from raybel.cli.common import CONTEXT, INCOMPLETE
 from raybel.cli.options import options
 from raybel.config import configured
-from raybel.display import counted, duration, rate, relative
+from raybel.display import counted, duration, percent, rate, relative
 from raybel.jobs.link.config import LinkConfig
 
 if TYPE_CHECKING:  # it imports Ray
@@ -81,6 +81,11 @@ def summary(result: RunResult, links: bool = True, threshold: float | None = Non
     rows += [("documents", totals["documents"]), ("mentions", totals["mentions"])]
     without = "  without candidates" + (f" of score {threshold:g} or more" if threshold is not None else "")
     rows += [("  linked", totals["linked"]), (without, totals["without_candidates"])] if links else []
+    if totals["pairs"]:
+        sure = totals["sure"] / max(1, totals["sure"] + totals["unsure"])
+        rows.append((f"  sure, not re-ranked ({percent(sure)} %)", totals["sure"]))
+        saved = percent(totals["pairs_saved"] / totals["pairs"])
+        rows.append((f"  pairs of mention and candidate that this saved ({saved} %)", totals["pairs_saved"]))
     rows.append(("  spans repaired", totals["repairs"]))
     rows.append(("annotations set aside", totals["set_aside"]))
     rows.append(("documents in quarantine", totals["quarantined"]))

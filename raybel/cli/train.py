@@ -10,6 +10,7 @@ import click
 from raybel.candidates.parameters import NgramParameters
 from raybel.candidates.training.parameters import AlignmentParameters
 from raybel.cli import tables
+from raybel.cli.calibrate import generator_notes
 from raybel.cli.common import CONTEXT, Commands
 from raybel.cli.crossencoder import crossencoder
 from raybel.cli.detectors import dictionary
@@ -72,6 +73,7 @@ def ngrams(values: dict[str, Any], params: str | None, training_aliases: bool | 
     notes.append(f"counted: mentions with a single id that the ontology knows; left out: {left_out}")
     if trained.training_aliases and "train" in trained.scores:
         notes.append("train: its mentions are aliases of the model, so that its scores say little")
+    notes += generator_notes(trained.calibration)
     tables.table(title, ["corpus", "mentions", *METRICS], rows, notes)
 
 

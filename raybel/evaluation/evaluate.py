@@ -60,7 +60,15 @@ SCORED = pa.schema(
         ("concept_seen", pa.bool_()),
         ("pair_seen", pa.bool_()),
         ("policy", pa.string()),
+        ("sure", pa.bool_()),
     ]
+)
+
+#: Kinds of groups that split the mentions in two: the column that says which, and the groups' names.
+SPLITS = (
+    ("surface", "surface_seen", "seen", "unseen"),
+    ("concept", "concept_seen", "seen", "unseen"),
+    ("sure", "sure", "sure", "unsure"),
 )
 
 
@@ -149,6 +157,7 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
     sentences += foreign_types(columns["type"], golds, concepts)
     if config.train_corpus:
         sentences.append(seen_sentence(config))
+    sentences += _split_by_sure(joined, columns)
     most = max((len(ranking) for ranking in joined.rankings if ranking), default=0)
     sentences.append(f"recall@all counts all links of a mention: in these predictions at most {most}.")
     sentences += [sentence for problems in (gold_set_aside, train_set_aside) if (sentence := problems.sentence())]
@@ -163,6 +172,14 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
     table = pa.concat_tables([_mentions(joined, categories, each, columns) for each in judged])
     anchors = anchors_beside(config, columns["type"], golds)
     return Evaluation(pa.Table.from_pylist(groups, schema=GROUPS), table, tuple(sentences), anchors)
+
+
+def _split_by_sure(joined: predictions.Joined, columns: dict[str, list[Any]]) -> list[str]:
+    """Add the column that says which mentions weren't re-ranked, where predictions know; return what it means."""
+    if all(value is None for value in joined.sure):
+        return []
+    columns["sure"] = joined.sure
+    return ["Sure: the first stage settled the mention, and it wasn't re-ranked. Mentions without a link aren't split."]
 
 
 def _rows(uris: Sequence[str], config: EvaluateConfig, set_aside: SetAside) -> Iterator[DocumentRow]:
@@ -208,11 +225,11 @@ def _groups(columns: dict[str, list[Any]], counts: np.ndarray) -> Iterator[tuple
     if set(frequency) != {""}:
         for name in sorted(frequency, key=lambda name: (-frequency[name], name)):
             yield "type", name or "no type", counts & (types == name)
-    for column in ("surface_seen", "concept_seen"):
+    for kind, column, *names in SPLITS:
         if column in columns:
-            seen = np.array(columns[column], dtype=object)
-            for name, value in (("seen", True), ("unseen", False)):
-                yield column.removesuffix("_seen"), name, counts & (seen == value)
+            values = np.array(columns[column], dtype=object)
+            for name, value in zip(names, (True, False), strict=True):
+                yield kind, name, counts & (values == value)
 
 
 def _scores(

@@ -62,6 +62,11 @@ def ranking_of(infons: Mapping[str, str]) -> list[str]:
     return [concept_id for concept_id in ids if concept_id and concept_id not in NIL_IDS]
 
 
+def sure_of(infons: Mapping[str, str]) -> bool | None:
+    """Return whether a link was sure before re-ranking (`link_sure`), None where nothing says so."""
+    return {"yes": True, "no": False}.get(infons.get("link_sure", ""))
+
+
 def prediction_files(uris: Iterable[str]) -> tuple[list[str], list[Routes]]:
     """Return (prediction files, distinct routes of the runs) for files, directories, globs and run directories.
 
@@ -183,6 +188,7 @@ class Joined:
         documents: int (mentions,), the document's number in the corpus; ids may repeat.
         rankings: Each mention's concept ids, best first; None for one that the predictions don't hold.
         parts: For a composite's place among the mentions, the rankings of its parts, where the predictions have them.
+        sure: Whether each mention's link was sure before re-ranking; None where nothing says so.
         notes: Sentences on what has no counterpart.
     """
 
@@ -191,6 +197,7 @@ class Joined:
     documents: np.ndarray
     rankings: list[list[str] | None]
     parts: dict[int, list[list[str]]]
+    sure: list[bool | None]
     notes: list[str] = field(default_factory=list)
 
 
@@ -214,6 +221,7 @@ def join(gold: Sequence[tuple[str, list[dict[str, Any]]]], files: Iterable[str])
         waiting.setdefault(doc_id, deque()).append(number)
     rankings: list[list[str] | None] = [None] * starts[-1]
     parts: dict[int, list[list[str]]] = {}
+    sure: list[bool | None] = [None] * starts[-1]
     matched = documents = elsewhere = extra = 0
     options = ReadOptions(MentionOptions(expand_abbreviations=False))  # by the long form no mention is joined
     for item in (item for file in files for item in read_documents(file, options)):
@@ -233,6 +241,7 @@ def join(gold: Sequence[tuple[str, list[dict[str, Any]]]], files: Iterable[str])
         for place, partner in enumerate(partners, starts[number]):
             if partner >= 0:
                 rankings[place] = predicted[partner].ranking
+                sure[place] = sure_of(predicted[partner].infons)
         found = composite_parts(gold[number][1], predicted, partners)
         parts |= {starts[number] + index: part_rankings for index, part_rankings in found}
     if not matched:
@@ -249,4 +258,4 @@ def join(gold: Sequence[tuple[str, list[dict[str, Any]]]], files: Iterable[str])
         )
     mentions = [mention for _, document_mentions in gold for mention in document_mentions]
     doc_ids = [doc_id for doc_id, document_mentions in gold for _ in document_mentions]
-    return Joined(mentions, doc_ids, np.repeat(np.arange(len(gold)), sizes), rankings, parts, notes)
+    return Joined(mentions, doc_ids, np.repeat(np.arange(len(gold)), sizes), rankings, parts, sure, notes)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from pydantic import Field
+
 from raybel.config import (
     Count,
     FilePath,
@@ -16,6 +18,7 @@ from raybel.config import (
     configuration,
 )
 from raybel.corpus.documents import ReadOptions
+from raybel.rerank.parameters import Rerank
 
 InCorpus = Annotated[
     FilePaths, Option("Files of any corpus format, archives of them, a directory or a glob. Repeatable.", "PATH")
@@ -28,6 +31,12 @@ RerankerModel = Annotated[
     FilePath | None,
     Option("A cross-encoder that ranks the candidates.", "DIR", made_by="raybel train crossencoder"),
 ]
+RerankedMentions = Annotated[
+    Rerank,
+    Option(
+        "Which mentions the cross-encoder ranks: all, or those alone that the first stage leaves unsure.", result=True
+    ),
+]
 RerankerPrecision = Annotated[
     Precision | None,
     Option("Number format that the cross-encoder computes in.", default="the fastest", result=True),
@@ -35,6 +44,7 @@ RerankerPrecision = Annotated[
 TopK = Annotated[Count, Option("Candidates of a mention.", result=True)]
 Threshold = Annotated[
     float | None,
+    Field(ge=0, le=1),
     Option("Leave out candidates with a lower score (NIL if none is left).", default="none", result=True),
 ]
 RoutesFile = Annotated[

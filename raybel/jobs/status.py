@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
+from raybel.candidates.calibrating import stored
 from raybel.errors import InputError
 from raybel.files import artefacts, storage
 from raybel.files.storage import join
@@ -15,11 +19,29 @@ from raybel.runs.run_directory import RunDirectory
 
 
 def status(uri: str) -> Status:
-    """Return how far the job of a directory is.
+    """Return how far the job of a directory is, and which threshold a finished model recommends.
 
     Raises:
         InputError: There is no such directory, it isn't a job's, or its description is damaged.
     """
+    found = _status(uri)
+    return replace(found, notes=(*found.notes, *_thresholds(uri)))
+
+
+def _thresholds(uri: str) -> list[str]:
+    """Say which thresholds a generator or a re-ranker was calibrated to."""
+    config, description = (_json_of(join(uri, name)) for name in (artefacts.CONFIG, DESCRIPTION))
+    own = stored(uri).get(str(config.get("fingerprint"))) or description.get("cascade")
+    threshold = own.get("threshold") if isinstance(own, dict) else None
+    return [] if threshold is None else [f"recommended: --threshold {threshold:.2f}"]
+
+
+def _json_of(path: str) -> dict[str, Any]:
+    value = storage.read_json(path) if storage.exists(path) else None
+    return value if isinstance(value, dict) else {}
+
+
+def _status(uri: str) -> Status:
     if not storage.entries(uri):
         raise InputError("no such directory, or it is empty", path=uri)
     path = join(uri, DESCRIPTION)

@@ -9,11 +9,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from raybel.candidates.base import NO_CANDIDATES, CandidateCache, candidates_column, chunk_surfaces
+from raybel.candidates.evidence import Probabilities
 from raybel.linking.poison import CrashRecord, isolate_failures
 
 
 def add_candidates(
-    chunk: pa.Table, generator: CandidateCache, name: str, crashes: CrashRecord | None = None
+    chunk: pa.Table,
+    generator: CandidateCache,
+    name: str,
+    crashes: CrashRecord | None = None,
+    probabilities: Probabilities | None = None,
 ) -> pa.Table:
     """Return a chunk with the columns `candidates` and `failures` (a traceback per document, or null).
 
@@ -27,6 +32,7 @@ def add_candidates(
         generator: Finds candidates.
         name: The generator's, for the candidates' `generator` field.
         crashes: What happened at earlier attempts at this chunk, so that a document that kills the process is found.
+        probabilities: Makes the candidates' scores of the generator's own; None to leave these.
 
     Raises:
         RaybelError: The generator can't be used, whatever the document.
@@ -36,7 +42,8 @@ def add_candidates(
     bounds = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]).tolist()
     documents = [mentions[start:end] for start, end in pairwise(bounds)]
     by_document, failures = isolate_failures(generator.search, documents, NO_CANDIDATES, crashes)
-    column = candidates_column([candidates for mentions in by_document for candidates in mentions], name)
+    found = [candidates for of_document in by_document for candidates in of_document]
+    column = candidates_column(found, name, probabilities.of(mentions, found) if probabilities else None)
     chunk = chunk.append_column("candidates", column)
     if "failures" not in chunk.column_names:
         return chunk.append_column("failures", pa.array([failures], pa.list_(pa.string())))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from raybel.candidates.base import CandidateCache
+from raybel.candidates.evidence import Probabilities
 from raybel.candidates.registry import open_generator
 from raybel.config import GeneratorPaths, Precision
 from raybel.linking.candidates import add_candidates
@@ -15,6 +16,7 @@ from raybel.linking.poison import CrashRecord
 from raybel.linking.rankings import Rankings, Target
 from raybel.ontology import Ontology
 from raybel.rerank.examples import Describer
+from raybel.rerank.parameters import Rerank
 
 if TYPE_CHECKING:
     from raybel.rerank.reranker import Reranker
@@ -36,6 +38,7 @@ class Linker:
         precision: What the re-ranker computes in; None for the fastest.
         device: Where encoders run.
         threads: Of computations on the CPU.
+        rerank: Which mentions the re-ranker ranks: all, or those alone that its rule doesn't take as sure.
         rerankers: Those that are loaded, by their directories: of several linkers, so that each is loaded once.
     """
 
@@ -50,15 +53,22 @@ class Linker:
         precision: Precision | None,
         device: str,
         threads: int,
+        rerank: Rerank = "unsure",
         rerankers: dict[str, Any] | None = None,
     ) -> None:
         opened = Ontology.open(ontology)
         first_stage = open_generator(opened, generator, device, threads)
         self.name, self.cache = first_stage.name, CandidateCache(first_stage, top_k)
-        self.describer = Describer(opened, first_stage.alias_table)
-        self.target = Target(opened, label, MatchedNames(opened, first_stage.alias_table), threshold)
+        self.aliases = first_stage.alias_table
+        self.describer = Describer(opened, self.aliases)
+        self.target = Target(opened, label, MatchedNames(opened, self.aliases), threshold)
         self.reranker_model, self.precision, self.device, self.threads = reranker_model, precision, device, threads
+        self.rerank = rerank
         self._rerankers = {} if rerankers is None else rerankers
+        self.calibrated: Probabilities | None = None
+        if first_stage.calibration is not None and reranker_model is None:
+            self.calibrated = Probabilities(first_stage.calibration.calibration, self.aliases)
+        self._first_stage: Probabilities | None = None
 
     def link(self, chunk: pa.Table, crashes: CrashRecord | None = None) -> tuple[pa.Table, Rankings]:
         """Return a chunk with its `failures`, and the rankings of its mentions.
@@ -67,12 +77,22 @@ class Linker:
             chunk: A table of `schemas.CHUNK`, one row.
             crashes: What happened at earlier attempts at it.
         """
-        linked = add_candidates(chunk, self.cache, self.name, crashes)
+        linked = add_candidates(chunk, self.cache, self.name, crashes, self.calibrated)
         if self.reranker_model is not None:
             from raybel.linking.reranking import rerank  # imports torch
 
-            linked = rerank(linked, self._reranker(self.reranker_model), self.describer, crashes)
+            reranker = self._reranker(self.reranker_model)
+            linked = rerank(linked, reranker, self.describer, crashes, self._first_stage_of(reranker))
         return linked, Rankings.of(linked, self.target)
+
+    def _first_stage_of(self, reranker: Reranker) -> Probabilities | None:
+        """Return the first stage's probabilities by a re-ranker's rule; None where all mentions are re-ranked."""
+        cascade = reranker.cascade if self.rerank == "unsure" else None
+        if cascade is None or cascade.generator != self.name:
+            return None
+        if self._first_stage is None:
+            self._first_stage = Probabilities(cascade.first_stage, self.aliases)
+        return self._first_stage
 
     def _reranker(self, model: str) -> Reranker:
         import torch

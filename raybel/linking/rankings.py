@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +16,7 @@ from raybel.ontology import Ontology
 from raybel.schemas import RANKING
 
 #: Infons that the job writes on an annotation, in place of those that an earlier run left there.
-LINK_INFONS = ("link_id", "link_name", "link_score", "all_links")
+LINK_INFONS = ("link_id", "link_name", "link_score", "all_links", "link_sure")
 #: Decimals of a score that a threshold is compared with.
 THRESHOLD_DECIMALS = 5
 
@@ -46,9 +47,12 @@ class Rankings:
         ids: Each candidate's concept id.
         names: Its concept's name.
         score: Its score, float32.
+        first_score: The generator's own score of it, float32.
         first_rank: Its rank in the first stage, int16.
         alias: Of each mention, the name of its best candidate that matched; null where that isn't known.
         alias_source: Where that name is from.
+        sure: Of each mention, whether it kept the first stage's order; null where no rule said so.
+        pairs: Of each mention, how many candidates it had whatever the threshold, int64.
         label: Of each mention, what it was linked to; null where it wasn't to be linked to anything.
     """
 
@@ -56,9 +60,12 @@ class Rankings:
     ids: pa.Array
     names: pa.Array
     score: pa.Array
+    first_score: pa.Array
     first_rank: pa.Array
     alias: pa.Array
     alias_source: pa.Array
+    sure: pa.Array
+    pairs: pa.Array
     label: pa.Array
 
     @classmethod
@@ -67,6 +74,7 @@ class Rankings:
         by_mention = pc.list_flatten(chunk["candidates"].combine_chunks())
         counts = pc.list_value_length(by_mention).to_numpy(zero_copy_only=False).astype(np.int64)
         candidates = pc.list_flatten(by_mention)
+        pairs = pa.array(counts)
         if target.threshold is not None:
             # The same name scores 1 but for the last digit, which floating-point arithmetic doesn't keep.
             scores = pc.struct_field(candidates, "score").to_numpy().astype(np.float64)
@@ -74,13 +82,16 @@ class Rankings:
             mention_of = np.repeat(np.arange(len(counts)), counts)
             counts = np.bincount(mention_of[reached], minlength=len(counts))
             candidates = candidates.filter(pa.array(reached))
-        fields = ("concept", "score", "rank", "alias")
-        concept, score, rank, alias = (pc.struct_field(candidates, name) for name in fields)
+        fields = ("concept", "score", "first_score", "rank", "alias")
+        concept, score, first_score, rank, alias = (pc.struct_field(candidates, name) for name in fields)
         table = target.ontology.table
         ids, names = (table[column].take(concept).combine_chunks() for column in ("concept_id", "name"))
         matched, source = _matched(target, counts, concept, alias)
+        sure = pa.nulls(len(counts), pa.bool_())
+        if "sure" in chunk.column_names:
+            sure = pc.list_flatten(chunk["sure"].combine_chunks())
         label = pa.repeat(pa.scalar(target.label), len(counts))
-        return cls(counts, ids, names, score, rank, matched, source, label)
+        return cls(counts, ids, names, score, first_score, rank, matched, source, sure, pairs, label)
 
     @classmethod
     def none(cls, mentions: int) -> Rankings:
@@ -88,7 +99,9 @@ class Rankings:
         nothing = pa.array([], pa.string())
         absent = pa.nulls(mentions, pa.string())
         scores, ranks = pa.array([], pa.float32()), pa.array([], pa.int16())
-        return cls(np.zeros(mentions, np.int64), nothing, nothing, scores, ranks, absent, absent, absent)
+        unknown, none = pa.nulls(mentions, pa.bool_()), np.zeros(mentions, np.int64)
+        pairs = pa.array(none)
+        return cls(none, nothing, nothing, scores, scores, ranks, absent, absent, unknown, pairs, absent)
 
     @classmethod
     def merged(cls, parts: Sequence[tuple[np.ndarray, Rankings]]) -> Rankings:
@@ -110,8 +123,8 @@ class Rankings:
 
         return cls(
             counts[order],
-            **{name: joined(name, candidates) for name in ("ids", "names", "score", "first_rank")},
-            **{name: joined(name, mentions) for name in ("alias", "alias_source", "label")},
+            **{name: joined(name, candidates) for name in ("ids", "names", "score", "first_score", "first_rank")},
+            **{name: joined(name, mentions) for name in ("alias", "alias_source", "sure", "pairs", "label")},
         )
 
     def infons(self) -> list[dict[str, str]]:
@@ -120,35 +133,44 @@ class Rankings:
 
     def _infons(self) -> Iterator[dict[str, str]]:
         scores, ids, names = self.score.to_numpy().tolist(), self.ids.to_pylist(), self.names.to_pylist()
-        known: dict[tuple[tuple[str, ...], tuple[str, ...], tuple[float, ...]], dict[str, str]] = {}
+        known: dict[tuple[Any, ...], dict[str, str]] = {}
         start = 0
-        for count in self.counts.tolist():
+        for count, sure in zip(self.counts.tolist(), self.sure.to_pylist(), strict=True):
             end = start + count
             if not count:
                 yield {}
                 continue
-            key = (tuple(ids[start:end]), tuple(names[start:end]), tuple(scores[start:end]))
+            key = (tuple(ids[start:end]), tuple(names[start:end]), tuple(scores[start:end]), sure)
             if key not in known:
                 known[key] = {
                     "link_id": ids[start],
                     "link_name": names[start],
                     "link_score": f"{scores[start]:.4f}",
                     "all_links": "|".join(f"{quote_id(ids[i])}={scores[i]:.4f}" for i in range(start, end)),
+                    **({} if sure is None else {"link_sure": "yes" if sure else "no"}),
                 }
             yield known[key]
             start = end
+
+    def settled(self) -> dict[str, int]:
+        """Return how many mentions are `sure` and `unsure` by a re-ranker's rule, and how many `pairs` that saved."""
+        pairs, sure = self.pairs.to_numpy(), self.sure.to_numpy(zero_copy_only=False)
+        by_rule = {True: sure == np.True_, False: sure == np.False_}
+        saved, packed = (int(pairs[by_rule[value]].sum()) for value in (True, False))
+        counted = [int(np.count_nonzero(by_rule[value])) for value in (True, False)]
+        return {"sure": counted[0], "unsure": counted[1], "pairs": saved + packed, "pairs_saved": saved}
 
     def columns(self) -> list[pa.Array]:
         """Return the columns of the mentions table that say what each mention was linked to, null where to nothing."""
         starts = np.cumsum(self.counts) - self.counts
         first = pa.array(np.where(self.counts > 0, starts, 0), mask=self.counts == 0)
-        best = [column.take(first) for column in (self.ids, self.names, self.score)]
-        return [self.label, *best, self.alias, self.alias_source, self._lists(starts)]
+        best = [column.take(first) for column in (self.ids, self.names, self.score, self.first_score)]
+        return [self.label, *best, self.alias, self.alias_source, self.sure, self._lists(starts)]
 
     def _lists(self, starts: np.ndarray) -> pa.ListArray:
         """Each mention's candidates as a list of `schemas.RANKING`."""
         rank = (np.arange(int(self.counts.sum())) - np.repeat(starts, self.counts)).astype(np.int16)
-        fields = [self.ids, self.names, self.score, self.first_rank, pa.array(rank)]
+        fields = [self.ids, self.names, self.score, self.first_score, self.first_rank, pa.array(rank)]
         offsets = np.concatenate([[0], np.cumsum(self.counts)]).astype(np.int32)
         return pa.ListArray.from_arrays(pa.array(offsets), pa.StructArray.from_arrays(fields, fields=list(RANKING)))
 

@@ -60,6 +60,7 @@ def render(chunk: pa.Table, rankings: Rankings) -> Part:
             "mentions": len(documents.mentions),
             "linked": sum(output.linked),
             "without_candidates": len(documents.mentions) - int(np.count_nonzero(rankings.counts)),
+            **rankings.settled(),
             "repairs": sum(documents.repairs),
             "set_aside": sum(map(len, documents.set_aside)),
             "quarantined": len(output.quarantine),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -10,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raybel.candidates.base import CANDIDATE_DTYPE
+from raybel.candidates.base import CANDIDATE_DTYPE, chunk_surfaces
+from raybel.candidates.evidence import Probabilities
 from raybel.linking.poison import CrashRecord, isolate_failures
 from raybel.rerank.examples import Describer, Example, document_examples
 from raybel.rerank.reranker import Ranking, Reranker
@@ -37,47 +39,86 @@ class _Chunk:
     def by_mention(self) -> list[np.ndarray]:
         """Return each mention's candidates as `CANDIDATE_DTYPE`."""
         flat = np.empty(len(self.candidates), CANDIDATE_DTYPE)
-        for name in ("concept", "score", "alias"):
-            flat[name] = pc.struct_field(self.candidates, name).to_numpy(zero_copy_only=False)
+        for name, field in (("concept", "concept"), ("score", "first_score"), ("alias", "alias")):
+            flat[name] = pc.struct_field(self.candidates, field).to_numpy(zero_copy_only=False)
         return [flat[start:end] for start, end in pairwise(self.mention_bounds.tolist())]
 
 
-def rerank(chunk: pa.Table, reranker: Reranker, describer: Describer, crashes: CrashRecord | None = None) -> pa.Table:
+def rerank(
+    chunk: pa.Table,
+    reranker: Reranker,
+    describer: Describer,
+    crashes: CrashRecord | None = None,
+    first_stage_probabilities: Probabilities | None = None,
+) -> pa.Table:
     """Return a chunk with each mention's candidates in the re-ranker's order.
 
-    Their `score` is the re-ranker's, their `rank` still the first stage's. The mentions of all documents are scored at
-    once; if that fails, each document by itself: one that fails then has no candidates, and a traceback among
-    `failures`.
+    Their `score` is the re-ranker's, their `rank` still the first stage's. Mentions that the re-ranker's cascade takes
+    as sure keep the first stage's order, and have its probabilities; a column `sure` says which these are. The others,
+    of all documents, are scored at once; if that fails, each document by itself: one that fails then has no candidates,
+    and a traceback among `failures`.
 
     Args:
         chunk: As `add_candidates` returns it.
         reranker: Ranks candidates.
         describer: Looks up their names.
         crashes: What happened at earlier attempts at this chunk, so that a document that kills the process is found.
+        first_stage_probabilities: By the `first_stage` of the re-ranker's cascade; None to re-rank all mentions.
 
     Raises:
         RaybelError: The re-ranker can't be used, whatever the document.
     """
     first_stage = _read(chunk)
     candidates = first_stage.by_mention()
+    settled = _settled(chunk_surfaces(chunk), candidates, reranker, first_stage_probabilities)
     described = describer.describe(candidates)
-    bounds = first_stage.document_bounds.tolist()
+    bounds = [slice(start, end) for start, end in pairwise(first_stage.document_bounds.tolist())]
     failures: list[str | None] = list(chunk["failures"][0].as_py())
-    examples: list[list[Example]] = []
-    for number, (document, (start, end)) in enumerate(zip(_documents(chunk), pairwise(bounds), strict=True)):
-        if failures[number] is None and document["error"] is None:
+    documents = _documents(chunk)
+    ranked = [failures[number] is None and document["error"] is None for number, document in enumerate(documents)]
+    unsure: list[list[Example]] = [[] for _ in documents]
+    for number, (document, of) in enumerate(zip(documents, bounds, strict=True)):
+        if ranked[number]:
             context = reranker.parameters.context
-            of_document = document_examples(document, candidates[start:end], described[start:end], context, number)
-        else:
-            of_document = []
-        examples.append(of_document)
-    rankings, tracebacks = isolate_failures(reranker.rank, examples, UNRANKED, crashes)
+            examples = document_examples(document, candidates[of], described[of], context, number)
+            unsure[number] = [each for each, ranking in zip(examples, settled[of], strict=True) if ranking is None]
+    rank = reranker.rank if first_stage_probabilities is None else partial(reranker.rank, unsure=True)
+    reranked, tracebacks = isolate_failures(rank, unsure, UNRANKED, crashes)
     failures = [earlier or traceback for earlier, traceback in zip(failures, tracebacks, strict=True)]
-    column = _reordered(first_stage, rankings)
-    chunk = chunk.set_column(chunk.column_names.index("candidates"), "candidates", column)
-    return chunk.set_column(
-        chunk.column_names.index("failures"), "failures", pa.array([failures], pa.list_(pa.string()))
-    )
+    rankings = [
+        _merged(settled[of], reranked[number]) if ranked[number] and failures[number] is None else []
+        for number, of in enumerate(bounds)
+    ]
+    if first_stage_probabilities is not None:
+        sure = [
+            ranking is not None and bool(rankings[number])
+            for number, of in enumerate(bounds)
+            for ranking in settled[of]
+        ]
+        chunk = chunk.append_column("sure", pa.array([sure], pa.list_(pa.bool_())))
+    for name, column in (
+        ("candidates", _reordered(first_stage, rankings)),
+        ("failures", pa.array([failures], pa.list_(pa.string()))),
+    ):
+        chunk = chunk.set_column(chunk.column_names.index(name), name, column)
+    return chunk
+
+
+def _settled(
+    surfaces: list[str], candidates: list[np.ndarray], reranker: Reranker, first_stage: Probabilities | None
+) -> list[Ranking | None]:
+    """Return the rankings of the mentions that are sure, None for the others."""
+    if first_stage is None or reranker.cascade is None:
+        return [None] * len(candidates)
+    probabilities = first_stage.of(surfaces, candidates)
+    is_sure = reranker.cascade.is_sure
+    return [Ranking(np.arange(len(each)), each) if is_sure(each) else None for each in probabilities]
+
+
+def _merged(settled: list[Ranking | None], reranked: list[Ranking]) -> list[Ranking]:
+    """Return the rankings of a document's mentions, of those that are sure and of the others."""
+    others = iter(reranked)
+    return [next(others) if ranking is None else ranking for ranking in settled]
 
 
 def _read(chunk: pa.Table) -> _Chunk:

@@ -11,20 +11,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
-from scipy.optimize import minimize
+
+from raybel.candidates.probabilities import fit_weights, round_evidence, shares
 
 #: Strength of the pull towards the defaults: worth a few mentions.
 PRIOR = 1e-3
-#: Weights stay within these bounds, so that a separable validation corpus gives finite ones.
-BOUND = 50.0
-#: Decimals of evidence, so that the last bits of a sum don't decide an order. (Rounded probabilities would tell too
-#: little apart: they are equal for logits of 13 and 16.)
-DECIMALS = 4
-
-
-def round_evidence(evidence: np.ndarray) -> np.ndarray:
-    """Return logits, or other evidence, rounded, as candidates are ordered by it: float64."""
-    return np.round(evidence.astype(np.float64), DECIMALS)
 
 
 @dataclass(frozen=True)
@@ -54,10 +45,7 @@ class Calibration:
 
     def probabilities(self, evidence: np.ndarray) -> np.ndarray:
         """Return each candidate's probability, float64: with that of "none of them" they sum to 1."""
-        top = max(float(evidence.max(initial=-np.inf)), self.none)
-        mass = np.exp(evidence - top)
-        shares: np.ndarray = mass / (mass.sum() + np.exp(self.none - top))
-        return shares
+        return shares(evidence, self.none)
 
     def to_dict(self) -> dict[str, float]:
         """Return the weights by name."""
@@ -75,34 +63,11 @@ def fit(logits: Sequence[np.ndarray], scores: Sequence[np.ndarray], golds: Seque
     Returns:
         The defaults where no mention has the right candidate among its own.
     """
-    rows = [row for row, of_mention in enumerate(logits) if len(of_mention)]
-    if not any(golds[row] >= 0 for row in rows):
+    if not any(gold >= 0 for gold, of_mention in zip(golds, logits, strict=True) if len(of_mention)):
         return Calibration()
-    width = max(len(logits[row]) for row in rows)
-    features = np.zeros((len(rows), width, 3))
-    present = np.zeros((len(rows), width), bool)
-    gold = np.array([golds[row] for row in rows])
-    for place, row in enumerate(rows):
-        size = len(logits[row])
-        features[place, :size, 0], features[place, :size, 1] = logits[row], scores[row]
-        features[place, :size, 2] = 1 / (1 + np.arange(size))
-        present[place, :size] = True
-    start = np.array(list(asdict(Calibration()).values()))
-
-    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
-        evidence = np.where(present, features @ weights[:3], -np.inf)
-        with_none = np.concatenate([np.full((len(rows), 1), weights[3]), evidence], axis=1)
-        top = with_none.max(1, keepdims=True)
-        mass = np.exp(with_none - top)
-        share = mass / mass.sum(1, keepdims=True)
-        right = share[np.arange(len(rows)), gold + 1]
-        error = share.copy()
-        error[np.arange(len(rows)), gold + 1] -= 1
-        gradient = np.concatenate([np.einsum("ij,ijk->k", error[:, 1:], features), [error[:, 0].sum()]]) / len(rows)
-        pull = weights - start
-        value = -np.log(np.maximum(right, 1e-300)).mean() + PRIOR * float(pull @ pull) / 2
-        return float(value), gradient + PRIOR * pull
-
-    bounds = [(0.0, BOUND), (0.0, BOUND), (0.0, BOUND), (-BOUND, BOUND)]
-    weights = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
+    features = [
+        np.stack([logit, score, 1 / (1 + np.arange(len(logit)))], axis=1)
+        for logit, score in zip(logits, scores, strict=True)
+    ]
+    weights = fit_weights(features, golds, np.array(list(asdict(Calibration()).values())), PRIOR)
     return Calibration(*(round(float(weight), 6) for weight in weights))

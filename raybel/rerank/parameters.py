@@ -15,6 +15,8 @@ from raybel.rerank.layouts import LAYOUTS
 #: context, but a candidate sees only its own mention and the context.
 Crosstype = Literal["base", "parallel", "multi", "passage", "document", "tree"]
 CROSSTYPES: tuple[Crosstype, ...] = get_args(Crosstype)
+#: Which mentions a re-ranker ranks: all, or those alone that its cascade doesn't take as sure.
+Rerank = Literal["all", "unsure"]
 Context = Literal["sentence", "passage", "document"]
 CONTEXTS: tuple[Context, ...] = get_args(Context)
 #: The validation score that decides which epoch is the best.

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from scipy.special import expit
 
+from raybel.candidates.probabilities import round_evidence
 from raybel.corpus.typography import check_folding
 from raybel.encoders.precision import PRECISIONS, best_precision
 from raybel.errors import ConfigError, InputError, MismatchError
 from raybel.files import artefacts, storage
+from raybel.files.fingerprints import fingerprint
 from raybel.ontology import Ontology
 from raybel.rerank import model as models
-from raybel.rerank.calibration import Calibration, round_evidence
+from raybel.rerank.calibration import Calibration
+from raybel.rerank.cascade import Cascade
 from raybel.rerank.examples import Example
 from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.rerank.scoring import Scorer
@@ -68,8 +72,9 @@ def describe(directory: str, ontology: Ontology | None = None, crosstype: str | 
     try:
         CrossEncoderParameters().changed(state["parameters"]).of_type(state["crosstype"])
         Calibration(**(state["calibration"] or {}))
+        cascade_of(state)
         np.asarray(state["edges"], np.float32)
-    except (ConfigError, TypeError, ValueError) as error:
+    except (AttributeError, ConfigError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{error}: train the model again", path=path) from error
     artefacts.check_sizes(directory, state["files"])
     if crosstype is not None and state["crosstype"] != crosstype:
@@ -81,6 +86,25 @@ def describe(directory: str, ontology: Ontology | None = None, crosstype: str | 
             "the same"
         )
     return state
+
+
+def cascade_of(state: Mapping[str, Any]) -> Cascade | None:
+    """Return the rule that a `raybel.json` holds; None for one of before there were any, or where none was fitted."""
+    held = state.get("cascade")
+    return None if held is None else Cascade.from_dict(held)
+
+
+def with_cascade(state: Mapping[str, Any], cascade: Cascade | None) -> dict[str, Any]:
+    """Return what a `raybel.json` says with a rule in it, None for none, and the model's fingerprint."""
+    held = {} if cascade is None else {"cascade": cascade.to_dict()}
+    result = {name: state[name] for name in ("weights", "edges", "calibration")} | held
+    others = {name: value for name, value in state.items() if name != "cascade"}
+    return {**others, **held, "fingerprint": fingerprint(result)}
+
+
+def device() -> str:
+    """Return where models compute on this machine, outside of Ray's workers."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 @dataclass(frozen=True)
@@ -104,12 +128,19 @@ class Reranker:
         calibration: Makes probabilities of logits; None for the published way, in which each pair has its own.
         parameters: What the model was trained with.
         home: The model's directory, for messages.
+        cascade: Says which mentions needn't be ranked; None where all must be.
     """
 
     def __init__(
-        self, scorer: Scorer, calibration: Calibration | None, parameters: CrossEncoderParameters, home: str = ""
+        self,
+        scorer: Scorer,
+        calibration: Calibration | None,
+        parameters: CrossEncoderParameters,
+        home: str = "",
+        cascade: Cascade | None = None,
     ) -> None:
-        self.scorer, self.calibration, self.parameters, self.home = scorer, calibration, parameters, home
+        self.scorer, self.calibration, self.parameters = scorer, calibration, parameters
+        self.home, self.cascade = home, cascade
 
     @classmethod
     def load(
@@ -128,7 +159,18 @@ class Reranker:
             MismatchError: It is of another version.
             ConfigError: There is no such precision.
         """
-        state = describe(directory)
+        return cls.of_state(directory, describe(directory), device, precision, budget)
+
+    @classmethod
+    def of_state(
+        cls,
+        directory: str,
+        state: Mapping[str, Any],
+        device: str = "cpu",
+        precision: str | None = None,
+        budget: int | None = None,
+    ) -> Reranker:
+        """Load a directory, whose `raybel.json` says `state`, or will say it; see `load`."""
         if precision is not None and precision not in PRECISIONS:
             raise ConfigError(f"precision must be one of {', '.join(PRECISIONS)}, not {precision!r}")
         parameters = CrossEncoderParameters().changed(state["parameters"])
@@ -140,32 +182,55 @@ class Reranker:
         model = model.to(device=device, dtype=PRECISIONS[precision or best_precision(device)]).eval()  # type: ignore[call-arg]
         encoder = models.CrossEncoder(model, state["crosstype"], tokens.pad)
         calibration = Calibration(**state["calibration"]) if state["calibration"] else None
-        return cls(Scorer(encoder, state["crosstype"], tokens, device, budget), calibration, parameters, directory)
+        scorer = Scorer(encoder, state["crosstype"], tokens, device, budget)
+        return cls(scorer, calibration, parameters, directory, cascade_of(state))
 
-    def rank(self, examples: Sequence[Example]) -> list[Ranking]:
+    def logits(self, examples: Sequence[Example]) -> list[np.ndarray]:
+        """Return the logits of each mention's candidates, float32.
+
+        Raises:
+            InputError: One isn't a number (NaN or infinite): the weights are damaged, or overflow the precision.
+        """
+        found = self.scorer.logits(self.scorer.tokens(examples))
+        if not all(np.isfinite(of_mention).all() for of_mention in found):
+            raise InputError(
+                "the cross-encoder gives scores that aren't numbers (NaN or infinite): are its weights damaged?",
+                path=self.home,
+            )
+        return found
+
+    def rank(self, examples: Sequence[Example], unsure: bool = False) -> list[Ranking]:
         """Return each mention's candidates in their new order, with probabilities.
 
-        With a calibration, a mention's probabilities sum to at most 1; the difference is that of "none of them". They
-        are rounded to five decimals, so that several may be equal; the order is that of the evidence, and of equal
-        evidence the first stage's.
+        Args:
+            examples: The mentions.
+            unsure: Whether these are the mentions alone that the cascade doesn't take as sure: they have weights of
+                their own.
 
         Raises:
             InputError: A score isn't a number (NaN or infinite): the weights are damaged, or overflow the precision.
         """
-        tokenised = self.scorer.tokens(examples)
-        rankings = []
-        for example, logits in zip(tokenised, self.scorer.logits(tokenised), strict=True):
-            if not np.isfinite(logits).all():
-                raise InputError(
-                    "the cross-encoder gives scores that aren't numbers (NaN or infinite): are its weights damaged?",
-                    path=self.home,
-                )
-            if self.calibration is None:
-                evidence = round_evidence(logits)
-                probabilities = expit(evidence)
-            else:
-                evidence = self.calibration.evidence(logits, example.scores)
-                probabilities = self.calibration.probabilities(evidence)
-            order = np.argsort(-evidence, kind="stable")
-            rankings.append(Ranking(order, np.round(probabilities[order], DECIMALS).astype(np.float32)))
-        return rankings
+        calibration = self.cascade.unsure if unsure and self.cascade else self.calibration
+        pairs = zip(self.logits(examples), examples, strict=True)
+        return [ranked(logits, example.candidates["score"], calibration) for logits, example in pairs]
+
+
+def ranked(logits: np.ndarray, scores: np.ndarray, calibration: Calibration | None) -> Ranking:
+    """Return a mention's candidates in the order of their evidence; of equal evidence, in the first stage's.
+
+    With a calibration, a mention's probabilities sum to at most 1; the difference is that of "none of them". They are
+    rounded to five decimals, so that several may be equal, and the order is that of the evidence.
+
+    Args:
+        logits: Those of its candidates.
+        scores: The first stage's scores of them.
+        calibration: Weights; None for the published way.
+    """
+    if calibration is None:
+        evidence = round_evidence(logits)
+        probabilities = expit(evidence)
+    else:
+        evidence = calibration.evidence(logits, scores)
+        probabilities = calibration.probabilities(evidence)
+    order = np.argsort(-evidence, kind="stable")
+    return Ranking(order, np.round(probabilities[order], DECIMALS).astype(np.float32))

@@ -147,7 +147,7 @@ def main() -> None:
                         generator = open_generator(ontology, paths, threads=2)
                         for types in ((), *((each,) for each in TYPES[corpus])):
                             options = replace(MentionOptions(), mention_types=types)
-                            mentions, _ = read_splits({"val": (val,)}, ontology, options)["val"]
+                            mentions = read_splits({"val": (val,)}, ontology, options)["val"].mentions
                             scores = recall(generator, mentions, TOP_K)
                             marks = [
                                 f"{corpus} {'train' if args.swap else 'dev'}",

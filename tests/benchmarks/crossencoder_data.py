@@ -16,6 +16,7 @@ from raybel.jobs.train.config import TrainNgramsConfig
 from raybel.jobs.train.ngrams import train_ngrams
 from raybel.ontology import Ontology
 from raybel.prepare.bc5cdr import Bc5cdrConfig, prepare_bc5cdr
+from raybel.prepare.biored import BioredConfig, prepare_biored
 from raybel.prepare.ncbi_disease import NcbiDiseaseConfig, prepare_ncbi_disease
 from raybel.prepare.outputs import Outputs
 from raybel.rerank.examples import Describer, Example
@@ -31,6 +32,8 @@ def prepared(data: Path, home: Path, name: str, generator: str | None, aliases: 
     if name == "ncbi":
         medic = str(data / "ctd" / "CTD_diseases.tsv.gz")
         prepare_ncbi_disease(NcbiDiseaseConfig(str(data / "ncbi-disease"), medic, outputs))
+    elif name == "biored":
+        prepare_biored(BioredConfig(str(data / "biored"), str(data / "mesh2015"), outputs=outputs))
     else:
         prepare_bc5cdr(Bc5cdrConfig(str(data / "bc5cdr"), str(data / "mesh2015"), outputs))
     ontology, train = str(where / "ontology.arrow"), str(where / "train.bioc.xml.gz")

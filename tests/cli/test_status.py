@@ -1,8 +1,13 @@
+import shutil
+
 import pytest
 from click.testing import CliRunner
 from samples import collection, save, simple_document
 
+from raybel.candidates.calibrating import store
+from raybel.candidates.calibration import CandidateCalibration, FittedCalibration
 from raybel.cli import main
+from raybel.files import artefacts
 from raybel.jobs.train.directory import training_directory
 from raybel.jobs.tune.directory import sweep_directory
 from raybel.runs.inputs import find_inputs
@@ -31,6 +36,16 @@ def test_a_link_run(run):
         assert said in words
     with run.work.lock():
         assert "state running" in status(run.uri)[1]
+
+
+def test_a_model_says_which_threshold_it_recommends(model, tmp_path):
+    home = str(shutil.copytree(model.ngrams, tmp_path / "ngrams"))
+    assert "recommended" not in status(home)[1]
+    store(home, "of another generator", FittedCalibration(CandidateCalibration(), 0.1, {}))
+    assert "recommended" not in status(home)[1]
+    fingerprint = artefacts.describe(home, "ngrams", 2)["fingerprint"]
+    store(home, fingerprint, FittedCalibration(CandidateCalibration(), 0.46, {}))
+    assert "recommended: --threshold 0.46" in status(home)[1]
 
 
 def test_a_sweep(tmp_path):

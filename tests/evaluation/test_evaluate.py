@@ -364,6 +364,27 @@ def test_seen_in_training_by_surface_and_by_concept(write, ontology):
     assert value(plain, "Acc@1", "surface", "seen") is None
 
 
+def test_scores_are_split_by_what_was_sure(write, ontology):
+    gold = write(
+        "gold.xml",
+        document("1", at("gout", "T1", concept_id="C2"), at("flu", "T2", concept_id="C3")),
+        document("2", at("gout", "T1", concept_id="C2"), at("cold", "T2", concept_id="C3")),
+    )
+    predicted = write(
+        "pred.xml",
+        document("1", at("gout", "T1", link_id="C2", link_sure="yes"), at("flu", "T2", link_id="C1", link_sure="no")),
+        document("2", at("gout", "T1", link_id="C2", link_sure="no"), at("cold", "T2")),
+    )
+    result = score(gold, predicted, ontology)
+    assert column(result, "sure") == [True, False, False, None]
+    assert value(result, "Acc@1", "sure", "sure") == 1.0
+    assert value(result, "Acc@1", "sure", "unsure") == 0.5
+    assert any(sentence.startswith("Sure: ") for sentence in result.sentences)
+    plain = score(gold, write("plain.xml", document("1", at("gout", "T1", link_id="C2"))), ontology)
+    assert column(plain, "sure") == [None] * 4
+    assert "sure" not in plain.groups["group_kind"].to_pylist()
+
+
 def test_a_run_directory_brings_its_shards_and_its_ontology(write, tmp_path, ontology):
     gold = write("gold.xml", document("1", at("gout", "T1", concept_id="OLD1")))
     (tmp_path / "run/shards/deep").mkdir(parents=True)

@@ -55,7 +55,7 @@ def test_mentions_documents_and_counts(tmp_path):
     assert part.summary == {
         "chunk": 0, "last": True, "next": None, "error": None, "documents": 4, "mentions": 2, "linked": 1,
         "without_candidates": 1, "repairs": 0, "set_aside": 0, "quarantined": 1, "deleted": 0, "unreadable": 0,
-        "passed_over": 0,
+        "passed_over": 0, "sure": 0, "unsure": 0, "pairs": 0, "pairs_saved": 0,
     }  # fmt: skip
     assert part.documents["linked"] == [1, 0, 0, 0]
     assert 'offset="-2" is negative' in part.documents["error"][1]

@@ -1,13 +1,30 @@
 """The second stage over a chunk: order and scores, and what a failing document costs."""
 
+import gzip
+import re
 from types import SimpleNamespace
 
 import numpy as np
+import pyarrow as pa
 import pytest
-from samples import FixedGenerator, chunks, collection, document, save, simple_document, two_concepts
+from hypothesis import given
+from hypothesis import strategies as st
+from samples import (
+    FixedGenerator,
+    annotation,
+    chunks,
+    collection,
+    document,
+    passage,
+    save,
+    simple_document,
+    two_concepts,
+)
 from tiny_crossencoder import example
 
 from raybel.candidates.base import CandidateCache
+from raybel.candidates.calibration import CandidateCalibration
+from raybel.candidates.evidence import Probabilities
 from raybel.errors import InputError
 from raybel.linking.candidates import add_candidates
 from raybel.linking.poison import CrashRecord
@@ -15,6 +32,7 @@ from raybel.linking.rankings import Rankings, Target
 from raybel.linking.render import render
 from raybel.linking.reranking import rerank
 from raybel.rerank.calibration import Calibration
+from raybel.rerank.cascade import Cascade
 from raybel.rerank.examples import Describer
 from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.rerank.reranker import Ranking, Reranker
@@ -23,13 +41,15 @@ from raybel.rerank.reranker import Ranking, Reranker
 class Reversed:
     """Likes the first stage's last candidate best; fails on a mention of a name."""
 
-    parameters = CrossEncoderParameters()
+    parameters, cascade = CrossEncoderParameters(), None
 
     def __init__(self, fails=None, error=RuntimeError):
         self.fails, self.error, self.calls = fails, error, 0
+        self.ranked = []
 
-    def rank(self, examples):
+    def rank(self, examples, unsure=False):
         self.calls += 1
+        self.ranked += [each.mention for each in examples]
         if any(each.mention == self.fails for each in examples):
             raise self.error("this one")
         sizes = [len(each.names) for each in examples]
@@ -40,11 +60,11 @@ def with_mention(name, mention):
     return simple_document(name, f"A {mention} here.", mention)
 
 
-def link(tmp_path, *documents, reranker=None, crashes=None):
+def link(tmp_path, *documents, reranker=None, crashes=None, first_stage=None):
     (chunk,) = chunks(save(tmp_path / "a.xml", collection(*documents)), sentences=True)
     ontology = two_concepts()
     found = add_candidates(chunk, CandidateCache(FixedGenerator(), 10), "fixed", crashes)
-    done = rerank(found, reranker or Reversed(), Describer(ontology, None), crashes)
+    done = rerank(found, reranker or Reversed(), Describer(ontology, None), crashes, first_stage)
     target = Target(ontology, "o.arrow")
     return render(done, Rankings.of(done, target)), render(found, Rankings.of(found, target))
 
@@ -120,3 +140,78 @@ def test_the_order_is_that_of_the_logits_where_probabilities_are_equal(calibrati
 def test_nothing_to_rank(tmp_path):
     part, _ = link(tmp_path, document("1"))
     assert part.mentions.num_rows == 0
+
+
+#: `FixedGenerator` gives all surfaces the same candidates; names of this alias table have the first one's alias.
+ALIASES = pa.table({"alias": ["?"] * 4 + ["anemia"], "frequency": pa.array([0] * 4 + [5])})
+#: With them only mentions of `anemia` are sure.
+FIRST_STAGE = CandidateCalibration(exact=5.0, none=2.0)
+
+
+def with_cascade(sure_from=0.9, **changed):
+    reranker = Reversed(**changed)
+    reranker.cascade = Cascade(FIRST_STAGE, sure_from, Calibration(), "fixed")
+    return reranker, Probabilities(FIRST_STAGE, ALIASES)
+
+
+def sure_of(part):
+    return part.mentions["sure"].to_pylist()
+
+
+def test_sure_mentions_keep_the_first_stage_s_order_and_the_others_do_not(tmp_path):
+    reranker, first_stage = with_cascade()
+    names = ["Anemia", "gout", "unknown", "Anemia", "lupus"]
+    documents = [with_mention(str(number), name) for number, name in enumerate(names)]
+    part, before = link(tmp_path, *documents, document("none"), reranker=reranker, first_stage=first_stage)
+    assert sure_of(part) == [True, False, False, True, False]
+    assert reranker.ranked == ["gout", "unknown", "lupus"]
+    expected = [each if sure else each[::-1] for each, sure in zip(rankings(before), sure_of(part), strict=True)]
+    assert rankings(part) == expected
+    (probability,) = first_stage.of(["anemia"], FixedGenerator().search(["anemia"], 10))
+    first, second = part.mentions.to_pylist()[:2]
+    assert [each["score"] for each in first["ranking"]] == probability.tolist()
+    assert (first["link_score"], first["first_score"]) == (probability[0], 0.75)
+    assert (second["link_score"], second["first_score"]) == (np.float32(0.9), 0.5)
+    counts = {name: part.summary[name] for name in ("sure", "unsure", "pairs", "pairs_saved")}
+    assert counts == {"sure": 2, "unsure": 3, "pairs": 8, "pairs_saved": 4}
+    marks = re.findall(r'key="link_sure">(\w+)<', gzip.decompress(part.data).decode())
+    assert marks == ["yes", "no", "yes", "no"]
+
+
+@given(names=st.lists(st.sampled_from(["Anemia", "gout", "unknown"]), max_size=5))
+def test_the_cascade_does_not_depend_on_what_shares_the_chunk(tmp_path_factory, names):
+    home = tmp_path_factory.mktemp("made")
+    documents = [with_mention(str(number), name) for number, name in enumerate(names)]
+    reranker, first_stage = with_cascade()
+    together, _ = link(home, *documents, reranker=reranker, first_stage=first_stage)
+    alone = [link(home, each, reranker=reranker, first_stage=first_stage)[0] for each in documents]
+    rows = [row | {"document": None} for row in together.mentions.to_pylist()]
+    assert rows == [row | {"document": None} for part in alone for row in part.mentions.to_pylist()]
+
+
+@pytest.mark.parametrize(("sure_from", "sure"), [(0.9, True), (None, False), (0.999, False)])
+def test_nothing_is_lost_where_all_or_no_mentions_are_sure(tmp_path, sure_from, sure):
+    reranker, first_stage = with_cascade(sure_from)
+    documents = [with_mention("1", "Anemia"), with_mention("2", "Anemia")]
+    part, before = link(tmp_path, *documents, reranker=reranker, first_stage=first_stage)
+    assert sure_of(part) == [sure, sure]
+    assert [sorted(each) for each in rankings(part)] == [sorted(each) for each in rankings(before)]
+    assert rankings(part) == [each if sure else each[::-1] for each in rankings(before)]
+    assert part.documents["linked"] == [1, 1]
+    assert part.summary["pairs_saved"] == (4 if sure else 0)
+
+
+def test_a_document_that_fails_is_sure_of_nothing(tmp_path):
+    reranker, first_stage = with_cascade(fails="gout")
+    bad = document("1", passage("Anemia gout", annotation("Anemia", (0, 6)), annotation("gout", (7, 4))))
+    part, _ = link(tmp_path, bad, with_mention("2", "Anemia"), reranker=reranker, first_stage=first_stage)
+    assert [each["doc_id"] for each in part.quarantine] == ["1"]
+    assert sure_of(part) == [False, False, True]
+    assert [len(each) for each in rankings(part)] == [0, 0, 2]
+
+
+def test_without_a_rule_nothing_says_what_is_sure(tmp_path):
+    part, _ = link(tmp_path, with_mention("1", "Anemia"))
+    assert sure_of(part) == [None]
+    assert part.summary["pairs"] == 0
+    assert b"link_sure" not in gzip.decompress(part.data)

@@ -9,6 +9,7 @@ from raybel.errors import RaybelError
 from raybel.linking.candidates import add_candidates
 from raybel.linking.rankings import Rankings, Target
 from raybel.linking.routing import link_by_type, with_mentions
+from raybel.schemas import MENTIONS
 
 
 class Fixed:
@@ -35,7 +36,7 @@ def read(tmp_path, *mentions):
 
 
 def columns(rankings):
-    names = ("ontology", "link_id", "link_name", "link_score", "alias", "alias_source", "ranking")
+    names = [field.name for field in MENTIONS][-len(rankings.columns()) :]
     return dict(zip(names, (column.to_pylist() for column in rankings.columns()), strict=True))
 
 

@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raybel.rerank.calibration import BOUND, Calibration, fit
+from raybel.candidates.probabilities import BOUND
+from raybel.rerank.calibration import Calibration, fit
 
 
 def shares(calibration, logits, scores):

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
+from raybel.candidates.calibration import FittedCalibration
 from raybel.config import (
     Count,
     FilePath,
@@ -79,6 +80,7 @@ class IndexResult:
         scores: Recall per split.
         mentions: Mentions that count, per split.
         training_aliases: (string, concept) pairs that training mentions have.
+        calibration: What its scores are worth; None where nothing says so.
     """
 
     fingerprint: str
@@ -89,3 +91,4 @@ class IndexResult:
     scores: dict[str, dict[str, float | None]]
     mentions: dict[str, int]
     training_aliases: int
+    calibration: FittedCalibration | None = None

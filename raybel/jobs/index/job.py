@@ -18,6 +18,7 @@ from ray.data import ActorPoolStrategy
 
 from raybel.candidates import faiss_index
 from raybel.candidates.aliases import AliasTable
+from raybel.candidates.calibrating import calibrate, store
 from raybel.candidates.dense import ENCODER, KIND, VERSION, DenseGenerator, block_name
 from raybel.candidates.recall import read_splits, recall
 from raybel.corpus.documents import reading_identity
@@ -52,7 +53,7 @@ def index_dense(config: IndexDenseConfig, watch: Callable[[Embedding], None] | N
     ontology = Ontology.open(config.ontology)
     corpora = {"train": config.train_corpus, "val": config.val_corpus}
     splits = read_splits(corpora, ontology, config.mentions)
-    aliases = AliasTable.build(ontology, splits["train"][0] if "train" in splits else ())
+    aliases = AliasTable.build(ontology, splits["train"].mentions if "train" in splits else ())
     given = given_vectors(config.vectors, ontology) if config.vectors else None
     home = config.out_index
     with index_directory(home).lock():
@@ -60,9 +61,12 @@ def index_dense(config: IndexDenseConfig, watch: Callable[[Embedding], None] | N
         job.prepare()
         indexed = job.go(given)
     generator = DenseGenerator.load(home)
-    for name, (mentions, _) in splits.items():
-        indexed.scores[name] = recall(generator, mentions, config.top_k)
-        indexed.mentions[name] = len(mentions)
+    for name, read in splits.items():
+        indexed.scores[name] = recall(generator, read.mentions, config.top_k)
+        indexed.mentions[name] = len(read.mentions)
+    if "val" in splits and (fitted := calibrate(generator, splits["val"].judged)) is not None:
+        indexed.calibration = fitted
+        store(home, generator.fingerprint, fitted)
     if config.out_vectors:
         write_vectors(generator, ontology, config.out_vectors)
     if config.metric_file:

@@ -25,6 +25,7 @@ from raybel.jobs.run_options import (
     MaxBadFraction,
     OutCorpus,
     OverwriteRun,
+    RerankedMentions,
     RerankerModel,
     RerankerPrecision,
     RoutesFile,
@@ -47,6 +48,7 @@ class LinkConfig:
         Crosstype | None, Option("Type that the cross-encoder must have.", default="whichever it has")
     ] = None
     any_ontology: Annotated[bool, Option("Use a cross-encoder that was trained for another ontology.")] = False
+    rerank: RerankedMentions = "unsure"
     precision: RerankerPrecision = None
     top_k: TopK = 10
     threshold: Threshold = None
@@ -70,8 +72,11 @@ class LinkConfig:
         if not self.routes and self.generator is None:
             GeneratorPaths()  # says what to give
         reranks = any(route.reranker_model for _, route in self.opened_routes)
-        if not reranks and (self.crosstype, self.precision, self.any_ontology) != (None, None, False):
-            raise ConfigError("crosstype, precision and any_ontology are a cross-encoder's: give --reranker-model")
+        of_reranker = (self.crosstype, self.rerank, self.precision, self.any_ontology)
+        if not reranks and of_reranker != (None, "unsure", None, False):
+            raise ConfigError(
+                "crosstype, rerank, precision and any_ontology are a cross-encoder's: give --reranker-model"
+            )
 
     @cached_property
     def opened_routes(self) -> list[tuple[tuple[str, ...], Route]]:

@@ -69,7 +69,7 @@ def link(config: LinkConfig, watch: Callable[[Progress], None] | None = None) ->
         result = job.finish(config.metric_file)
         for route in routes:
             result.notes += corpus_notes(run, job.finished, route.ontology, wanted, route.types)
-            result.notes += route.notes()
+            result.notes += route.notes(config.rerank)
     result.notes = list(dict.fromkeys(result.notes))
     return result
 

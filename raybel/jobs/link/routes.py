@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from raybel.candidates.base import UNKNOWN_GENERATOR, Generator
 from raybel.candidates.registry import open_generator, uses_encoder
@@ -12,7 +12,10 @@ from raybel.errors import ConfigError
 from raybel.files.mappings import read_mapping
 from raybel.jobs.run_options import RerankerModel, Threshold
 from raybel.ontology import Ontology
-from raybel.rerank.parameters import Crosstype
+from raybel.rerank.parameters import Crosstype, Rerank
+
+if TYPE_CHECKING:
+    from raybel.rerank.cascade import Cascade
 
 
 @configuration
@@ -105,22 +108,54 @@ class OpenedRoute:
             reranker = second_stage.describe(route.reranker_model, None if any_ontology else ontology, crosstype)
         return cls(types, route, ontology, generator, reranker)
 
+    @property
+    def cascade(self) -> Cascade | None:
+        """The rule that says which mentions are sure; None without one that was fitted to this generator."""
+        from raybel.rerank.reranker import cascade_of  # imports torch
+
+        cascade = cascade_of(self.reranker) if self.reranker else None
+        return cascade if cascade is not None and cascade.generator == self.generator.name else None
+
     def identity(self) -> dict[str, Any]:
         """Return what decides its links, as JSON values."""
+        calibration = None if self.reranker else self.generator.calibration
         return {
             "ontology": self.ontology.fingerprint,
             "generator": f"{self.generator.name} {self.generator.fingerprint}",
+            **({"calibration": calibration.calibration.to_dict()} if calibration else {}),
             **({"reranker": self.reranker["fingerprint"]} if self.reranker else {}),
             **({"types": list(self.types), "threshold": self.route.threshold} if self.types else {}),
         }
 
-    def notes(self) -> list[str]:
-        """Return what a person should know of its models."""
+    def notes(self, rerank: Rerank) -> list[str]:
+        """Return what a person should know of its models.
+
+        Args:
+            rerank: Which mentions its re-ranker ranks.
+        """
         notes = list(self.ontology.notes)
         trained_on = self.reranker["generator"] if self.reranker else UNKNOWN_GENERATOR
         if self.generator.name != trained_on and UNKNOWN_GENERATOR not in (trained_on, self.generator.name):
             notes.append(
                 f"the re-ranker was trained on {trained_on} candidates, these are {self.generator.name} ones: its "
-                "probabilities were fitted to the others' scores"
+                "probabilities, and what is sure, were fitted to the others' scores"
             )
-        return notes
+        elif self.reranker and rerank == "unsure" and self.cascade is None:
+            notes.append(
+                "the re-ranker has no rule that says which mentions are sure: all are re-ranked; "
+                "`raybel calibrate --reranker-model` fits one"
+            )
+        return notes + self._threshold_notes(rerank)
+
+    def _threshold_notes(self, rerank: Rerank) -> list[str]:
+        """Say which threshold to take, or what a threshold means where scores aren't probabilities."""
+        calibrated = self.generator.calibration
+        if self.reranker is None and calibrated is None and self.route.threshold is not None:
+            return [
+                f"the threshold is compared with the {self.generator.name} scores themselves, which aren't "
+                "probabilities: `raybel calibrate` makes them so"
+            ]
+        fitted = self.cascade if self.reranker and rerank == "unsure" else None if self.reranker else calibrated
+        if fitted is None or fitted.threshold is None or self.route.threshold is not None:
+            return []
+        return [f"to leave mentions without a concept unlinked, --threshold {fitted.threshold:.2f} is recommended"]

@@ -57,6 +57,7 @@ class LinkStage(DetectingStage):
             self.config.precision,
             self.allocation.device,
             self.allocation.threads,
+            self.config.rerank,
             loaded,
         )
 

@@ -23,6 +23,7 @@ import ray
 from ray.data import ActorPoolStrategy
 
 from raybel.candidates.base import chunk_surfaces
+from raybel.candidates.calibrating import store
 from raybel.candidates.lookup import ALIASES, KIND, VERSION, bucket_table, buckets, hashes, write_json
 from raybel.candidates.registry import open_generator, uses_encoder
 from raybel.corpus.chunks import read_chunks
@@ -121,7 +122,9 @@ def make_lookup(config: LookupConfig) -> LookupResult:
             "top_k": config.top_k,
             **reading_identity(config.mentions),
         }
-        artefacts.seal(home, KIND, VERSION, parameters, written)
+        stored_as = artefacts.seal(home, KIND, VERSION, parameters, written)
+        if generator.calibration is not None:  # its candidates are the generator's, and so are their probabilities
+            store(home, stored_as, generator.calibration)
         if published:
             local = storage.localise(home)
             write_json(config.output, (artefacts.load_arrow(local / name) for name in ranges))

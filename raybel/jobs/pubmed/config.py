@@ -21,6 +21,7 @@ from raybel.jobs.run_options import (
     InCorpus,
     InputOptions,
     MaxBadFraction,
+    RerankedMentions,
     RerankerModel,
     RerankerPrecision,
     RoutesFile,
@@ -38,6 +39,7 @@ class PubmedConfig:
     ontology: OptionalOntologyPath = None
     generator: ModelPaths | None = None
     reranker_model: RerankerModel = None
+    rerank: RerankedMentions = "unsure"
     precision: RerankerPrecision = None
     top_k: TopK = 10
     threshold: Threshold = None

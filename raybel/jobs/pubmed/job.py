@@ -9,6 +9,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from raybel.candidates.calibrating import stored
+from raybel.candidates.registry import home_of
 from raybel.config import GeneratorPaths, MentionOptions
 from raybel.corpus.documents import reading_identity
 from raybel.files import storage
@@ -103,7 +105,12 @@ def _with_lookups(
             continue
         output = join(config.out_dir, "lookups", f"{number:02d}-{storage.name_of(route.ontology).rpartition('/')[2]}")
         mentions = _mentions_of(config.mentions, types)
-        options = {"route": asdict(route), "top_k": config.top_k, **reading_identity(mentions)}
+        options = {
+            "route": asdict(route),
+            "calibrations": stored(home_of(route.generator)),
+            "top_k": config.top_k,
+            **reading_identity(mentions),
+        }
         identity = fingerprint({**options, "found": _state_of(found)})
         done_file = output + ".done.json"
         done = storage.read_json(done_file) if storage.exists(done_file) else {}
@@ -129,8 +136,8 @@ def _with_lookups(
             storage.publish_json(done_file, done)
         for name in totals:
             totals[name] += done[name]
-        stored = GeneratorPaths(candidates_lookup=output)
-        with_lookups.append((types, Route(route.ontology, stored, route.reranker_model, route.threshold)))
+        from_lookup = GeneratorPaths(candidates_lookup=output)
+        with_lookups.append((types, Route(route.ontology, from_lookup, route.reranker_model, route.threshold)))
     return with_lookups, {"step": "lookup", "skipped": not made, "seconds": time.perf_counter() - begun, **totals}
 
 
@@ -170,6 +177,7 @@ def _link_config(
         (join(found, "shards"),),
         links,
         **chosen,
+        rerank=config.rerank,
         precision=config.precision,
         top_k=config.top_k,
         mentions=config.mentions,

@@ -14,7 +14,6 @@ from raybel.corpus.typography import FOLDING
 from raybel.encoders import pretrained
 from raybel.errors import ConfigError, InputError
 from raybel.files import storage, tables
-from raybel.files.fingerprints import fingerprint
 from raybel.files.provenance import versions
 from raybel.files.storage import join
 from raybel.files.work_directory import DESCRIPTION
@@ -34,11 +33,13 @@ from raybel.jobs.train.directory import (
 from raybel.jobs.train.run import Watch, run_workers, workers_on_cluster
 from raybel.ontology import Ontology
 from raybel.rerank import model as models
+from raybel.rerank.cascade import Cascade
 from raybel.rerank.model import CrossEncoder
 from raybel.rerank.parameters import CrossEncoderParameters
-from raybel.rerank.reranker import KIND, VERSION, WEIGHTS, describe
+from raybel.rerank.reranker import KIND, VERSION, WEIGHTS, Reranker, cascade_of, describe, device, with_cascade
 from raybel.rerank.tokens import Tokens
 from raybel.rerank.training.alias_scopes import alias_scopes, check_generator, generator_notes
+from raybel.rerank.training.cascading import fit_cascade, read_annotated
 from raybel.rerank.training.model_card import model_card
 
 
@@ -53,6 +54,7 @@ class TrainedCrossEncoder:
         seconds: Of this start.
         resumed: Epochs that an earlier start had done.
         notes: What a person should know.
+        cascade: Which mentions are sure; None where nothing says so.
     """
 
     output_dir: str
@@ -61,6 +63,7 @@ class TrainedCrossEncoder:
     seconds: float
     resumed: int
     notes: list[str]
+    cascade: Cascade | None = None
 
     @property
     def best(self) -> dict[str, Any]:
@@ -125,10 +128,10 @@ class _Job:
 
     def finished(self, description: dict[str, Any]) -> TrainedCrossEncoder:
         """Return what an earlier start trained to the end."""
-        describe(self.home)
+        cascade = cascade_of(describe(self.home))
         delete_training_files(self.home)  # killed while it did
         epochs = description["epochs"]
-        return TrainedCrossEncoder(self.home, epochs, description["counts"], 0.0, len(epochs), self.notes)
+        return TrainedCrossEncoder(self.home, epochs, description["counts"], 0.0, len(epochs), self.notes, cascade)
 
     def train(self) -> TrainedCrossEncoder:
         """Make the features, train on them, and complete the model directory."""
@@ -148,9 +151,11 @@ class _Job:
             outcome = run_workers(train_worker, self.home, settings, config.workers, self.watch)
         if outcome is None:
             raise ConfigError("nothing was trained")
-        self._publish(counts, outcome)
+        cascade = self._publish(counts, outcome)
         seconds = time.perf_counter() - self.begun
-        return TrainedCrossEncoder(self.home, outcome["epochs"], counts, seconds, outcome["resumed"], self.notes)
+        return TrainedCrossEncoder(
+            self.home, outcome["epochs"], counts, seconds, outcome["resumed"], self.notes, cascade
+        )
 
     def _features(self) -> dict[str, dict[str, int]]:
         """Make the features of each split that aren't there; return what was counted of each."""
@@ -178,14 +183,12 @@ class _Job:
             raise
         return counts
 
-    def _publish(self, counts: dict[str, dict[str, int]], outcome: dict[str, Any]) -> None:
-        """Complete the Hugging Face directory, then delete what only training needed."""
+    def _publish(self, counts: dict[str, dict[str, int]], outcome: dict[str, Any]) -> Cascade | None:
+        """Complete the Hugging Face directory, then delete what only training needed; return what is sure."""
         best = [epoch for epoch in outcome["epochs"] if epoch["best"]][-1]
         spared = {DESCRIPTION, "README.md", ".lock", *TRAINING_FILES}
         names = sorted({name for name in storage.names(self.home) if "/" not in name} - spared)
         files = {name: storage.size_and_digest(join(self.home, name)) for name in names}
-        weights = files[WEIGHTS][1]
-        result = {"weights": weights, "edges": outcome["edges"], "calibration": best["calibration"]}
         facts = {
             "version": VERSION,
             "folding": FOLDING,
@@ -195,16 +198,30 @@ class _Job:
             "ontology_fingerprint": self.ontology.fingerprint,
             "generator": self.identity["generator"].split()[0],
             "files": {name: size for name, (size, _) in files.items()},
-            **result,
-            "fingerprint": fingerprint(result),
+            "weights": files[WEIGHTS][1],
+            "edges": outcome["edges"],
+            "calibration": best["calibration"],
             "epochs": outcome["epochs"],
             "counts": counts,
             "versions": versions(),
         }
+        cascade = self._cascade(facts)
+        facts = with_cascade(facts, cascade)
         text = model_card(self.config.model_name, {"identity": self.identity, **facts})
         storage.publish(join(self.home, "README.md"), text.encode())
         self.work.write_description(self.identity, **facts)
         delete_training_files(self.home)
+        return cascade
+
+    def _cascade(self, facts: dict[str, Any]) -> Cascade | None:
+        """Fit the rule that says which mentions are sure; None without validation mentions to fit it on."""
+        if not self.config.val_corpus or not self.config.parameters.calibrate:
+            return None
+        self.watch({"stage": "what is sure"})
+        generator = open_generator(self.ontology, self.config.generator)
+        reranker = Reranker.of_state(self.home, facts, device())
+        documents = read_annotated(self.config.val_corpus, self.config.mentions)
+        return fit_cascade(reranker, generator, self.ontology, documents)
 
 
 def checked_window(model: str, crosstype: str, parameters: CrossEncoderParameters) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass
 
+from raybel.candidates.calibrating import calibrate, store
+from raybel.candidates.calibration import FittedCalibration
 from raybel.candidates.ngrams import NgramGenerator
 from raybel.candidates.recall import read_splits, recall
 from raybel.corpus.documents import reading_identity
@@ -25,6 +27,7 @@ class TrainedNgrams:
         alias_rows: Aliases of the model.
         training_aliases: (alias, concept) pairs that training mentions have.
         seconds: Of reading and training.
+        calibration: What its scores are worth; None where nothing says so.
     """
 
     fingerprint: str
@@ -34,10 +37,13 @@ class TrainedNgrams:
     alias_rows: int
     training_aliases: int
     seconds: float
+    calibration: FittedCalibration | None
 
 
 def train_ngrams(config: TrainNgramsConfig) -> TrainedNgrams:
     """Train the n-gram generator, measure its recall on both corpora, write the model directory.
+
+    On the validation corpus its calibration is fitted too.
 
     Mentions count as the default scoring policy says: those with a single id that the ontology knows. With training
     aliases the score on the training corpus says little: its own mentions are in the model.
@@ -49,20 +55,24 @@ def train_ngrams(config: TrainNgramsConfig) -> TrainedNgrams:
     ontology = Ontology.open(config.ontology)
     begun = time.perf_counter()
     splits = read_splits({"train": config.train_corpus, "val": config.val_corpus}, ontology, config.mentions)
-    training = splits["train"][0] if "train" in splits else []
+    training = splits["train"].mentions if "train" in splits else []
     model = NgramGenerator.build(ontology, config.parameters, training)
     seconds = time.perf_counter() - begun
-    scores = {name: recall(model, mentions, config.top_k) for name, (mentions, _) in splits.items()}
+    scores = {name: recall(model, read.mentions, config.top_k) for name, read in splits.items()}
+    calibration = calibrate(model, splits["val"].judged) if "val" in splits else None
     extra = reading_identity(config.mentions)
     fingerprint = model.save(config.output_dir, extra, {"scores": scores})
+    if calibration is not None:
+        store(config.output_dir, fingerprint, calibration)
     trained = TrainedNgrams(
         fingerprint,
         scores,
-        {name: len(mentions) for name, (mentions, _) in splits.items()},
-        {name: left_out for name, (_, left_out) in splits.items()},
+        {name: len(read.mentions) for name, read in splits.items()},
+        {name: read.left_out for name, read in splits.items()},
         model.aliases.table.num_rows,
         model.aliases.training_pairs,
         seconds,
+        calibration,
     )
     if config.metric_file:
         value = {"scores": scores, "mentions": trained.mentions, "training_seconds": seconds}

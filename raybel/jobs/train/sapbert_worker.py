@@ -56,8 +56,8 @@ class Worker:
         ontology = Ontology.open(settings["ontology"])
         corpora = {name: tuple(settings[f"{name}_corpus"]) for name in ("train", "val")}
         splits = read_splits(corpora, ontology, MentionOptions(**settings["mentions"]))
-        training = splits["train"][0] if "train" in splits else []
-        self.validation = splits["val"][0] if "val" in splits else []
+        training = splits["train"].mentions if "train" in splits else []
+        self.validation = splits["val"].mentions if "val" in splits else []
         self.tables = {"without_training_aliases": AliasTable.build(ontology)}
         if training:
             self.tables["with_training_aliases"] = AliasTable.build(ontology, training)

@@ -66,7 +66,7 @@ def tune_ngrams(config: TuneNgramsConfig, watch: Watch | None = None) -> SweepRe
         identity = check_sweep(work, sweep, identity, space, metric)
         watch({"stage": "reading"})
         splits = read_splits(corpora, ontology, config.mentions)
-        training, validation = (splits[name][0] if name in splits else [] for name in ("train", "val"))
+        training, validation = (splits[name].mentions if name in splits else [] for name in ("train", "val"))
         if not validation:
             raise nothing_to_compare(ontology, config.val_corpus)
         with ray_session():

@@ -80,7 +80,8 @@ def test_end_to_end(base):
     assert counts.equals(result.counts)
     assert counts.to_pylist() == [
         {"shard": name, "documents": 12, "mentions": 12, "linked": 10, "without_candidates": 2, "repairs": 0,
-         "set_aside": 0, "quarantined": 0, "deleted": 0, "unreadable": 0, "passed_over": 0} for name in names
+         "sure": 0, "unsure": 0, "pairs": 0, "pairs_saved": 0, "set_aside": 0, "quarantined": 0, "deleted": 0,
+         "unreadable": 0, "passed_over": 0} for name in names
     ]  # fmt: skip
     manifest = storage.read_json(str(run / "manifest.json"))
     assert manifest["identity"]["top_k"] == 10

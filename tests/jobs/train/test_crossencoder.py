@@ -21,11 +21,14 @@ from samples import collection, save, simple_document
 from tiny_crossencoder import example
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
+from raybel.candidates.calibration import CandidateCalibration
 from raybel.candidates.ngrams import NgramGenerator
 from raybel.candidates.parameters import NgramParameters
 from raybel.config import GeneratorPaths, MentionOptions, ModelPaths
 from raybel.errors import ConfigError, InputError, MismatchError
 from raybel.files import artefacts, storage
+from raybel.jobs.calibrate.config import CalibrateConfig
+from raybel.jobs.calibrate.job import calibrate_reranker
 from raybel.jobs.link import job as link_job
 from raybel.jobs.lookup import job as lookup
 from raybel.jobs.lookup.config import LookupConfig
@@ -36,8 +39,9 @@ from raybel.jobs.train.directory import KINDS
 from raybel.jobs.train.run import load_checkpoint, save_checkpoint
 from raybel.ontology import Concept, Ontology
 from raybel.rerank.calibration import Calibration
+from raybel.rerank.cascade import Cascade
 from raybel.rerank.parameters import CrossEncoderParameters
-from raybel.rerank.reranker import KIND, Reranker, describe
+from raybel.rerank.reranker import KIND, Reranker, describe, with_cascade
 from raybel.rerank.training.alias_scopes import check_generator
 from raybel.rerank.training.epochs import Epochs
 from raybel.rerank.training.features import Features
@@ -243,6 +247,87 @@ def test_a_stored_lookup_gives_the_same_ranking(linked, stored):
         assert (run / "looked" / "shards" / name).read_bytes() == (run / "a" / "shards" / name).read_bytes()
 
 
+def copied(made, tmp_path, **changed):
+    """A copy of the model, and its description, in which some values are others; None for none at all."""
+    home = tmp_path / "copied"
+    shutil.copytree(made[0].output_dir, home)
+    state = json.loads((home / "raybel.json").read_text()) | changed
+    state = {name: value for name, value in state.items() if value is not None}
+    (home / "raybel.json").write_text(json.dumps(state))
+    return home, state
+
+
+def test_training_fits_a_rule(made):
+    config, done, _ = made
+    state = describe(config.output_dir)
+    assert Cascade.from_dict(state["cascade"]) == done.cascade
+    assert (done.cascade.generator, done.cascade.figures["mentions"]) == ("ngrams", 12)
+    assert done.cascade.sure_from is None  # twelve mentions tell too little
+
+
+def test_only_unsure_mentions_are_reranked(linked, made, tmp_path):
+    job, _ = linked
+    home, state = copied(made, tmp_path)
+    rule = Cascade(CandidateCalibration(exact=5.0, none=1.0), 0.9, Calibration(**state["calibration"]), "ngrams")
+    (home / "raybel.json").write_text(json.dumps(with_cascade(state, rule)))
+    job = replace(job, reranker_model=str(home))
+    some = link_job.link(replace(job, out_corpus=str(tmp_path / "some")))
+    everything = link_job.link(replace(job, out_corpus=str(tmp_path / "all"), rerank="all"))
+    sums = {name: sum(some.counts[name].to_pylist()) for name in ("sure", "unsure", "pairs", "pairs_saved")}
+    rows = pq.read_table(tmp_path / "some" / "mentions").to_pylist()
+    assert sums["sure"] == sum(row["sure"] for row in rows) > 0
+    assert sums["unsure"] == sum(not row["sure"] for row in rows) > 0
+    assert 0 < sums["pairs_saved"] < sums["pairs"] == sum(len(row["ranking"]) for row in rows)
+    reranked = pq.read_table(tmp_path / "all" / "mentions").to_pylist()
+    for row, other in zip(rows, reranked, strict=True):
+        ranking = row["ranking"]
+        assert {each["concept_id"] for each in ranking} == {each["concept_id"] for each in other["ranking"]}
+        if row["sure"]:
+            assert [each["first_rank"] for each in ranking] == [each["rank"] for each in ranking]
+            assert row["link_score"] >= 0.9
+        else:
+            assert ranking == other["ranking"]  # a tree's scores are each candidate's own
+        assert other["sure"] is None
+    assert sum(everything.counts["pairs"].to_pylist()) == 0
+    link_job.link(replace(job, out_corpus=str(tmp_path / "two"), resources=replace(job.resources, actors=2)))
+    assert outputs(tmp_path / "some", ("state/",)) == outputs(tmp_path / "two", ("state/",))
+
+
+def test_a_reranker_without_a_rule_reranks_everything_until_it_is_calibrated(linked, made, tmp_path):
+    config, done, _ = made
+    job, _ = linked
+    home, state = copied(made, tmp_path)
+    (home / "raybel.json").write_text(json.dumps(with_cascade(state, None)))
+    job = replace(job, reranker_model=str(home), out_corpus=str(tmp_path / "run"))
+    result = link_job.link(job)
+    assert any("`raybel calibrate --reranker-model` fits one" in note for note in result.notes)
+    assert pq.read_table(tmp_path / "run" / "mentions")["sure"].null_count == sum(result.counts["mentions"].to_pylist())
+    fitting = CalibrateConfig(config.ontology, config.generator, config.val_corpus, str(home))
+    assert calibrate_reranker(fitting) == done.cascade
+    assert describe(str(home))["fingerprint"] == describe(config.output_dir)["fingerprint"]
+    with pytest.raises(ConfigError, match="another configuration"):
+        link_job.link(job)
+    with pytest.raises(InputError, match="nothing to fit"):
+        calibrate_reranker(replace(fitting, val_corpus=(without_concepts(tmp_path),)))
+    shutil.rmtree(home)
+    home, _ = copied(made, tmp_path, parameters=asdict(PARAMETERS.changed({"calibrate": False})))
+    with pytest.raises(ConfigError, match="it ranks all mentions"):
+        calibrate_reranker(fitting)
+
+
+def without_concepts(tmp_path):
+    return save(tmp_path / "nil.xml", collection(simple_document("1")))
+
+
+def test_a_rule_of_other_candidates_is_not_used(linked, made, tmp_path):
+    job, _ = linked
+    home, state = copied(made, tmp_path)
+    rule = Cascade(CandidateCalibration(exact=5.0, none=1.0), 0.5, Calibration(), "dense")
+    (home / "raybel.json").write_text(json.dumps(with_cascade(state, rule)))
+    result = link_job.link(replace(job, reranker_model=str(home), out_corpus=str(tmp_path / "run")))
+    assert not any(result.counts["sure"].to_pylist())
+
+
 def test_a_model_that_gives_no_numbers(made, tmp_path):
     broken = tmp_path / "broken"
     shutil.copytree(made[0].output_dir, broken)
@@ -320,6 +405,7 @@ def test_damaged_weights(damaged, no_ray):
         ({"crosstype": "best"}, "crosstype must be one of .*train the model again", "crosstype must be"),
         ({"calibration": {"x": 1}}, "train the model again", "train the model again"),
         ({"edges": "a"}, "train the model again", "train the model again"),
+        ({"cascade": {"first_stage": {}}}, "train the model again", "train the model again"),
     ],
 )
 def test_a_damaged_description(damaged, state, linking, training, no_ray):

@@ -1,0 +1,89 @@
+"""Which mentions are sure: the first stage settles them, and only the others go through the model.
+
+A mention is sure if the probability of its first candidate reaches a limit. The probability is fitted to what the first
+stage knows (`candidates.calibration`: score and margin, whether the name is the surface and no other concept's, how
+often training mentions had it), the limit to what re-ranking the sure mentions would have gained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from raybel.candidates.calibration import CandidateCalibration
+from raybel.rerank.calibration import Calibration
+
+#: What the sure mentions may lose against re-ranking all of them, as a share of all mentions.
+LOSS = 0.001
+#: The least share of the sure mentions whose first candidate is right, with one right and one wrong mention more.
+ACCURACY = 0.98
+#: The limits that are tried.
+LIMITS = np.arange(50, 100) / 100
+
+
+@dataclass(frozen=True)
+class Cascade:
+    """The rule that says which mentions are sure, and the probabilities of both kinds.
+
+    Args:
+        first_stage: The probabilities of the first stage's candidates.
+        sure_from: The probability from which a first candidate is sure; None where no mention is.
+        unsure: Weights for the candidates of the other mentions, which aren't like all of them.
+        generator: Name of the generator that it was fitted to: another one's scores mean other things.
+        threshold: The least probability that a link should have; None where nothing says so.
+        figures: What was measured on the validation mentions.
+    """
+
+    first_stage: CandidateCalibration
+    sure_from: float | None
+    unsure: Calibration
+    generator: str
+    threshold: float | None = None
+    figures: Mapping[str, float | None] = field(default_factory=dict)
+
+    def is_sure(self, probabilities: np.ndarray) -> bool:
+        """Return whether a mention is sure.
+
+        Args:
+            probabilities: Those of its candidates, by `first_stage`; may be empty.
+        """
+        # As float32, as they are: the limit itself would be another number in float64.
+        return self.sure_from is not None and len(probabilities) > 0 and probabilities[0] >= np.float32(self.sure_from)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON values."""
+        return {**asdict(self), "figures": dict(self.figures)}
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> Cascade:
+        """Return what `to_dict` gave.
+
+        Raises:
+            KeyError, TypeError, ValueError: It is something other.
+        """
+        weights = {key: {name: float(item) for name, item in value[key].items()} for key in ("first_stage", "unsure")}
+        first_stage, unsure = CandidateCalibration(**weights["first_stage"]), Calibration(**weights["unsure"])
+        sure_from, threshold = (None if value[key] is None else float(value[key]) for key in ("sure_from", "threshold"))
+        return cls(first_stage, sure_from, unsure, str(value["generator"]), threshold, dict(value["figures"]))
+
+
+def fit_limit(first: np.ndarray, first_right: np.ndarray, reranked_right: np.ndarray) -> float | None:
+    """Return the lowest probability from which first candidates are sure; None where none will do.
+
+    Re-ranking them would gain at most `LOSS` of all mentions, and `ACCURACY` of them are right: the first alone could
+    be a bad re-ranker's doing.
+
+    Args:
+        first: The probability of each mention's first candidate.
+        first_right: Whether it is right, bool.
+        reranked_right: Whether the re-ranker's first candidate is, bool.
+    """
+    sure = first[None, :] >= LIMITS[:, None].astype(first.dtype)
+    count = sure.sum(1)
+    lost = (sure & reranked_right).sum(1) - (sure & first_right).sum(1)
+    accurate = (sure & first_right).sum(1) + 1 >= ACCURACY * (count + 2)
+    fit = np.flatnonzero((count > 0) & (lost <= LOSS * len(first)) & accurate)
+    return float(LIMITS[fit[0]]) if len(fit) else None

@@ -1,0 +1,153 @@
+"""Fits a re-ranker's cascade on validation mentions: what is sure, and what probabilities are worth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from raybel.candidates.base import Generator
+from raybel.candidates.calibrating import threshold_of
+from raybel.candidates.calibration import fit
+from raybel.candidates.evidence import Evidence, places_of
+from raybel.candidates.probabilities import expected_calibration_error
+from raybel.candidates.recall import concepts_of
+from raybel.config import MentionOptions
+from raybel.corpus.documents import ReadOptions
+from raybel.corpus.reading import SetAside, read_rows
+from raybel.corpus.sources import corpus_files
+from raybel.ontology import Ontology
+from raybel.rerank import calibration
+from raybel.rerank.cascade import Cascade, fit_limit
+from raybel.rerank.examples import Describer, Example, document_examples
+from raybel.rerank.parameters import CrossEncoderParameters
+from raybel.rerank.reranker import Reranker, ranked
+
+
+@dataclass
+class AnnotatedExamples:
+    """Validation mentions that have candidates, and whose concept is known, or known to be none.
+
+    Args:
+        examples: With their candidates.
+        features: Of these, as `Evidence` gives them.
+        golds: The place of each one's right candidate, int64; -1 for none.
+        concepts: The concepts of all mentions, those without candidates too; -1 for none.
+    """
+
+    examples: list[Example]
+    features: list[np.ndarray]
+    golds: np.ndarray
+    concepts: list[int]
+
+    @property
+    def scores(self) -> list[np.ndarray]:
+        """The first stage's scores."""
+        return [example.candidates["score"] for example in self.examples]
+
+
+def fit_cascade(
+    reranker: Reranker, generator: Generator, ontology: Ontology, documents: Sequence[dict[str, Any]]
+) -> Cascade | None:
+    """Fit the rule that says which mentions are sure; None where there is nothing to fit.
+
+    Args:
+        reranker: With weights for all mentions.
+        generator: Finds candidates; its aliases don't hold these mentions.
+        ontology: What candidates refer to.
+        documents: Their `passages` and `mentions` as in `schemas.DOCUMENT`, with sentences.
+    """
+    mentions = annotated_examples(reranker.parameters, generator, ontology, documents)
+    first_stage = fit(mentions.features, mentions.golds.tolist())
+    if first_stage is None:
+        return None
+    logits, scores, golds = reranker.logits(mentions.examples), mentions.scores, mentions.golds
+    first = np.array([first_stage.probabilities(of_mention)[0] for of_mention in mentions.features])
+    every = best_candidates(logits, scores, reranker.calibration)[0]
+    limit = fit_limit(first, golds == 0, every == golds)
+    sure = np.zeros(len(first), bool) if limit is None else first >= np.float32(limit)
+    rest = np.flatnonzero(~sure).tolist()
+    unsure = calibration.fit([logits[row] for row in rest], [scores[row] for row in rest], golds[rest].tolist())
+    best, probability = best_candidates(logits, scores, unsure)
+    best, probability = np.where(sure, 0, best), np.where(sure, first, probability)
+    right = best == golds
+    threshold, figures = threshold_of(probability, right, mentions.concepts)
+    sizes = np.array([len(of_mention) for of_mention in mentions.features])
+    figures |= {
+        "mentions": len(mentions.concepts),
+        "sure": float(sure.mean()),
+        "pairs_saved": float(sizes[sure].sum() / sizes.sum()),
+        "first_stage_right_of_sure": _share(golds[sure] == 0),
+        "reranked_right_of_sure": _share((every == golds)[sure]),
+        "first_stage_right_of_unsure": _share(golds[~sure] == 0),
+        "reranked_right_of_unsure": _share(right[~sure]),
+        "right_if_all_are_reranked": _share(every == golds),
+        "right": _share(right),
+        "ECE": expected_calibration_error(probability, right),
+    }
+    return Cascade(first_stage, limit, unsure, generator.name, threshold, figures)
+
+
+def read_annotated(paths: tuple[str, ...], options: MentionOptions) -> list[dict[str, Any]]:
+    """Return the `passages` and `mentions` of a corpus's documents, without those that can't be used.
+
+    Args:
+        paths: BioC files, directories or globs.
+        options: How mentions are read.
+    """
+    uris = [path for path, _ in corpus_files(paths)]
+    rows = read_rows(uris, ReadOptions(options, sentences=True), SetAside())
+    return [{"passages": row.passages, "mentions": row.mentions} for row in rows]
+
+
+def annotated_examples(
+    parameters: CrossEncoderParameters, generator: Generator, ontology: Ontology, documents: Sequence[dict[str, Any]]
+) -> AnnotatedExamples:
+    """Search the candidates of the mentions whose concept is known, or known to be none.
+
+    Args:
+        parameters: The re-ranker's.
+        generator: Finds candidates.
+        ontology: What they refer to.
+        documents: Their `passages` and `mentions` as in `schemas.DOCUMENT`, with sentences.
+    """
+    concepts = iter(concepts_of([m["gold"] for document in documents for m in document["mentions"]], ontology))
+    pairs = [[(mention, next(concepts)) for mention in document["mentions"]] for document in documents]
+    judged = [[(mention, concept) for mention, concept in of_document if concept is not None] for of_document in pairs]
+    distinct = sorted({mention["surface"] for of_document in judged for mention, _ in of_document})
+    found = dict(zip(distinct, generator.search(distinct, parameters.top_k), strict=True)) if distinct else {}
+    describer = Describer(ontology, generator.alias_table)
+    examples: list[Example] = []
+    surfaces: list[str] = []
+    golds: list[int] = []
+    for number, (document, of_document) in enumerate(zip(documents, judged, strict=True)):
+        ranked_ones = [(mention, concept) for mention, concept in of_document if len(found[mention["surface"]])]
+        kept = {**document, "mentions": [mention for mention, _ in ranked_ones]}
+        surfaces += [mention["surface"] for mention in kept["mentions"]]
+        candidates = [found[mention["surface"]] for mention in kept["mentions"]]
+        golds += places_of(candidates, [concept for _, concept in ranked_ones])
+        described = describer.describe(candidates)
+        examples += document_examples(kept, candidates, described, parameters.context, number)
+    features = Evidence(generator.alias_table).of(surfaces, [example.candidates for example in examples])
+    every_concept = [concept for of_document in judged for _, concept in of_document]
+    return AnnotatedExamples(examples, features, np.array(golds, np.int64), every_concept)
+
+
+def best_candidates(
+    logits: Sequence[np.ndarray], scores: Sequence[np.ndarray], weights: calibration.Calibration | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the place of each mention's first candidate after re-ranking, int64, and its probability, float32.
+
+    Args:
+        logits: Those of each mention's candidates, one or more.
+        scores: The first stage's scores of them.
+        weights: Of both; None for the published way.
+    """
+    rankings = [ranked(*pair, weights) for pair in zip(logits, scores, strict=True)]
+    return np.array([each.order[0] for each in rankings]), np.array([each.scores[0] for each in rankings])
+
+
+def _share(right: np.ndarray) -> float | None:
+    return float(right.mean()) if len(right) else None
