@@ -214,7 +214,7 @@ def _precision(options: dict[str, Any]) -> dict[str, Any]:
     return {} if precision is None else {"dtype": getattr(torch, precision)}
 
 
-def encode(lab: Lab, count: int = 200_000, budget: int | None = None) -> Figures:
+def encode(lab: Lab, count: int = 100_000, budget: int | None = None) -> Figures:
     """Measure the text encoder over distinct names.
 
     Args:
@@ -255,7 +255,7 @@ def their_strings(lab: Lab, count: int = 50_000, **options: Any) -> Figures:
     return figures | {"strings": len(given), "strings_per_s": round(len(given) / figures["seconds"], 1)}
 
 
-def detect(lab: Lab, count: int = 2_000) -> Figures:
+def detect(lab: Lab, count: int = 1_000) -> Figures:
     """Measure the token classifier over documents of title and abstract."""
     precision = "bf16" if lab.device != "cpu" else best_precision("cpu")
     detector, given = build_detector(lab, precision), documents(lab.size(count))

@@ -68,13 +68,13 @@ class Lab:
 
 def term(rng: np.random.Generator) -> str:
     """Return a word that tokenizers make several pieces of."""
-    middle = str(rng.choice(MIDDLES)) if rng.random() < 0.4 else ""
+    middle = str(rng.choice(MIDDLES)) if rng.random() < 0.2 else ""
     return f"{rng.choice(FRONTS)}{middle}{rng.choice(ENDS)}"
 
 
 def name(rng: np.random.Generator) -> str:
     """Return a concept's name, of 2 to 6 words."""
-    words = [term(rng), *(str(rng.choice(KINDS)) for _ in range(min(5, rng.geometric(0.5))))]
+    words = [term(rng), *(str(rng.choice(KINDS)) for _ in range(min(5, rng.geometric(0.6))))]
     rng.shuffle(words)
     return " ".join(words)
 
@@ -89,7 +89,9 @@ def names(count: int, seed: int = 0) -> list[str]:
 
 def sentence(rng: np.random.Generator, mentions: Sequence[str]) -> tuple[str, list[int]]:
     """Return a sentence of about 30 words, its mentions among them, and where these start."""
-    words = [term(rng) if rng.random() < 0.08 else str(rng.choice(COMMON)) for _ in range(rng.integers(16, 33))]
+    words = [COMMON[number] for number in rng.integers(0, len(COMMON), rng.integers(16, 33))]
+    for place in np.flatnonzero(rng.random(len(words)) < 0.08):
+        words[place] = term(rng)
     places = sorted(rng.choice(len(words), len(mentions), replace=False).tolist())
     for shift, (place, mention) in enumerate(zip(places, mentions, strict=True)):
         words.insert(place + shift, mention)
@@ -102,7 +104,7 @@ def sentence(rng: np.random.Generator, mentions: Sequence[str]) -> tuple[str, li
 
 
 def examples(mentions: int, top_k: int, context: str = "sentence", seed: int = 0) -> list[Example]:
-    """Return mentions, one to three in a sentence, with candidates of which one in seven matched by an alias."""
+    """Return mentions, one to three in a sentence, with candidates of which one in ten matched by an alias."""
     rng, pool = np.random.default_rng(seed), names(2_000, seed)
     made: list[Example] = []
     while len(made) < mentions:
@@ -136,7 +138,7 @@ def _example(
     found["concept"] = rng.choice(len(pool), top_k, replace=False)
     found["score"] = np.sort(rng.random(top_k).astype(np.float32))[::-1]
     shown = [pool[number] for number in found["concept"]]
-    aliases = [pool[int(rng.integers(len(pool)))] if rng.random() < 0.15 else None for _ in shown]
+    aliases = [pool[int(rng.integers(len(pool)))] if rng.random() < 0.1 else None for _ in shown]
     return Example(text, start, group, surface, found, shown, aliases)
 
 

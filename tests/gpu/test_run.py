@@ -113,9 +113,12 @@ def test_lost_scores_are_found():
 
 
 def test_operations_are_those_of_torch():
-    """Against PyTorch's own count, for a model that runs all layers at all tokens, with a head of 2 labels."""
+    """Against PyTorch's own count, for a model that runs all layers at all tokens, with a head of 2 labels.
+
+    (It counts the products of eager attention, not those of the fused kernels.)
+    """
     config = BertConfig(vocab_size=20, hidden_size=32, num_hidden_layers=3, num_attention_heads=2, intermediate_size=64)
-    model = BertForTokenClassification(config).eval()
+    model = BertForTokenClassification._from_config(config, attn_implementation="eager").eval()
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         model(input_ids=torch.ones(5, 7, dtype=torch.long))
     head = 2 * 5 * 7 * 32 * 2
