@@ -111,12 +111,17 @@ def operations(config: Any, sequences: Iterable[tuple[int, int, int]]) -> float:
     return total
 
 
+def peak_of(device: str) -> float | None:
+    """Return a card's peak; None for one that isn't known, and for a CPU."""
+    if device == "cpu":
+        return None
+    card = torch.cuda.get_device_name(device)
+    return next((value for name, value in PEAKS.items() if all(part in card for part in name.split())), None)
+
+
 def share_of_peak(lab: Lab, rate: float) -> float | None:
     """Return the share of the card's bf16 peak that a rate of operations is; None for a card that isn't known."""
-    if lab.device == "cpu":
-        return None
-    card = torch.cuda.get_device_name(lab.device)
-    peak = next((value for name, value in PEAKS.items() if all(part in card for part in name.split())), None)
+    peak = peak_of(lab.device)
     return None if peak is None else round(rate / peak, 4)
 
 

@@ -104,6 +104,7 @@ def machine(device: str) -> dict[str, Any]:
     """Return what the figures are from."""
     import torch
     import transformers
+    from gpu.bench import peak_of
 
     facts: dict[str, Any] = {
         "python": platform.python_version(),
@@ -120,6 +121,7 @@ def machine(device: str) -> dict[str, Any]:
         properties = torch.cuda.get_device_properties(device)
         facts |= {"card": properties.name, "memory_mb": round(properties.total_memory / 1e6)}
         facts |= {"cuda": torch.version.cuda, "multiprocessors": properties.multi_processor_count}
+        facts |= {"peak_operations_per_s": peak_of(device), "operations": "as tests/gpu/bench.py counts them"}
     return facts
 
 
