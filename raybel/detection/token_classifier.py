@@ -23,8 +23,9 @@ from raybel.detection.labels import Labels
 from raybel.detection.model import Settings, fingerprint_of, read_settings
 from raybel.detection.sequences import Piece, Sentence, Tokeniser
 from raybel.encoders import pretrained, token_models
+from raybel.encoders.device_errors import device_errors, in_halves
 from raybel.encoders.precision import PRECISIONS, best_precision
-from raybel.errors import ConfigError, DeviceError, InputError
+from raybel.errors import ConfigError, InputError
 
 #: Tokens per batch. On a CPU more of them only cost cache.
 CPU_TOKENS, GPU_TOKENS = 2_048, 32_768
@@ -129,7 +130,7 @@ class TokenClassifier(Detector):
 
         Raises:
             InputError: The model gives NaN or infinite scores.
-            DeviceError: The GPU fails, or has too little memory.
+            DeviceError: The GPU fails, or has too little memory for a single window.
         """
         places: list[tuple[int, int, int]] = []
         texts: list[str] = []
@@ -162,7 +163,7 @@ class TokenClassifier(Detector):
 
         Raises:
             InputError: The model gives NaN or infinite scores.
-            DeviceError: The GPU fails, or has too little memory.
+            DeviceError: The GPU fails, or has too little memory for a single window.
         """
         width = len(self.labels.names)
         scores = [np.zeros((len(sentence.ids), width), np.float32) for sentence in sentences]
@@ -205,12 +206,16 @@ class TokenClassifier(Detector):
     @torch.inference_mode()
     def _forward(self, ids: torch.Tensor, cases: torch.Tensor, mask: torch.Tensor) -> np.ndarray:
         """Return log-probabilities of labels: float32 (rows, tokens, labels)."""
-        more = {"token_type_ids": cases} if self.settings.case else {}
-        try:
-            logits = self.model(input_ids=ids, attention_mask=mask, **more).logits.float()
-            scores: np.ndarray = torch.log_softmax(logits, dim=-1).cpu().numpy()
-        except (torch.OutOfMemoryError, torch.AcceleratorError) as error:
-            raise DeviceError(f"{self.device}: {str(error).splitlines()[0]}") from error
+
+        def forward(rows: Sequence[int]) -> np.ndarray:
+            part = slice(rows[0], rows[-1] + 1)
+            more = {"token_type_ids": cases[part]} if self.settings.case else {}
+            logits = self.model(input_ids=ids[part], attention_mask=mask[part], **more).logits.float()
+            of_part: np.ndarray = torch.log_softmax(logits, dim=-1).cpu().numpy()
+            return of_part
+
+        with device_errors(self.device):
+            scores = np.concatenate(in_halves(range(len(ids)), forward, self.device))
         if not np.isfinite(scores).all():
             raise InputError(
                 f"the token classifier gives NaN or infinite scores in {self.precision}: are its weights damaged? "

@@ -23,8 +23,9 @@ import torch
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
+from raybel.encoders.device_errors import device_errors, in_halves
 from raybel.encoders.pretrained import check_files, pooling_of
-from raybel.errors import ConfigError, DeviceError, InputError
+from raybel.errors import ConfigError, InputError
 
 #: Tokens per batch. On a CPU more of them only cost cache.
 CPU_TOKENS, GPU_TOKENS = 4_096, 32_768
@@ -135,7 +136,7 @@ class TextEncoder:
 
         Raises:
             InputError: A vector is NaN or infinite: the model's weights are damaged, or overflow the precision.
-            DeviceError: The GPU fails, or has too little memory.
+            DeviceError: The GPU fails, or has too little memory for a single string.
         """
         if not texts:
             return np.empty((0, self.width), np.float32)
@@ -169,10 +170,9 @@ class TextEncoder:
 
     @torch.inference_mode()
     def _forward(self, ids: torch.Tensor) -> np.ndarray:
-        try:
-            return self._pooled(ids)
-        except (torch.OutOfMemoryError, torch.AcceleratorError) as error:
-            raise DeviceError(f"{self.device}: {str(error).splitlines()[0]}") from error
+        with device_errors(self.device):
+            parts = in_halves(range(len(ids)), lambda rows: self._pooled(ids[rows[0] : rows[-1] + 1]), self.device)
+        return np.concatenate(parts)
 
     def _pooled(self, ids: torch.Tensor) -> np.ndarray:
         hidden = self.model(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state.float()

@@ -16,6 +16,7 @@ import torch
 import torch.distributed as dist
 from torch.optim.swa_utils import AveragedModel
 
+from raybel.encoders.device_errors import device_errors
 from raybel.errors import RaybelError
 
 #: What a trainer does in one step.
@@ -155,7 +156,8 @@ class StepTrainer(ABC, Generic[Step]):
     def _take(self, step: Step, weight: int) -> float:
         """Take one step; return the summed loss of all workers."""
         self.optimiser.zero_grad(set_to_none=False)
-        loss = self.backward(step, weight)
+        with device_errors(self.device):
+            loss = self.backward(step, weight)
         if self.all_reduce is not None:
             self.all_reduce(loss)
             for value in self.model.parameters():

@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 
 from raybel.encoders import token_models
 from raybel.encoders.token_models import position_offset, window
-from raybel.errors import ConfigError, DeviceError
+from raybel.errors import ConfigError
 from raybel.rerank import branches, reuse, slots
 from raybel.rerank.batching import Batch, visible
 from raybel.rerank.layouts import LAYOUTS
@@ -62,15 +62,8 @@ class CrossEncoder:
             )
 
     def logits(self, batch: Batch) -> torch.Tensor:
-        """Return both labels' logits at each slot: float32 (slots, 2).
-
-        Raises:
-            DeviceError: The GPU fails, or has too little memory.
-        """
-        try:
-            return self._at_slots(batch, **self._mask_and_positions(batch))
-        except (torch.OutOfMemoryError, torch.AcceleratorError) as error:
-            raise DeviceError(f"{batch.ids.device}: {str(error).splitlines()[0]}") from error
+        """Return both labels' logits at each slot: float32 (slots, 2)."""
+        return self._at_slots(batch, **self._mask_and_positions(batch))
 
     def logits_by_branches(self, sequences: Sequence[PackedSequence], batch: Batch) -> torch.Tensor:
         """Return what `logits` does for a tree's sequences, attending branch by branch.

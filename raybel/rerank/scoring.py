@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 import torch
 
+from raybel.encoders.device_errors import device_errors, in_halves
 from raybel.rerank.batching import batches, collate
 from raybel.rerank.model import CrossEncoder
 from raybel.rerank.packing import PackedSequence, pack
@@ -55,22 +56,17 @@ class Scorer:
             orders: The order of each mention's candidates in the sequences; None for their own.
             attention: How a tree's attention is computed; None for the fastest way. Other types, and models with narrow
                 layers, always have `mask`.
+
+        Raises:
+            DeviceError: The GPU fails, or has too little memory for a single sequence.
         """
         margins = [np.full(len(example.candidates), np.nan, np.float32) for example in examples]
         attention = self._attention(examples, attention)
-        if attention == "reuse":
-            self._score_with_contexts(examples, margins)
-            return margins
-        length = max(self.tokens.length, self.budget) if attention == "branches" else None
-        sequences = list(pack(self.crosstype, self.tokens, examples, orders, length=length))
-        for rows in batches([len(sequence) for sequence in sequences], self.budget):
-            of_batch = [sequences[row] for row in rows]
-            batch = collate(of_batch, self.encoder.pad).to(self.device)
-            if attention == "branches":
-                logits = self.encoder.logits_by_branches(of_batch, batch)
+        with device_errors(self.device):
+            if attention == "reuse":
+                self._score_with_contexts(examples, margins)
             else:
-                logits = self.encoder.logits(batch)
-            self._fill_in(margins, batch.owners, logits)
+                self._score_whole(examples, orders, attention == "branches", margins)
         return margins
 
     def _attention(self, examples: Sequence[TokenisedExample], wanted: TreeAttention | None) -> TreeAttention:
@@ -83,20 +79,48 @@ class Scorer:
         lengths = {example.group: len(example.context) for example in examples}
         return "reuse" if lengths and float(np.mean(list(lengths.values()))) >= REUSE_FROM else "mask"
 
+    def _score_whole(
+        self,
+        examples: Sequence[TokenisedExample],
+        orders: Sequence[Sequence[int]] | None,
+        by_branches: bool,
+        margins: list[np.ndarray],
+    ) -> None:
+        """Fill in the logits, whole sequences going through the model."""
+        length = max(self.tokens.length, self.budget) if by_branches else None
+        sequences = list(pack(self.crosstype, self.tokens, examples, orders, length=length))
+
+        def score(rows: Sequence[int]) -> None:
+            of_batch = [sequences[row] for row in rows]
+            batch = collate(of_batch, self.encoder.pad).to(self.device)
+            logits = self.encoder.logits_by_branches(of_batch, batch) if by_branches else self.encoder.logits(batch)
+            self._fill_in(margins, batch.owners, logits)
+
+        for rows in batches([len(sequence) for sequence in sequences], self.budget):
+            in_halves(rows, score, self.device)
+
     def _score_with_contexts(self, examples: Sequence[TokenisedExample], margins: list[np.ndarray]) -> None:
         """Fill in the logits, each context going through the model once."""
         groups: dict[tuple[int, ...], list[PackedSequence]] = {}
         for sequence in pack(self.crosstype, self.tokens, examples, together=False):
             groups.setdefault(examples[sequence.owners[0][0]].group, []).append(sequence)
         by_context = list(groups.values())
-        for places in batches([sequences[0].context for sequences in by_context], self.budget):
+
+        def score(places: Sequence[int]) -> None:
             cache = self.encoder.encode_contexts([by_context[place][0] for place in places], self.device)
             numbered = [(number, sequence) for number, place in enumerate(places) for sequence in by_context[place]]
-            for rows in batches([len(sequence) - sequence.context for _, sequence in numbered], self.budget):
+
+            def score_below(rows: Sequence[int]) -> None:
                 of_batch = [numbered[row][1] for row in rows]
                 batch = collate(of_batch, self.encoder.pad, skip_context=True).to(self.device)
                 context_of = torch.tensor([numbered[row][0] for row in rows], device=self.device)
                 self._fill_in(margins, batch.owners, self.encoder.logits_with_contexts(cache, batch, context_of))
+
+            for rows in batches([len(sequence) - sequence.context for _, sequence in numbered], self.budget):
+                in_halves(rows, score_below, self.device)
+
+        for places in batches([sequences[0].context for sequences in by_context], self.budget):
+            in_halves(places, score, self.device)
 
     @staticmethod
     def _fill_in(margins: list[np.ndarray], owners: list[tuple[int, int]], logits: torch.Tensor) -> None:

@@ -5,12 +5,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from small_memory import small_memory
 from tiny_detector import LABELS, make_detector
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
-from raybel.detection.model import KIND, VERSION, add_cases, has_cases
+from raybel.detection.model import KIND, VERSION, Settings, add_cases, has_cases
 from raybel.detection.token_classifier import TokenClassifier, trim
-from raybel.errors import ConfigError, InputError, MismatchError
+from raybel.errors import ConfigError, DeviceError, InputError, MismatchError
 
 TEXT = "Anemia of the elderly (iron deficiency). No asthma was seen in 12 of 30; two had HD."
 #: (title, abstract) of several lengths.
@@ -140,6 +141,23 @@ def test_weights_that_are_no_numbers(home, tmp_path):
         detector.model.classifier.weight[:] = torch.nan
     with pytest.raises(InputError, match="NaN or infinite scores in fp32"):
         detector.detect([["anemia"]])
+
+
+@pytest.mark.parametrize("case", [False, True])
+def test_windows_that_memory_is_too_small_for(home, case):
+    """A batch of them is halved: nothing is lost."""
+    loaded = TokenClassifier.load(str(home), precision="fp32")
+    if case:
+        add_cases(loaded.model)
+        loaded.settings = Settings(case=True)
+    whole = loaded.detect(DOCUMENTS)
+    with small_memory(loaded.model, 64) as sizes:
+        found = loaded.detect(DOCUMENTS)
+    assert max(sizes) > 64
+    assert plain(found) == plain(whole)
+    assert scores(found) == pytest.approx(scores(whole), abs=1e-4)
+    with small_memory(loaded.model, 7), pytest.raises(DeviceError, match=r"^cpu: CUDA out of memory"):
+        loaded.detect(DOCUMENTS)
 
 
 def test_a_wrong_precision(home):

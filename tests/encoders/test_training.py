@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raybel.encoders.training import StepTrainer, rising_and_falling
+from raybel.errors import DeviceError
 
 
 class Line(torch.nn.Module):
@@ -52,6 +53,16 @@ def test_the_mean_loss_of_an_epoch():
     assert loss == pytest.approx((1 + (1 - 0.1) ** 2) / 4, abs=1e-3)
     assert seen[0] == (0.0, 0.5)
     assert trainer(0.0).take(0, 1, []) is None
+
+
+def test_a_step_that_the_gpu_has_no_memory_for(monkeypatch):
+    def backward(step, weight):
+        raise torch.OutOfMemoryError("no room")
+
+    trained = trainer(0.0)
+    monkeypatch.setattr(trained, "backward", backward)
+    with pytest.raises(DeviceError, match="cpu: no room"):
+        trained.take(0, 1, [(1.0, 1, 0.0)])
 
 
 @given(st.floats(0, 1), st.just(0.0) | st.floats(0.01, 0.9))

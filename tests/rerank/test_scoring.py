@@ -7,10 +7,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_memory import small_memory
 from tiny_crossencoder import Kit, example, make_kit
 from transformers import AutoModelForTokenClassification
 
-from raybel.errors import ConfigError
+from raybel.errors import ConfigError, DeviceError
+from raybel.rerank.model import CrossEncoder
 from raybel.rerank.packing import pack
 from raybel.rerank.parameters import CROSSTYPES
 
@@ -178,3 +180,36 @@ def test_in_half_precision_scores_differ_by_rounding_alone(kit):
     for way in ("mask", "branches", "reuse"):
         for budget in (1, 256):
             same(exact, scores(half, "tree", EXAMPLES, attention=way, budget=budget), 0.25)
+
+
+@pytest.mark.parametrize(
+    ("crosstype", "way"), [(each, "mask") for each in CROSSTYPES] + [("tree", "branches"), ("tree", "reuse")]
+)
+def test_a_batch_that_memory_is_too_small_for(kit, crosstype, way):
+    """It is halved: nothing is lost."""
+    examples = [*EXAMPLES, *(example("gout", ["Gout", "a"], f"gout and {n}", 0, (n,)) for n in range(2, 9))]
+    whole = scores(kit, crosstype, examples, attention=way, budget=4096)
+    with small_memory(kit.model, 170) as sizes:
+        found = scores(kit, crosstype, examples, attention=way, budget=4096)
+    assert max(sizes) > 170
+    same(whole, found)
+    with small_memory(kit.model, 5), pytest.raises(DeviceError, match=r"^cpu: CUDA out of memory"):
+        scores(kit, crosstype, examples, attention=way, budget=4096)
+
+
+def test_contexts_that_leave_no_memory_are_halved_too(kit, monkeypatch):
+    """Their keys and values stay in memory while what shares them is scored."""
+    examples = [example("gout", ["Gout", "a"], f"gout and {n}", 0, (n,)) for n in range(8)]
+    whole = scores(kit, "tree", examples, attention="reuse")
+    held = []
+    below = CrossEncoder.logits_with_contexts
+
+    def refuse(self, cache, batch, context_of):
+        held.append(len(cache.present))
+        if held[-1] > 2:
+            raise torch.OutOfMemoryError("no room")
+        return below(self, cache, batch, context_of)
+
+    monkeypatch.setattr(CrossEncoder, "logits_with_contexts", refuse)
+    same(whole, scores(kit, "tree", examples, attention="reuse"))
+    assert (max(held), held[-1]) == (8, 2)
