@@ -135,6 +135,12 @@ def _show_combination(combination: dict[str, Any]) -> None:
     notes = []
     for kind, rule in combination["rule"]["types"].items():
         added = "never" if rule["add"] is None else f"from the score {rule['add']} on"
-        kept = f"; the classifier's own need {rule['keep']} or the dictionary's consent" if rule["keep"] else ""
-        notes.append(f"{kind}: the dictionary's mentions are added {added}{kept}")
+        note = f"{kind}: the dictionary's mentions are added {added}"
+        if rule["keep"] is None:
+            note += "; the classifier's own need the dictionary's consent"
+        elif rule["keep"]:
+            note += f"; the classifier's own need {rule['keep']} or the dictionary's consent"
+        if rule["agree"] is not None:
+            note += f"; where both have the same one, the classifier's score must be {rule['agree']} at least"
+        notes.append(note)
     tables.table("token classifier and dictionary, on the validation corpora", ["", "type", *_SCORES], rows, notes)

@@ -16,7 +16,7 @@ from raybel.files.fingerprints import fingerprint
 
 #: What a rule may be, from the simplest on: few, since they are chosen on few mentions.
 ADD = (math.inf, 0.0, 0.5, 0.7, 0.9)
-KEEP = (0.0, 0.3, 0.5, 0.7)
+KEEP = (0.0, 0.3, 0.5, 0.7, math.inf)
 AGREE = (None, 0.0, 0.3)
 #: By how much a rule must be better than a simpler one.
 MARGIN = 0.001
@@ -30,7 +30,7 @@ class TypeRule:
         add: The least score with which a mention of the dictionary is added where the classifier found nothing;
             infinite for never.
         keep: The least score with which a mention of the classifier counts where the dictionary has not the same one;
-            one that is less than the classifier's own least score changes nothing.
+            one that is less than the classifier's own least score changes nothing; infinite for never.
         agree: The least score with which it counts where the dictionary has the same one; None for the classifier's own
             least score.
     """
@@ -60,7 +60,8 @@ class Rule:
         """Return it as JSON values; null for an infinite score."""
 
         def values(rule: TypeRule) -> dict[str, float | None]:
-            return {"add": None if math.isinf(rule.add) else rule.add, "keep": rule.keep, "agree": rule.agree}
+            add, keep = (None if math.isinf(score) else score for score in (rule.add, rule.keep))
+            return {"add": add, "keep": keep, "agree": rule.agree}
 
         return {"types": {kind: values(rule) for kind, rule in sorted(self.types.items())}, "other": values(self.other)}
 
@@ -69,8 +70,8 @@ class Rule:
         """Read what `to_dict` returns."""
 
         def rule(values: Mapping[str, Any]) -> TypeRule:
-            add, agree = (None if values[name] is None else float(values[name]) for name in ("add", "agree"))
-            return TypeRule(math.inf if add is None else add, float(values["keep"]), agree)
+            add, keep = (math.inf if values[name] is None else float(values[name]) for name in ("add", "keep"))
+            return TypeRule(add, keep, None if values["agree"] is None else float(values["agree"]))
 
         return cls({kind: rule(values) for kind, values in value["types"].items()}, rule(value["other"]))
 

@@ -30,7 +30,7 @@ def no_ray(monkeypatch):
         (("--params", "p.json"), 1, "unknown detector parameters: lr"),
         (("--max-epochs", "0"), 2, "max-epochs"),
         (("--type-names", "Disease"), 1, "isn't OLD=NEW"),
-        (("--mention-types", "Gene"), 1, "has no mention of the types Gene; there are: Disease (1)"),
+        (("--mention-types", "Gene"), 1, "has no mention of the types Gene to learn from; there are: Disease (1)"),
         (("--dictionary", "none"), 1, "`raybel train dictionary` makes one"),
     ],
 )
@@ -69,7 +69,8 @@ def epoch(number, value, best):
 
 def test_what_is_shown(capsys):
     corpora = {"train": [corpus("t.xml", overlapping=3, cut=1)], "val": [corpus("v.xml")]}
-    rule = {"types": {"Disease": {"add": None, "keep": 0.3}}, "other": {"add": 0.0, "keep": 0.0}}
+    fitted = {"add": None, "keep": 0.3, "agree": 0.0}
+    rule = {"types": {"Disease": fitted, "Gene": {"add": 0.5, "keep": None, "agree": None}}, "other": fitted}
     combination = {"dictionary": "f", "rule": rule, "scores": {"classifier": scores(0.8), "combined": scores(0.81)}}
     epochs = [epoch(1, 0.8, True), epoch(2, 0.7, False)]
     show(TrainedDetector("models/detector", epochs, corpora, combination, 122.0, 1))
@@ -80,7 +81,8 @@ def test_what_is_shown(capsys):
     )
     assert "v.xml Disease 80.0 80.0 80.0" in printed
     assert "combined Disease 81.0" in printed
-    assert "are added never; the classifier's own need 0.3 or the dictionary's consent" in printed
+    assert "are added never; the classifier's own need 0.3 or the dictionary's consent; where both have" in printed
+    assert printed.endswith("added from the score 0.5 on; the classifier's own need the dictionary's consent")
     assert "1 epoch from earlier starts" in printed
     assert "fitted here: Disease 0.6" in printed
 

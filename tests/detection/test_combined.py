@@ -90,7 +90,10 @@ def spans(of):
 
 
 rules = st.builds(
-    TypeRule, st.sampled_from([0.0, 0.5, math.inf]), st.sampled_from([0.0, 0.5]), st.sampled_from([None, 0.0, 0.3])
+    TypeRule,
+    st.sampled_from([0.0, 0.5, math.inf]),
+    st.sampled_from([0.0, 0.5, math.inf]),
+    st.sampled_from([None, 0.0, 0.3]),
 )
 
 
