@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import stat
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
@@ -126,7 +127,7 @@ def _tar_member(archive: tarfile.TarFile, info: tarfile.TarInfo) -> Iterator[IO[
 def _zip_members(raw: pa.NativeFile) -> Iterator[Member]:
     with zipfile.ZipFile(cast(Any, raw)) as archive:
         for number, info in enumerate(archive.infolist()):
-            if not info.is_dir():
+            if not info.is_dir() and not stat.S_ISLNK(info.external_attr >> 16):
                 yield Member(number, info.filename, lambda info=info: _zip_member(archive, info))  # type: ignore[misc]
 
 

@@ -206,7 +206,8 @@ class _BundleChunker(_Chunker):
                         self.add(document, serialisation, opened.name)
                         self.in_shard += 1
         except InputError as error:
-            self.unreadable.append(str(error))
+            if self.wanted is not None and opened.number >= self.wanted[0]:  # else it was noted before
+                self.unreadable.append(str(error))
 
     def _is_shard_full(self, written: ShardFormat) -> bool:
         return self.in_shard >= self.options.shard_documents or written is not self.format

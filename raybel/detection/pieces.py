@@ -19,13 +19,13 @@ import regex
 from raybel.corpus.typography import fold
 
 #: Raised when the tokens of a text change.
-TOKENS = 1
+TOKENS = 2
 #: Distinct pieces that are remembered, about 250 bytes each; when there are more, all are forgotten.
 MAX_PIECES = 400_000
 #: Letters of an acronym at most: longer words in capitals are words.
 MAX_ACRONYM = 6
 
-_ASCII_PIECE = re.compile(r"[A-Za-z0-9]+(?:['`]s(?![A-Za-z0-9]))?|\s+|[^A-Za-z0-9\s]")
+_ASCII_PIECE = re.compile(r"[A-Za-z0-9]+(?:['`][sS](?![A-Za-z0-9]))?|\s+|[^A-Za-z0-9\s]")
 _WORD = r"\p{L}\p{N}\p{M}\p{Default_Ignorable_Code_Point}"
 _PIECE = regex.compile(rf"[{_WORD}]+(?:['’`´ʼ′‘][sS](?![{_WORD}]))?|\s+|[^{_WORD}\s]\p{{M}}*")
 _POSSESSIVE = re.compile(r"'[sS]\Z")

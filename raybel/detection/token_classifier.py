@@ -218,8 +218,7 @@ class TokenClassifier(Detector):
             scores = np.concatenate(in_halves(range(len(ids)), forward, self.device))
         if not np.isfinite(scores).all():
             raise InputError(
-                f"the token classifier gives NaN or infinite scores in {self.precision}: are its weights damaged? "
-                "Try --precision fp32",
+                f"the token classifier gives NaN or infinite scores in {self.precision}: are its weights damaged?",
                 path=str(self.model.config._name_or_path),
             )
         return scores

@@ -102,7 +102,9 @@ def map_chunks(
         max_restarts: Of an actor that dies.
     """
     by_name = {item.source.name: item for item in inputs}
-    files = [Input(item.source, item.name, partial(run.finished, item)) for item in inputs]
+    states = [run.finished_shards(item) if item.source.is_bundle else {} for item in inputs]
+    finished = [partial(run.finished, item, of_item) for item, of_item in zip(inputs, states, strict=True)]
+    files = [Input(item.source, item.name, known) for item, known in zip(inputs, finished, strict=True)]
     return read_files(files, options, allocation.cpus_per_task).map_batches(
         stage,
         fn_constructor_args=(*arguments, by_name, uuid.uuid4().hex),

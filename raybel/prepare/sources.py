@@ -167,7 +167,7 @@ DUMPS = {
         _PUBMED_FILE,
         _NLM_TERMS,
         "PubMed, U.S. National Library of Medicine",
-        "raybel link --in-corpus {dir} ...",
+        "raybel pubmed --in-corpus {dir} ...",
     ),
     "pubmed-updates": Dump(
         "PubMed, the daily updates since the baseline",
@@ -175,7 +175,7 @@ DUMPS = {
         _PUBMED_FILE,
         _NLM_TERMS,
         "PubMed, U.S. National Library of Medicine",
-        "raybel link --in-corpus {dir} ...",
+        "raybel pubmed --in-corpus {dir} ...",
     ),
     "pubtator3": Dump(
         "PubTator 3, annotated abstracts and full texts",

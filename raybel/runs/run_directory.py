@@ -173,9 +173,16 @@ class RunDirectory:
         states = ((name, self.state(item.shard(name))) for name in names)
         return {name: state for name, state in states if state is not None}
 
-    def finished(self, item: RunInput) -> Finished:
-        """Return what of an unfinished input was linked before; called where it is read."""
-        states = self.finished_shards(item) if item.source.is_bundle else {}
+    def finished(self, item: RunInput, states: Mapping[str, dict[str, Any]]) -> Finished:
+        """Return what of an unfinished input was linked before; called where it is read.
+
+        A reader that dies is started again, and Ray counts on the same number of chunks. So shards that were published
+        since the job's start aren't taken for finished: their documents are read once more, and passed over.
+
+        Args:
+            item: The input.
+            states: Of a bundle's shards that were finished when the job started, by name.
+        """
         shards = {item.number_of(name): _finished_chunk({**state, "last": True}) for name, state in states.items()}
         names = {item.name}
         if item.source.is_bundle:
@@ -185,7 +192,8 @@ class RunDirectory:
         for name in sorted(names):
             for chunk in sorted(self.finished_parts(item.shard(name))):
                 summary = self.read_summary(item.shard(name), chunk)
-                chunks[name, chunk] = _finished_chunk(summary or {})
+                if summary is not None:  # else its shard was just published, and the part deleted
+                    chunks[name, chunk] = _finished_chunk(summary)
         of_bundle = {item.number_of(name): name for name, _ in chunks} if item.source.is_bundle else {}
         return Finished(shards, chunks, of_bundle)
 

@@ -1,3 +1,6 @@
+import stat
+import zipfile
+
 import pytest
 from archive_samples import SUFFIXES, packed, tar_bytes, zip_bytes
 
@@ -41,6 +44,16 @@ def test_links_are_left_out(tmp_path):
     path = tmp_path / "a.tar"
     path.write_bytes(tar_bytes({"a.xml": b"<a/>"}, links=["passwords.xml"]))
     assert read(path) == {"a.xml": b"<a/>"}
+
+
+def test_links_in_a_zip_are_left_out(tmp_path):
+    path = tmp_path / "dump.zip"
+    with zipfile.ZipFile(path, "w") as made:
+        made.writestr("a.xml", b"text")
+        link = zipfile.ZipInfo("b.xml")
+        link.external_attr = (stat.S_IFLNK | 0o777) << 16
+        made.writestr(link, b"/etc/passwd")
+    assert [member.name for member in members(str(path))] == ["a.xml"]
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

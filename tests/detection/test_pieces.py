@@ -22,6 +22,11 @@ def test_ascii_has_the_same_tokens_within_other_text(text):
     assert name_tokens(text + " γ") == (*name_tokens(text), "gamma")
 
 
+@given(st.text("aAsS'` -.", max_size=30))
+def test_possessives_are_the_same_within_other_text(text):
+    assert name_tokens(text + " γ") == (*name_tokens(text), "gamma")
+
+
 @given(st.lists(TEXTS, max_size=4), st.integers(0, 3))
 def test_tokens_are_those_of_each_text_at_its_places(texts, most):
     tokenizer = Tokenizer(max_pieces=most)

@@ -6,8 +6,11 @@ import pickle
 
 import pyarrow.parquet as pq
 import pytest
+from archive_samples import packed
 from samples import annotation, collection, document, parts, passage, save, shards_of, simple_document
 
+from raybel.corpus.chunks import read_chunks
+from raybel.corpus.documents import ReadOptions
 from raybel.errors import ConfigError, InputError
 from raybel.files import storage
 from raybel.runs.findings import quarantine_reasons, repeated_ids
@@ -215,6 +218,21 @@ def test_a_file_that_cannot_be_read_is_set_aside(run, corpus):
     assert quarantine_reasons(run, ["a.xml.gz"]) == [f"{shard.path}: is cut off"]
     run.work.clear()
     assert tree(run) == {}
+
+
+def test_shards_that_this_start_published_are_read_again_by_a_reader_that_is_started_again(run, tmp_path):
+    """Its first blocks were consumed: as many must come before the others, or these would be taken for consumed."""
+    path = tmp_path / "dump.tar"
+    path.write_bytes(packed(".tar", {f"{number}.xml": MANY.encode() for number in range(2)}))
+    (item,) = find_inputs([str(path)], "f")
+    options = ReadOptions(chunk_documents=1, shard_documents=2)
+    at_start = run.finished_shards(item)
+    chunks = list(read_chunks(item.source, item.name, options, run.finished(item, at_start)))
+    first = chunks[0]["shard"][0].as_py()
+    storage.publish_json(run.file("state", first), {"key": item.shard(first).key, "name": first, "next": None})
+    assert run.finished_shards(item).keys() == {first}
+    again = list(read_chunks(item.source, item.name, options, run.finished(item, at_start)))
+    assert [chunk["shard"][0].as_py() for chunk in again] == [chunk["shard"][0].as_py() for chunk in chunks]
 
 
 def test_what_bundles_of_an_earlier_content_left_is_deleted(run):

@@ -177,7 +177,9 @@ def _search(config: LookupConfig, work: WorkDirectory, inputs: list[Input]) -> l
         allocation = allocate(config.resources, ray.cluster_resources(), uses_encoder(config.generator), size)
         work.open({}, overwrite=True, ranges=config.ranges)
         corpus = BiocDatasource(inputs, options, partial(_distinct, config.ranges))
-        distinct = ray.data.read_datasource(corpus, override_num_blocks=len(inputs), num_cpus=allocation.cpus_per_task)
+        distinct = ray.data.read_datasource(
+            corpus, override_num_blocks=max(1, len(inputs)), num_cpus=allocation.cpus_per_task
+        )
         written = distinct.groupby("bucket", num_partitions=min(config.ranges, 4 * allocation.actors)).map_groups(
             LookupStage,
             fn_constructor_args=(config, work.uri, allocation),

@@ -13,13 +13,15 @@ from raybel.candidates.calibrating import stored
 from raybel.candidates.registry import home_of
 from raybel.config import GeneratorPaths, MentionOptions
 from raybel.corpus.documents import reading_identity
+from raybel.detection.registry import detection_identity
+from raybel.errors import MismatchError
 from raybel.files import storage
 from raybel.files.fingerprints import fingerprint
 from raybel.files.storage import join
 from raybel.jobs.detect.job import detect
 from raybel.jobs.link.config import LinkConfig
 from raybel.jobs.link.job import link
-from raybel.jobs.link.routes import Route, read_routes
+from raybel.jobs.link.routes import OpenedRoute, Route
 from raybel.jobs.lookup.config import LookupConfig
 from raybel.jobs.lookup.job import make_lookup
 from raybel.jobs.progress import Progress
@@ -70,11 +72,17 @@ def pubmed(config: PubmedConfig, watch: Watch | None = None) -> PubmedResult:
 
 def _run(config: PubmedConfig, watch: Watch) -> PubmedResult:
     found, links = join(config.out_dir, "found"), join(config.out_dir, "links")
+    # What can't be used is refused before mentions are found, which may take hours.
+    expand = config.mentions.expand_abbreviations
+    opened = [
+        OpenedRoute.open(types, route, config.top_k, expand, False, None) for types, route in config.routes_of_types
+    ]
+    _check_options(config, opened)
     steps = []
     begun = time.perf_counter()
     detected = detect(config.detect_config(found), lambda progress: watch("detect", progress))
     steps.append(_of_run("detect", detected, begun))
-    routes, of_lookups = _with_lookups(config, found, RunDirectory(links))
+    routes, of_lookups = _with_lookups(config, opened, found, RunDirectory(links))
     steps.append(of_lookups)
     begun = time.perf_counter()
     linked = link(_link_config(config, routes, found, links), lambda progress: watch("link", progress))
@@ -91,34 +99,61 @@ def _of_run(step: str, result: RunResult, begun: float) -> dict[str, Any]:
     return {"step": step, "skipped": not result.progress.chunks, "seconds": time.perf_counter() - begun, **counts}
 
 
+def _check_options(config: PubmedConfig, opened: list[OpenedRoute]) -> None:
+    """Refuse an output directory of other options or models before anything in it changes.
+
+    Raises:
+        MismatchError: It is one.
+    """
+    options = {
+        "routes": [{**each.identity(), "threshold": each.route.threshold} for each in opened],
+        **detection_identity(config.detection, config.mentions.mention_types),
+        **reading_identity(config.mentions),
+        "input": asdict(config.input),
+        "top_k": config.top_k,
+        "rerank": config.rerank,
+        "precision": config.precision,
+    }
+    path, identity = join(config.out_dir, "options.json"), fingerprint(options)
+    if not storage.exists(path):
+        storage.publish_json(path, {"identity": identity})
+    elif storage.read_json(path).get("identity") != identity:
+        raise MismatchError(
+            f"{config.out_dir} holds what was made with other options or other models: give another --out-dir, or "
+            "delete it"
+        )
+
+
 def _with_lookups(
-    config: PubmedConfig, found: str, links: RunDirectory
+    config: PubmedConfig, opened: list[OpenedRoute], found: str, links: RunDirectory
 ) -> tuple[list[tuple[tuple[str, ...], Route]], dict[str, Any]]:
     """Make the lookup of each route, unless it is there; return routes that use them, and what was done."""
     begun = time.perf_counter()
-    routes = read_routes(config.routes) if config.routes else [((), _only_route(config))]
     totals: dict[str, int] = {"mentions": 0, "surfaces": 0, "found": 0}
     with_lookups, made = [], False
-    for number, (types, route) in enumerate(routes):
+    for number, each in enumerate(opened):
+        types, route = each.types, each.route
         if route.generator.candidates_lookup is not None:  # it has one already
             with_lookups.append((types, route))
             continue
-        output = join(config.out_dir, "lookups", f"{number:02d}-{storage.name_of(route.ontology).rpartition('/')[2]}")
+        output = join(config.out_dir, "lookups", f"{number:02d}")
         mentions = _mentions_of(config.mentions, types)
-        options = {
-            "route": asdict(route),
-            "calibrations": stored(home_of(route.generator)),
-            "top_k": config.top_k,
-            **reading_identity(mentions),
-        }
-        identity = fingerprint({**options, "found": _state_of(found)})
+        identity = fingerprint(
+            {
+                "ontology": each.ontology.fingerprint,
+                "generator": f"{each.generator.name} {each.generator.fingerprint}",
+                "calibrations": stored(home_of(route.generator)),
+                "top_k": config.top_k,
+                "found": _state_of(found),
+                **reading_identity(mentions),
+            }
+        )
         done_file = output + ".done.json"
         done = storage.read_json(done_file) if storage.exists(done_file) else {}
         if done.get("identity") != identity:
             made = True
-            if done.get("options") == fingerprint(options):  # the same command on a changed dump: it is linked anew
-                with links.work.lock():
-                    links.work.clear()
+            with links.work.lock():  # of another content of the dump: it is linked anew
+                links.work.clear()
             storage.delete(done_file)
             lookup = make_lookup(
                 LookupConfig(
@@ -131,21 +166,13 @@ def _with_lookups(
                     resources=config.resources,
                 )
             )
-            done = {"identity": identity, "options": fingerprint(options)}
-            done |= {name: getattr(lookup, name) for name in totals}
+            done = {"identity": identity, **{name: getattr(lookup, name) for name in totals}}
             storage.publish_json(done_file, done)
         for name in totals:
             totals[name] += done[name]
         from_lookup = GeneratorPaths(candidates_lookup=output)
         with_lookups.append((types, Route(route.ontology, from_lookup, route.reranker_model, route.threshold)))
     return with_lookups, {"step": "lookup", "skipped": not made, "seconds": time.perf_counter() - begun, **totals}
-
-
-def _only_route(config: PubmedConfig) -> Route:
-    assert config.ontology is not None, "checked by the configuration"
-    assert config.generator is not None, "checked by the configuration"
-    generator = GeneratorPaths(**asdict(config.generator))
-    return Route(config.ontology, generator, config.reranker_model, config.threshold)
 
 
 def _mentions_of(mentions: MentionOptions, types: tuple[str, ...]) -> MentionOptions:

@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,15 +9,18 @@ from click.testing import CliRunner
 from ray_fixture import outputs
 from samples import collection, document, passage, save
 
+from raybel.candidates.parameters import NgramParameters
 from raybel.cli import main
 from raybel.config import DetectionOptions, ModelPaths
 from raybel.detection.dictionary import Dictionary
-from raybel.errors import ConfigError
+from raybel.errors import ConfigError, InputError, MismatchError
 from raybel.files import storage
 from raybel.jobs.pubmed import job
 from raybel.jobs.pubmed.config import PubmedConfig
 from raybel.jobs.pubmed.job import pubmed
 from raybel.jobs.run_options import InputOptions
+from raybel.jobs.train.config import TrainNgramsConfig
+from raybel.jobs.train.ngrams import train_ngrams
 from raybel.ontology import Ontology
 from raybel.runs.run_directory import RunDirectory
 
@@ -120,6 +124,53 @@ def test_routes(config, model, tmp_path):
     routed = replace(config, ontology=None, generator=None, routes=routes, out_dir=str(tmp_path / "out"))
     assert pubmed(routed).steps[2]["linked"] == 8
     assert storage.read_json(f"{tmp_path}/out/routes.json")["Disease"]["candidates_lookup"].startswith(str(tmp_path))
+
+
+def test_an_ontology_in_json_gives_the_same_links(config, result, model, tmp_path):
+    ontology = str(tmp_path / "ontology.json.gz")
+    Ontology.open(model.ontology).save(ontology)
+    other = replace(config, ontology=ontology, out_dir=str(tmp_path / "out"))
+    pubmed(other)
+
+    def scores(home):
+        tables = sorted(Path(home, "links/mentions").glob("*.parquet"))
+        columns = ["surface", "link_id", "link_score"]
+        return [row for each in tables for row in pq.read_table(each, columns=columns).to_pylist()]
+
+    assert scores(other.out_dir) == scores(config.out_dir)
+
+
+def test_other_options_or_models_are_refused_before_anything_changes(config, result, model, tmp_path):
+    before = made(config.out_dir)
+    for changed in ({"top_k": 3}, {"threshold": 0.5}, {"detection": DetectionOptions(dictionary=f"{tmp_path}/d")}):
+        Dictionary.build(Ontology.open(model.ontology), type="Illness").save(f"{tmp_path}/d")
+        with pytest.raises(MismatchError, match=r"holds what was made with other options or other models"):
+            pubmed(replace(config, **changed))
+    ngrams = tmp_path / "ngrams"
+    shutil.copytree(model.ngrams, ngrams)
+    own = replace(config, generator=ModelPaths(str(ngrams)), out_dir=str(tmp_path / "out"))
+    pubmed(own)
+    shutil.rmtree(ngrams)
+    train_ngrams(TrainNgramsConfig(model.ontology, str(ngrams), parameters=NgramParameters(ngram_range=(2, 3))))
+    with pytest.raises(MismatchError, match="other models"):
+        pubmed(own)
+    assert made(config.out_dir) == before
+
+
+def test_what_cant_be_used_is_refused_before_mentions_are_found(config, model, tmp_path):
+    routes = save(tmp_path / "routes.yaml", f"Disease: {{ontology: {model.ontology}, ngrams_model: {tmp_path}/none}}\n")
+    of_routes = {"ontology": None, "generator": None, "out_dir": str(tmp_path / "out")}
+    with pytest.raises(InputError):
+        pubmed(replace(config, **of_routes, routes=routes))
+    assert not (tmp_path / "out/found").exists()
+    for options in ({"threshold": 0.5}, {"reranker_model": "x"}):
+        with pytest.raises(ConfigError, match="leave out --ontology and its models"):
+            replace(config, **of_routes, **options, routes=routes)
+    with pytest.raises(InputError, match=r"none.yaml"):
+        replace(config, **of_routes, routes=str(tmp_path / "none.yaml"))
+    for options in ({"rerank": "all"}, {"precision": "fp32"}):
+        with pytest.raises(ConfigError, match="rerank and precision are a cross-encoder's: give --reranker-model"):
+            replace(config, **options)
 
 
 def test_what_is_refused(config):
