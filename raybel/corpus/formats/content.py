@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from functools import lru_cache
 from typing import IO, Literal
 
 from lxml import etree
@@ -14,6 +15,8 @@ from raybel.errors import InputError
 #: So many of a file's first bytes are looked at; of XML more, up to `_MOST_BYTES`, if its root element isn't in them.
 HEAD_BYTES = 4096
 _MOST_BYTES = 64 * HEAD_BYTES
+#: So many are parsed at a time until the root element shows, since files may hold a document each.
+_ROOT_BYTES = 256
 Family = Literal["xml", "pubmed", "json", "pubtator"]
 #: Names of the root elements of PubMed XML.
 PUBMED_ROOTS = ("PubmedArticleSet", "PubmedBookArticleSet", "PubmedArticle", "PubmedBookArticle")
@@ -96,6 +99,7 @@ def _stripped(head: bytes) -> str:
     return head[mark:].decode(encoding, "replace").lstrip("\ufeff \t\r\n\0")
 
 
+@lru_cache(maxsize=4)  # it is asked for twice while a file is opened
 def root_of(head: bytes) -> str | None:
     """Return the local name of an XML file's root element.
 
@@ -105,13 +109,19 @@ def root_of(head: bytes) -> str | None:
     Returns:
         "" where the file isn't well-formed that far, None where its root element hasn't begun yet.
     """
-    parser, damaged = etree.XMLPullParser(events=("start",), **PARSER_OPTIONS), False
-    try:
-        parser.feed(CleanedFile(io.BytesIO(head), len(head)).read())
-    except etree.XMLSyntaxError:  # the file's reader says so; its root may stand before the damage
-        damaged = True
-    tags = [str(element.tag) for _, element in parser.read_events() if isinstance(element, etree._Element)]
-    return tags[0].rpartition("}")[2] if tags else "" if damaged else None
+    parser = etree.XMLPullParser(events=("start",), **PARSER_OPTIONS)
+    text, damaged = CleanedFile(io.BytesIO(head), len(head)).read(), False
+    for start in range(0, len(text), _ROOT_BYTES):
+        try:
+            parser.feed(text[start : start + _ROOT_BYTES])
+        except etree.XMLSyntaxError:  # the file's reader says so; its root may stand before the damage
+            damaged = True
+        for _, element in parser.read_events():
+            if isinstance(element, etree._Element):
+                return str(element.tag).rpartition("}")[2]
+        if damaged:
+            return ""
+    return None
 
 
 def family_of(head: bytes) -> Family:
