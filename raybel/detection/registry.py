@@ -56,6 +56,6 @@ def detection_identity(options: DetectionOptions, mention_types: Sequence[str]) 
     if mention_types and not set(mention_types) & set(detector.types):
         raise ConfigError(
             f"the detector finds mentions of the types {', '.join(detector.types) or '(none)'}, not of "
-            f"{', '.join(mention_types)}"
+            f"{', '.join(mention_types)}: see --mention-types, and --type of `raybel train dictionary`"
         )
     return {"detector": f"{detector.name} {detector.fingerprint}"}
