@@ -65,7 +65,7 @@ class AnnotatedDocument:
         return sorted({mention.span for mention in self.mentions})
 
     @property
-    def names(self) -> list[tuple[GoldMention, str]]:
+    def mentions_with_text(self) -> list[tuple[GoldMention, str]]:
         """The mentions of one piece, each with its text."""
         return [
             (mention, self.passages[mention.passage][mention.start : mention.end])

@@ -94,7 +94,7 @@ class Dictionary(Detector):
             ConfigError: The ontology has no names, or every one is left out.
         """
         parameters = parameters or DictionaryParameters()
-        texts = (text for document in documents for _, text in document.names)
+        texts = (text for document in documents for _, text in document.mentions_with_text)
         names = collect(ontology, texts)
         if not len(names):
             raise ConfigError(f"{ontology.path}: the ontology has no names to find")

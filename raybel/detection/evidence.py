@@ -123,7 +123,7 @@ def _gold_spans(documents: Sequence[AnnotatedDocument]) -> dict[tuple[int, int, 
     spans: dict[tuple[int, int, int], str] = {}
     passage = 0
     for document in documents:
-        for mention, _ in document.names:
+        for mention, _ in document.mentions_with_text:
             spans.setdefault((passage + mention.passage, mention.start, mention.end), mention.type)
         passage += len(document.passages)
     return spans

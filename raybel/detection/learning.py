@@ -77,7 +77,7 @@ def learned_from_training(
 
 
 def _annotated(ontology: Ontology, documents: Sequence[AnnotatedDocument]) -> Annotated:
-    mentions = [mention for document in documents for mention, _ in document.names]
+    mentions = [mention for document in documents for mention, _ in document.mentions_with_text]
     rows = iter(ontology.indices([concept for mention in mentions for concept in mention.concepts]).tolist())
     known = [[row for row in (next(rows) for _ in mention.concepts) if row >= 0] for mention in mentions]
     return annotated_branches(ontology, [(mention.type, some) for mention, some in zip(mentions, known, strict=True)])

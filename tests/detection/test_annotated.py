@@ -43,7 +43,7 @@ def test_gold_spans_of_a_corpus(corpus):
     # The one in pieces goes from the first to the last of them, and so is there twice.
     assert (counts.documents, counts.duplicates, counts.discontinuous) == (2, 2, 1)
     assert counts.to_dict()["mentions"] == {"Chemical": 1, "Disease": 5}
-    assert [text for _, text in first.names].count("anemia") == 2
+    assert [text for _, text in first.mentions_with_text].count("anemia") == 2
     kept = list(from_table(to_table([first, second])))
     assert [(each.corpus, each.passages, each.sentences, each.spans) for each in kept] == [
         (each.corpus, each.passages, each.sentences, each.spans) for each in (first, second)

@@ -74,7 +74,7 @@ def train_dictionary(config: TrainDictionaryConfig) -> TrainedDictionary:
         dictionary.types,
         dictionary.facts,
         len(documents),
-        sum(len(document.names) for document in documents),
+        sum(len(document.mentions_with_text) for document in documents),
         seconds,
         validation,
     )
