@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from raybel.corpus.formats.registry import CORPUS_SUFFIXES, format_named
 from raybel.errors import ConfigError
@@ -92,20 +92,28 @@ def find_sources(patterns: Iterable[str], group: bool | None = False) -> list[So
                 "or link them in two runs"
             )
         file = storage.identity(path) or storage.FileIdentity(0, 0)
-        sources[name] = Source(path, name, file.size, fingerprint(asdict(file)))
+        sources[name] = Source(path, name, file.size, fingerprint({"size": file.size, "mtime_ns": file.mtime_ns}))
     ordered = [sources[name] for name in sorted(sources)]
-    small = sum(map(_is_small, ordered))
-    return _grouped(ordered) if group or (group is None and small > SINGLE_SMALL_FILES) else ordered
+    if group is False:
+        return ordered
+    formats = list(map(_small_files_format, ordered))
+    small = len(formats) - formats.count(None)
+    return _grouped(ordered, formats) if group or small > SINGLE_SMALL_FILES else ordered
 
 
-def _is_small(source: Source) -> bool:
-    return not source.is_archive and source.size <= SMALL_FILE_BYTES and format_named(source.path) is not None
+def _small_files_format(source: Source) -> str | None:
+    """Return the format of the shards that a small file goes into; None for what isn't read in groups."""
+    if source.size > SMALL_FILE_BYTES or source.is_archive:
+        return None
+    named = format_named(source.path)
+    return None if named is None else named.shard_format.name
 
 
-def _grouped(sources: Sequence[Source]) -> list[Source]:
-    """Return the sources with runs of small files as groups; a run is cut where a group is full."""
+def _grouped(sources: Sequence[Source], formats: Sequence[str | None]) -> list[Source]:
+    """Return the sources with runs of small files, which have a format, as groups; a run is cut where it is full."""
     grouped: list[Source] = []
     run: list[Source] = []
+    run_format: str | None = None
     groups = size = 0
 
     def close() -> None:
@@ -117,24 +125,18 @@ def _grouped(sources: Sequence[Source]) -> list[Source]:
             groups, size = groups + 1, 0
         run.clear()
 
-    for source in sources:
-        if not _is_small(source):
-            close()
-            grouped.append(source)
-            continue
+    for source, named in zip(sources, formats, strict=True):
         full = len(run) == GROUP_FILES or size + source.size > GROUP_BYTES
-        if run and (full or _shards_as(run[-1]) != _shards_as(source)):
+        if full or named != run_format:
             close()
-        run.append(source)
-        size += source.size
+        run_format = named
+        if named is None:
+            grouped.append(source)
+        else:
+            run.append(source)
+            size += source.size
     close()
     return grouped
-
-
-def _shards_as(source: Source) -> str:
-    named = format_named(source.path)
-    assert named is not None, "only files whose names say a format are grouped"
-    return named.shard_format.name
 
 
 def corpus_bytes(files: Iterable[tuple[str, str]]) -> int:

@@ -37,12 +37,12 @@ def expand(patterns: Iterable[str], suffixes: tuple[str, ...]) -> list[tuple[str
     Raises:
         ConfigError: A pattern matches nothing, a directory holds no such file, or a name isn't UTF-8.
     """
-    files: dict[object, tuple[str, str]] = {}
+    files: list[tuple[str, str]] = []
 
     def add(path: str, name: str) -> None:
         if not name.isascii() and any("\ud800" <= letter <= "\udfff" for letter in path):
             raise ConfigError(f"{os.fsencode(path)!r}: a file's name must be UTF-8 text: rename it")
-        files.setdefault(places.same_file_key(path), (path, name))
+        files.append((path, name))
 
     for pattern in patterns:
         filesystem, path = storage.resolve(pattern)
@@ -60,7 +60,10 @@ def expand(patterns: Iterable[str], suffixes: tuple[str, ...]) -> list[tuple[str
                 raise ConfigError(f"{pattern}: no such file or directory, and no file matches it as a glob")
             for match in matches:
                 add(match, os.path.basename(storage.name_of(match)))
-    return list(files.values())
+    once: dict[object, tuple[str, str]] = {}
+    for file, key in zip(files, places.same_file_keys(path for path, _ in files), strict=True):
+        once.setdefault(key, file)
+    return list(once.values())
 
 
 def _in_directory(directory: str, suffixes: tuple[str, ...]) -> list[str]:
@@ -91,8 +94,9 @@ def _in_directory(directory: str, suffixes: tuple[str, ...]) -> list[str]:
 def _each_once(paths: Iterable[str]) -> set[str]:
     """Return local paths without those that lead to a file that another one leads to; links go first."""
     first: dict[object, str] = {}
-    for path in sorted(paths, key=lambda path: (os.path.islink(path), path)):
-        first.setdefault(places.same_file_key(path), path)
+    ordered = sorted(paths, key=lambda path: (os.path.islink(path), path))
+    for path, key in zip(ordered, places.same_file_keys(ordered), strict=True):
+        first.setdefault(key, path)
     return set(first.values())
 
 

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import os
+import stat
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from raybel.files import storage
 
 
-def same_file_key(uri: str) -> object:
-    """Return what tells whether two paths lead to one file: by symbolic links, `..`, a second mount.
+def same_file_keys(uris: Iterable[str]) -> Iterator[object]:
+    """Yield for each path what tells whether two lead to one file: by symbolic links, `..`, a second mount.
 
-    Hard links are files of their own. Of an object store, the URI itself.
+    Hard links are files of their own. Of an object store, it is the URI itself. A folder's links are followed once for
+    all its files, of which there may be 100,000s.
     """
-    if not storage.is_local(uri):
-        return uri
-    path = os.path.realpath(storage.resolve(uri)[1])
-    status = os.stat(path)
-    return (status.st_dev, status.st_ino) if status.st_nlink == 1 else path
+    folders: dict[str, str] = {}
+    for uri in uris:
+        if not storage.is_local(uri):
+            yield uri
+            continue
+        folder, name = os.path.split(storage.absolute(uri))
+        if folder not in folders:
+            folders[folder] = os.path.realpath(folder)
+        path = os.path.join(folders[folder], name)
+        status = os.lstat(path)
+        if stat.S_ISLNK(status.st_mode):
+            path = os.path.realpath(path)
+            status = os.stat(path)
+        yield (status.st_dev, status.st_ino) if status.st_nlink == 1 else path
 
 
 def lies_in(uri: str, directory: str) -> bool:

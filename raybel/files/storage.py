@@ -44,10 +44,13 @@ SPOOL_BYTES = 64 << 20
 GZIP_LEVEL = 3
 
 
+_LOCAL = fs.LocalFileSystem()
+
+
 def resolve(uri: str) -> tuple[fs.FileSystem, str]:
     """Return the file system of a path or URI, and the path in it."""
     if "://" not in uri:
-        return fs.LocalFileSystem(), os.path.abspath(os.path.expanduser(uri))
+        return _LOCAL, os.path.abspath(os.path.expanduser(uri))
     try:
         return fs.FileSystem.from_uri(uri)
     except pa.ArrowInvalid as error:
@@ -131,13 +134,15 @@ def _local_names(path: str) -> list[str]:
             continue
         except OSError as error:
             raise ConfigError(f"{folder}: can't be listed: {error.strerror or error}") from error
+        below = folder.rstrip("/").removeprefix(path.rstrip("/")).lstrip("/")
         for entry in inside:
-            if os.path.isdir(entry.path):
-                (linked if entry.is_symlink() else waiting).append(entry.path)
-            elif os.path.isfile(entry.path):
-                found.append(os.path.relpath(entry.path, path))
-            elif entry.is_symlink():
-                broken.append(os.path.relpath(entry.path, path))
+            link = entry.is_symlink()
+            if os.path.isdir(entry.path) if link else entry.is_dir():
+                (linked if link else waiting).append(entry.path)
+            elif os.path.isfile(entry.path) if link else entry.is_file():
+                found.append(os.path.join(below, entry.name))
+            elif link:
+                broken.append(os.path.join(below, entry.name))
     if broken:
         _LOG.warning(f"{path}: {counted(len(broken), 'link')} to no file, such as {min(broken)}: passed over")
     return sorted(found)

@@ -45,6 +45,8 @@ from raybel.errors import InputError
 _ARTICLES = ("PubmedArticle", "PubmedBookArticle")
 #: Lists of the PMIDs of citations that are deleted.
 _DELETIONS = ("DeleteCitation", "DeleteDocument")
+#: Of the shard; not made anew for each file, of which there may be one for each document.
+_HEADER = collection_header("PubMed")
 _YEAR = re.compile(r"[0-9]{4}")
 
 
@@ -75,7 +77,7 @@ class PubmedXml(Format):
                 _check_place(element)
                 if not begun:
                     begun = True
-                    yield collection_header("PubMed")
+                    yield _HEADER
                 if element.tag in _ARTICLES:
                     document = to_document(element)
                     yield document, to_xml(document)
@@ -89,7 +91,7 @@ class PubmedXml(Format):
         if context.root.tag not in _ARTICLES:
             _check_are_articles(context.root.iterchildren(etree.Element))
         if not begun:
-            yield collection_header("PubMed")
+            yield _HEADER
         yield END
 
 
