@@ -6,6 +6,7 @@ its best alias.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -117,6 +118,12 @@ class AliasTable:
         rows = self.first_pair[:-1][start:stop]
         strings: list[str] = self.table["alias"].take(pa.array(rows)).to_pylist()
         return strings
+
+    def find(self, text: str) -> int:
+        """Return the row of a text among the distinct strings, -1 where it is none: about 20 looks into the table."""
+        column = self.table["alias"]
+        row = bisect_left(self.first_pair[:-1], text, key=lambda first: column[int(first)].as_py())
+        return row if row < len(self) and column[int(self.first_pair[row])].as_py() == text else -1
 
     def rows_of_names(self, ontology: Ontology) -> np.ndarray:
         """Return for each of the ontology's names, in its order, the row of its string: int64, -1 for empty names."""

@@ -92,7 +92,7 @@ class NgramGenerator(Generator):
         vectorizer = NgramVectorizer(parameters).fit(strings)
         # Rebuilt from what is saved, so that a fresh and a loaded model score to the same bits.
         vectorizer = NgramVectorizer.from_table(parameters, vectorizer.to_table())
-        prune = len(strings) >= pruning.PRUNE_FROM
+        prune = parameters.search == "fast" or len(strings) >= pruning.PRUNE_FROM
         size = block or (pruning.BLOCK if prune else BLOCK)
         blocks, rows_of_blocks = [], []
         for start in range(0, len(strings), size):
@@ -193,6 +193,8 @@ class NgramGenerator(Generator):
 
     def search(self, surfaces: Sequence[str], top_k: int, excluded: ExcludedMentions | None = None) -> list[np.ndarray]:
         """Return for each surface its `top_k` best concepts; see `Generator`."""
+        if self.pruned is not None and self.vectorizer.parameters.search == "fast":
+            return self._search_fast(self.pruned, surfaces, top_k, excluded)
         candidates: list[np.ndarray] = []
         size = BATCH if self.pruned is None else pruning.BATCH
         for start in range(0, len(surfaces), size):
@@ -203,6 +205,28 @@ class NgramGenerator(Generator):
             else:
                 candidates += self._search_pruned(self.pruned, queries, top_k, of_batch)
         return candidates
+
+    def _search_fast(
+        self, pruned: pruning.PrunedSearch, surfaces: Sequence[str], top_k: int, excluded: ExcludedMentions | None
+    ) -> list[np.ndarray]:
+        """Look surfaces up among the names, then search those that are none by their rarest n-grams."""
+
+        def best_concepts(hits: Hits, queries: Sequence[int]) -> list[np.ndarray]:
+            depth = len(self.aliases) + 1
+            return self.aliases.best_concepts(
+                hits, len(queries), top_k, depth, excluded=excluded and excluded.take(queries)
+            )[0]
+
+        strings = np.array([self.aliases.find(surface) for surface in surfaces], np.int64)
+        named = np.flatnonzero(strings >= 0)
+        hits = Hits(np.arange(len(named)), strings[named], np.ones(len(named), np.float32))
+        found = dict(zip(named.tolist(), best_concepts(hits, named.tolist()), strict=True))
+        others = [number for number in range(len(surfaces)) if not len(found.get(number, ()))]
+        for start in range(0, len(others), pruning.BATCH):
+            batch = others[start : start + pruning.BATCH]
+            queries = self.vectorizer.transform([surfaces[number] for number in batch])
+            found |= zip(batch, best_concepts(pruned.fast_search(queries), batch), strict=True)
+        return [found[number] for number in range(len(surfaces))]
 
     def _search_pruned(
         self, pruned: pruning.PrunedSearch, queries: sp.csr_matrix, top_k: int, excluded: ExcludedMentions | None

@@ -12,6 +12,8 @@ from raybel.errors import ConfigError
 
 Side = Literal["none", "front", "back", "separate", "together"]
 SIDES: tuple[Side, ...] = get_args(Side)
+Search = Literal["exact", "fast"]
+SEARCHES: tuple[Search, ...] = get_args(Search)
 
 
 def _pair(value: Any) -> Any:
@@ -40,6 +42,8 @@ class NgramParameters(HyperParameters):
         char_count: How many characters `char_side` takes.
         analyzer: `char_wb` (n-grams within words, padded with a space) or `char` (across words, as published).
         add_training_data_to_ontology: Whether training mentions become aliases of their concepts.
+        search: `exact`: the best concepts by all names; `fast`, for millions of names: a surface that is a name gets
+            the concepts of this name alone, any other the best ones of the names that share its rarest n-grams.
     """
 
     model: ClassVar[str] = "n-gram"
@@ -51,6 +55,7 @@ class NgramParameters(HyperParameters):
     char_count: Annotated[int, Ge(0)] = 20
     analyzer: Literal["char", "char_wb"] = "char_wb"
     add_training_data_to_ontology: bool = True
+    search: Search = "exact"
 
     def __post_init__(self) -> None:
         low, high = self.ngram_range

@@ -29,6 +29,8 @@ SHARE = 0.6
 MOST_SCORED, MOST_HITS = 200_000, 50
 #: Surfaces searched at once: bounds the memory for hits.
 BATCH = 256
+#: Postings of the rarest n-grams that a fast search reads, and the aliases that it scores in full.
+FAST_POSTINGS, FAST_SCORED = 40_000, 400
 #: What a float32 sum of a surface's products can be off by.
 _ROUNDING = 1e-5
 #: Rows of strings (int64) and their scores (float32).
@@ -78,11 +80,46 @@ class PrunedSearch:
         none = (np.zeros(0, np.int64), np.zeros(0, np.float32))
         return _hits([scored or none for scored in bounded]), np.flatnonzero([scored is None for scored in bounded])
 
-    def _probe(self, query: sp.csr_matrix, count: int) -> _ScoredStrings:
-        """Return the best `count` aliases among those with the query's rarest n-grams."""
+    def fast_search(self, queries: sp.csr_matrix) -> Hits:
+        """Return for each query the best aliases by its rarest n-grams, with their exact scores.
+
+        Those are the `FAST_SCORED` aliases to which the n-grams with the first `FAST_POSTINGS` postings (at least one
+        n-gram) add most, and those that tie with the last of them.
+
+        Args:
+            queries: (n, features), float32 CSR with sorted indices, rows of length 1 or 0.
+        """
+        return _hits([self._most_alike(queries[number]) for number in range(queries.shape[0])])
+
+    def _most_alike(self, query: sp.csr_matrix) -> _ScoredStrings:
+        """Return the aliases that share the most of a query's rarest n-grams, and their exact scores."""
+        order = self._rarest(query, FAST_POSTINGS)
+        start, strings, parts = 0, [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
+        for block in self.blocks:
+            for feature, weight in zip(query.indices[order], query.data[order], strict=True):
+                postings = slice(block.indptr[feature], block.indptr[feature + 1])
+                strings.append(block.indices[postings] + np.int64(start))
+                parts.append(block.data[postings] * weight)
+            start += block.shape[1]
+        string, part = np.concatenate(strings), np.concatenate(parts)
+        by_string = np.argsort(string, kind="stable")
+        string, part = string[by_string], part[by_string]
+        first = np.flatnonzero(np.diff(string, prepend=-1))
+        distinct, sums = string[first], np.add.reduceat(part, first) if len(first) else part
+        if len(distinct) > FAST_SCORED:
+            distinct = distinct[sums >= np.partition(sums, -FAST_SCORED)[-FAST_SCORED]]
+        return distinct, self._scores(query, distinct)
+
+    def _rarest(self, query: sp.csr_matrix, most: int) -> np.ndarray:
+        """Return the places of a query's rarest n-grams, those with at most so many postings, at least one."""
         order = np.argsort(self.postings[query.indices], kind="stable")
         read = np.cumsum(self.postings[query.indices[order]])
-        rarest = query.indices[order[: max(int(np.searchsorted(read, PROBE_POSTINGS, side="right")), 1)]]
+        rarest: np.ndarray = order[: max(int(np.searchsorted(read, most, side="right")), 1)]
+        return rarest
+
+    def _probe(self, query: sp.csr_matrix, count: int) -> _ScoredStrings:
+        """Return the best `count` aliases among those with the query's rarest n-grams."""
+        rarest = query.indices[self._rarest(query, PROBE_POSTINGS)]
         start, postings = 0, [np.zeros(0, np.int64)]
         for block in self.blocks:
             # Slices by hand: taking rows the sparse way costs more than what is in them.

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from raybel.candidates.parameters import NgramParameters
+from raybel.candidates.parameters import SEARCHES, NgramParameters, Search
 from raybel.candidates.training.parameters import AlignmentParameters
 from raybel.cli import tables
 from raybel.cli.calibrate import generator_notes
@@ -41,7 +41,14 @@ train.add_command(detector)
     show_default=False,
     help="Over --params: training mentions become aliases of their concepts (the default), or not.",
 )
-def ngrams(values: dict[str, Any], params: str | None, training_aliases: bool | None) -> None:
+@click.option(
+    "--search",
+    type=click.Choice(SEARCHES),
+    default=None,
+    show_default=False,
+    help="Over --params: exact (the default), or fast, for ontologies with millions of names.",
+)
+def ngrams(values: dict[str, Any], params: str | None, training_aliases: bool | None, search: Search | None) -> None:
     """Train the character n-gram generator, and print its recall.
 
     \b
@@ -52,6 +59,8 @@ def ngrams(values: dict[str, Any], params: str | None, training_aliases: bool | 
     parameters = NgramParameters().changed(params_of(params, "ngrams"))
     if training_aliases is not None:
         parameters = replace(parameters, add_training_data_to_ontology=training_aliases)
+    if search is not None:
+        parameters = replace(parameters, search=search)
     config = configured(TrainNgramsConfig, values, parameters=parameters)
     from raybel.jobs.train.ngrams import train_ngrams
 

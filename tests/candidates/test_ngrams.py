@@ -1,5 +1,6 @@
 import shutil
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raybel.candidates import ngrams, pruning
+from raybel.candidates.base import ExcludedMentions
 from raybel.candidates.ngrams import NgramGenerator
 from raybel.candidates.parameters import SIDES, NgramParameters
 from raybel.candidates.registry import open_generator
@@ -84,6 +86,50 @@ def test_blocks_threads_and_batches_change_nothing(made, queries, block):
     found = [each.tolist() for each in one.search(queries, 3)]
     assert [each.tolist() for each in two.search(queries, 3)] == found
     assert [one.search([query], 3)[0].tolist() for query in queries] == found
+
+
+FAST = replace(PARAMETERS, search="fast")
+
+
+@given(settings_of_a_search(), st.lists(NAMES, min_size=1, max_size=5), st.integers(1, 5), st.integers(1, 7))
+@settings(max_examples=100)
+def test_a_fast_search_of_all_postings_is_the_exact_one_but_for_names(made, queries, block, top_k):
+    ontology, training = made
+    exact = NgramGenerator.build(ontology, PARAMETERS, training)
+    fast = NgramGenerator.build(ontology, FAST, training, block)
+    strings = exact.aliases.table["alias"].to_pylist()
+    queries = [*map(surface, queries), *strings[:2]]
+    for query, every, found in zip(queries, exact.search(queries, 99), fast.search(queries, top_k), strict=True):
+        assert fast.search([query], top_k)[0].tolist() == found.tolist()
+        if query in strings:
+            pairs, of_concept = exact.aliases.table.to_pylist(), exact.aliases.concept_frequency
+            named = [(-p["frequency"], -of_concept[p["concept"]], p["concept"]) for p in pairs if p["alias"] == query]
+            assert found["concept"].tolist() == [concept for *_, concept in sorted(named)][:top_k]
+            assert {strings[alias] for alias in found["alias"].tolist()} == {query}
+            assert set(found["score"].tolist()) == {1.0}
+        else:
+            assert found.tolist() == every[:top_k].tolist()
+
+
+def test_a_fast_search_reads_few_postings_and_scores_few_aliases(monkeypatch):
+    names = [f"syndrome of the {letters}" for letters in ("kidney", "kidneys", "liver", "heart", "lungs", "spleen")]
+    ontology = Ontology.from_concepts(Concept(f"D{number}", name) for number, name in enumerate(names))
+    made = NgramGenerator.build(ontology, NgramParameters(search="fast"))
+    monkeypatch.setattr(pruning, "FAST_POSTINGS", 3)
+    assert [c[0] for c in made.search(["the kidny"], 5)[0].tolist()] == [0, 1]  # not all, which have `the`
+    monkeypatch.setattr(pruning, "FAST_SCORED", 1)
+    assert len(made.search(["the liver kidney"], 5)[0]) <= 2
+    assert made.search(["", "qqq"], 5)[0].tolist() == made.search(["qqq"], 5)[0].tolist() == []
+
+
+def test_a_fast_search_never_answers_with_an_excluded_mention():
+    training = [("wheeze", 1), ("anaemia", 0)]
+    made = NgramGenerator.build(SMALL, NgramParameters(search="fast"), training)
+    assert made.search(["wheeze"], 3)[0]["concept"].tolist() == [1]
+    assert made.search(["wheeze"], 3, ExcludedMentions([{("wheeze", 1): 1}]))[0].tolist() == []
+    [found] = made.search(["anaemia"], 3, ExcludedMentions())
+    assert found["concept"].tolist() == [0]
+    assert found["score"][0] < 1
 
 
 SMALL = Ontology.from_concepts(
