@@ -44,8 +44,8 @@ TABLES = {
     ",": Kind("a table with commas", _TABLE, table=True),
 }
 #: Kinds that commands of `raybel prepare` read.
-MEDIC = Kind("MEDIC of CTD", "`raybel prepare ncbi-disease --ctd-medic-diseases FILE` makes an ontology of it")
-MESH = Kind("MeSH XML", "`raybel prepare bc5cdr --mesh2015-dir DIR` makes an ontology of it")
+MEDIC = Kind("MEDIC of CTD", "`raybel prepare medic --ctd-medic-diseases FILE --out o.arrow` makes an ontology of it")
+MESH = Kind("MeSH XML", "`raybel prepare mesh --mesh-dir DIR --out o.arrow` makes an ontology of it")
 PUBTATOR = Kind("PubTator", _CORPUS)
 BIOC_XML = Kind("BioC XML", _CORPUS)
 XML = Kind("XML")
@@ -66,7 +66,7 @@ _TEXTS: tuple[tuple[re.Pattern[str], Kind], ...] = tuple(
         (r"\A\s*<(?:!doctype\s+html|html)\b", Kind("a web page", "fetch the file itself")),
         (r"\A\s*<(?:\?xml|!--|!DOCTYPE|\w)", XML),
         (r"\AC\d{7}\|[^\n]*\|", Kind("UMLS RRF", "`raybel prepare umls --umls DIR --out o.arrow` reads its directory")),
-        (r"^#?\s*DiseaseName\tDiseaseID\t", MEDIC),
+        (r"^#?\s*\"?DiseaseName\"?[\t,]\"?DiseaseID\"?[\t,]", MEDIC),
         (
             r"\A(?:#.*\n)*[^\n]*\bsubject_id[\t,](?:[^\n]*[\t,])?predicate_id\b",
             Kind("SSSOM mappings", "`raybel ontology enrich --mapping FILE` takes names over through them"),
