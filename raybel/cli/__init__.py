@@ -18,7 +18,7 @@ from raybel.cli.common import CONTEXT, Commands
 COMMANDS = {
     "fetch": ("fetch", "Fetch corpora, vocabularies and dumps from where they are distributed."),
     "prepare": ("prepare", "Make BioC files and an ontology from a corpus as it is distributed."),
-    "ontology": ("ontology", "Show what is in an ontology, check it, convert it, or make one of several."),
+    "ontology": ("ontology", "Show what is in an ontology, check it, convert it, or make one of others."),
     "train": ("train", "Train a candidate generator, the encoder of one, a cross-encoder, or what finds mentions."),
     "calibrate": (
         "calibrate",

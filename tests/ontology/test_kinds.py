@@ -58,6 +58,11 @@ def test_kinds(tmp_path, name, packed):
     assert found.name == (f"a zip archive with {name}" if packed in ("zip", "stored") else name)
 
 
+def test_ctd_as_csv_and_without_comments():
+    for text in ("# Fields:\n# DiseaseName,DiseaseID,Synonyms\n#\n", '"DiseaseName","DiseaseID","Synonyms"\n'):
+        assert kind_of_bytes(text.encode()) == kinds.MEDIC
+
+
 def test_what_is_nothing_in_particular(tmp_path):
     assert kind_of_bytes(b"") == kinds.EMPTY
     for data in (b"plain words, and more", b"\x00\x01\x02", b"one\ntwo\n", b"a, b\nno more\n", b"PK\x03\x04"):
@@ -104,7 +109,8 @@ def test_no_beginning_takes_long(piece):
         ("BioC XML", "--in-corpus"),
         ("BioC JSON", "--in-corpus"),
         ("a tab-separated table", "`raybel prepare table --table {path} --out o.arrow`"),
-        ("MeSH XML", "--mesh2015-dir"),
+        ("MeSH XML", "`raybel prepare mesh --mesh-dir DIR --out o.arrow`"),
+        ("MEDIC of CTD", "`raybel prepare medic --ctd-medic-diseases {path} --out o.arrow`"),
         ("UMLS RRF", "raybel prepare umls"),
         ("a JSON object", "a list of {{id, name, aliases, definition}}"),
     ],
