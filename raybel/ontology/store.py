@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from raybel.errors import ConfigError, InputError
-from raybel.files import storage
-from raybel.ontology import json_files, kinds, table_files
+from raybel.files import kinds, storage
+from raybel.ontology import json_files, table_files
 from raybel.ontology.concept import Concept, is_seen
 from raybel.ontology.ids import respellings
 from raybel.schemas import ONTOLOGY, conform

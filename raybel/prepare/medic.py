@@ -14,7 +14,8 @@ from typing import Annotated
 
 from raybel.config import FilePath, Option, configuration
 from raybel.errors import InputError
-from raybel.ontology import Concept, Ontology, kinds
+from raybel.files import kinds
+from raybel.ontology import Concept, Ontology
 from raybel.prepare.common import build_ontology, plain_id, read_lines
 from raybel.prepare.outputs import OntologyOut, write_ontology
 

@@ -18,8 +18,8 @@ from lxml import etree
 
 from raybel.config import FilePath, Option, configuration
 from raybel.errors import ConfigError, InputError
-from raybel.files import storage
-from raybel.ontology import Concept, Ontology, kinds
+from raybel.files import kinds, storage
+from raybel.ontology import Concept, Ontology
 from raybel.prepare.common import build_ontology, find_file, missing_message, open_input
 from raybel.prepare.outputs import OntologyOut, write_ontology
 from raybel.schemas import ONTOLOGY

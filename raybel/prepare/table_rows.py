@@ -15,8 +15,7 @@ import pyarrow.parquet as pq
 from pyarrow import csv as arrow_csv
 
 from raybel.errors import InputError
-from raybel.files import storage
-from raybel.ontology import kinds
+from raybel.files import kinds, storage
 from raybel.ontology.ids import MOST_EXACT
 from raybel.prepare.common import open_input, read_lines
 from raybel.prepare.unpack import MAX_BYTES

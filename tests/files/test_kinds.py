@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raybel.errors import ConfigError, InputError
-from raybel.ontology import Concept, Ontology, kinds
-from raybel.ontology.kinds import HEAD_BYTES, kind_of, kind_of_bytes
+from raybel.files import kinds
+from raybel.files.kinds import HEAD_BYTES, kind_of, kind_of_bytes
+from raybel.ontology import Concept, Ontology
 
 XML = '<?xml version="1.0"?>\n'
 SAMPLES = {
