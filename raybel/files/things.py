@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -13,6 +14,8 @@ from raybel.files import kinds, storage
 #: The files by which directories are known, and what those without a `kind` are: the manifest of a run, the state of a
 #: training or a sweep, the description of a model (ours, or Hugging Face's).
 _DESCRIPTIONS = ("manifest.json", "raybel.json", "config.json")
+#: How a list of concepts begins: a name in the first one, before anything is nested.
+_CONCEPTS = re.compile(rb"\s*\[\s*\{[^{}]*\"(?:name|aliases)\"\s*:")
 #: Suffixes of the files of a directory of prepared data.
 _CORPORA = (".bioc.xml.gz", ".bioc.xml")
 
@@ -47,7 +50,8 @@ THINGS = {
     "link run": Thing("a run directory", "`raybel show PATH` and `raybel evaluate --pred-corpus PATH` read it"),
     "ontology": _taken("an ontology", "--ontology"),
     "data": Thing(
-        "a directory of prepared data", "give its files: --ontology PATH/ontology.arrow, --in-corpus PATH/val.bioc.xml.gz"
+        "a directory of prepared data",
+        "give its files: --ontology PATH/ontology.arrow, --in-corpus PATH/val.bioc.xml.gz",
     ),
     "corpus": _taken("a corpus", "--in-corpus"),
 }
@@ -86,8 +90,8 @@ def expect(uri: str, *expected: str) -> None:
     """
     kind = kind_at(uri)
     if kind in THINGS and kind not in expected:
-        thing = THINGS[kind]
-        raise MismatchError(f"{uri} is {thing.name}, not {THINGS[expected[0]].name}: {thing.advice.replace('PATH', uri)}")
+        thing, wanted = THINGS[kind], THINGS.get(expected[0], Thing(f"a {expected[0]} model"))
+        raise MismatchError(f"{uri} is {thing.name}, not {wanted.name}: {thing.advice.replace('PATH', uri)}")
 
 
 def _described(uri: str, name: str) -> dict[str, Any]:
@@ -99,10 +103,15 @@ def _described(uri: str, name: str) -> dict[str, Any]:
 def _kind_of_file(uri: str) -> str | None:
     kind = kinds.kind_of(uri)
     if kind == kinds.JSON_LIST:
-        return "ontology"
+        return "ontology" if _CONCEPTS.match(_head(uri)) else None
     if kind in (kinds.ARROW, kinds.PARQUET):
         return "ontology" if "concept_id" in _columns(uri, kind == kinds.PARQUET) else None
-    return "corpus" if kind is not None and kind.corpus else None
+    return "corpus" if kind is not None and kind.advice == kinds.CORPUS else None
+
+
+def _head(uri: str) -> bytes:
+    with storage.open_bytes(uri) as file:
+        return file.read(kinds.HEAD_BYTES)
 
 
 def _columns(uri: str, parquet: bool) -> list[str]:
