@@ -197,7 +197,7 @@ def test_what_the_directory_says(tmp_path):
         (
             {"kind": "crossencoder"},
             MismatchError,
-            "is a cross-encoder, not a token classifier: give it as --reranker-model",
+            "a cross-encoder, not a token classifier: give it as --reranker",
         ),
         ({"kind": "another"}, InputError, "doesn't say that it is a token classifier"),
         ({"finished": False}, InputError, "isn't finished"),
