@@ -129,7 +129,9 @@ RANKING = pa.struct(
 )
 
 #: The mentions table that a run writes, a row for each mention: `document` is the document's position in its shard (ids
-#: may repeat). `ontology` is the file name of what the mention was to be linked to, null for a type that has no route.
+#: may repeat). `ontology` is what the mention was to be linked to, null for a type that has no route: its file's name,
+#: and as many folders before it as tell it apart from the run's other ontologies, at least one where the file is called
+#: `ontology` (`data/ontology.arrow`).
 #: `link_id`, `link_name` and `link_score` are the best of the ranking, `first_score` the generator's own score of it,
 #: `alias` the name of that concept which matched, `alias_source` where the name is from (`linking.matched_names`); null
 #: where nothing was linked. `sure` says whether the mention kept the first stage's order, since a re-ranker's rule took

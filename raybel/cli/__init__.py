@@ -18,7 +18,7 @@ from raybel.cli.common import CONTEXT, Commands
 COMMANDS = {
     "fetch": ("fetch", "Fetch corpora, vocabularies and dumps from where they are distributed."),
     "prepare": ("prepare", "Make BioC files and an ontology from a corpus as it is distributed."),
-    "ontology": ("ontology", "Show what is in an ontology, check it, convert it, or make one of several."),
+    "ontology": ("ontology", "Show what is in an ontology, check it, convert it, or make one of others."),
     "train": ("train", "Train a candidate generator, the encoder of one, a cross-encoder, or what finds mentions."),
     "calibrate": (
         "calibrate",
@@ -74,7 +74,7 @@ class Pipeline(Commands):
 
 @click.group(cls=Pipeline, context_settings=CONTEXT)
 @click.version_option(package_name="raybel")
-@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@click.option("--debug", is_flag=True, help="Show tracebacks, and what Ray says of its workers.")
 def main(debug: bool) -> None:
     """Link biomedical text to ontologies, as one batch job on Ray.
 
@@ -91,6 +91,7 @@ def main(debug: bool) -> None:
     for handler in [handler for handler in log.handlers if isinstance(handler, _Notes)]:
         log.removeHandler(handler)
     log.addHandler(_Notes())
+    log.setLevel(logging.DEBUG if debug else logging.NOTSET)  # with it, Ray's own reports are shown too
     log.propagate = False
 
 

@@ -69,9 +69,7 @@ def evaluate(values: dict[str, Any], metric_file: tuple[str, ...], summary_file:
     result: Evaluation
     if config.spans:
         result = spans = evaluate_spans(config)
-        cells = span_rows(spans)
-        headings = [name.rjust(len(text)) for name, text in zip(MEASURES, cells[0][1:], strict=True)]
-        tables.table("Scores in %", ["", *headings], cells, spans.sentences)
+        show_span_scores(spans)
     else:
         result = score_links(config)
         show_scores(result)
@@ -88,6 +86,16 @@ def _check(option: str, paths: Iterable[str]) -> None:
     for path in paths:
         if not storage.name_of(path).endswith(SUFFIXES):
             raise ConfigError(f"{option} {path}: the name must end in {' or '.join(SUFFIXES)}")
+
+
+def show_span_scores(result: SpanEvaluation) -> None:
+    """Print the scores of spans; where the types of both sides have nothing in common, that in their place."""
+    if result.apart:
+        tables.out.print(result.apart, markup=False, soft_wrap=True)
+        return
+    cells = span_rows(result)
+    headings = [name.rjust(len(text)) for name, text in zip(MEASURES, cells[0][1:], strict=True)]
+    tables.table("Scores in %", ["", *headings], cells, result.sentences)
 
 
 def show_scores(result: Evaluation) -> None:

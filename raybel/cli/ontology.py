@@ -6,7 +6,7 @@ import click
 
 from raybel.cli import tables
 from raybel.cli.common import CONTEXT, Commands
-from raybel.cli.ontology_sources import aliases_by_source, enrich, merge, strip
+from raybel.cli.ontology_sources import aliases_by_source, enrich, merge, select, strip
 from raybel.display import counted
 from raybel.errors import ConfigError
 from raybel.ontology import Ontology
@@ -15,7 +15,7 @@ from raybel.ontology.check import check as find_suspicious
 
 @click.group(cls=Commands, context_settings=CONTEXT)
 def ontology() -> None:
-    """Show what is in an ontology, check it, convert it, or make one of several."""
+    """Show what is in an ontology, check it, convert it, or make one of others."""
 
 
 @ontology.command()
@@ -100,5 +100,5 @@ def convert(path: str, target: str) -> None:
     tables.out.print(f"{target}: {counted(len(opened), 'concept')}", markup=False)
 
 
-for _command in (enrich, strip, merge):
+for _command in (select, enrich, strip, merge):
     ontology.add_command(_command)

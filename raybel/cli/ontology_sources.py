@@ -1,4 +1,4 @@
-"""`raybel ontology enrich`, `strip` and `merge`: ontologies made of several."""
+"""`raybel ontology enrich`, `strip`, `merge` and `select`: ontologies made of others."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from raybel.ontology import Concept
 from raybel.prepare.alias_sources import StripConfig, strip_aliases
 from raybel.prepare.enrich import EnrichConfig, enrich_ontology
 from raybel.prepare.merge import MergeConfig, merge_ontologies
+from raybel.prepare.select import SelectConfig, select_concepts
 
 
 def _say(line: str) -> None:
@@ -95,4 +96,22 @@ def merge(values: dict[str, Any], ontologies: tuple[str, ...]) -> None:
     config = configured(MergeConfig, values, ontologies=ontologies)
     summary = merge_ontologies(config, _say)
     _table("Concepts", summary.counts)
+    _written(config.out, summary.concepts)
+
+
+@click.command("select", context_settings=CONTEXT)
+@options(SelectConfig)
+def select(values: dict[str, Any]) -> None:
+    """Take branches of an ontology, and give their concepts a type.
+
+    \b
+    Examples:
+      raybel ontology select --ontology mesh.arrow --branches C,F03 --type Disease --out diseases.arrow
+      raybel ontology select --ontology mesh.arrow --branches D,supplementary --type Chemical --out chemicals.arrow
+      raybel ontology select --ontology mondo.arrow --branches MONDO:0005070 --out tumours.arrow
+    """
+    config = configured(SelectConfig, values)
+    summary = select_concepts(config, _say)
+    _table("Concepts", summary.counts)
+    tables.print_notes(summary.notes)
     _written(config.out, summary.concepts)

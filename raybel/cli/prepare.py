@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,9 @@ from raybel.display import counted, relative
 from raybel.prepare.bc5cdr import Bc5cdrConfig, prepare_bc5cdr
 from raybel.prepare.biored import BioredConfig, prepare_biored
 from raybel.prepare.ids import LINKABLE
+from raybel.prepare.medic import MedicConfig, prepare_medic
 from raybel.prepare.medmentions import MedMentionsConfig, prepare_medmentions
+from raybel.prepare.mesh import MeshConfig, prepare_mesh
 from raybel.prepare.ncbi_disease import NcbiDiseaseConfig, prepare_ncbi_disease
 from raybel.prepare.nlm_chem import NlmChemConfig, prepare_nlm_chem
 from raybel.prepare.obo import OboConfig, prepare_obo
@@ -122,6 +124,34 @@ def nlm_chem(values: dict[str, Any], out_dir: str | None) -> None:
     show(prepare_nlm_chem(configured(NlmChemConfig, values, outputs=_outputs(values, out_dir)), _say))
 
 
+@prepare.command("medic", context_settings=CONTEXT)
+@options(MedicConfig)
+def medic(values: dict[str, Any]) -> None:
+    """Prepare MEDIC, CTD's diseases, as an ontology; no corpus is needed.
+
+    \b
+    Example:
+      raybel prepare medic --ctd-medic-diseases CTD_diseases.tsv.gz --out medic.arrow
+    """
+    config = configured(MedicConfig, values)
+    _show_written(prepare_medic(config, _say), config.out)
+
+
+@prepare.command("mesh", context_settings=CONTEXT)
+@options(MeshConfig)
+def mesh(values: dict[str, Any]) -> None:
+    """Prepare MeSH, descriptors and supplementary concepts of any year, as an ontology; no corpus is needed.
+
+    `raybel ontology select` takes branches of it: diseases, chemicals ...
+
+    \b
+    Example:
+      raybel prepare mesh --mesh-dir mesh2015 --out mesh.arrow
+    """
+    config = configured(MeshConfig, values)
+    _show_written(prepare_mesh(config, _say), config.out)
+
+
 @prepare.command("umls", context_settings=CONTEXT)
 @options(UmlsConfig)
 def umls(values: dict[str, Any]) -> None:
@@ -133,13 +163,10 @@ def umls(values: dict[str, Any]) -> None:
     """
     config = configured(UmlsConfig, values)
     summary = prepare_umls(config, _say)
-    _show_ontology(summary.ontology)
     tables.table("Names in MRCONSO", ["", "count"], summary.names.items())
     if summary.concepts:
         tables.table("Concepts left out", ["", "count"], summary.concepts.items())
-    if summary.notes:
-        _lines("Notes", summary.notes)
-    _lines("Written", [f"{relative(config.out)}: {counted(summary.ontology['concepts'], 'concept')}"])
+    _show_written(summary.ontology, config.out, summary.notes)
 
 
 @prepare.command("obo", context_settings=CONTEXT)
@@ -160,10 +187,7 @@ def obo(values: dict[str, Any]) -> None:
     tables.table(
         relative(config.obo), ["", "count"], [(name, count) for name, count in summary.counts.items() if count]
     )
-    _show_ontology(summary.ontology)
-    if summary.notes:
-        _lines("Notes", summary.notes)
-    _lines("Written", [f"{relative(config.out)}: {counted(summary.ontology['concepts'], 'concept')}"])
+    _show_written(summary.ontology, config.out, summary.notes)
 
 
 @prepare.command("table", context_settings=CONTEXT)
@@ -184,10 +208,8 @@ def table(values: dict[str, Any]) -> None:
     tables.table(
         "Tables", ["", "rows", "columns"], [(relative(path), rows, holds) for path, rows, holds, _ in summary.tables]
     )
-    _show_ontology(summary.ontology)
-    if notes := [f"{relative(path)}: not read: {', '.join(left)}" for path, _, _, left in summary.tables if left]:
-        _lines("Notes", notes)
-    _lines("Written", [f"{relative(config.out)}: {counted(summary.ontology['concepts'], 'concept')}"])
+    notes = [f"{relative(path)}: not read: {', '.join(left)}" for path, _, _, left in summary.tables if left]
+    _show_written(summary.ontology, config.out, notes)
 
 
 def _outputs(values: Mapping[str, Any], directory: str | None) -> Outputs:
@@ -225,6 +247,14 @@ def _show_ontology(stats: Mapping[str, int]) -> None:
     rows = [(name, count) for name, count in stats.items() if count]
     if rows:
         tables.table("Ontology", ["", "count"], rows)
+
+
+def _show_written(stats: Mapping[str, int], path: str, notes: Sequence[str] = ()) -> None:
+    """Print what a vocabulary became: the ontology's counts, notes, the file."""
+    _show_ontology(stats)
+    if notes:
+        _lines("Notes", list(notes))
+    _lines("Written", [f"{relative(path)}: {counted(stats['concepts'], 'concept')}"])
 
 
 def _lines(title: str, lines: list[str], limit: int = MAX_LINES) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from raybel.corpus.formats.registry import CORPUS_SUFFIXES, format_named
 from raybel.errors import ConfigError
-from raybel.files import storage
+from raybel.files import kinds, storage, things
 from raybel.files.fingerprints import fingerprint
 from raybel.files.patterns import expand
 
@@ -70,6 +70,10 @@ def corpus_files(patterns: Iterable[str]) -> list[tuple[str, str]]:
     Raises:
         ConfigError: A pattern matches nothing, or a directory holds no file of a corpus format.
     """
+    patterns = list(patterns)
+    for pattern in patterns:
+        if storage.identity(pattern) is None or storage.name_of(pattern).endswith(tuple(kinds.BY_SUFFIX)):
+            things.expect(pattern, "corpus", "data", "link run")
     return expand(patterns, (*CORPUS_SUFFIXES, *ARCHIVE_SUFFIXES))
 
 

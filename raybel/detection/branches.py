@@ -3,40 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from raybel.ontology import Ontology
+from raybel.ontology.branches import branches_of_concepts
 
-#: The branch of a concept of an ontology without a hierarchy and without types.
-WHOLE = ""
 #: The number that stands for no branch.
 NONE = -1
-
-
-def branches_of_concepts(ontology: Ontology) -> list[tuple[str, ...]]:
-    """Return the branches that each concept is in, sorted; at least one.
-
-    They are the first parts of its tree numbers (`C04` of `C04.588.322`); of a concept without any, those of its
-    parents; else its types; else `WHOLE`.
-    """
-    table = ontology.table
-    known: dict[tuple[str, ...], tuple[str, ...]] = {}
-
-    def one(branches: Iterable[str]) -> tuple[str, ...]:
-        distinct = tuple(sorted(set(branches)))
-        return known.setdefault(distinct, distinct)
-
-    own = [one(number.split(".")[0] for number in numbers or ()) for numbers in table["tree_numbers"].to_pylist()]
-    rows = dict(zip(table["concept_id"].to_pylist(), range(len(own)), strict=True)) if any(own) else {}
-    inherited = []
-    for branches, parents, types in zip(own, table["parents"].to_pylist(), table["types"].to_pylist(), strict=True):
-        if not branches and rows:
-            branches = one(branch for parent in parents or () if parent in rows for branch in own[rows[parent]])
-        inherited.append(branches or one(types or ()) or (WHOLE,))
-    return inherited
 
 
 @dataclass(frozen=True)

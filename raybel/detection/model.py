@@ -49,11 +49,7 @@ def read_settings(directory: str) -> Settings:
         return Settings()
     state = storage.read_json(path)
     if not isinstance(state, dict) or state.get("kind") != KIND:
-        kind = state.get("kind") if isinstance(state, dict) else None
-        raise InputError(
-            f"holds a {kind!r} model, which finds no mentions; `raybel train detector` makes one that does",
-            path=directory,
-        )
+        raise InputError("doesn't say that it is a token classifier: `raybel train detector` makes one", path=path)
     if not state.get("finished"):
         raise InputError("its training isn't finished: run the same `raybel train detector` again", path=directory)
     if state.get("version") != VERSION:

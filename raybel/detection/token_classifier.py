@@ -20,12 +20,13 @@ from raybel.detection.abbreviations import judged_by_long_forms
 from raybel.detection.base import Detection, Detector, at_least
 from raybel.detection.decoding import Decoder
 from raybel.detection.labels import Labels
-from raybel.detection.model import Settings, fingerprint_of, read_settings
+from raybel.detection.model import KIND, Settings, fingerprint_of, read_settings
 from raybel.detection.sequences import Piece, Sentence, Tokeniser
 from raybel.encoders import pretrained, token_models
 from raybel.encoders.device_errors import device_errors, in_halves
 from raybel.encoders.precision import PRECISIONS, best_precision
 from raybel.errors import ConfigError, InputError
+from raybel.files import storage, things
 
 #: Tokens per batch. On a CPU more of them only cost cache.
 CPU_TOKENS, GPU_TOKENS = 2_048, 32_768
@@ -99,6 +100,8 @@ class TokenClassifier(Detector):
                 tokens are.
             InputError: Files are missing or damaged, or its training isn't finished.
         """
+        if storage.exists(name_or_directory):
+            things.expect(name_or_directory, KIND, "encoder")
         home = pretrained.resolve(name_or_directory)
         settings = read_settings(str(home))
         try:

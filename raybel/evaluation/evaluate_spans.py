@@ -60,7 +60,11 @@ class SpanEvaluation(Evaluation):
             predicted, or no gold), and so are `low` and `high` where there are fewer than two documents to resample.
         mentions: Of `SPANS`, the gold mentions in the order of their corpus, then the predicted ones.
         sentences: What counts and what is left out, with counts, in words.
+        apart: Where gold and predictions share no type, so that no score is above 0: which types they have, and how to
+            map them; it is the first of `sentences`. Else "".
     """
+
+    apart: str = ""
 
     def write_mentions(self, uri: str) -> None:
         """Write all of `mentions` in the format that the file's suffix says."""
@@ -119,7 +123,9 @@ def evaluate_spans(config: EvaluateConfig) -> SpanEvaluation:
         for row in _rows(kind, name, code, families, corpora.documents, linked_policy, config)
     ]
     table = _mentions(corpora, pairs, categories, marks)
-    return SpanEvaluation(pa.Table.from_pylist(groups, schema=GROUPS), table, tuple(sentences))
+    return SpanEvaluation(
+        pa.Table.from_pylist(groups, schema=GROUPS), table, tuple(sentences), apart=words.types_apart(config, corpora)
+    )
 
 
 def _groups(

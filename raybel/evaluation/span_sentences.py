@@ -27,6 +27,28 @@ def nothing_to_score(config: EvaluateConfig, corpora: Corpora) -> str:
     return " ".join([f"there is no annotation to score in {content}.", *corpora.notes])
 
 
+def types_apart(config: EvaluateConfig, corpora: Corpora) -> str:
+    """Say what the types of gold and predictions are where they share none, and how to map them; "" where they do.
+
+    "" too where there are no predictions, or types are ignored.
+    """
+    gold, predicted = (Counter(side.types) for side in (corpora.gold, corpora.predicted))
+    if config.ignore_types or not predicted or gold.keys() & predicted.keys():
+        return ""
+    one = next((names for names in (predicted, gold) if len(names) == 1 and "" not in names), None)
+    other = gold if one is predicted else predicted
+    renamed = ",".join(f"{name}={next(iter(one))}" for name in sorted(other)) if one else "OLD=NEW,..."
+    return (
+        f"Nothing can match, since the types (infon {config.mentions.type_infon}) differ: gold's mentions are "
+        f"{_listed(gold)}, the predicted ones {_listed(predicted)}; --type-names {renamed} gives both the same types, "
+        "--ignore-types scores spans without types."
+    )
+
+
+def _listed(types: Counter[str]) -> str:
+    return ", ".join(f"{types[name]:,} {name or 'without a type'}" for name in sorted(types))
+
+
 def span_sentences(config: EvaluateConfig, corpora: Corpora) -> list[str]:
     """Say what counts as a match of spans, and what is odd about the types of the two sides."""
     gold, predicted = corpora.gold, corpora.predicted
@@ -39,20 +61,14 @@ def span_sentences(config: EvaluateConfig, corpora: Corpora) -> list[str]:
     ]
     if config.ignore_types:
         return [*sentences, "Types are ignored."]
-    if len(predicted) and not any(predicted.types):
-        if any(gold.types):
-            sentences.append(
-                f"No predicted mention has a type (infon {config.mentions.type_infon}), so none matches: "
-                "--ignore-types scores spans without types."
-            )
-        return sentences
+    if apart := types_apart(config, corpora):
+        return [apart, *sentences]
     known = set(gold.types)
     foreign = Counter(kind for kind in predicted.types if kind not in known)
     if foreign:
-        listed = ", ".join(f"{foreign[kind]:,} {kind or 'without a type'}" for kind in sorted(foreign))
         sentences.append(
-            f"Predicted mentions of types that gold lacks: {listed}; all wrong. --mention-types chooses types, "
-            "--type-names OLD=NEW renames them."
+            f"Predicted mentions of types that gold lacks: {_listed(foreign)}; all wrong. --mention-types chooses "
+            "types, --type-names OLD=NEW renames them."
         )
     return sentences
 

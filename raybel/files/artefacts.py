@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from raybel.errors import ConfigError, InputError, MismatchError
-from raybel.files import storage
+from raybel.files import storage, things
 
 CONFIG = "config.json"
 
@@ -124,6 +124,7 @@ def describe(directory: str, kind: str, version: int) -> dict[str, Any]:
         InputError: There is no such directory, or it is incomplete.
         MismatchError: It holds another kind, or another version of its format.
     """
+    things.expect(directory, kind)
     where = storage.join(directory, CONFIG)
     if storage.identity(where) is None:
         raise InputError(f"holds no {kind} model (no {CONFIG}); was its training interrupted?", path=directory)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterator
@@ -31,6 +32,9 @@ INPUT_BYTES_PER_ACTOR = 32 << 10
 #: Ray stops a worker that is idle for a second; each of ours takes two seconds of CPU to start and import again.
 LOCAL_SYSTEM_CONFIG = {"idle_worker_killing_time_threshold_ms": 60_000, "num_workers_soft_limit": 8}
 
+#: What Ray Data adds to the text of an error, ours too: how often it tried, and which of its settings to change.
+_RETRIES = re.compile(r"\nFailed to .+ after \d+/\d+ attempts \(total backoff [\s\S]*")
+
 #: Environment of a Ray that says nothing on its own, for its processes too.
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -53,8 +57,29 @@ def ray_session() -> Iterator[None]:
         RaybelError: A worker's own error, as it is; or a worker failed or died too often, Ray gave up, or the job made
             no progress.
     """
-    with _errors_as_sentences(), _connection():
+    with _errors_as_sentences(), _own_lines_only(), _connection():
         yield
+
+
+def _debugs() -> bool:
+    """Whether all that Ray says is wanted: `raybel --debug` lets raybel's own logger through to the last."""
+    return logging.getLogger("raybel").isEnabledFor(logging.DEBUG)
+
+
+@contextlib.contextmanager
+def _own_lines_only() -> Iterator[None]:
+    """Have a Ray that a job connects to print nothing to the driver's terminal: its errors are raised, and said once.
+
+    It prints reports on tasks and actors that died, also where a Ctrl-C or an error ended them, whatever its levels of
+    logging are. They stay in Ray's own logs.
+    """
+    before = ray._private.worker._worker_logs_enabled
+    if not ray.is_initialized():
+        ray._private.worker._worker_logs_enabled = _debugs()
+    try:
+        yield
+    finally:
+        ray._private.worker._worker_logs_enabled = before
 
 
 @contextlib.contextmanager
@@ -65,7 +90,7 @@ def _connection() -> Iterator[None]:
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     if os.environ.get("RAY_ADDRESS"):
-        ray.init(logging_level=logging.ERROR, log_to_driver=False)
+        ray.init(logging_level=logging.ERROR, log_to_driver=_debugs())
     else:
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # Ray's C++ core writes to our terminal otherwise
         with standard_error_dropped():
@@ -73,7 +98,7 @@ def _connection() -> Iterator[None]:
                 address="local",
                 include_dashboard=False,
                 logging_level=logging.ERROR,
-                log_to_driver=False,
+                log_to_driver=_debugs(),
                 object_store_memory=LOCAL_STORE_BYTES,
                 _system_config=LOCAL_SYSTEM_CONFIG,
             )
@@ -104,6 +129,7 @@ def _errors_as_sentences() -> Iterator[None]:
     except RayTaskError as error:
         cause = error.cause if isinstance(error.cause, Exception) else error
         if isinstance(cause, RaybelError):
+            cause.args = tuple(_RETRIES.sub("", part) if isinstance(part, str) else part for part in cause.args)
             raise cause from error
         raise RaybelError(f"a worker failed: {_in_short(cause)}") from error
     except OutOfMemoryError as error:
@@ -153,7 +179,7 @@ def data_context() -> Iterator[DataContext]:
     """Settings of Ray Data for chunks, put back afterwards: a block per row, no output of its own, no endless wait."""
     context = DataContext.get_current()
     for name in ("ray.data", "ray"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # errors are raised, and printed once
+        logging.getLogger(name).setLevel(logging.ERROR if _debugs() else logging.CRITICAL)  # they are raised, said once
     settings = {
         "target_max_block_size": 1,  # a row is never split, so that each chunk is a block of its own
         "enable_progress_bars": False,

@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from raybel.errors import ConfigError, InputError
-from raybel.files import storage
-from raybel.ontology import json_files, kinds, table_files
+from raybel.files import kinds, storage, things
+from raybel.ontology import json_files, table_files
 from raybel.ontology.concept import Concept, is_seen
 from raybel.ontology.ids import respellings
 from raybel.schemas import ONTOLOGY, conform
@@ -111,6 +111,9 @@ class Ontology:
             MismatchError: A column is missing or has another type.
         """
         if storage.identity(uri) is None:
+            things.expect(uri, "ontology")
+            if storage.exists(uri):
+                raise InputError("is a directory, not an ontology's file", path=uri)
             if not storage.name_of(uri).endswith(ONTOLOGY_SUFFIXES):
                 raise ConfigError(f"{uri}: an ontology's name ends in {', '.join(ONTOLOGY_SUFFIXES)}")
             raise InputError("no such ontology; `raybel prepare` makes one", path=uri)

@@ -18,6 +18,7 @@ from raybel.files import storage
 from raybel.linking.matched_names import ALIAS, NAME, TRAINING
 from raybel.ontology import ONTOLOGY_SUFFIXES, Ontology
 from raybel.prepare.id_rows import BATCH
+from raybel.prepare.outputs import OntologyOut
 
 #: What the mentions table calls an ontology's own names and training mentions: no labels.
 RESERVED = (NAME, ALIAS, TRAINING)
@@ -36,22 +37,11 @@ class StripConfig:
         Words,
         Option("Aliases from these (mondo; related; mondo:related) are left out, with commas between.", "NAME,..."),
     ]
-    out: Annotated[FilePath, Option("Where to write the ontology (.arrow, .parquet, .json.gz).", "FILE")]
+    out: OntologyOut
 
     def __post_init__(self) -> None:
-        check_output(self.out)
         if not self.sources:
             raise ConfigError("give at least one source, such as mondo")
-
-
-def check_output(path: str) -> None:
-    """Refuse a name that isn't an ontology's.
-
-    Raises:
-        ConfigError: The suffix is another one.
-    """
-    if not storage.name_of(path).endswith(ONTOLOGY_SUFFIXES):
-        raise ConfigError(f"{path}: an ontology's name must end in {', '.join(ONTOLOGY_SUFFIXES)}")
 
 
 def labels_of(paths: Collection[str], labels: tuple[str, ...]) -> list[str]:

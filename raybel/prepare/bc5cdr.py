@@ -30,7 +30,7 @@ class Bc5cdrConfig:
     bc5cdr_dir: Annotated[
         FilePath, Option("Directory with CDR_TrainingSet.PubTator.txt etc. (or .BioC.xml; or .gz).", "DIR")
     ]
-    mesh2015_dir: Annotated[FilePath, Option("Directory with desc2015.xml and supp2015.xml (or .gz).", "DIR")]
+    mesh2015_dir: mesh.Mesh2015Dir
     outputs: Outputs = field(default_factory=Outputs)
     drop_unlinkable: DropUnlinkable = False
 

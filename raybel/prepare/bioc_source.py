@@ -8,7 +8,7 @@ from typing import Any
 from raybel.corpus.documents import TYPE_INFON, mentions_in, passage_text
 from raybel.corpus.formats.bioc_xml import BIOC_XML
 from raybel.errors import InputError
-from raybel.ontology import kinds
+from raybel.files import kinds
 from raybel.prepare.common import SourceDocument, SourceMention, open_input
 
 _MAX_DOCUMENT_BYTES = 256 << 20

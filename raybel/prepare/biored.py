@@ -38,7 +38,7 @@ class BioredConfig:
     biored_dir: Annotated[
         FilePath, Option("Directory with Train.PubTator etc. (or BioRED_TrainDev.PubTator; or .gz).", "DIR")
     ]
-    mesh2015_dir: Annotated[FilePath, Option("Directory with desc2015.xml and supp2015.xml (or .gz).", "DIR")]
+    mesh2015_dir: mesh.Mesh2015Dir
     mention_types: Annotated[
         Words, Option("Types of the mentions that are kept, commas between; nothing for all.", "A,B,...")
     ] = TYPES

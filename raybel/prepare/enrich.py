@@ -17,8 +17,9 @@ from raybel.config import FilePath, FilePaths, Option, Words, configuration
 from raybel.corpus.text import surface
 from raybel.errors import ConfigError
 from raybel.ontology import BARE_PREFIXES, Ontology
-from raybel.prepare.alias_sources import Names, check_output, labels_of, source_of, with_aliases
+from raybel.prepare.alias_sources import Names, labels_of, source_of, with_aliases
 from raybel.prepare.id_rows import Links, batches, rows_of
+from raybel.prepare.outputs import OntologyOut
 
 MappingFiles = Annotated[
     FilePaths, Option("Exact mappings between their ids: SSSOM with tabs or commas, plain or gzipped.", "FILE")
@@ -40,14 +41,13 @@ class EnrichConfig:
         Option("Ontologies whose names are taken over.", "FILE", names=("--with",), made_by="raybel prepare"),
     ]
     mapping: MappingFiles
-    out: Annotated[FilePath, Option("Where to write the ontology (.arrow, .parquet, .json.gz).", "FILE")]
+    out: OntologyOut
     label: Annotated[
         Words, Option("What to call the source of the names, one for each --with.", "NAME", "the file's name")
     ] = ()
     bare_prefixes: BarePrefixes = BARE_PREFIXES
 
     def __post_init__(self) -> None:
-        check_output(self.out)
         if not self.others or not self.mapping:
             raise ConfigError("give at least one ontology (--with) and one file of mappings (--mapping)")
         labels_of(self.others, self.label)

@@ -11,14 +11,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from raybel.config import FilePath, FilePaths, Option, Words, configuration
+from raybel.config import FilePaths, Option, Words, configuration
 from raybel.corpus.text import surface
 from raybel.errors import ConfigError
 from raybel.ontology import BARE_PREFIXES, Concept, Ontology
-from raybel.prepare.alias_sources import check_output, labels_of, source_of
+from raybel.prepare.alias_sources import labels_of, source_of
 from raybel.prepare.curies import id_key
 from raybel.prepare.enrich import BarePrefixes, MappingFiles
 from raybel.prepare.id_rows import Links, batches
+from raybel.prepare.outputs import OntologyOut
 
 #: A concept's place: the file's number, the row in it.
 Place = tuple[int, int]
@@ -29,7 +30,7 @@ class MergeConfig:
     """Which ontologies to join, and what makes two of their concepts one."""
 
     ontologies: FilePaths
-    out: Annotated[FilePath, Option("Where to write the ontology (.arrow, .parquet, .json.gz).", "FILE")]
+    out: OntologyOut
     mapping: MappingFiles = ()
     label: Annotated[
         Words,
@@ -40,7 +41,6 @@ class MergeConfig:
     bare_prefixes: BarePrefixes = BARE_PREFIXES
 
     def __post_init__(self) -> None:
-        check_output(self.out)
         if len(self.ontologies) < 2:
             raise ConfigError("give at least two ontologies")
         labels_of(self.ontologies, self.label)

@@ -7,17 +7,21 @@ streamed, and memory grows only with the ontology. Their DTD is not opened.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+import re
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from lxml import etree
 
-from raybel.errors import InputError
-from raybel.ontology import Concept, Ontology, kinds
+from raybel.config import FilePath, Option, configuration
+from raybel.errors import ConfigError, InputError
+from raybel.files import kinds, storage
+from raybel.ontology import Concept, Ontology
 from raybel.prepare.common import build_ontology, find_file, missing_message, open_input
+from raybel.prepare.outputs import OntologyOut, write_ontology
 from raybel.schemas import ONTOLOGY
 
 
@@ -35,6 +39,54 @@ RECORDS = {
     "DescriptorRecord": RecordLayout("DescriptorUI", "DescriptorName", "descriptor", "desc"),
     "SupplementalRecord": RecordLayout("SupplementalRecordUI", "SupplementalRecordName", "supplementary", "supp"),
 }
+_FILE = re.compile(r"(?:desc|supp)(\d{4})\.xml(?:\.gz)?")
+
+#: An option of every corpus whose ids are of that year.
+Mesh2015Dir = Annotated[FilePath, Option("Directory with desc2015.xml and supp2015.xml (or .gz).", "DIR")]
+
+
+@configuration
+class MeshConfig:
+    """Where MeSH is, and where to write the ontology."""
+
+    mesh_dir: Annotated[
+        FilePath,
+        Option(
+            "Directory with descYEAR.xml and suppYEAR.xml (or .gz).",
+            "DIR",
+            names=("--mesh-dir", "--mesh2015-dir", "--mesh2021-dir"),
+        ),
+    ]
+    out: OntologyOut
+    year: Annotated[int | None, Option("Which year's files.", default="the only one that is there")] = None
+
+
+def prepare_mesh(config: MeshConfig, say: Callable[[str], None] = lambda line: None) -> dict[str, int]:
+    """Write MeSH as an ontology, and return `summary.counts_of` it; `say` gets a line when a longer step begins.
+
+    Raises:
+        InputError: See `read_ontology`.
+        ConfigError: There are files of several years, and none is asked for.
+    """
+    year = _year_in(config.mesh_dir) if config.year is None else config.year
+    say(f"reading MeSH {year} in {config.mesh_dir}")
+    return write_ontology(read_ontology(config.mesh_dir, year), config.out, say)
+
+
+def _year_in(directory: str) -> int:
+    """The year that the names of a directory's files say.
+
+    Raises:
+        InputError: There is no such file.
+        ConfigError: There are several years.
+    """
+    found = [match for match in map(_FILE.fullmatch, storage.names(directory)) if match]
+    years = sorted({int(match[1]) for match in found})
+    if not years:
+        raise InputError(missing_message(directory, ("descYEAR.xml", "descYEAR.xml.gz")), path=directory)
+    if len(years) > 1:
+        raise ConfigError(f"{directory} has MeSH of {', '.join(map(str, years))}: say which with --year")
+    return years[0]
 
 
 def read_ontology(directory: str, year: int = 2015) -> Ontology:

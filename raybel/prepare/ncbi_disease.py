@@ -30,7 +30,7 @@ class NcbiDiseaseConfig:
     ncbidisease_dir: Annotated[
         FilePath, Option("Directory with NCBItrainset_corpus.txt etc. (or .gz); any of the three.", "DIR")
     ]
-    ctd_medic_diseases: Annotated[FilePath, Option("MEDIC: CTD_diseases.tsv (or .gz).", "FILE")]
+    ctd_medic_diseases: medic.CtdMedicDiseases
     outputs: Outputs = field(default_factory=Outputs)
     drop_unlinkable: DropUnlinkable = False
 

@@ -9,12 +9,11 @@ from typing import Annotated
 
 from raybel.config import FilePath, Option, Words, configuration
 from raybel.errors import ConfigError, InputError
-from raybel.files import storage
-from raybel.ontology import ONTOLOGY_SUFFIXES, Concept
+from raybel.ontology import Concept
 from raybel.prepare.common import build_ontology
 from raybel.prepare.lists import note_ids
 from raybel.prepare.obo_files import Term, read_terms
-from raybel.prepare.summary import counts_of
+from raybel.prepare.outputs import OntologyOut, write_ontology
 
 #: Scopes of synonyms, in the order in which they are shown.
 SCOPES = ("exact", "narrow", "broad", "related")
@@ -25,7 +24,7 @@ class OboConfig:
     """Which terms and synonyms of an OBO file to take, and where to write the ontology."""
 
     obo: Annotated[FilePath, Option("OBO or OBO Graphs JSON, plain or gzipped.", "FILE")]
-    out: Annotated[FilePath, Option("Where to write the ontology (.arrow, .parquet, .json.gz).", "FILE")]
+    out: OntologyOut
     scopes: Annotated[
         Words, Option("Synonyms of these scopes become aliases, with commas between.", "exact,narrow,broad,related")
     ] = ("exact",)
@@ -36,8 +35,6 @@ class OboConfig:
     def __post_init__(self) -> None:
         if wrong := [scope for scope in self.scopes if scope not in SCOPES]:
             raise ConfigError(f"the scopes of synonyms are {', '.join(SCOPES)}, not {', '.join(wrong)}")
-        if not storage.name_of(self.out).endswith(ONTOLOGY_SUFFIXES):
-            raise ConfigError(f"{self.out}: an ontology's name must end in {', '.join(ONTOLOGY_SUFFIXES)}")
 
 
 @dataclass
@@ -71,9 +68,7 @@ def prepare_obo(config: OboConfig, say: Callable[[str], None] = lambda line: Non
     further = _obsolete_ids(config, summary)
     counts: Counter[str] = Counter()
     ontology = build_ontology(_concepts(config, further, counts), config.obo)
-    say(f"writing {config.out}")
-    ontology.save(config.out)
-    summary.ontology = counts_of(ontology)
+    summary.ontology = write_ontology(ontology, config.out, say)
     for scope in SCOPES:
         what = "as aliases" if scope in config.scopes else "left out"
         summary.counts[f"{scope} synonyms, {what}"] = counts[scope]

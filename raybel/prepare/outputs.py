@@ -2,19 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Annotated
+
+from pydantic import AfterValidator
 
 from raybel.config import FilePath, Option, configuration
 from raybel.errors import ConfigError
 from raybel.files import storage
-from raybel.ontology import ONTOLOGY_SUFFIXES
+from raybel.ontology import ONTOLOGY_SUFFIXES, Ontology
 from raybel.prepare.common import SPLITS
+from raybel.prepare.summary import counts_of
 
 #: An option of every corpus.
 DropUnlinkable = Annotated[
     bool, Option("Keep only mentions with one id that the ontology knows, as published systems do.")
 ]
+
+
+def _named_as_ontology(path: str) -> str:
+    if not storage.name_of(path).endswith(ONTOLOGY_SUFFIXES):
+        raise ConfigError(f"{path}: an ontology's name must end in {', '.join(ONTOLOGY_SUFFIXES)}")
+    return path
+
+
+#: Where a command that makes one ontology writes it.
+OntologyOut = Annotated[
+    FilePath,
+    AfterValidator(_named_as_ontology),
+    Option("Where to write the ontology (.arrow, .parquet, .json.gz).", "FILE"),
+]
+
+
+def write_ontology(ontology: Ontology, out: str, say: Callable[[str], None]) -> dict[str, int]:
+    """Write an ontology that was just prepared, saying so, and return `counts_of` it."""
+    say(f"writing {out}")
+    ontology.save(out)
+    return counts_of(ontology)
 
 
 @configuration
@@ -47,5 +72,5 @@ class Outputs:
                 raise ConfigError(f"{path}: two outputs can't go into one file")
             if path != self.out_ontology and not path.endswith((".xml", ".xml.gz")):
                 raise ConfigError(f"{path}: a corpus is written as BioC XML; its name must end in .xml or .xml.gz")
-        if self.out_ontology and not self.out_ontology.endswith(ONTOLOGY_SUFFIXES):
-            raise ConfigError(f"{self.out_ontology}: an ontology's name must end in {', '.join(ONTOLOGY_SUFFIXES)}")
+        if self.out_ontology:
+            _named_as_ontology(self.out_ontology)

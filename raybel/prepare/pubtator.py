@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from raybel.errors import InputError
-from raybel.ontology import kinds
+from raybel.files import kinds
 from raybel.prepare.common import SourceDocument, SourceMention, read_lines
 
 # An id can't hold a tab or a bar, so neither `|t|` in an abstract nor one in an annotation's text matches.

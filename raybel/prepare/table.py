@@ -16,13 +16,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raybel.config import FilePath, FilePaths, Option, Words, configuration
+from raybel.config import FilePaths, Option, Words, configuration
 from raybel.errors import ConfigError, InputError
-from raybel.files import storage
-from raybel.ontology import ONTOLOGY_SUFFIXES, Concept, Ontology
+from raybel.ontology import Concept, Ontology
 from raybel.ontology.concept import NULLS
 from raybel.prepare.cleaning import NameCleaner
-from raybel.prepare.summary import counts_of
+from raybel.prepare.outputs import OntologyOut, write_ontology
 from raybel.prepare.table_columns import HEADERS, Column, chosen, parsed
 from raybel.prepare.table_rows import Layout, batches, layout_of, row_place
 
@@ -38,7 +37,7 @@ class TableConfig:
     table: Annotated[
         FilePaths, Option("CSV, TSV or Parquet, plain or gzipped; give it again for further ones.", "FILE")
     ]
-    out: Annotated[FilePath, Option("Where to write the ontology (.arrow, .parquet, .json.gz).", "FILE")]
+    out: OntologyOut
     columns: Annotated[
         Words,
         Option(
@@ -62,8 +61,6 @@ class TableConfig:
     def __post_init__(self) -> None:
         if not self.table:
             raise ConfigError("give at least one --table")
-        if not storage.name_of(self.out).endswith(ONTOLOGY_SUFFIXES):
-            raise ConfigError(f"{self.out}: an ontology's name must end in {', '.join(ONTOLOGY_SUFFIXES)}")
         usable = self.delimiter is None or (len(_character(self.delimiter)) == 1 and self.delimiter.isascii())
         if not usable or self.delimiter in tuple('"\r\n'):
             raise ConfigError(f"the delimiter is one ASCII character, not {self.delimiter!r}")
@@ -112,9 +109,7 @@ def prepare_table(config: TableConfig, say: Callable[[str], None] = lambda line:
     if not len(ontology):
         raise InputError("holds no concepts", path=", ".join(layouts))
     ontology = cleaner.finished(ontology)
-    say(f"writing {config.out}")
-    ontology.save(config.out)
-    summary.ontology = counts_of(ontology)
+    summary.ontology = write_ontology(ontology, config.out, say)
     return summary
 
 

@@ -15,8 +15,7 @@ import pyarrow.parquet as pq
 from pyarrow import csv as arrow_csv
 
 from raybel.errors import InputError
-from raybel.files import storage
-from raybel.ontology import kinds
+from raybel.files import kinds, storage
 from raybel.ontology.ids import MOST_EXACT
 from raybel.prepare.common import open_input, read_lines
 from raybel.prepare.unpack import MAX_BYTES
@@ -55,7 +54,7 @@ def layout_of(path: str, delimiter: str | None, quoted: bool | None) -> Layout:
     Raises:
         InputError: No such file, something other than a table, or one without a header.
     """
-    kinds.expect(path, "a table", kinds.PARQUET, kinds.MEDIC, *kinds.TABLES.values())
+    kinds.expect(path, "a table", kinds.PARQUET, *kinds.TABLES.values())
     if storage.identity(path) is not None and kinds.kind_of(path) == kinds.PARQUET:
         return Layout(tuple(_parquet(path).schema_arrow.names))
     number, line = next(((number, line) for number, line in read_lines(path) if line.strip()), (0, ""))

@@ -18,11 +18,11 @@ from raybel.config import FilePath, Option, Words, configuration
 from raybel.display import counted
 from raybel.errors import ConfigError, InputError
 from raybel.files import storage
-from raybel.ontology import ONTOLOGY_SUFFIXES, Concept, Ontology
+from raybel.ontology import Concept, Ontology
 from raybel.prepare import lists
 from raybel.prepare.cleaning import NameCleaner
 from raybel.prepare.common import find_file, missing_message, read_lines
-from raybel.prepare.summary import counts_of
+from raybel.prepare.outputs import OntologyOut, write_ontology
 
 #: The columns of each file.
 COLUMNS = {
@@ -52,7 +52,7 @@ class UmlsConfig:
     """What to read from a release of UMLS, and where to write it."""
 
     umls: Annotated[FilePath, Option("A release's META directory: MRCONSO.RRF etc. (or .gz).", "DIR")]
-    out: Annotated[FilePath, Option("Where to write the ontology (.arrow, .parquet, .json.gz).", "FILE")]
+    out: OntologyOut
     languages: Annotated[
         Words, Option("Of names, with commas between; a concept is called by its name in the first.", "ENG,SPA...")
     ] = ("ENG",)
@@ -67,8 +67,6 @@ class UmlsConfig:
     def __post_init__(self) -> None:
         if not self.languages:
             raise ConfigError("give at least one language, such as ENG")
-        if not storage.name_of(self.out).endswith(ONTOLOGY_SUFFIXES):
-            raise ConfigError(f"{self.out}: an ontology's name must end in {', '.join(ONTOLOGY_SUFFIXES)}")
         if wrong := [name for name in self.semantic_types if not _TUI.fullmatch(name)]:
             raise ConfigError(f"semantic types have names like T047, not {', '.join(wrong)}")
 
@@ -123,9 +121,7 @@ def prepare_umls(config: UmlsConfig, say: Callable[[str], None] = lambda line: N
         raise InputError(
             "holds no concept that is to be kept: does it have these languages, sources and types?", path=config.umls
         )
-    say(f"writing {config.out}")
-    ontology.save(config.out)
-    summary.ontology = counts_of(ontology)
+    summary.ontology = write_ontology(ontology, config.out, say)
     return summary
 
 

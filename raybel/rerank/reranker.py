@@ -14,7 +14,7 @@ from raybel.candidates.probabilities import round_evidence
 from raybel.corpus.typography import check_folding
 from raybel.encoders.precision import PRECISIONS, best_precision
 from raybel.errors import ConfigError, InputError, MismatchError
-from raybel.files import artefacts, storage
+from raybel.files import artefacts, storage, things
 from raybel.files.fingerprints import fingerprint
 from raybel.ontology import Ontology
 from raybel.rerank import model as models
@@ -49,19 +49,14 @@ def describe(directory: str, ontology: Ontology | None = None, crosstype: str | 
         InputError: It holds no finished cross-encoder, or a damaged one.
         MismatchError: It is of another version, type or ontology.
     """
-    if not storage.names(directory):
-        raise InputError("no such directory, or it is empty", path=directory)
+    if not storage.exists(directory):
+        raise InputError("no such directory", path=directory)
+    things.expect(directory, KIND)
     path = storage.join(directory, STATE)
     value = storage.read_json(path) if storage.exists(path) else {}
     state: dict[str, Any] = value if isinstance(value, dict) else {}
     if state.get("kind") != KIND:
-        config = storage.join(directory, "config.json")
-        other = storage.read_json(config) if storage.exists(config) else state
-        kind = state.get("kind") or (other.get("kind") if isinstance(other, dict) else None)
-        raise InputError(
-            "holds no cross-encoder of `raybel train crossencoder`" + (f", but a {kind!r} model" if kind else ""),
-            path=directory,
-        )
+        raise InputError("holds no cross-encoder of `raybel train crossencoder`", path=directory)
     if not state.get("finished"):
         raise InputError("its training isn't finished: run the same `raybel train crossencoder` again", path=directory)
     if state.get("version") != VERSION:

@@ -1,4 +1,4 @@
-"""`raybel prepare obo` and `raybel ontology enrich`, `strip`, `merge` as a person meets them."""
+"""`raybel prepare obo` and `raybel ontology enrich`, `strip`, `merge`, `select` as a person meets them."""
 
 from pathlib import Path
 
@@ -55,6 +55,15 @@ def test_merge(capfd: pytest.CaptureFixture) -> None:
     assert run(*merge, "--mapping", "m.sssom.tsv") == 0
     assert Ontology.open("both.arrow").concept(0).alt_ids == ["MONDO:1"]
     assert "united: mapped" in capfd.readouterr().out
+
+
+def test_select(capfd: pytest.CaptureFixture) -> None:
+    select = ("ontology", "select", "--ontology", "medic.arrow", "--out", "x.arrow")
+    assert run(*select, "--branches", "D1", "--type", "Ill") == 0
+    assert "x.arrow: 1 concept" in capfd.readouterr().out
+    assert Ontology.open("x.arrow").concept(0).types == ["Ill"]
+    assert run(*select, "--branches", "Q") == 1
+    assert "medic.arrow has no branch Q" in capfd.readouterr().err
 
 
 def test_mistakes_are_sentences(capfd: pytest.CaptureFixture) -> None:

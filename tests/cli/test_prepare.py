@@ -49,6 +49,19 @@ def test_summary_reasons_and_files(sources: Path, capfd: pytest.CaptureFixture) 
     assert Ontology.open("medic.parquet").index("OMIM:1") == 0
 
 
+def test_vocabularies_without_a_corpus(sources: Path, capfd: pytest.CaptureFixture) -> None:
+    assert run("medic", "--ctd-medic-diseases", "CTD_diseases.tsv", "--out", "medic.arrow") == 0
+    fixtures = str(Path(__file__).parents[1] / "fixtures" / "prepare")
+    for option in ("--mesh-dir", "--mesh2015-dir"):
+        assert run("mesh", option, fixtures, "--out", "mesh.arrow") == 0
+    shown = capfd.readouterr().out
+    assert "medic.arrow: 1 concept" in shown
+    assert "mesh.arrow: 3 concepts" in shown
+    Path("CTD_diseases.csv").write_text("# Fields:\n# DiseaseName,DiseaseID,Synonyms\nBog Fever,MESH:D01,\n")
+    assert run("table", "--table", "CTD_diseases.csv", "--out", "o.arrow") == 1
+    assert "`raybel prepare medic --ctd-medic-diseases" in capfd.readouterr().err
+
+
 def test_nothing_asked_for_nothing_written(sources: Path, capfd: pytest.CaptureFixture) -> None:
     before = sorted(sources.iterdir())
     assert run(*NCBI) == 0
@@ -81,7 +94,7 @@ def test_errors_are_sentences(sources: Path, capfd: pytest.CaptureFixture, argum
     assert "Traceback" not in printed
 
 
-@pytest.mark.parametrize("command", ["ncbi-disease", "bc5cdr"])
+@pytest.mark.parametrize("command", ["ncbi-disease", "bc5cdr", "medic", "mesh"])
 def test_help_has_an_example(command: str, capfd: pytest.CaptureFixture) -> None:
     assert run(command, "--help") == 0
     assert f"raybel prepare {command} --" in capfd.readouterr().out

@@ -194,7 +194,12 @@ def test_what_the_directory_says(tmp_path):
 @pytest.mark.parametrize(
     ("changed", "error", "words"),
     [
-        ({"kind": "crossencoder"}, InputError, "holds a 'crossencoder' model"),
+        (
+            {"kind": "crossencoder"},
+            MismatchError,
+            "a cross-encoder, not a token classifier: give it as --reranker",
+        ),
+        ({"kind": "another"}, InputError, "doesn't say that it is a token classifier"),
         ({"finished": False}, InputError, "isn't finished"),
         ({"version": 99}, MismatchError, "format 99"),
         ({"parameters": {}}, InputError, "damaged"),

@@ -391,7 +391,18 @@ def test_types_renamed_and_chosen(compare):
     predicted = [on("gout"), on("flu"), on("a cold", "Chemical")]
     plain = compare(gold, predicted)
     assert of(plain, "strict") == (0, 0, 0)
-    assert said(plain, "types that gold lacks: 1 Chemical, 2 Disease; all wrong")
+    assert (
+        plain.apart
+        == plain.sentences[0]
+        == (
+            "Nothing can match, since the types (infon type) differ: gold's mentions are 1 Gene, 1 Modifier, "
+            "1 SpecificDisease, the predicted ones 1 Chemical, 2 Disease; --type-names OLD=NEW,... gives both the same "
+            "types, --ignore-types scores spans without types."
+        )
+    )
+    some = compare(gold, predicted, type_names="Gene=Chemical")
+    assert said(some, "types that gold lacks: 2 Disease; all wrong")
+    assert some.apart == ""
     names = ("SpecificDisease=Disease,Modifier=Disease", "Nothing=Disease")
     renamed = compare(gold, predicted, type_names=names)
     assert of(renamed, "strict") == (2 / 3, 2 / 3, pytest.approx(2 / 3))
@@ -403,14 +414,28 @@ def test_types_renamed_and_chosen(compare):
         compare(gold, predicted, mentions=MentionOptions(mention_types=("Drug",)))
 
 
+def test_a_mapping_is_proposed_where_one_side_has_one_type(write):
+    gold = write("g.xml", document("1", on("gout", "SpecificDisease"), on("flu", "Modifier")))
+    predicted = write("p.xml", document("1", on("gout")))
+    for one, other in ((gold, predicted), (predicted, gold)):
+        spans = ["--spans", "--gold-corpus", one, "--pred-corpus", other]
+        run = CliRunner().invoke(command, spans, env={"COLUMNS": "80"})
+        assert run.exit_code == 0
+        assert len(run.output.strip().splitlines()) == 1  # no table of zeros
+        assert "Modifier=Disease,SpecificDisease=Disease gives both the same types" in run.output
+        mapped = CliRunner().invoke(command, [*spans, "--type-names", "Modifier=Disease,SpecificDisease=Disease"])
+        assert "Scores in %" in mapped.output
+
+
 def test_predictions_without_types(compare):
     result = compare([on("gout")], [on("gout", "")])
     assert of(result, "strict") == (0, 0, 0)
-    assert said(result, "No predicted mention has a type (infon type), so none matches: --ignore-types")
+    assert "the predicted ones 1 without a type; --type-names =Disease gives both" in result.apart
     assert of(compare([on("gout")], [on("gout", "")], type_names="=Disease"), "strict") == (1, 1, 1)
     untyped = compare([on("gout", "")], [on("gout", "")])
     assert of(untyped, "strict") == (1, 1, 1)
-    assert not said(untyped, "has a type")
+    assert untyped.apart == compare([on("gout")], []).apart == ""
+    assert compare([on("gout")], [on("flu", "Ill")], ignore_types=True).apart == ""
     assert {row["group"] for row in untyped.groups.to_pylist()} == {"all"}
 
 

@@ -1,6 +1,7 @@
 import os
 
 import pytest
+import ray
 from ray.data import DataContext
 from ray.exceptions import ActorDiedError, GetTimeoutError, OutOfMemoryError, RayTaskError
 
@@ -103,6 +104,25 @@ def test_errors_of_ray_are_sentences(local_ray):
         assert words in text
         assert "\n" not in text
         assert not any(word in text for word in ("RAY_", "docs.ray.io", "actor_id"))
+
+
+def test_an_error_of_a_worker_keeps_its_own_text(local_ray):
+    """Ray Data adds to it how often it tried, and which of its settings to change."""
+
+    def fail(batch):
+        raise ConfigError("give fewer eels\nor a larger pond")
+
+    with pytest.raises(ConfigError) as caught, runtime.ray_session(), runtime.data_context():
+        ray.data.range(1).map_batches(fail).materialize()
+    assert str(caught.value) == "give fewer eels\nor a larger pond"
+
+
+def test_what_ray_prints_is_put_back(local_ray):
+    with runtime.ray_session():  # a Ray of the caller's says what the caller wants
+        assert ray._private.worker._worker_logs_enabled
+    with pytest.raises(ZeroDivisionError), runtime._own_lines_only():
+        raise ZeroDivisionError
+    assert ray._private.worker._worker_logs_enabled
 
 
 def test_settings_are_put_back():

@@ -1,11 +1,14 @@
 """MEDIC: CTD's table as an ontology."""
 
+import csv
 import gzip
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from raybel.errors import InputError
+from raybel.errors import ConfigError, InputError
 from raybel.ontology import Concept, Ontology
 from raybel.prepare import medic
 
@@ -56,8 +59,10 @@ def test_parents_and_tree_numbers(tmp_path: Path) -> None:
         "# Fields:\n# Synonyms\tDiseaseID\tDiseaseName\tAltDiseaseIDs\tDefinition\nAgue\tMESH:D01\tBog Fever\t\t\n",
         "\ufeff" + (HEADER + row("Bog Fever", "MESH:D01", synonyms="Ague")).replace("\n", "\r\n"),
         gzip.compress(row("Bog Fever", "MESH:D01", synonyms="Ague").encode(), mtime=0),
+        (HEADER + row("Bog Fever", "MESH:D01", synonyms="Ague")).replace("\t", ","),
+        row("Bog Fever", '"MESH:D01"', synonyms='"Ague"').replace("\t", ","),
     ],
-    ids=["9 named", "9", "8", "8 named", "bare header", "other order", "BOM, CRLF", "gzip"],
+    ids=["9 named", "9", "8", "8 named", "bare header", "other order", "BOM, CRLF", "gzip", "CSV", "bare CSV, quoted"],
 )
 def test_layouts(tmp_path: Path, content: str | bytes) -> None:
     assert concepts(tmp_path, content) == [Concept("D01", "Bog Fever", ["Ague"])]
@@ -69,6 +74,47 @@ def test_names_that_need_care(tmp_path: Path) -> None:
     read_concepts = concepts(tmp_path, text)
     assert [concept.name for concept in read_concepts] == ["# Hash Disease", "Nameless", "", "Shared", "Other"]
     assert read(tmp_path, text).stats()["shared by several concepts"] == 2
+
+
+def test_csv_quotes_what_has_commas(tmp_path: Path) -> None:
+    text = (
+        HEADER.replace("\t", ",")
+        + '"Pox, Eel",MESH:D01,,"Ill, ""very"".",,,,"Pox, Bog|Ague",\n# Hash,MESH:D02,,,,,,,\n'
+    )
+    assert concepts(tmp_path, text) == [
+        Concept("D01", "Pox, Eel", ["Pox, Bog", "Ague"], 'Ill, "very".'),
+        Concept("D02", "# Hash"),
+    ]
+
+
+@given(
+    st.lists(
+        st.lists(
+            st.text(st.characters(codec="utf-8", exclude_characters="\t\n\r"), max_size=8), min_size=9, max_size=9
+        ),
+        max_size=4,
+    )
+)
+def test_tabs_and_commas_say_the_same(tmp_path_factory: pytest.TempPathFactory, rows: list[list[str]]) -> None:
+    """With tabs, cells are as they are; CSV quotes them."""
+    folder = tmp_path_factory.mktemp("medic")
+    rows = [[f"Name {n}{cells[0]}", f"X:{n}", *cells[2:]] for n, cells in enumerate([[""] * 9, *rows])]
+    with (folder / "m.csv").open("w", newline="") as file:
+        file.write(HEADER.replace("\t", ","))
+        csv.writer(file).writerows(rows)
+    (folder / "m.tsv").write_text(HEADER + "".join("\t".join(cells) + "\n" for cells in rows), newline="")
+    tables = [medic.read_ontology(str(folder / name)).table for name in ("m.csv", "m.tsv")]
+    assert tables[0].equals(tables[1])
+
+
+def test_the_command_s_function(tmp_path: Path) -> None:
+    (tmp_path / "m.tsv").write_text(HEADER + row("Bog Fever", "MESH:D01", synonyms="Ague"))
+    config = medic.MedicConfig(ctd_medic_diseases=str(tmp_path / "m.tsv"), out=str(tmp_path / "o.arrow"))
+    counts = medic.prepare_medic(config)
+    assert (counts["concepts"], counts["names and aliases"]) == (1, 2)
+    assert Ontology.open(config.out).fingerprint == medic.read_ontology(config.ctd_medic_diseases).fingerprint
+    with pytest.raises(ConfigError, match=r"must end in \.arrow"):
+        medic.MedicConfig(ctd_medic_diseases="m.tsv", out="o.txt")
 
 
 def test_ids_with_marks_stay_whole(tmp_path: Path) -> None:
@@ -91,6 +137,8 @@ def test_ids_with_marks_stay_whole(tmp_path: Path) -> None:
         ("# Fields:\n# Name\tID\nA\tB\n", ["line 2", "DiseaseID", "found 'Name', 'ID'"]),
         (HEADER + row("A", "MESH:D01") + row("B", "D01"), ["line 6", "D01", "line 5"]),
         (HEADER + row("A", " "), ["line 5", "'A'", "no id"]),
+        (HEADER.replace("\t", ",") + '"A,MESH:D01,,,,,,,\n', ["line 5", "isn't CSV", "A,MESH:D01"]),
+        (HEADER.replace("\t", ",") + "A, B,MESH:D01,,,,,,,\n", ["line 5", "expected 9", "found 10"]),
         (row("Caf\xe9", "MESH:D01").encode("latin-1"), ["line 1", "UTF-8"]),
         (gzip.compress(row("A", "MESH:D01").encode(), mtime=0)[:-3], ["cut off"]),
     ],

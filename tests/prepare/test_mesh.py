@@ -3,11 +3,12 @@
 import contextlib
 import gzip
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from raybel.errors import InputError
+from raybel.errors import ConfigError, InputError
 from raybel.ontology import Concept
 from raybel.prepare import mesh
 
@@ -72,6 +73,25 @@ def test_gzipped(directory: Path) -> None:
         (directory / f"{name}.gz").write_bytes(gzip.compress((directory / name).read_bytes()))
         (directory / name).unlink()
     assert concepts(directory) == EXPECTED
+
+
+def test_any_year_is_prepared(directory: Path) -> None:
+    for kind in ("desc", "supp"):
+        (directory / f"{kind}2015.xml").rename(directory / f"{kind}2026.xml")
+    config = mesh.MeshConfig(mesh_dir=str(directory), out=str(directory / "o.arrow"))
+    assert mesh.prepare_mesh(config)["concepts"] == len(EXPECTED)
+    shutil.copy(directory / "desc2026.xml", directory / "desc2015.xml")
+    with pytest.raises(ConfigError, match="has MeSH of 2015, 2026: say which with --year"):
+        mesh.prepare_mesh(config)
+    with pytest.raises(InputError, match=r"supp2015\.xml\(\.gz\)"):
+        mesh.prepare_mesh(replace(config, year=2015))
+    assert mesh.prepare_mesh(replace(config, year=2026))["concepts"] == len(EXPECTED)
+
+
+def test_a_directory_without_mesh(tmp_path: Path) -> None:
+    for folder, part in ((tmp_path, "has no descYEAR.xml"), (tmp_path / "nowhere", "there is no such directory")):
+        with pytest.raises(InputError, match=part):
+            mesh.prepare_mesh(mesh.MeshConfig(mesh_dir=str(folder), out=str(tmp_path / "o.arrow")))
 
 
 @pytest.mark.parametrize("name", ["desc2015.xml", "supp2015.xml"])

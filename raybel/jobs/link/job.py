@@ -16,7 +16,7 @@ from raybel.files.fingerprints import fingerprint
 from raybel.files.provenance import OUTPUT_FORMAT, git_hash, versions
 from raybel.jobs.chunk_stage import map_chunks
 from raybel.jobs.link.config import LinkConfig
-from raybel.jobs.link.routes import OpenedRoute
+from raybel.jobs.link.routes import OpenedRoute, ontology_names
 from raybel.jobs.link.stage import LinkStage
 from raybel.jobs.progress import Progress
 from raybel.jobs.runtime import Allocation
@@ -46,12 +46,14 @@ def link(config: LinkConfig, watch: Callable[[Progress], None] | None = None) ->
         OpenedRoute.open(types, route, config.top_k, wanted.expand_abbreviations, config.any_ontology, config.crosstype)
         for types, route in config.opened_routes
     ]
+    names = ontology_names([route.route.ontology for route in routes])
     identity = {
         "format": OUTPUT_FORMAT,
         "folding": FOLDING,
         **({"routes": [route.identity() for route in routes]} if config.routes else routes[0].identity()),
         **detection_identity(config.detection, wanted.mention_types),
         **deciding_fields(config),
+        "ontology_names": names,
         "mention_types": list(wanted.mention_types),
     }
     inputs = find_inputs(config.in_corpus, fingerprint(identity), config.input.group_files)
@@ -65,7 +67,7 @@ def link(config: LinkConfig, watch: Callable[[Progress], None] | None = None) ->
         job = ShardJob(run, inputs, config.max_bad_fraction, watch)
         if job.to_do:
             encodes = any(route.route.encodes for route in routes) or config.detection.detector is not None
-            job.go(partial(_stream, config, _for_workers(run, routes)), config.resources, encodes)
+            job.go(partial(_stream, config, _for_workers(run, routes, names)), config.resources, encodes)
         result = job.finish(config.metric_file)
         for route in routes:
             result.notes += corpus_notes(run, job.finished, route.ontology, wanted, route.types)
@@ -74,15 +76,15 @@ def link(config: LinkConfig, watch: Callable[[Progress], None] | None = None) ->
     return result
 
 
-def _for_workers(run: RunDirectory, routes: list[OpenedRoute]) -> list[Any]:
-    """Return the types and the options of each route, and an ontology that workers can memory-map: itself or a copy."""
+def _for_workers(run: RunDirectory, routes: list[OpenedRoute], names: list[str]) -> list[Any]:
+    """Return each route's types and options, an ontology that workers can memory-map (itself or a copy), its name."""
     mapped = []
-    for number, route in enumerate(routes):
+    for number, (route, name) in enumerate(zip(routes, names, strict=True)):
         path = route.route.ontology
         if not path.endswith(".arrow"):
             path = run.ontology_copy(number)
             route.ontology.save(path)
-        mapped.append((route.types, route.route, path))
+        mapped.append((route.types, route.route, path, name))
     return mapped
 
 

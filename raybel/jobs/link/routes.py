@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from raybel.candidates.base import UNKNOWN_GENERATOR, Generator
 from raybel.candidates.registry import open_generator, uses_encoder
 from raybel.config import GeneratorPaths, OntologyPath, configuration, configured
 from raybel.errors import ConfigError
+from raybel.files import storage
 from raybel.files.mappings import read_mapping
 from raybel.jobs.run_options import RerankerModel, Threshold
 from raybel.ontology import Ontology
@@ -61,6 +63,28 @@ def read_routes(path: str) -> list[tuple[tuple[str, ...], Route]]:
     if not routes:
         raise ConfigError(f"{path}: holds no route")
     return [(tuple(sorted(types)), route) for types, route in routes.values()]
+
+
+def ontology_names(paths: Sequence[str]) -> list[str]:
+    """Return what the mentions table calls each of a run's ontologies; the same paths get the same name.
+
+    It is the end of the path: the file's name, and as many folders before it as tell it apart from the run's others;
+    at least one where the file is called `ontology`, as `raybel prepare` calls them all. So it is the same on every
+    machine whose files lie alike from there on.
+
+    Args:
+        paths: Absolute paths or URIs.
+    """
+    parts = {path: [part for part in storage.name_of(path).split("/") if part] for path in paths}
+
+    def name(path: str) -> str:
+        own = parts[path]
+        others = [other for elsewhere, other in parts.items() if elsewhere != path]
+        least = 2 if own[-1].partition(".")[0] == "ontology" else 1
+        fitting = (own[-depth:] for depth in range(least, len(own)))
+        return "/".join(next((end for end in fitting if all(each[-len(end) :] != end for each in others)), own))
+
+    return [name(path) for path in paths]
 
 
 @dataclass(frozen=True)

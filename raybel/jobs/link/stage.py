@@ -26,7 +26,7 @@ class LinkStage(DetectingStage):
 
     Args:
         config: What the job is asked to do.
-        routes: The types of mentions (none for all), what they are linked to, and the path of its ontology for workers.
+        routes: The types of mentions (none for all), what they are linked to, its ontology's path for workers and name.
         allocation: What an actor has.
         inputs: As `ChunkStage`.
         session: As `ChunkStage`.
@@ -35,7 +35,7 @@ class LinkStage(DetectingStage):
     def __init__(
         self,
         config: LinkConfig,
-        routes: list[tuple[tuple[str, ...], Route, str]],
+        routes: list[tuple[tuple[str, ...], Route, str, str]],
         allocation: Allocation,
         inputs: dict[str, RunInput],
         session: str,
@@ -44,12 +44,14 @@ class LinkStage(DetectingStage):
         super().__init__(run, config.detection, config.read_options, allocation, inputs, session)
         self.config = config
         loaded: dict[str, Any] = {}
-        self.linkers = [(frozenset(types), self._linker(route, ontology, loaded)) for types, route, ontology in routes]
+        self.linkers = [
+            (frozenset(types), self._linker(route, ontology, name, loaded)) for types, route, ontology, name in routes
+        ]
 
-    def _linker(self, route: Route, ontology: str, loaded: dict[str, Any]) -> Linker:
+    def _linker(self, route: Route, ontology: str, name: str, loaded: dict[str, Any]) -> Linker:
         return Linker(
             ontology,
-            route.ontology.rpartition("/")[2],
+            name,
             route.generator,
             route.reranker_model,
             self.config.top_k,

@@ -354,7 +354,7 @@ def test_a_chunk_of_a_broken_file_is_never_a_part(base, model, tmp_path):
     config = model.config([source], tmp_path / "run")
     (item,) = find_inputs([source], "x")
     shard = item.shard()
-    routes = [(*config.opened_routes[0], config.ontology)]
+    routes = [(*config.opened_routes[0], config.ontology, "o.arrow")]
     linker = stage.LinkStage(config, routes, Allocation(1, 0.5, 0.5), {item.source.name: item}, "session")
     (chunk,) = read_chunks(item.source, shard.name, config.read_options)
     assert linker(chunk)["error"][0].as_py()

@@ -356,7 +356,7 @@ def test_a_reranker_that_does_not_fit(made, linked, tmp_path, no_ray):
     fresh = replace(job, out_corpus=str(tmp_path / "run"))
     with pytest.raises(MismatchError, match="of the type tree, not base"):
         link_job.link(replace(fresh, crosstype="base"))
-    with pytest.raises(InputError, match="holds no cross-encoder of `raybel train crossencoder`, but a 'ngrams' model"):
+    with pytest.raises(MismatchError, match="is an n-gram model, not a cross-encoder: give it as --ngrams-model"):
         link_job.link(replace(fresh, reranker_model=job.generator.ngrams_model))
     with pytest.raises(InputError, match="no such directory"):
         link_job.link(replace(fresh, reranker_model=str(tmp_path / "none")))

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raybel.errors import ConfigError, InputError
-from raybel.ontology import Concept, Ontology, kinds
-from raybel.ontology.kinds import HEAD_BYTES, kind_of, kind_of_bytes
+from raybel.files import kinds
+from raybel.files.kinds import HEAD_BYTES, kind_of, kind_of_bytes
+from raybel.ontology import Concept, Ontology
 
 XML = '<?xml version="1.0"?>\n'
 SAMPLES = {
@@ -56,6 +57,11 @@ def test_kinds(tmp_path, name, packed):
     (tmp_path / "f").write_bytes(data)
     found = kind_of(str(tmp_path / "f"))
     assert found.name == (f"a zip archive with {name}" if packed in ("zip", "stored") else name)
+
+
+def test_ctd_as_csv_and_without_comments():
+    for text in ("# Fields:\n# DiseaseName,DiseaseID,Synonyms\n#\n", '"DiseaseName","DiseaseID","Synonyms"\n'):
+        assert kind_of_bytes(text.encode()) == kinds.MEDIC
 
 
 def test_what_is_nothing_in_particular(tmp_path):
@@ -104,7 +110,8 @@ def test_no_beginning_takes_long(piece):
         ("BioC XML", "--in-corpus"),
         ("BioC JSON", "--in-corpus"),
         ("a tab-separated table", "`raybel prepare table --table {path} --out o.arrow`"),
-        ("MeSH XML", "--mesh2015-dir"),
+        ("MeSH XML", "`raybel prepare mesh --mesh-dir DIR --out o.arrow`"),
+        ("MEDIC of CTD", "`raybel prepare medic --ctd-medic-diseases {path} --out o.arrow`"),
         ("UMLS RRF", "raybel prepare umls"),
         ("a JSON object", "a list of {{id, name, aliases, definition}}"),
     ],

@@ -34,7 +34,8 @@ ARROW, PARQUET, JSON_LIST = OF_ONTOLOGIES = Kind("Arrow"), Kind("Parquet"), Kind
 #: Those by the suffixes of ontologies: what a file that isn't recognised is taken for.
 BY_SUFFIX = {".arrow": ARROW, ".parquet": PARQUET, ".json": JSON_LIST, ".json.gz": JSON_LIST}
 EMPTY = Kind("an empty file")
-_CORPUS = "it is a corpus, not an ontology: give it as --in-corpus"
+#: What to do with a corpus in place of an ontology.
+CORPUS = "it is a corpus, not an ontology: give it as --in-corpus"
 _OBO = "`raybel prepare obo --obo FILE --out o.arrow` makes an ontology of it"
 _TABLE = "`raybel prepare table --table FILE --out o.arrow` makes an ontology of it"
 _OWL = "convert it (`robot convert --input FILE --output o.obo`), then `raybel prepare obo --obo o.obo --out o.arrow`"
@@ -44,10 +45,10 @@ TABLES = {
     ",": Kind("a table with commas", _TABLE, table=True),
 }
 #: Kinds that commands of `raybel prepare` read.
-MEDIC = Kind("MEDIC of CTD", "`raybel prepare ncbi-disease --ctd-medic-diseases FILE` makes an ontology of it")
-MESH = Kind("MeSH XML", "`raybel prepare bc5cdr --mesh2015-dir DIR` makes an ontology of it")
-PUBTATOR = Kind("PubTator", _CORPUS)
-BIOC_XML = Kind("BioC XML", _CORPUS)
+MEDIC = Kind("MEDIC of CTD", "`raybel prepare medic --ctd-medic-diseases FILE --out o.arrow` makes an ontology of it")
+MESH = Kind("MeSH XML", "`raybel prepare mesh --mesh-dir DIR --out o.arrow` makes an ontology of it")
+PUBTATOR = Kind("PubTator", CORPUS)
+BIOC_XML = Kind("BioC XML", CORPUS)
 XML = Kind("XML")
 #: Kinds of text by how a file begins, the more particular before the more general.
 _TEXTS: tuple[tuple[re.Pattern[str], Kind], ...] = tuple(
@@ -61,12 +62,12 @@ _TEXTS: tuple[tuple[re.Pattern[str], Kind], ...] = tuple(
         (r"\A\s*\d+\|[ta]\|", PUBTATOR),
         (r"<!DOCTYPE\s+collection\b|<collection\b[\s\S]*<source>", BIOC_XML),
         (r"<(?:Descriptor|Supplemental)RecordSet\b", MESH),
-        (r"<PubmedArticleSet\b", Kind("PubMed XML", _CORPUS)),
-        (r"\A\s*\[?\s*\{[\s\S]{0,4096}?\"(?:documents|passages|PubTator3)\"\s*:\s*\[", Kind("BioC JSON", _CORPUS)),
+        (r"<PubmedArticleSet\b", Kind("PubMed XML", CORPUS)),
+        (r"\A\s*\[?\s*\{[\s\S]{0,4096}?\"(?:documents|passages|PubTator3)\"\s*:\s*\[", Kind("BioC JSON", CORPUS)),
         (r"\A\s*<(?:!doctype\s+html|html)\b", Kind("a web page", "fetch the file itself")),
         (r"\A\s*<(?:\?xml|!--|!DOCTYPE|\w)", XML),
         (r"\AC\d{7}\|[^\n]*\|", Kind("UMLS RRF", "`raybel prepare umls --umls DIR --out o.arrow` reads its directory")),
-        (r"^#?\s*DiseaseName\tDiseaseID\t", MEDIC),
+        (r"^#?\s*\"?DiseaseName\"?[\t,]\"?DiseaseID\"?[\t,]", MEDIC),
         (
             r"\A(?:#.*\n)*[^\n]*\bsubject_id[\t,](?:[^\n]*[\t,])?predicate_id\b",
             Kind("SSSOM mappings", "`raybel ontology enrich --mapping FILE` takes names over through them"),

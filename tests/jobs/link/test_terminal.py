@@ -1,0 +1,41 @@
+"""What a person sees of a link job that fails in a worker, or is stopped: our lines, none of Ray's."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from ray_fixture import command, corpus_of
+
+
+def wait_for(process, found):
+    end = time.monotonic() + 200
+    while not found() and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.01)
+
+
+def arguments(model, home: Path, *further):
+    inputs = ["--in-corpus", corpus_of(home / "corpus", 2, 30), "--ontology", model.ontology]
+    return ["link", *inputs, "--ngrams-model", model.ngrams, "--out-corpus", home / "run", *further]
+
+
+def test_an_error_in_a_worker_is_one_line(model, tmp_path):
+    run = tmp_path / "run"
+    with command(*arguments(model, tmp_path)) as process:
+        wait_for(process, (run / "manifest.json").exists)
+        (run / "parts").write_text("in the way of what workers write")
+        output, _ = process.communicate(timeout=200)
+    (line,) = (each for each in output.splitlines() if each.strip() and not each.startswith("link: "))
+    assert process.returncode == 1
+    assert line.startswith(f"raybel: {run}/parts/")
+    assert line.endswith("can't be written: Not a directory")
+
+
+def test_ctrl_c_says_how_it_goes_on(model, tmp_path):
+    run = tmp_path / "run"
+    with command(*arguments(model, tmp_path, "--chunk-documents", 1)) as process:
+        wait_for(process, lambda: list(run.glob("parts/*/*/*.json")))
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to all processes in its foreground
+        output, _ = process.communicate(timeout=200)
+    lines = [each for each in output.splitlines() if each.strip() and not each.startswith("link: ")]
+    assert (process.returncode, lines) == (130, ["stopped; the same command goes on from here"])
