@@ -42,8 +42,6 @@ _NOT_JSON: tuple[type[Exception], ...] = (ValueError, *DAMAGED)
 SPOOL_BYTES = 64 << 20
 #: isal's level 3 of 0..3; its bytes depend on the data alone (no time, no name in the header).
 GZIP_LEVEL = 3
-
-
 _LOCAL = fs.LocalFileSystem()
 
 
