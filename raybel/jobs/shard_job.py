@@ -256,8 +256,8 @@ class ShardJob:
         Args:
             metric_file: Where a copy of the table of counts goes; None for nowhere.
         """
-        bundles = [item for item in self.inputs.values() if item.source.is_bundle]
-        self.run.delete_other_shards({item.name: self.shards[item.source.name] for item in bundles})
+        bundles = [item.name for item in self.inputs.values() if item.source.is_bundle]
+        self.run.delete_other_shards(bundles, set().union(*self.shards.values()))
         counts = self.run.finish(self.finished.values())
         if metric_file:
             tables.write_rows(metric_file, counts)

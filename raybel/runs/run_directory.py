@@ -242,7 +242,8 @@ class RunDirectory:
         else:
             storage.delete(self.file("quarantine", shard.name))
         ends = {"next": summaries[-1]["next"]}
-        state = {"name": shard.name, "input": shard.path, "key": shard.key, **sum_counts(summaries), **ends}
+        of = {"name": shard.name, "input": shard.path, "source": shard.source, "key": shard.key}
+        state = {**of, **sum_counts(summaries), **ends}
         storage.publish_json(self.file("state", shard.name), state)
         storage.delete(join(self.uri, "parts", shard.name))
         return state
@@ -256,21 +257,24 @@ class RunDirectory:
             storage.delete(self.file(folder, shard.name))
         storage.delete(join(self.uri, "parts", shard.name))
 
-    def delete_other_shards(self, bundles: Mapping[str, Collection[str]]) -> None:
+    def delete_other_shards(self, bundles: Collection[str], present: Collection[str]) -> None:
         """Delete what earlier contents of bundles left: files of shards that their present contents don't have.
 
-        Groups are numbered anew at every start: where there are any, those of higher numbers are left over, too.
+        Groups are numbered anew at every start: where there are any, those of other numbers are left over, too. What
+        was published of a file that isn't in a bundle stays, whatever the folder is called that it lies in.
 
         Args:
-            bundles: The names of the shards, also of those that are set aside, of every bundle by the bundle's name.
+            bundles: Names of the bundles.
+            present: Names of all shards of the inputs, also of those that are set aside.
         """
         grouped = any(map(is_group_name, bundles))
 
         def left_over(shard: str) -> bool:
             bundle = shard.rpartition("/")[0]
-            if bundle in bundles:
-                return shard not in bundles[bundle]
-            return grouped and is_group_name(bundle)
+            if shard in present or not (bundle in bundles or (grouped and is_group_name(bundle))):
+                return False
+            path = self.file("state", shard)
+            return storage.identity(path) is None or storage.read_json(path).get("source", bundle) == bundle
 
         if bundles:
             self.delete_shards(left_over)

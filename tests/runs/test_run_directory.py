@@ -78,6 +78,18 @@ def test_two_files_of_one_output_name_are_refused(tmp_path):
         shards_of([str(tmp_path / "in/a.xml"), str(tmp_path / "two")], "f")
 
 
+def test_a_file_among_an_archives_shards_is_refused(tmp_path):
+    first = tmp_path / "in/deep/dump.tar"
+    first.parent.mkdir(parents=True)
+    first.write_bytes(packed(".tar", {"a.xml": MANY.encode()}))
+    second = save(tmp_path / "unpacked/deep/dump.tar/x/a.xml", MANY)
+    with pytest.raises(
+        ConfigError, match=r"a\.xml would be written among the shards of .*in/deep/dump\.tar, to deep"
+    ):
+        find_inputs([str(tmp_path / "in"), str(tmp_path / "unpacked")], "f")
+    assert [item.name for item in find_inputs([str(first), second], "f")] == ["a.xml.gz", "dump.tar"]
+
+
 def test_an_assembled_shard(run, corpus):
     (shard,) = shards_of([corpus], "f")
     assert run.state(shard) is None
@@ -244,16 +256,23 @@ def test_what_bundles_of_an_earlier_content_left_is_deleted(run):
     def named(shards, folders):
         return sorted(f"{folder}/{shard}{suffixes[folder]}" for folder in folders for shard in shards)
 
+    of_files = ["a.tar/00004.xml.gz", "group-00001/00001.xml.gz", "group-00007/mine.xml.gz"]  # in folders so called
+    published += of_files
     for name in named(published, suffixes) + named(quarantined, ["quarantine"]):
         storage.publish(f"{run.uri}/{name}", b"{}")
+    for shard in published:
+        source = shard if shard in of_files else shard.rpartition("/")[0] or shard
+        storage.publish_json(run.file("state", shard), {"source": source})
+    storage.publish(run.file("quarantine", "group-00001/bad.xml.gz"), b"{}")
+    quarantined.append("group-00001/bad.xml.gz")
     before = tree(run)
-    run.delete_other_shards({})
+    run.delete_other_shards([], [])
     assert tree(run) == before
-    run.delete_other_shards({"a.tar": {"a.tar/00000.xml.gz", "a.tar/00002.xml.gz"}})  # the second one set aside
+    run.delete_other_shards(["a.tar"], ["a.tar/00000.xml.gz", "a.tar/00002.xml.gz"])  # the second one set aside
     kept = [shard for shard in published if shard != "a.tar/00001.xml.gz"]
-    in_quarantine = ["a.tar/00002.xml.gz", "b.tar/00001.xml.gz"]
+    in_quarantine = ["a.tar/00002.xml.gz", "b.tar/00001.xml.gz", "group-00001/bad.xml.gz"]
     assert sorted(tree(run)) == sorted(named(kept, suffixes) + named(in_quarantine, ["quarantine"]))
-    run.delete_other_shards({"group-00000": {"group-00000/00000.xml.gz"}})
+    run.delete_other_shards(["group-00000"], ["group-00000/00000.xml.gz", "group-00001/bad.xml.gz"])
     kept.remove("group-00001/00000.xml.gz")
     assert sorted(tree(run)) == sorted(named(kept, suffixes) + named(in_quarantine, ["quarantine"]))
 
