@@ -30,6 +30,7 @@ from pyarrow import fs
 from raybel.display import counted
 from raybel.errors import ConfigError, InputError
 from raybel.files.meter import Meter
+from raybel.files.stored import open_stored
 
 _LOG = logging.getLogger(__name__)
 COPY_BYTES = 1 << 20
@@ -164,15 +165,9 @@ def open_bytes(uri: str, meter: Meter | None = None) -> Iterator[IO[bytes]]:
         meter: Is told how far it is read; the file can only be read then.
 
     Raises:
-        InputError: There is no such file, or it can't be opened.
+        AccessError: There is no such file, or it can't be opened, or not be read on while it is open.
     """
-    filesystem, path = resolve(uri)
-    try:
-        raw: Any = filesystem.open_input_stream(path, compression=None)
-    except OSError as error:
-        reason = "no such file" if isinstance(error, FileNotFoundError) else f"can't be opened: {error}"
-        raise InputError(reason, path=uri) from error
-    with raw:
+    with open_stored(*resolve(uri), uri) as raw:
         buffered = io.BufferedReader(raw, COPY_BYTES)
         packed = buffered.peek(2)[:2] == b"\x1f\x8b"
         file: Any = meter.counting(buffered) if meter else buffered
