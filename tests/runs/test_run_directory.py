@@ -83,9 +83,7 @@ def test_a_file_among_an_archives_shards_is_refused(tmp_path):
     first.parent.mkdir(parents=True)
     first.write_bytes(packed(".tar", {"a.xml": MANY.encode()}))
     second = save(tmp_path / "unpacked/deep/dump.tar/x/a.xml", MANY)
-    with pytest.raises(
-        ConfigError, match=r"a\.xml would be written among the shards of .*in/deep/dump\.tar, to deep"
-    ):
+    with pytest.raises(ConfigError, match=r"a\.xml would be written among the shards of .*in/deep/dump\.tar, to deep"):
         find_inputs([str(tmp_path / "in"), str(tmp_path / "unpacked")], "f")
     assert [item.name for item in find_inputs([str(first), second], "f")] == ["a.xml.gz", "dump.tar"]
 
