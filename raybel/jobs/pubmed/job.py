@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from raybel.candidates.calibrating import stored
 from raybel.candidates.registry import home_of
-from raybel.config import GeneratorPaths, MentionOptions
+from raybel.config import GeneratorPaths, MentionOptions, deciding_fields
 from raybel.corpus.documents import reading_identity
 from raybel.detection.registry import detection_identity
 from raybel.errors import MismatchError
@@ -108,6 +108,7 @@ def _check_options(config: PubmedConfig, opened: list[OpenedRoute]) -> None:
     options = {
         "routes": [{**each.identity(), "threshold": each.route.threshold} for each in opened],
         **detection_identity(config.detection, config.mentions.mention_types),
+        **deciding_fields(config.detection),
         **reading_identity(config.mentions),
         "input": asdict(config.input),
         "top_k": config.top_k,
