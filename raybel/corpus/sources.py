@@ -63,6 +63,11 @@ def is_archive_name(uri: str) -> bool:
     return storage.name_of(uri).lower().endswith(ARCHIVE_SUFFIXES)
 
 
+def version_of(file: storage.FileIdentity) -> str:
+    """Return the version of a source that is this file."""
+    return fingerprint({"size": file.size, "mtime_ns": file.mtime_ns})
+
+
 def corpus_files(patterns: Iterable[str]) -> list[tuple[str, str]]:
     """Return (file, its name relative to the directory that was given) for files, directories and globs, in order.
 
@@ -94,7 +99,7 @@ def find_sources(patterns: Iterable[str], group: bool | None = False) -> list[So
                 "or link them in two runs"
             )
         file = storage.identity(path) or storage.FileIdentity(0, 0)
-        sources[name] = Source(path, name, file.size, fingerprint({"size": file.size, "mtime_ns": file.mtime_ns}))
+        sources[name] = Source(path, name, file.size, version_of(file))
     ordered = [sources[name] for name in sorted(sources)]
     if group is False:
         return ordered

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from raybel.corpus.formats.registry import shard_name
 from raybel.corpus.opening import file_format
@@ -57,6 +58,15 @@ class RunInput:
     def number_of(self, shard: str) -> int:
         """Return the number of one of its shards, which the name of a bundle's begins with; 0 for a file's only one."""
         return int(shard.rpartition("/")[2].partition(".")[0]) if self.source.is_bundle else 0
+
+    def is_whole(self, shards: Mapping[str, Mapping[str, Any]]) -> bool:
+        """Return whether some finished shards of it are all that there are; the last one's state says how many.
+
+        Args:
+            shards: Their states by their names.
+        """
+        last = [name for name, state in shards.items() if state["next"] is None]
+        return len(shards) == (self.number_of(last[0]) + 1 if last else -1)
 
 
 def find_inputs(patterns: Iterable[str], run_fingerprint: str, group: bool | None = False) -> list[RunInput]:

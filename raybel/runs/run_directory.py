@@ -7,7 +7,7 @@
     RUN/counts.parquet      counts per shard
     RUN/state/NAME.json     marks a finished shard; written after all of the above but the counts
     RUN/parts/NAME/KEY/     finished chunks of unfinished shards
-    RUN/logs/               plan, progress and timings: the only files whose bytes differ between runs
+    RUN/logs/               plan and progress (`runs/logs.py`): the only files whose bytes differ between runs
 
 A shard is finished when its state says so for the input file's identity and the run's fingerprint.
 """
@@ -15,8 +15,7 @@ A shard is finished when its state says so for the input file's identity and the
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,8 +40,6 @@ from raybel.runs.parts import (
 )
 
 _MANIFEST = "manifest.json"
-#: Names of the logs that say what is read, and how far this start is.
-PLAN, PROGRESS = "logs/plan.json", "logs/progress.json"
 #: Folder -> what the names of its files add to their shard's.
 _FILES = {"shards": "", "mentions": ".parquet", "documents": ".parquet", "quarantine": ".jsonl", "state": ".json"}
 #: (Types of mentions, none for all; path of the ontology that they are linked to) of each of a run's routes.
@@ -58,6 +55,10 @@ class RunDirectory:
     def file(self, folder: str, name: str) -> str:
         """Return the path of a shard's file in one of the folders above."""
         return join(self.uri, folder, name + _FILES[folder])
+
+    def folder(self, name: str) -> str:
+        """Return the path of one of the folders above."""
+        return join(self.uri, name)
 
     @property
     def _manifest(self) -> str:
@@ -139,18 +140,6 @@ class RunDirectory:
         self.work.open(identity, overwrite)
         self.work.write_description(identity, fingerprint=fingerprint(identity), **manifest)
 
-    def write_plan(self, inputs: Sequence[RunInput]) -> None:
-        """Log what the run reads."""
-        plan = [
-            {"name": item.name, "path": item.source.path, "size": item.source.size, "bundle": item.source.is_bundle}
-            for item in inputs
-        ]
-        storage.publish_json(join(self.uri, PLAN), plan)
-
-    def write_progress(self, progress: dict[str, Any]) -> None:
-        """Log how far this start is: `counts`, `seconds`, `finished` and what else there is."""
-        storage.publish_json(join(self.uri, PROGRESS), {**progress, "time": time.time()})
-
     def state(self, shard: Shard) -> dict[str, Any] | None:
         """Return a finished shard's state, None for one that is to do (or whose input or configuration changed)."""
         path = self.file("state", shard.name)
@@ -161,7 +150,7 @@ class RunDirectory:
 
     def states(self) -> list[dict[str, Any]]:
         """Return the states of all shards that are there, in order of their names, also of an earlier content's."""
-        folder = join(self.uri, "state")
+        folder = self.folder("state")
         return [storage.read_json(join(folder, name)) for name in storage.names(folder)]
 
     def finished_shards(self, item: RunInput) -> dict[str, dict[str, Any]]:
