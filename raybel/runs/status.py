@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from typing import Any
 
 from raybel.corpus.sources import version_of
@@ -28,7 +29,7 @@ def status(run: RunDirectory) -> Status:
     plan, progress = read_plan(run), read_progress(run)
     published = {item.name: run.finished_shards(item) for item in plan}
     unfinished = [item for item in plan if not item.is_whole(published[item.name])]
-    states = {name: state for of_input in published.values() for name, state in of_input.items()}
+    states = dict(ChainMap(*published.values()))
     others = len(storage.names(run.folder("state"))) - len(states)
     changed = sum(map(_has_changed, plan))
     figures: list[tuple[str, object]] = [("input files", f"{len(plan) - len(unfinished):,} of {len(plan):,}")]
@@ -48,6 +49,12 @@ def status(run: RunDirectory) -> Status:
     return run.work.status(finished, figures, [PROGRESS], problem if finished else "", notes)
 
 
+def unread_files(run: RunDirectory) -> list[str]:
+    """Say which files of the last start's inputs couldn't be read, and why: a few of them."""
+    states = dict(ChainMap(*(run.finished_shards(item) for item in read_plan(run))))
+    return _unread(run, states, read_progress(run))
+
+
 def _documents(states: dict[str, dict[str, Any]], progress: dict[str, Any] | None) -> list[tuple[str, object]]:
     """Return what of the documents is done: in published shards, and beyond them."""
     documents, quarantined = (sum(state[name] for state in states.values()) for name in ("documents", "quarantined"))
@@ -65,7 +72,6 @@ def _documents(states: dict[str, dict[str, Any]], progress: dict[str, Any] | Non
 
 
 def _unread(run: RunDirectory, states: dict[str, dict[str, Any]], progress: dict[str, Any] | None) -> list[str]:
-    """Say which files couldn't be read, and why: a few of them."""
     notes = [f"not read: {reason}" for reason in (progress["failed"] if progress else ())]
     if damaged := sum(state["unreadable"] for state in states.values()):
         notes.append(f"{counted(damaged, 'file')} of archives or groups couldn't be read to the end, such as:")
