@@ -28,7 +28,7 @@ from isal import igzip, isal_zlib
 from pyarrow import fs
 
 from raybel.display import counted
-from raybel.errors import ConfigError, InputError
+from raybel.errors import AccessError, ConfigError, InputError
 from raybel.files.meter import Meter
 from raybel.files.stored import open_stored
 
@@ -49,7 +49,7 @@ _LOCAL = fs.LocalFileSystem()
 
 
 def resolve(uri: str) -> tuple[fs.FileSystem, str]:
-    """Return the file system of a path or URI, and the path in it."""
+    """Return the file system of a path or URI, and the path in it; raises `AccessError` where it can't be reached."""
     if "://" not in uri:
         return _LOCAL, os.path.abspath(os.path.expanduser(uri))
     try:
@@ -57,7 +57,7 @@ def resolve(uri: str) -> tuple[fs.FileSystem, str]:
     except pa.ArrowInvalid as error:
         raise ConfigError(f"{uri}: isn't a path, or a URI of a file system that is known: {error}") from error
     except OSError as error:
-        raise ConfigError(f"{uri}: can't be reached: {error}") from error
+        raise AccessError(f"can't be reached: {error}", path=uri) from error
 
 
 def absolute(uri: str) -> str:

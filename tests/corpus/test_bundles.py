@@ -3,6 +3,7 @@
 import gzip
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from archive_samples import SUFFIXES, packed, padded, tar_bytes
@@ -262,6 +263,18 @@ def test_a_file_of_a_group_that_cant_be_read_for_a_moment_is_read_by_the_next_st
     rest = read(source, finished_by(stopped), shard_documents=1)
     assert [*map(without_bytes, before), *map(without_bytes, rest)] == list(map(without_bytes, whole))
     assert [len(value(chunk, "unreadable")) for chunk in whole] == [0, 1, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("files", [(), (("s3://bucket/a.xml", "a.xml"),)])
+def test_a_store_that_cant_be_reached_ends_the_source_alone(monkeypatch, files):
+    class Unreachable:
+        @staticmethod
+        def from_uri(uri):
+            raise OSError("no network")
+
+    monkeypatch.setattr(storage, "fs", SimpleNamespace(FileSystem=Unreachable))
+    (chunk,) = read(Source("s3://bucket/a.tar", "a.tar", files=files))
+    assert value(chunk, "error").endswith("can't be reached: no network")
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
