@@ -50,6 +50,10 @@ class InputError(RaybelError):
         return _rebuild, (type(self), self.message, state)
 
 
+class AccessError(InputError):
+    """A file can't be opened or read for another reason than what it holds; it may well be, another time."""
+
+
 class DeviceError(RaybelError):
     """A GPU failed or has too little memory; the documents aren't to blame."""
 

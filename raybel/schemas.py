@@ -75,10 +75,10 @@ POSITION = pa.struct([("file", pa.int32()), ("document", pa.int64())])
 #: A row of a Ray Dataset: consecutive documents of one source. `source` is its name, `path` its file or archive.
 #: `chunk` counts within the shard, whose first chunk has its `header`, its last one (`last`) its `footer`; `next` is
 #: where the next chunk begins, null where the source ends. `error` says why the source couldn't be read any further,
-#: `unreadable` why files of a bundle couldn't; `passed_over` counts members of an archive that aren't documents by
-#: their name. `done` is true for a chunk without documents, since it was linked before. `read_bytes` says how many of
-#: the source's stored bytes were read when the chunk was full (null where it was linked before), `skipped_bytes` how
-#: many of them were read to pass over what was linked before.
+#: `unreadable` why files of a bundle couldn't, and `unnamed` how many more of them there are; `passed_over` counts
+#: members of an archive that aren't documents by their name. `done` is true for a chunk without documents, since it was
+#: linked before. `read_bytes` says how many of the source's stored bytes were read when the chunk was full (null where
+#: it was linked before), `skipped_bytes` how many of them were read to pass over what was linked before.
 CHUNK = pa.schema(
     [
         ("path", pa.string()),
@@ -88,6 +88,7 @@ CHUNK = pa.schema(
         ("last", pa.bool_()),
         ("next", POSITION),
         ("unreadable", pa.list_(pa.string())),
+        ("unnamed", pa.int32()),
         ("passed_over", pa.int32()),
         ("done", pa.bool_()),
         ("read_bytes", pa.int64()),

@@ -92,9 +92,9 @@ def summary(result: RunResult, links: bool = True, threshold: float | None = Non
     rows += [("documents withdrawn by the input", totals["deleted"])] if totals["deleted"] else []
     if progress.chunks:
         rows.append(("time, without Ray's start", duration(progress.seconds)))
-        rows.append(("documents/s", rate(progress.counts["documents"], progress.seconds)))
+        rows.append(("documents/s", rate(progress.own["documents"], progress.seconds)))
     notes = [*result.notes, *(f"quarantine: {reason}" for reason in result.top_errors)]
-    more = totals["quarantined"] + totals["set_aside"] + totals["unreadable"] - len(result.top_errors)
+    more = totals["quarantined"] + totals["set_aside"] - len(result.top_errors)
     if result.top_errors and more > 0:
         notes.append(f"quarantine: {more:,} more in {relative(result.run)}/quarantine")
     count, examples = result.repeated
@@ -107,6 +107,8 @@ def summary(result: RunResult, links: bool = True, threshold: float | None = Non
     tables.table(f"run directory {relative(result.run)}", ["", "count"], rows, notes)
     for reason in result.failed.values():
         tables.err.print(f"not read: {reason}", style="red", markup=False, soft_wrap=True)
+    for reason in result.unreadable:
+        tables.err.print(f"not read to its end: {reason}", style="red", markup=False, soft_wrap=True)
     if totals["unreadable"]:
         files = counted(totals["unreadable"], "file")
         tables.err.print(

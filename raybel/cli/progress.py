@@ -21,13 +21,16 @@ LINE_EVERY = 15.0
 
 
 def linking(progress: Progress, job: str = "link") -> str:
-    """Return progress as one line: files, the share of their bytes that was read, documents, rates, time left."""
-    seconds, counts = progress.seconds, progress.counts
+    """Return progress as one line: files, the share of their bytes that was read, documents, rates, time left.
+
+    Rates are of this start's own work, all else of what earlier starts did too.
+    """
+    seconds, counts, own = progress.seconds, progress.counts, progress.own
     share = "" if progress.share is None else f" ({100 * progress.share:.0f} % read)"
     parts = [
         f"files {progress.files_before + progress.files_done}/{progress.files_total}{share}",
-        f"{counted(counts['documents'], 'document')} ({rate(counts['documents'], seconds)}/s)",
-        f"{counted(counts['mentions'], 'mention')} ({rate(counts['mentions'], seconds)}/s)",
+        f"{counted(counts['documents'], 'document')} ({rate(own['documents'], seconds)}/s)",
+        f"{counted(counts['mentions'], 'mention')} ({rate(own['mentions'], seconds)}/s)",
     ]
     if counts["quarantined"]:
         parts.append(f"{counts['quarantined']:,} in quarantine")

@@ -36,8 +36,8 @@ def pubmed(more: tuple[str, ...], values: dict[str, Any]) -> None:
     gather_input(values, more)
     config = configured(PubmedConfig, values)
     from raybel.cli.progress import linking, show_progress
-    from raybel.jobs.pubmed.job import STEPS  # Ray takes a second to import
-    from raybel.jobs.pubmed.job import pubmed as run
+    from raybel.jobs.pubmed.directory import STEPS
+    from raybel.jobs.pubmed.job import pubmed as run  # Ray takes a second to import
 
     with show_progress(lambda state: linking(state[1], state[0])) as watch:
         result = run(config, lambda step, progress: watch((step, progress)))
@@ -49,12 +49,14 @@ def pubmed(more: tuple[str, ...], values: dict[str, Any]) -> None:
             step.get("surfaces", ""),
             step.get("linked", "") if step["step"] == "link" else "",
             "done before" if step["skipped"] else duration(step["seconds"]),
-            "" if step["skipped"] or "documents" not in step else rate(step["documents"], step["seconds"]),
+            "" if step["skipped"] or "documents" not in step else rate(step["own_documents"], step["seconds"]),
         ]
         for step in result.steps
     ]
     columns = ["", "documents", "mentions", "surfaces", "linked", "time", "documents/s"]
     tables.table(f"dump to links {relative(result.out_dir)}", columns, rows, result.notes)
+    for reason in result.unread:
+        tables.err.print(reason, style="red", markup=False, soft_wrap=True)
     if result.incomplete:
         tables.err.print("some input files couldn't be read; the quarantines in found/ and links/ say why", style="red")
         sys.exit(INCOMPLETE)

@@ -16,7 +16,7 @@ from raybel.cli.common import CONTEXT
 from raybel.corpus.documents import ReadOptions, passage_text
 from raybel.corpus.reading import read_documents
 from raybel.files import storage
-from raybel.runs.run_directory import RunDirectory
+from raybel.runs.pipeline import run_with_links
 
 
 @click.command(context_settings=CONTEXT)
@@ -29,7 +29,7 @@ def show(run: str, documents: int) -> None:
     Example:
       raybel show runs/val --documents 2
     """
-    directory = RunDirectory(run)
+    directory = run_with_links(run)
     directory.manifest()  # refuses what is no run
     remaining = documents
     for name in directory.shard_names():

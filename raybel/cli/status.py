@@ -12,11 +12,12 @@ from raybel.jobs.status import status as status_of
 @click.command(context_settings=CONTEXT)
 @click.argument("directory")
 def status(directory: str) -> None:
-    """Say how far a link run, a sweep, a training, an index or a lookup is, from any shell that sees its directory.
+    """Say how far a run, a pipeline, a sweep, a training, an index or a lookup is, wherever its directory is seen.
 
     \b
     Examples:
       raybel status runs/val
+      raybel status runs/pubmed
       raybel status s3://bucket/sweeps/multi
     """
     job = status_of(directory)

@@ -215,10 +215,16 @@ class DetectionOptions:
             result=True,
         ),
     ] = None
+    detector_precision: Annotated[
+        Precision | None,
+        Option("Number format that the token classifier computes in.", default="the fastest", result=True),
+    ] = None
 
     def __post_init__(self) -> None:
         if self.existing_annotations and not self.detects:
             raise ConfigError("existing_annotations is a detector's: give --detector or --dictionary")
+        if self.detector_precision and not self.detector:
+            raise ConfigError("detector_precision is a token classifier's: give --detector")
 
     @property
     def detects(self) -> bool:

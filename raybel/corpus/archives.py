@@ -23,6 +23,7 @@ from isal import igzip
 from raybel.errors import InputError
 from raybel.files import storage
 from raybel.files.meter import Meter
+from raybel.files.stored import StoredFile, open_stored
 
 #: A member's extended header (a long name, attributes) that is larger than this is an attack, or damage.
 MAX_HEADER_BYTES = 1 << 20
@@ -62,18 +63,16 @@ def members(uri: str, meter: Meter | None = None) -> Iterator[Member]:
         meter: Is told how far it is read.
 
     Raises:
-        InputError: It can't be opened, isn't an archive, or is damaged or cut off; what was yielded before is valid.
+        AccessError: It can't be opened, or not be read on, whatever it holds; what was yielded before is valid.
+        InputError: It isn't an archive, or is damaged or cut off; what was yielded before is valid.
     """
-    filesystem, path = storage.resolve(uri)
     try:
-        with filesystem.open_input_file(path) as raw, contextlib.ExitStack() as watched:
-            size, head = raw.size(), bytes(raw.read(4))
+        with open_stored(*storage.resolve(uri), uri, seekable=True) as raw, contextlib.ExitStack() as watched:
+            size, head = raw.file.size(), raw.read(4)
             raw.seek(0)
             if meter:  # what unpacks closes it when all is read
                 watched.enter_context(meter.over(lambda: size if raw.closed else raw.tell()))
             yield from _zip_members(raw) if head.startswith(_ZIP) else _tar_members(raw, head)
-    except FileNotFoundError as error:
-        raise InputError("no such file", path=uri) from error
     except _DAMAGED as error:
         raise InputError(f"is no archive, or is cut off or damaged: {error}", path=uri) from error
 
@@ -99,7 +98,7 @@ class _CheckedTarInfo(tarfile.TarInfo):
         return super()._proc_member(tar)  # type: ignore[misc]
 
 
-def _tar_members(raw: pa.NativeFile, head: bytes) -> Iterator[Member]:
+def _tar_members(raw: StoredFile, head: bytes) -> Iterator[Member]:
     mode, file = "r|", cast(Any, raw)
     if head.startswith(_GZIP):
         file = igzip.IGzipFile(fileobj=io.BufferedReader(file, storage.COPY_BYTES))
@@ -124,7 +123,7 @@ def _tar_member(archive: tarfile.TarFile, info: tarfile.TarInfo) -> Iterator[IO[
         yield file
 
 
-def _zip_members(raw: pa.NativeFile) -> Iterator[Member]:
+def _zip_members(raw: StoredFile) -> Iterator[Member]:
     with zipfile.ZipFile(cast(Any, raw)) as archive:
         for number, info in enumerate(archive.infolist()):
             if not info.is_dir() and not stat.S_ISLNK(info.external_attr >> 16):

@@ -13,11 +13,14 @@ from raybel.corpus.formats.base import ShardFormat
 from raybel.corpus.formats.registry import FORMATS, format_of
 from raybel.corpus.opening import OpenedFile, files_of
 from raybel.corpus.sources import Source
-from raybel.errors import InputError
+from raybel.errors import AccessError, InputError
 from raybel.files.meter import Meter
 
 #: A chunk ends early at this many bytes of serialisation, so that full texts don't make chunks of gigabytes.
 CHUNK_BYTES = 4 << 20
+#: So many of the files that can't be read before a chunk ends are named in it; further ones are counted. An archive may
+#: have millions of them in a row.
+MAX_NAMED = 100
 #: A place in a source: (number of its file, how many of that file's documents come before).
 Position = tuple[int, int]
 _START: Position = (0, 0)
@@ -59,7 +62,8 @@ def read_chunks(
     """Yield a source's chunks in order, each a table of one row of `schemas.CHUNK`; the last one has `next` null.
 
     A file that can't be read to its end yields the documents before the damage, and `error` in its last chunk; nothing
-    is raised. A bundle goes on with its next file, and says so in `unreadable`; a damaged archive ends with `error`.
+    is raised. A bundle goes on with its next file, and says so in `unreadable`; it ends with `error` where the archive
+    is damaged, or a file can't be opened or read for a reason that isn't its content: it may well be, at a next start.
     Every source yields at least one chunk. Memory: one chunk.
 
     What was linked before is yielded without documents or, of a bundle's finished shards, not at all. A bundle's files
@@ -83,7 +87,7 @@ class _Chunker:
         self.rows: list[DocumentRow] = []
         self.documents = self.size = self.number = 0
         self.unreadable: list[str] = []
-        self.passed_over = 0
+        self.unnamed = self.passed_over = 0
         self.meter = Meter()
         #: How far the source was read when this start's own work began; None until then.
         self.skipped_bytes = None if finished.shards or finished.chunks else 0
@@ -107,13 +111,13 @@ class _Chunker:
         """Return the chunk of what was gathered, and begin the next one."""
         place = {"path": self.source.path, "source": self.source.name, "shard": self.shard, "chunk": self.number}
         ends = None if following is None else {"file": following[0], "document": following[1]}
-        counts = {"unreadable": self.unreadable, "passed_over": self.passed_over}
+        counts = {"unreadable": self.unreadable, "unnamed": self.unnamed, "passed_over": self.passed_over}
         done = (self.shard, self.number) in self.finished.chunks
         read = {"read_bytes": None if done else self.meter.read_bytes, "skipped_bytes": self.skipped_bytes}
         of_chunk = {**place, **counts, **read, "last": last, "next": ends, "done": done}
         table = chunk_table(self.rows, **{**of_chunk, **columns})
         self.rows, self.unreadable = [], []
-        self.documents = self.size = self.passed_over = 0
+        self.documents = self.size = self.unnamed = self.passed_over = 0
         self.number += 1
         return table
 
@@ -154,7 +158,7 @@ class _FileChunker(_Chunker):
 class _BundleChunker(_Chunker):
     """Reads the files of an archive or of a group into a folder of shards.
 
-    A shard ends where it has enough documents, and where another format begins. Files that can't be read are noted in
+    A shard ends where it has enough documents, and where another format begins. Files that are damaged are noted in
     the chunk that comes at their place, so that what a chunk holds doesn't depend on where reading began.
     """
 
@@ -180,8 +184,8 @@ class _BundleChunker(_Chunker):
                     yield from self._read_file(opened)
                 else:
                     self.passed_over += 1
-        except InputError as damage:
-            error = str(damage)
+        except InputError as reason:  # of the archive, or of a file that may be read another time
+            error = str(reason)
         if self.wanted is not None:
             self._begin_shard(FORMATS[0].shard_format.bundle_format)
             yield self._take(None, True, error=error)
@@ -205,9 +209,17 @@ class _BundleChunker(_Chunker):
                             serialisation = written.in_bundle(serialisation, not self.in_shard)
                         self.add(document, serialisation, opened.name)
                         self.in_shard += 1
+        except AccessError:
+            raise
         except InputError as error:
             if self.wanted is not None and opened.number >= self.wanted[0]:  # else it was noted before
-                self.unreadable.append(str(error))
+                self._note_damage(str(error))
+
+    def _note_damage(self, reason: str) -> None:
+        if len(self.unreadable) < MAX_NAMED:
+            self.unreadable.append(reason)
+        else:
+            self.unnamed += 1
 
     def _is_shard_full(self, written: ShardFormat) -> bool:
         return self.in_shard >= self.options.shard_documents or written is not self.format

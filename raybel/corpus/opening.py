@@ -16,7 +16,7 @@ from raybel.corpus.formats.base import Format
 from raybel.corpus.formats.content import Rewound, read_head
 from raybel.corpus.formats.registry import FORMATS, format_in, format_named, is_corpus_name
 from raybel.corpus.sources import Source, is_archive_name
-from raybel.errors import InputError
+from raybel.errors import AccessError, InputError
 from raybel.files import storage
 from raybel.files.meter import Meter
 
@@ -74,7 +74,8 @@ def open_file(uri: str, meter: Meter | None = None) -> Iterator[tuple[Format, IO
         meter: Is told how far it is read.
 
     Raises:
-        InputError: The file can't be opened, or is of no known format; or any raised meanwhile, with the file's path.
+        AccessError: The file can't be opened, or not be read on, whatever it holds.
+        InputError: The file is damaged, or of no known format; or any raised meanwhile, with the file's path.
     """
     with _damage_as_sentence(uri), storage.open_bytes(uri, meter) as file:
         yield _with_format(uri, file)
@@ -99,7 +100,8 @@ def _damage_as_sentence(place: str) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        raise InputError(error.message, path=place) from error
+        kind = AccessError if isinstance(error, AccessError) else InputError
+        raise kind(error.message, path=place) from error
     except storage.DAMAGED as error:
         raise InputError(f"is cut off or damaged: {error}", path=place) from error
 

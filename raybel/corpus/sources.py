@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +29,8 @@ class Source:
 
     Args:
         path: Path or URI of the file or the archive; of a group's first file.
-        name: Of the file or the archive, relative to the directory that was given; `group-00000` for a group.
+        name: Of the file or the archive, relative to the directory that was given; `group-00000` for a group. No other
+            source lies in a folder of a group's name.
         size: Stored bytes.
         version: Hash of what tells one version of its files from another without reading them.
         files: (Path or URI, name) of each file of a group; none for a file or an archive.
@@ -59,6 +61,11 @@ def is_group_name(name: str) -> bool:
 def is_archive_name(uri: str) -> bool:
     """True if a name, in any case, is an archive's."""
     return storage.name_of(uri).lower().endswith(ARCHIVE_SUFFIXES)
+
+
+def version_of(file: storage.FileIdentity) -> str:
+    """Return the version of a source that is this file."""
+    return fingerprint({"size": file.size, "mtime_ns": file.mtime_ns})
 
 
 def corpus_files(patterns: Iterable[str]) -> list[tuple[str, str]]:
@@ -96,7 +103,7 @@ def find_sources(patterns: Iterable[str], group: bool | None = False) -> list[So
                 "or link them in two runs"
             )
         file = storage.identity(path) or storage.FileIdentity(0, 0)
-        sources[name] = Source(path, name, file.size, fingerprint({"size": file.size, "mtime_ns": file.mtime_ns}))
+        sources[name] = Source(path, name, file.size, version_of(file))
     ordered = [sources[name] for name in sorted(sources)]
     if group is False:
         return ordered
@@ -114,19 +121,24 @@ def _small_files_format(source: Source) -> str | None:
 
 
 def _grouped(sources: Sequence[Source], formats: Sequence[str | None]) -> list[Source]:
-    """Return the sources with runs of small files, which have a format, as groups; a run is cut where it is full."""
+    """Return the sources with runs of small files, which have a format, as groups; a run is cut where it is full.
+
+    Groups are numbered; a name that another source, or the folder that it lies in, has already is left out.
+    """
     grouped: list[Source] = []
+    taken = {source.name.partition("/")[0] for source, named in zip(sources, formats, strict=True) if named is None}
+    names = (name for number in itertools.count() if (name := f"group-{number:05d}") not in taken)
     run: list[Source] = []
     run_format: str | None = None
-    groups = size = 0
+    size = 0
 
     def close() -> None:
-        nonlocal groups, size
+        nonlocal size
         if run:
             files = tuple((source.path, source.name) for source in run)
             version = fingerprint({source.name: source.version for source in run})
-            grouped.append(Source(run[0].path, f"group-{groups:05d}", size, version, files))
-            groups, size = groups + 1, 0
+            grouped.append(Source(run[0].path, next(names), size, version, files))
+            size = 0
         run.clear()
 
     for source, named in zip(sources, formats, strict=True):

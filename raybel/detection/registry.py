@@ -14,7 +14,7 @@ def open_detector(options: DetectionOptions, device: str = "cpu", threads: int =
     """Open the detector that a configuration names; both kinds are combined; None where it names none.
 
     Args:
-        options: Where it is.
+        options: Where it is, and what it computes in.
         device: Where a token classifier runs: `cpu` or a CUDA device.
         threads: For a token classifier on the CPU.
 
@@ -27,7 +27,7 @@ def open_detector(options: DetectionOptions, device: str = "cpu", threads: int =
     if options.detector is not None:
         from raybel.detection.token_classifier import TokenClassifier  # imports torch
 
-        classifier = TokenClassifier.load(options.detector, device, threads)
+        classifier = TokenClassifier.load(options.detector, device, threads, options.detector_precision)
     if options.dictionary is not None:
         from raybel.detection.dictionary import Dictionary
 

@@ -21,7 +21,8 @@ class EvaluateConfig:
         FilePaths, Option("BioC files, a directory or a glob; gold ids in the infon concept_id. Repeatable.", "PATH")
     ]
     pred_corpus: Annotated[
-        FilePaths, Option("A run directory of `raybel link`, or BioC files with links. Repeatable.", "PATH")
+        FilePaths,
+        Option("A directory of `raybel link` or `raybel pubmed`, or BioC files with links. Repeatable.", "PATH"),
     ]
     ontology: Annotated[
         FilePath | None,

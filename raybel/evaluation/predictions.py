@@ -22,7 +22,8 @@ from raybel.corpus.reading import read_documents
 from raybel.corpus.sources import corpus_files
 from raybel.display import counted
 from raybel.errors import ConfigError, MismatchError
-from raybel.runs.run_directory import Routes, RunDirectory
+from raybel.runs.pipeline import run_with_links
+from raybel.runs.run_directory import Routes
 
 
 @dataclass(slots=True)
@@ -70,14 +71,16 @@ def sure_of(infons: Mapping[str, str]) -> bool | None:
 def prediction_files(uris: Iterable[str]) -> tuple[list[str], list[Routes]]:
     """Return (prediction files, distinct routes of the runs) for files, directories, globs and run directories.
 
+    Of a pipeline's directory, it is the run in it that links.
+
     Raises:
         ConfigError: Something isn't there, or a run has no finished shard.
     """
     files: list[str] = []
     recorded: dict[Routes, None] = {}
     for uri in uris:
-        run = RunDirectory(uri)
-        if not run.exists():
+        run = run_with_links(uri)
+        if run.uri == uri and not run.exists():
             files += [file for file, _ in corpus_files([uri])]
             continue
         shards = run.shard_names()

@@ -28,8 +28,9 @@ from isal import igzip, isal_zlib
 from pyarrow import fs
 
 from raybel.display import counted
-from raybel.errors import ConfigError, InputError
+from raybel.errors import AccessError, ConfigError, InputError
 from raybel.files.meter import Meter
+from raybel.files.stored import open_stored
 
 _LOG = logging.getLogger(__name__)
 COPY_BYTES = 1 << 20
@@ -46,7 +47,7 @@ _LOCAL = fs.LocalFileSystem()
 
 
 def resolve(uri: str) -> tuple[fs.FileSystem, str]:
-    """Return the file system of a path or URI, and the path in it."""
+    """Return the file system of a path or URI, and the path in it; raises `AccessError` where it can't be reached."""
     if "://" not in uri:
         return _LOCAL, os.path.abspath(os.path.expanduser(uri))
     try:
@@ -54,7 +55,7 @@ def resolve(uri: str) -> tuple[fs.FileSystem, str]:
     except pa.ArrowInvalid as error:
         raise ConfigError(f"{uri}: isn't a path, or a URI of a file system that is known: {error}") from error
     except OSError as error:
-        raise ConfigError(f"{uri}: can't be reached: {error}") from error
+        raise AccessError(f"can't be reached: {error}", path=uri) from error
 
 
 def absolute(uri: str) -> str:
@@ -162,15 +163,9 @@ def open_bytes(uri: str, meter: Meter | None = None) -> Iterator[IO[bytes]]:
         meter: Is told how far it is read; the file can only be read then.
 
     Raises:
-        InputError: There is no such file, or it can't be opened.
+        AccessError: There is no such file, or it can't be opened, or not be read on while it is open.
     """
-    filesystem, path = resolve(uri)
-    try:
-        raw: Any = filesystem.open_input_stream(path, compression=None)
-    except OSError as error:
-        reason = "no such file" if isinstance(error, FileNotFoundError) else f"can't be opened: {error}"
-        raise InputError(reason, path=uri) from error
-    with raw:
+    with open_stored(*resolve(uri), uri) as raw:
         buffered = io.BufferedReader(raw, COPY_BYTES)
         packed = buffered.peek(2)[:2] == b"\x1f\x8b"
         file: Any = meter.counting(buffered) if meter else buffered

@@ -21,6 +21,8 @@ from raybel.files.fingerprints import differences
 from raybel.files.storage import join
 
 DESCRIPTION = "raybel.json"
+#: The figure that says when a job gave its last sign of life.
+LAST_UPDATE = "last update"
 #: Neither content nor ever deleted: the lock, and what a person or a job logs.
 _SPARED = (".lock", "logs")
 _STOPPED = "stopped; run the same command to go on"
@@ -70,6 +72,10 @@ class WorkDirectory:
             LockedError: Another job holds it.
         """
         return locks.lock(self.uri)
+
+    def is_locked(self) -> bool:
+        """True while a job holds the directory."""
+        return locks.is_locked(self.uri)
 
     def read(self) -> dict[str, Any] | None:
         """Return the description, None where there is none.
@@ -176,8 +182,8 @@ class WorkDirectory:
             notes: Further lines.
         """
         state = f"finished, but {problem}" if problem else "finished" if finished else _STOPPED
-        state = "running" if locks.is_locked(self.uri) else state
+        state = "running" if self.is_locked() else state
         files = (storage.identity(join(self.uri, name)) for name in updated)
         times = [file.mtime_ns / 1e9 for file in files if file is not None]
-        since = [("last update", f"{duration(max(0.0, time.time() - max(times)))} ago")] if times else []
+        since = [(LAST_UPDATE, f"{duration(max(0.0, time.time() - max(times)))} ago")] if times else []
         return Status(f"{self.noun.partition(' ')[2]} {relative(self.uri)}", state, [*figures, *since], notes)

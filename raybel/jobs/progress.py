@@ -19,7 +19,8 @@ class Progress:
         files_failed: That couldn't be read.
         shards_before: Published by earlier starts.
         chunks: That this start finished.
-        counts: Of `COUNTS`, over this start's chunks.
+        counts: Of `COUNTS`, over all that is done, by earlier starts too; without what was set aside.
+        own: Of these, `documents` and `mentions` that this start worked on: rates are theirs.
         bytes_before: Of the input files that earlier starts finished; stored ones, as all that follow.
         bytes_total: Of the input files that this start has to do.
         bytes_done: Of these, what was read of the files in work, and all of the others that are over.
@@ -35,6 +36,7 @@ class Progress:
     shards_before: int = 0
     chunks: int = 0
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTS, 0))
+    own: dict[str, int] = field(default_factory=lambda: {"documents": 0, "mentions": 0})
     bytes_before: int = 0
     bytes_total: int = 0
     bytes_done: int = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -17,14 +17,17 @@ from raybel.errors import BadFractionError, ConfigError, RaybelError
 from raybel.files import places, storage, tables
 from raybel.jobs.progress import Progress
 from raybel.jobs.runtime import Allocation, allocate, data_context, ray_session
-from raybel.runs.findings import quarantine_reasons, repeated_ids
+from raybel.runs.findings import quarantine_reasons, repeated_ids, unreadable_files
 from raybel.runs.inputs import RunInput, Shard
-from raybel.runs.parts import COUNTS
+from raybel.runs.logs import write_plan, write_progress
+from raybel.runs.parts import COUNTS, sum_counts
 from raybel.runs.run_directory import RunDirectory
 
 #: The share of bad documents is looked at once so many documents are done (and at the end).
 BAD_FRACTION_AFTER = 10_000
 PROGRESS_SECONDS = 1.0
+#: How many of the input files that can't be read the log names.
+MAX_NAMED = 3
 
 
 @dataclass
@@ -37,7 +40,8 @@ class RunResult:
         progress: Counts and time of this start.
         failed: Input files that can't be read, with the reason.
         repeated: Documents whose id another one has, and examples of such ids.
-        top_errors: Reasons of quarantined documents, a few.
+        top_errors: Reasons of quarantined documents and annotations, a few.
+        unreadable: Why files of archives and groups couldn't be read to their end, a few.
         notes: What else a person should know.
     """
 
@@ -47,6 +51,7 @@ class RunResult:
     failed: dict[str, str]
     repeated: tuple[int, list[str]]
     top_errors: list[str]
+    unreadable: list[str]
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -105,7 +110,6 @@ class ShardJob:
         self.run, self.max_bad_fraction, self.watch = run, max_bad_fraction, watch or (lambda progress: None)
         self.inputs = {item.source.name: item for item in inputs}
         self.finished: dict[str, dict[str, Any]] = {}
-        self.before: list[dict[str, Any]] = []
         self.to_do: dict[str, RunInput] = {}
         self.totals: dict[str, int] = {}
         self.shards: dict[str, set[str]] = {item.source.name: set() for item in inputs}
@@ -114,6 +118,7 @@ class ShardJob:
         self.failed: dict[str, str] = {}
         before = len(inputs) - len(self.to_do)
         self.progress = Progress(len(inputs), files_before=before, shards_before=len(self.finished))
+        self.progress.counts = sum_counts(list(self.finished.values()))
         self.progress.bytes_total = sum(item.source.size for item in self.to_do.values())
         self.progress.bytes_before = sum(item.source.size for item in inputs) - self.progress.bytes_total
         self.read: dict[str, int] = {}
@@ -121,14 +126,15 @@ class ShardJob:
         self.last: dict[str, int] = {}
         self.errors: dict[str, str] = {}
         self.assembling: dict[Any, tuple[str, Shard]] = {}
+        self.tallies: dict[str, list[dict[str, Any]]] = {}
         self.written = 0.0
-        run.write_plan(inputs)
+        write_plan(run, inputs)
+        self._log(finished=False)  # else an earlier start's would be taken for this one's
 
     def _take_up(self, item: RunInput) -> None:
         """See what of an input earlier starts finished."""
         states = self.run.finished_shards(item)
         self.finished |= states
-        self.before += states.values()
         self.shards[item.source.name] |= states.keys()
         for name, state in states.items():
             if state["next"] is None:
@@ -166,7 +172,7 @@ class ShardJob:
                     self._count(row, assemble)
                 self._collect(timeout=0)
                 self._show()
-                self._check_fraction([self.progress.counts, *self.before], BAD_FRACTION_AFTER)
+                self._check_fraction(self.progress.counts, BAD_FRACTION_AFTER)
             while self.assembling:
                 self._collect(timeout=5)
                 self._show()
@@ -195,9 +201,12 @@ class ShardJob:
                 self.progress.bytes_skipped += min(row["skipped_bytes"] or 0, item.source.size)
             # What is read ahead to its end, as small files are, says nothing of the work.
             self._count_bytes(item, row["read_bytes"] if row["read_bytes"] < item.source.size else 0)
+            for count in self.progress.own:
+                self.progress.own[count] += row[count]
         self.progress.first_chunk = self.progress.first_chunk or self.progress.seconds
-        for count in COUNTS:
-            self.progress.counts[count] += row[count]
+        tallies = self.tallies.setdefault(name, [])
+        tallies.append({count: row[count] for count in COUNTS})
+        self._add_counts(tallies[-1])
         if row["error"]:
             self.errors[name] = row["error"]
         if row["last"]:
@@ -209,9 +218,15 @@ class ShardJob:
                 self.failed[shard.path] = self.errors[name]
                 self.progress.files_failed += 1
                 self._count_bytes(item, item.source.size)
+                self._add_counts(sum_counts(tallies), -1)
                 self.run.set_aside(shard, self.errors[name])
             else:
                 self.assembling[assemble.remote(self.run, shard, self.last[name] + 1)] = (row["source"], shard)
+            del self.tallies[name]
+
+    def _add_counts(self, counts: Mapping[str, int], times: int = 1) -> None:
+        for count in COUNTS:
+            self.progress.counts[count] += times * counts[count]
 
     def _count_bytes(self, item: RunInput, read: int) -> None:
         """Note how far an input was read, by a chunk (they come in any order), or all of it when it is over."""
@@ -239,10 +254,11 @@ class ShardJob:
 
     def _log(self, finished: bool) -> None:
         figures = {"seconds": self.progress.seconds, "share": self.progress.share}
-        self.run.write_progress({**asdict(self.progress), **figures, "finished": finished})
+        failed = list(self.failed.values())[:MAX_NAMED]
+        write_progress(self.run, {**asdict(self.progress), **figures, "failed": failed, "finished": finished})
 
-    def _check_fraction(self, tallies: list[dict[str, Any]], least: int) -> None:
-        bad, documents = (sum(counts[name] for counts in tallies) for name in ("quarantined", "documents"))
+    def _check_fraction(self, counts: Mapping[str, int], least: int) -> None:
+        bad, documents = counts["quarantined"], counts["documents"]
         if documents >= least and bad > documents * self.max_bad_fraction:
             raise BadFractionError(
                 f"{bad:,} of {documents:,} documents couldn't be linked, more than --max-bad-fraction "
@@ -256,15 +272,21 @@ class ShardJob:
         Args:
             metric_file: Where a copy of the table of counts goes; None for nowhere.
         """
-        bundles = [item for item in self.inputs.values() if item.source.is_bundle]
-        self.run.delete_other_shards({item.name: self.shards[item.source.name] for item in bundles})
+        bundles = [item.name for item in self.inputs.values() if item.source.is_bundle]
+        self.run.delete_other_shards(bundles, set().union(*self.shards.values()))
         counts = self.run.finish(self.finished.values())
         if metric_file:
             tables.write_rows(metric_file, counts)
         self._log(finished=True)
-        repeated = repeated_ids(self.run, self.finished)
-        problems = sum(self.progress.counts[name] for name in ("quarantined", "set_aside", "unreadable"))
-        top = quarantine_reasons(self.run, self.finished) if problems else []
-        result = RunResult(self.run.uri, counts, self.progress, self.failed, repeated, top)
-        self._check_fraction(list(self.finished.values()), 1)  # of earlier starts too
+        totals = self.progress.counts
+        result = RunResult(
+            self.run.uri,
+            counts,
+            self.progress,
+            self.failed,
+            repeated_ids(self.run, self.finished),
+            quarantine_reasons(self.run, self.finished) if totals["quarantined"] + totals["set_aside"] else [],
+            unreadable_files(self.run, self.finished),
+        )
+        self._check_fraction(totals, 1)
         return result

@@ -12,9 +12,11 @@ from raybel.files.storage import join
 from raybel.files.work_directory import DESCRIPTION, Status, WorkDirectory
 from raybel.jobs.index import directory as index
 from raybel.jobs.lookup import directory as lookup
+from raybel.jobs.pubmed import directory as pubmed
 from raybel.jobs.train import directory as train
 from raybel.jobs.tune import directory as tune
 from raybel.runs import status as run_status
+from raybel.runs.pipeline import PipelineDirectory
 from raybel.runs.run_directory import RunDirectory
 
 
@@ -59,4 +61,6 @@ def _status(uri: str) -> Status:
         return WorkDirectory(uri, kind, f"a {kind} model").status(True, [], [artefacts.CONFIG])
     if RunDirectory(uri).exists():
         return run_status.status(RunDirectory(uri))
-    raise InputError("holds no run, sweep, training, index or lookup of raybel", path=uri)
+    if PipelineDirectory(uri).exists():
+        return pubmed.status(PipelineDirectory(uri))
+    raise InputError("holds no run, pipeline, sweep, training, index or lookup of raybel", path=uri)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import bioc as model
@@ -22,7 +23,7 @@ from raybel.corpus.documents import (
 from raybel.corpus.formats.base import ShardFormat
 from raybel.corpus.formats.registry import format_of
 from raybel.detection.base import Detection, Detector
-from raybel.errors import ConfigError
+from raybel.errors import ConfigError, InputError
 from raybel.linking.poison import CrashRecord, isolate_failures
 
 #: What is found in each passage of a document.
@@ -39,7 +40,8 @@ def add_mentions(
     """Return a chunk whose documents have the mentions that a detector finds, as if they had been annotated with them.
 
     A document's serialisation gets an annotation for each, with its type, score and detector as infons, and is read
-    again. A document that fails stays as it was, with a traceback in the column `failures`.
+    again. A document that can't be read or annotated, or on which the detector fails, stays as it came, without
+    mentions, and with an `error`, or a traceback in the column `failures`.
 
     Args:
         chunk: A table of `schemas.CHUNK`, one row; its documents need no passages (`ReadOptions.source_only`).
@@ -53,24 +55,31 @@ def add_mentions(
         RaybelError: The detector can't be used, whatever the document.
     """
     shard_format = format_of(chunk["shard"][0].as_py()).shard_format
-    documents = [_Document(row, shard_format, options, existing) for row in _rows(chunk)]
     wanted = frozenset(options.mentions.mention_types)
 
-    def search(texts: list[list[str]]) -> list[_Found]:
-        found = detector.detect(texts)
-        if not wanted:
-            return found
-        return [[[each for each in passage if each.type in wanted] for passage in document] for document in found]
+    def annotated(rows: list[dict[str, Any]]) -> list[DocumentRow]:
+        documents = [_Document(row, shard_format, options, existing) for row in rows]
+        to_search = [document.to_search() for document in documents]
+        found = iter(detector.detect([texts for of_document in to_search for texts in of_document]))
+        return [
+            document.with_mentions([_of_types(next(found), wanted) for _ in of_document])
+            for document, of_document in zip(documents, to_search, strict=True)
+        ]
 
-    nothing: _Found = []
-    found, failures = isolate_failures(search, [document.to_search() for document in documents], nothing, crashes)
+    came = _rows(chunk)
+    results, failures = isolate_failures(annotated, [[row] for row in came], DocumentRow("", b""), crashes)
     rows = [
-        document.with_mentions(of_document if failure is None else [])
-        for document, of_document, failure in zip(documents, found, failures, strict=True)
+        made if failure is None else _as_it_came(row)
+        for row, (made,), failure in zip(came, results, failures, strict=True)
     ]
     place = chunk.schema.get_field_index("docs")
     chunk = chunk.set_column(place, chunk.schema.field("docs"), documents_array(rows))
     return chunk.append_column("failures", pa.array([failures], pa.list_(pa.string())))
+
+
+def _of_types(found: _Found, wanted: Collection[str]) -> _Found:
+    """Return what is found in a document's passages without what is of other types; all where none are named."""
+    return [[each for each in passage if not wanted or each.type in wanted] for passage in found]
 
 
 def _rows(chunk: pa.Table) -> list[dict[str, Any]]:
@@ -78,6 +87,12 @@ def _rows(chunk: pa.Table) -> list[dict[str, Any]]:
     names = ("doc_id", "file", "version", "deleted", "source", "error")
     columns = [pc.struct_field(documents, name).to_pylist() for name in names]
     return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
+
+
+def _as_it_came(row: dict[str, Any]) -> DocumentRow:
+    made = DocumentRow(row["doc_id"], row["source"], error=row["error"], deleted=row["deleted"])
+    made.file, made.version = row["file"], row["version"]
+    return made
 
 
 class _Document:
@@ -91,18 +106,32 @@ class _Document:
         existing: ExistingAnnotations | None,
     ) -> None:
         self.values, self.format, self.options, self.existing = row, shard_format, options, existing
-        self.row = DocumentRow(row["doc_id"], row["source"], error=row["error"], deleted=row["deleted"])
+        self.row = _as_it_came(row)
         self.annotations: list[Any] = []
         if not self.row.error and not self.row.deleted:
-            document = shard_format.parse(row["source"])
-            self.annotations = [annotation for _, annotation in mentions_in(document)]
+            with self._own_error():
+                self._read(row["source"])
             if self.annotations and existing is None:
                 raise ConfigError(
                     f"{row['file']}, document {row['doc_id']}: has annotations already. Say what becomes of them: "
                     "--existing-annotations keep (documents that have any aren't searched), replace (they are taken "
                     "out) or merge (what is found beside them is added)"
                 )
-            self.row = to_row(document, row["source"], options)
+
+    def _read(self, source: bytes) -> None:
+        """Take a serialisation for the document's."""
+        document = self.format.parse(source)
+        self.annotations = [annotation for _, annotation in mentions_in(document)]
+        self.row = to_row(document, source, self.options)
+        self.row.file, self.row.version = self.values["file"], self.values["version"]
+
+    @contextlib.contextmanager
+    def _own_error(self) -> Iterator[None]:
+        """Take what its format says against the document for its `error`: it ends nothing but this document."""
+        try:
+            yield
+        except InputError as error:
+            self.row = _as_it_came({**self.values, "error": str(error)})
 
     def to_search(self) -> list[list[str]]:
         """Return the texts of its passages as one item; none where it isn't searched."""
@@ -115,10 +144,9 @@ class _Document:
         """Return the document's row with what was found in it; an empty sequence where it wasn't searched."""
         replaced = bool(self.annotations) and self.existing == "replace"
         if found and (replaced or any(found[0])):
-            new = self._new_annotations(found[0])
-            source = self.format.annotate(self.values["source"], new, replaced)
-            self.row = to_row(self.format.parse(source), source, self.options)
-        self.row.file, self.row.version = self.values["file"], self.values["version"]
+            with self._own_error():
+                new = self._new_annotations(found[0])
+                self._read(self.format.annotate(self.values["source"], new, replaced))
         return self.row
 
     def _new_annotations(self, found: _Found) -> list[list[model.BioCAnnotation]]:

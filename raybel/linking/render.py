@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from raybel.corpus.formats.base import ShardFormat
 from raybel.corpus.formats.registry import format_of
+from raybel.display import counted
 from raybel.files import storage
 from raybel.linking.rankings import LINK_INFONS, Rankings
 from raybel.runs.parts import Part
@@ -36,7 +37,7 @@ def render(chunk: pa.Table, rankings: Rankings) -> Part:
     shard = _value(chunk, "shard")
     shard_format = format_of(shard).shard_format
     output = _link(documents, rankings.infons(), shard_format)
-    unreadable = _value(chunk, "unreadable")
+    unreadable, unnamed = _value(chunk, "unreadable"), _value(chunk, "unnamed")
     return Part(
         storage.compress(_serialised(chunk, output.pieces)),
         _mention_rows(shard, documents, rankings),
@@ -65,12 +66,13 @@ def render(chunk: pa.Table, rankings: Rankings) -> Part:
             "set_aside": sum(map(len, documents.set_aside)),
             "quarantined": len(output.quarantine),
             "deleted": sum(documents.deleted),
-            "unreadable": len(unreadable),
+            "unreadable": len(unreadable) + unnamed,
             "passed_over": _value(chunk, "passed_over"),
         },
         [
             *sorted([*output.quarantine, *_set_aside_records(documents)], key=lambda record: record["document"]),
             *({"doc_id": None, "document": None, "stage": "read", "reason": reason} for reason in unreadable),
+            *([_unnamed_record(unnamed)] if unnamed else []),
         ],
     )
 
@@ -87,6 +89,11 @@ def _set_aside_records(documents: _Documents) -> list[dict[str, Any]]:
         for number, reasons in enumerate(documents.set_aside)
         for reason in reasons
     ]
+
+
+def _unnamed_record(count: int) -> dict[str, Any]:
+    reason = f"{counted(count, 'more file')} couldn't be read; so many in a row aren't named one by one"
+    return {"doc_id": None, "document": None, "stage": "read", "reason": reason}
 
 
 def _value(chunk: pa.Table, name: str) -> Any:

@@ -7,7 +7,7 @@
     RUN/counts.parquet      counts per shard
     RUN/state/NAME.json     marks a finished shard; written after all of the above but the counts
     RUN/parts/NAME/KEY/     finished chunks of unfinished shards
-    RUN/logs/               plan, progress and timings: the only files whose bytes differ between runs
+    RUN/logs/               plan and progress (`runs/logs.py`): the only files whose bytes differ between runs
 
 A shard is finished when its state says so for the input file's identity and the run's fingerprint.
 """
@@ -15,8 +15,7 @@ A shard is finished when its state says so for the input file's identity and the
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,8 +40,6 @@ from raybel.runs.parts import (
 )
 
 _MANIFEST = "manifest.json"
-#: Names of the logs that say what is read, and how far this start is.
-PLAN, PROGRESS = "logs/plan.json", "logs/progress.json"
 #: Folder -> what the names of its files add to their shard's.
 _FILES = {"shards": "", "mentions": ".parquet", "documents": ".parquet", "quarantine": ".jsonl", "state": ".json"}
 #: (Types of mentions, none for all; path of the ontology that they are linked to) of each of a run's routes.
@@ -58,6 +55,10 @@ class RunDirectory:
     def file(self, folder: str, name: str) -> str:
         """Return the path of a shard's file in one of the folders above."""
         return join(self.uri, folder, name + _FILES[folder])
+
+    def folder(self, name: str) -> str:
+        """Return the path of one of the folders above."""
+        return join(self.uri, name)
 
     @property
     def _manifest(self) -> str:
@@ -139,18 +140,6 @@ class RunDirectory:
         self.work.open(identity, overwrite)
         self.work.write_description(identity, fingerprint=fingerprint(identity), **manifest)
 
-    def write_plan(self, inputs: Sequence[RunInput]) -> None:
-        """Log what the run reads."""
-        plan = [
-            {"name": item.name, "path": item.source.path, "size": item.source.size, "bundle": item.source.is_bundle}
-            for item in inputs
-        ]
-        storage.publish_json(join(self.uri, PLAN), plan)
-
-    def write_progress(self, progress: dict[str, Any]) -> None:
-        """Log how far this start is: `counts`, `seconds`, `finished` and what else there is."""
-        storage.publish_json(join(self.uri, PROGRESS), {**progress, "time": time.time()})
-
     def state(self, shard: Shard) -> dict[str, Any] | None:
         """Return a finished shard's state, None for one that is to do (or whose input or configuration changed)."""
         path = self.file("state", shard.name)
@@ -161,7 +150,7 @@ class RunDirectory:
 
     def states(self) -> list[dict[str, Any]]:
         """Return the states of all shards that are there, in order of their names, also of an earlier content's."""
-        folder = join(self.uri, "state")
+        folder = self.folder("state")
         return [storage.read_json(join(folder, name)) for name in storage.names(folder)]
 
     def finished_shards(self, item: RunInput) -> dict[str, dict[str, Any]]:
@@ -242,7 +231,8 @@ class RunDirectory:
         else:
             storage.delete(self.file("quarantine", shard.name))
         ends = {"next": summaries[-1]["next"]}
-        state = {"name": shard.name, "input": shard.path, "key": shard.key, **sum_counts(summaries), **ends}
+        of = {"name": shard.name, "input": shard.path, "source": shard.source, "key": shard.key}
+        state = {**of, **sum_counts(summaries), **ends}
         storage.publish_json(self.file("state", shard.name), state)
         storage.delete(join(self.uri, "parts", shard.name))
         return state
@@ -256,21 +246,24 @@ class RunDirectory:
             storage.delete(self.file(folder, shard.name))
         storage.delete(join(self.uri, "parts", shard.name))
 
-    def delete_other_shards(self, bundles: Mapping[str, Collection[str]]) -> None:
+    def delete_other_shards(self, bundles: Collection[str], present: Collection[str]) -> None:
         """Delete what earlier contents of bundles left: files of shards that their present contents don't have.
 
-        Groups are numbered anew at every start: where there are any, those of higher numbers are left over, too.
+        Groups are numbered anew at every start: where there are any, those of other numbers are left over, too. What
+        was published of a file that isn't in a bundle stays, whatever the folder is called that it lies in.
 
         Args:
-            bundles: The names of the shards, also of those that are set aside, of every bundle by the bundle's name.
+            bundles: Names of the bundles.
+            present: Names of all shards of the inputs, also of those that are set aside.
         """
         grouped = any(map(is_group_name, bundles))
 
         def left_over(shard: str) -> bool:
             bundle = shard.rpartition("/")[0]
-            if bundle in bundles:
-                return shard not in bundles[bundle]
-            return grouped and is_group_name(bundle)
+            if shard in present or not (bundle in bundles or (grouped and is_group_name(bundle))):
+                return False
+            path = self.file("state", shard)
+            return storage.identity(path) is None or storage.read_json(path).get("source", bundle) == bundle
 
         if bundles:
             self.delete_shards(left_over)

@@ -2,47 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import ChainMap
 from typing import Any
 
+from raybel.corpus.sources import version_of
 from raybel.display import counted, percent, rate
 from raybel.files import storage
 from raybel.files.fingerprints import fingerprint
-from raybel.files.storage import join
 from raybel.files.work_directory import Status
-from raybel.runs.run_directory import PLAN, PROGRESS, RunDirectory
+from raybel.runs.findings import unreadable_files
+from raybel.runs.inputs import RunInput
+from raybel.runs.logs import PROGRESS, read_plan, read_progress
+from raybel.runs.run_directory import RunDirectory
 
 
 def status(run: RunDirectory) -> Status:
     """Say how far a run is.
 
+    Shards are those of the inputs of the last start, as they were then; what it published of them, and earlier starts
+    did, counts alike. What isn't published yet is said by the log of that start, which may be a second old.
+
     Raises:
         InputError: The directory isn't a run directory.
     """
     manifest = run.manifest()
-    logs = [join(run.uri, name) for name in (PLAN, PROGRESS)]
-    plan, progress = (storage.read_json(path) if storage.exists(path) else None for path in logs)
-    shards = [name.removesuffix(".json") for name in storage.names(join(run.uri, "state"))]
-    unfinished = len([item for item in plan or () if not _is_finished(run, item, shards)])
-    done = f"{len(plan or ()) - unfinished:,} of {len(plan or ()):,}"
-    figures: list[tuple[str, object]] = [("input files", done), ("shards", len(shards))]
+    plan, progress = read_plan(run), read_progress(run)
+    published = {item.name: run.finished_shards(item) for item in plan}
+    unfinished = [item for item in plan if not item.is_whole(published[item.name])]
+    states = dict(ChainMap(*published.values()))
+    others = len(storage.names(run.folder("state"))) - len(states)
+    changed = sum(map(_has_changed, plan))
+    figures: list[tuple[str, object]] = [("input files", f"{len(plan) - len(unfinished):,} of {len(plan):,}")]
+    if changed:
+        figures.append(("  changed since the last start", changed))
+    if progress and progress["files_failed"]:
+        figures.append(("  couldn't be read", progress["files_failed"]))
+    figures.append(("shards", len(states)))
+    if others:
+        figures.append(("shards of other inputs, or of earlier contents", others))
+    figures += _documents(states, progress)
+    finished = bool(progress and progress["finished"])
+    problem = f"{counted(len(unfinished), 'input file')} couldn't be read" if unfinished else ""
+    if not problem and changed:
+        problem = f"{counted(changed, 'input file')} changed since; the same command goes on with what is new"
+    notes = (f"fingerprint {fingerprint(manifest.get('identity', {}))}", *_unread(run, states, progress))
+    return run.work.status(finished, figures, [PROGRESS], problem if finished else "", notes)
+
+
+def unread_files(run: RunDirectory) -> list[str]:
+    """Say which files of the last start's inputs couldn't be read, and why: a few of them."""
+    states = dict(ChainMap(*(run.finished_shards(item) for item in read_plan(run))))
+    return _unread(run, states, read_progress(run))
+
+
+def _documents(states: dict[str, dict[str, Any]], progress: dict[str, Any] | None) -> list[tuple[str, object]]:
+    """Return what of the documents is done: in published shards, and beyond them."""
+    documents, quarantined = (sum(state[name] for state in states.values()) for name in ("documents", "quarantined"))
+    figures: list[tuple[str, object]] = [("documents", documents)]
     if progress:
-        counts = progress["counts"]
-        if progress.get("share") is not None:
-            figures.append(("input read, %", percent(progress["share"])))
-        figures.append(("documents (this start)", counts["documents"]))
-        figures.append(("documents/s", rate(counts["documents"], progress["seconds"])))
-        figures.append(("documents in quarantine", counts["quarantined"]))
-    failed = f"{counted(unfinished, 'input file')} couldn't be read"
-    problem = failed if unfinished and progress and progress["finished"] else ""
-    notes = (f"fingerprint {fingerprint(manifest.get('identity', {}))}",)
-    return run.work.status(bool(plan) and not unfinished, figures, [PROGRESS], problem, notes)
+        begun = progress["counts"]["documents"] - documents
+        figures += [("documents in unfinished shards", begun)] if begun > 0 else []
+    figures.append(("documents in quarantine", quarantined))
+    if progress:
+        share = progress["share"]
+        figures += [("input read, %", percent(share))] if share is not None else []
+        own = progress["own"]["documents"]
+        figures += [("documents/s (this start)", rate(own, progress["seconds"]))] if own else []
+    return figures
 
 
-def _is_finished(run: RunDirectory, item: dict[str, Any], shards: Sequence[str]) -> bool:
-    """True if an input of the plan is finished; of a bundle, its last shard's state says so."""
-    if not item["bundle"]:
-        return item["name"] in shards
-    of_bundle = [name for name in shards if name.startswith(item["name"] + "/")]
-    states = (storage.read_json(run.file("state", name)) for name in of_bundle[-1:])
-    return any(state["next"] is None for state in states)
+def _unread(run: RunDirectory, states: dict[str, dict[str, Any]], progress: dict[str, Any] | None) -> list[str]:
+    notes = [f"not read: {reason}" for reason in (progress["failed"] if progress else ())]
+    if damaged := sum(state["unreadable"] for state in states.values()):
+        notes.append(f"{counted(damaged, 'file')} of archives or groups couldn't be read to the end, such as:")
+        notes += unreadable_files(run, states)
+    return notes
+
+
+def _has_changed(item: RunInput) -> bool:
+    """True if a file, or an archive, isn't what it was when the run began; of a group that isn't known."""
+    now = None if item.source.files else storage.identity(item.source.path)
+    return now is not None and version_of(now) != item.source.version

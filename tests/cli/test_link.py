@@ -118,12 +118,15 @@ def test_debug_shows_where_an_error_is_from():
 def progress(**changes):
     counts = {"documents": 1200, "mentions": 2400, "quarantined": 0}
     made = {"files_done": 2, "files_before": 1, "bytes_total": 100, "bytes_done": 25, "started": time.time() - 10}
-    return Progress(**{"files_total": 8, "counts": counts, **made, **changes})
+    own = {"documents": 1200, "mentions": 2400}
+    return Progress(**{"files_total": 8, "counts": counts, "own": own, **made, **changes})
 
 
 def test_progress_is_a_line():
     said = linking(progress())
     assert said == "link: files 3/8 (25 % read), 1,200 documents (120/s), 2,400 mentions (240/s), 30 s left"
+    # What an earlier start did is counted, and is no work of this one.
+    assert "1,200 documents (50/s), 2,400 mentions (0.0/s)" in linking(progress(own={"documents": 500, "mentions": 0}))
     counts = {"documents": 10, "mentions": 0, "quarantined": 4}
     said = linking(progress(counts=counts, files_failed=2, bytes_done=0))
     assert said.endswith("4 in quarantine, 2 unreadable, time left unknown")

@@ -11,6 +11,7 @@ from raybel.files import artefacts
 from raybel.jobs.train.directory import training_directory
 from raybel.jobs.tune.directory import sweep_directory
 from raybel.runs.inputs import find_inputs
+from raybel.runs.logs import write_plan
 from raybel.runs.run_directory import RunDirectory
 from raybel.tuning.trials import Trial
 
@@ -24,7 +25,7 @@ def status(directory):
 def run(tmp_path):
     run = RunDirectory(str(tmp_path / "run"))
     run.open({"top_k": 10}, {}, False)
-    run.write_plan(find_inputs([save(tmp_path / "a.xml", collection(simple_document("1")))], "f"))
+    write_plan(run, find_inputs([save(tmp_path / "a.xml", collection(simple_document("1")))], "f"))
     return run
 
 
@@ -93,7 +94,7 @@ def test_what_is_no_jobs_directory(tmp_path):
     save(tmp_path / "mine" / "thesis.tex", "x")
     save(tmp_path / "shards" / "a.xml", collection())
     for where, told in (
-        (tmp_path / "mine", "holds no run, sweep, training, index or lookup"),
+        (tmp_path / "mine", "holds no run, pipeline, sweep, training, index or lookup"),
         (tmp_path / "none", "no such directory"),
         (tmp_path, "isn't a run directory (no manifest.json)"),
     ):

@@ -3,6 +3,7 @@
 import gzip
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from archive_samples import SUFFIXES, packed, padded, tar_bytes
@@ -11,12 +12,13 @@ from hypothesis import strategies as st
 from lxml import etree
 from samples import collection, save, simple_document
 
+from raybel.corpus import archives
 from raybel.corpus import chunks as chunks_module
 from raybel.corpus.chunks import Finished, FinishedChunk, read_chunks
 from raybel.corpus.documents import ReadOptions
 from raybel.corpus.reading import SetAside, read_rows
 from raybel.corpus.sources import Source, find_sources
-from raybel.files import storage
+from raybel.files import storage, stored
 
 
 def xml(*ids) -> bytes:
@@ -185,6 +187,134 @@ def test_a_group_of_files(tmp_path):
     assert [row["file"] for row in value(found[0], "docs")] == ["a.xml", "c.xml"]
     (reason,) = value(found[0], "unreadable")
     assert reason.startswith(str(tmp_path / "b.xml"))
+
+
+class Flaky:
+    """A store's file that can't be read beyond some bytes, as when the network fails."""
+
+    def __init__(self, file, after):
+        self.file, self.after = file, after
+
+    def __getattr__(self, name):
+        return getattr(self.file, name)
+
+    def read(self, size=None):
+        self._fail()
+        return self.file.read(size)
+
+    def readinto(self, buffer):
+        self._fail()
+        return self.file.readinto(buffer)
+
+    def _fail(self):
+        if self.file.tell() >= self.after:
+            raise OSError(5, "Input/output error")
+
+
+def flaky(monkeypatch, name, after):
+    """Let files of a name fail when they are read on after some bytes; until the patch is undone."""
+    real = stored.open_stored
+
+    def opened(filesystem, path, uri, seekable=False):
+        file = real(filesystem, path, uri, seekable)
+        if uri.endswith(name):
+            file.file = Flaky(file.file, after)
+        return file
+
+    for module in (storage, archives):
+        monkeypatch.setattr(module, "open_stored", opened)
+
+
+def finished_by(read):
+    """What a run that stopped after a reading keeps of it: the whole shards, and no chunk of another one."""
+    broken = {value(chunk, "shard") for chunk in read if value(chunk, "error")}
+    last = {value(chunk, "shard"): chunk for chunk in read}
+    ends = {name: value(chunk, "next") for name, chunk in last.items() if name not in broken}
+    places = {name: place and (place["file"], place["document"]) for name, place in ends.items()}
+    return Finished({int(name.rpartition("/")[2][:5]): FinishedChunk(place) for name, place in places.items()})
+
+
+@pytest.mark.parametrize("trouble", ["gone", "not to be opened", "not to be read", "not to be read on"])
+def test_a_file_of_a_group_that_cant_be_read_for_a_moment_is_read_by_the_next_start(tmp_path, monkeypatch, trouble):
+    for name, data in {"a.xml": xml("0", "1"), "b.xml": b"<collection>", "d.xml": xml("4"), "e.xml": xml("5")}.items():
+        save(tmp_path / name, data)
+    path = save(tmp_path / "c.xml.gz", gzip.compress(xml("2", "3")))
+    (source,) = find_sources([str(tmp_path)], True)
+    whole = read(source, shard_documents=1)
+    content = Path(path).read_bytes()
+    with monkeypatch.context() as patch:
+        if trouble == "gone":
+            Path(path).unlink()
+        elif trouble == "not to be opened":
+            Path(path).unlink()
+            Path(path).mkdir()
+        else:
+            flaky(patch, "c.xml.gz", 0 if trouble == "not to be read" else 60)
+            patch.setattr(storage, "COPY_BYTES", 60)
+        stopped = read(source, shard_documents=1)
+    *before, last = stopped
+    assert [value(chunk, "error") for chunk in before] == [None] * len(before)
+    assert value(last, "error").startswith(f"{path}: ")
+    assert (value(last, "last"), value(last, "next")) == (True, None)
+    assert ids_by_shard(before) == {"group-00000/00000.xml.gz": [["0"]]}
+    if Path(path).is_dir():
+        Path(path).rmdir()
+    Path(path).write_bytes(content)
+    rest = read(source, finished_by(stopped), shard_documents=1)
+    assert [*map(without_bytes, before), *map(without_bytes, rest)] == list(map(without_bytes, whole))
+    assert [len(value(chunk, "unreadable")) for chunk in whole] == [0, 1, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("files", [(), (("s3://bucket/a.xml", "a.xml"),)])
+def test_a_store_that_cant_be_reached_ends_the_source_alone(monkeypatch, files):
+    class Unreachable:
+        @staticmethod
+        def from_uri(uri):
+            raise OSError("no network")
+
+    monkeypatch.setattr(storage, "fs", SimpleNamespace(FileSystem=Unreachable))
+    (chunk,) = read(Source("s3://bucket/a.tar", "a.tar", files=files))
+    assert value(chunk, "error").endswith("can't be reached: no network")
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_member_that_the_store_doesnt_give_is_not_taken_for_a_damaged_one(tmp_path, monkeypatch, suffix):
+    files = {f"{number}.xml": padded(xml(str(number))) for number in range(30)}
+    source = archive(tmp_path, files, suffix)
+    whole = read(source, shard_documents=2)
+    with monkeypatch.context() as patch:
+        flaky(patch, suffix, source.size // 2)
+        if suffix == ".zip":  # its directory stands at its end
+            patch.setattr(Flaky, "_fail", failing_from_a_member(source.size // 2))
+        stopped = read(source, shard_documents=2)
+    *before, last = stopped
+    assert "can't be read: [Errno 5]" in value(last, "error")
+    assert len(before) > 2
+    assert all(value(chunk, "unreadable") == [] for chunk in stopped)
+    rest = read(source, finished_by(stopped), shard_documents=2)
+    assert [*map(without_bytes, before), *map(without_bytes, rest)] == list(map(without_bytes, whole))
+
+
+def failing_from_a_member(after):
+    """A zip's trouble: in its members alone, of which the second half can't be read."""
+
+    def fail(self):
+        place = self.file.tell()
+        if place >= after and self.file.size() - place > 5_000:
+            raise OSError(5, "Input/output error")
+
+    return fail
+
+
+@pytest.mark.parametrize("suffix", [".tar.gz", ".zip"])
+def test_damaged_members_without_number_are_counted_and_the_first_are_named(tmp_path, monkeypatch, suffix):
+    monkeypatch.setattr(chunks_module, "MAX_NAMED", 3)
+    files = {f"{number}.xml": b"<" for number in range(9)}
+    files |= {"a.xml": xml("1"), "b.xml": xml("2"), "c.xml": b"<"}
+    first, second = read(archive(tmp_path, files, suffix), chunk_documents=1)
+    assert [reason.partition("!")[2][:5] for reason in value(first, "unreadable")] == ["0.xml", "1.xml", "2.xml"]
+    assert (value(first, "unnamed"), value(second, "unnamed")) == (6, 0)
+    assert len(value(second, "unreadable")) == 1
 
 
 def test_rows_of_an_archive(tmp_path):

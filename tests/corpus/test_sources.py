@@ -51,6 +51,19 @@ def test_what_ends_a_group(tmp_path, monkeypatch):
     assert [source.name for source in found if source.files] == [f"group-{number:05d}" for number in range(6)]
 
 
+def test_a_group_never_has_the_name_of_a_folder_that_is_there(tmp_path):
+    save(tmp_path / "a.xml", b"x")
+    save(tmp_path / "group-00000/large.xml", b"x" * (sources.SMALL_FILE_BYTES + 1))
+    save(tmp_path / "group-00001/small.xml", b"x")
+    save(tmp_path / "group-00002/x/dump.tar", b"x")
+    save(tmp_path / "z.json", b"{}")
+    found = find_sources([str(tmp_path), save(tmp_path / "group-00004", b"x")], True)
+    assert {source.name: [name for _, name in source.files] for source in found} == {
+        "group-00001": ["a.xml"], "group-00000/large.xml": [], "group-00003": ["group-00001/small.xml"],
+        "group-00002/x/dump.tar": [], "group-00004": [], "group-00005": ["z.json"],
+    }  # fmt: skip
+
+
 def test_a_group_knows_when_one_of_its_files_changes(tmp_path):
     small_files(tmp_path, 3)
     (before,) = find_sources([str(tmp_path)], True)

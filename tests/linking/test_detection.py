@@ -8,9 +8,11 @@ from samples import annotation, chunks, collection, document, json_document, pas
 
 from raybel.config import MentionOptions
 from raybel.corpus.documents import ReadOptions
+from raybel.corpus.formats.bioc_xml import BiocXml
 from raybel.detection.base import Detection, Detector
-from raybel.errors import ConfigError
+from raybel.errors import ConfigError, InputError
 from raybel.linking.detection import add_mentions
+from raybel.linking.poison import MAX_DEATHS, MAX_WHOLE_ATTEMPTS, CrashRecord
 from raybel.linking.rankings import Rankings
 from raybel.linking.render import render
 
@@ -110,6 +112,58 @@ def test_bad_documents_stay_as_they_came(tmp_path):
     part = render(chunk, Rankings.none(1))
     assert [(record["doc_id"], record["stage"]) for record in part.quarantine] == [("2", "read"), ("3", "linking")]
     assert b"a bomb, anemia" in gzip.decompress(part.data)
+
+
+@pytest.mark.parametrize("stage", ["parse", "annotate"])
+@pytest.mark.parametrize("error", [ValueError("no way"), InputError("no way")])
+def test_a_document_that_cant_be_parsed_or_annotated_costs_itself(tmp_path, monkeypatch, stage, error):
+    path = save(tmp_path / "a.xml", collection(*(document(name, passage("anemia")) for name in ("1", "2", "3"))))
+    real = getattr(BiocXml, stage)
+
+    def failing(self, source, *more):
+        if b"<id>2</id>" in source:
+            raise error
+        return real(self, source, *more)
+
+    monkeypatch.setattr(BiocXml, stage, failing)
+    rows, chunk = found(path)
+    assert [len(row["mentions"]) for row in rows] == [1, 0, 1]
+    part = render(chunk, Rankings.none(2))
+    (record,) = part.quarantine
+    assert (record["doc_id"], record["document"]) == ("2", 1)
+    assert "no way" in record["reason"]
+    assert (part.summary["documents"], part.summary["quarantined"], part.summary["mentions"]) == (3, 1, 2)
+    assert gzip.decompress(part.data).count(b"<annotation") == 2
+
+
+def test_a_document_whose_parsing_kills_the_process_costs_itself(tmp_path, monkeypatch):
+    path = save(tmp_path / "a.xml", collection(*(document(name, passage("anemia")) for name in ("1", "2", "3"))))
+    real = BiocXml.parse
+
+    class Killed(BaseException):
+        """Stands for the end of a process: nothing handles it."""
+
+    def deadly(self, source):
+        if b"<id>2</id>" in source:
+            raise Killed
+        return real(self, source)
+
+    leave = CrashRecord.leave
+    monkeypatch.setattr(BiocXml, "parse", deadly)
+    # A process that has ended writes nothing more.
+    monkeypatch.setattr(CrashRecord, "leave", lambda self: None if self.current == 1 else leave(self))
+    (chunk,) = chunks(path, source_only=True)
+    record = str(tmp_path / "a.crashes")
+    for _ in range(MAX_WHOLE_ATTEMPTS + MAX_DEATHS):
+        crashes = CrashRecord(record, "now")
+        crashes.begin()
+        with pytest.raises(Killed):
+            add_mentions(chunk, WORDS, ReadOptions(), None, crashes)
+    crashes = CrashRecord(record, "now")
+    crashes.begin()
+    done = add_mentions(chunk, WORDS, ReadOptions(), None, crashes)
+    assert [len(row["mentions"]) for row in done["docs"][0].as_py()] == [1, 0, 1]
+    assert done["failures"][0].as_py() == [None, "the worker died each time it came to this document", None]
 
 
 TEXTS = st.lists(st.lists(st.sampled_from(["anemia", " iron", "ä x ", "é"]), max_size=4).map("".join), max_size=3)

@@ -2,6 +2,7 @@ import gzip
 
 import numpy as np
 import pytest
+from archive_samples import packed
 from lxml import etree
 from samples import (
     FixedGenerator,
@@ -17,6 +18,9 @@ from samples import (
 
 from raybel.candidates.aliases import AliasTable
 from raybel.candidates.base import CandidateCache
+from raybel.corpus import chunks as chunks_module
+from raybel.corpus.documents import ReadOptions
+from raybel.corpus.sources import find_sources
 from raybel.linking.candidates import add_candidates
 from raybel.linking.matched_names import MatchedNames
 from raybel.linking.poison import CrashRecord
@@ -164,3 +168,16 @@ def test_the_name_that_matched_is_told_as_the_ontology_writes_it():
         (None, None),
     ]
     assert MatchedNames(ontology, None).look_up([0], [3]) == [(None, None)]
+
+
+def test_files_that_arent_named_one_by_one_are_counted(tmp_path, monkeypatch):
+    monkeypatch.setattr(chunks_module, "MAX_NAMED", 2)
+    path = tmp_path / "dump.zip"
+    path.write_bytes(packed(".zip", {f"{number}.xml": b"<" for number in range(5)}))
+    (source,) = find_sources([str(path)])
+    (chunk,) = chunks_module.read_chunks(source, source.name, ReadOptions())
+    part = render(chunk, Rankings.none(0))
+    assert part.summary["unreadable"] == 5
+    reasons = [record["reason"] for record in part.quarantine]
+    assert [reason.partition(":")[0] for reason in reasons[:2]] == [f"{path}!0.xml", f"{path}!1.xml"]
+    assert reasons[2:] == ["3 more files couldn't be read; so many in a row aren't named one by one"]

@@ -13,10 +13,9 @@ from raybel.corpus.chunks import read_chunks
 from raybel.corpus.documents import ReadOptions
 from raybel.errors import ConfigError, InputError
 from raybel.files import storage
-from raybel.runs.findings import quarantine_reasons, repeated_ids
+from raybel.runs.findings import quarantine_reasons, repeated_ids, unreadable_files
 from raybel.runs.inputs import Shard, find_inputs
 from raybel.runs.run_directory import RunDirectory
-from raybel.runs.status import status
 from raybel.schemas import DOCUMENTS, MENTIONS
 
 WRONG = document("wrong", passage("Anemia", annotation("Asthma", (0, 6)), offset=-2))
@@ -78,6 +77,16 @@ def test_two_files_of_one_output_name_are_refused(tmp_path):
         shards_of([str(tmp_path / "in/a.xml"), str(tmp_path / "two")], "f")
 
 
+def test_a_file_among_an_archives_shards_is_refused(tmp_path):
+    first = tmp_path / "in/deep/dump.tar"
+    first.parent.mkdir(parents=True)
+    first.write_bytes(packed(".tar", {"a.xml": MANY.encode()}))
+    second = save(tmp_path / "unpacked/deep/dump.tar/x/a.xml", MANY)
+    with pytest.raises(ConfigError, match=r"a\.xml would be written among the shards of .*in/deep/dump\.tar, to deep"):
+        find_inputs([str(tmp_path / "in"), str(tmp_path / "unpacked")], "f")
+    assert [item.name for item in find_inputs([str(first), second], "f")] == ["a.xml.gz", "dump.tar"]
+
+
 def test_an_assembled_shard(run, corpus):
     (shard,) = shards_of([corpus], "f")
     assert run.state(shard) is None
@@ -98,11 +107,14 @@ def test_an_assembled_shard(run, corpus):
     (record,) = [json.loads(line) for line in tree(run)["quarantine/a.xml.gz.jsonl"].splitlines()]
     assert (record["document"], record["doc_id"], record["path"]) == (4, "wrong", shard.path)
     (reason,) = quarantine_reasons(run, ["a.xml.gz", "none"])
+    assert unreadable_files(run, {"a.xml.gz": state}) == []
     assert 'offset="-2" is negative' in reason
     assert repeated_ids(run, ["a.xml.gz"]) == (2, ["2"])
-    lines = json.dumps({"path": "a", "reason": "the id T\u2028\x85"}, ensure_ascii=False)
-    storage.publish(f"{run.uri}/quarantine/b.xml.gz.jsonl", f"{lines}\n{lines}\n".encode())
+    records = [{"path": "a", "document": place, "reason": "the id T\u2028\x85"} for place in (0, None, 1)]
+    lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+    storage.publish(f"{run.uri}/quarantine/b.xml.gz.jsonl", lines.encode())
     assert quarantine_reasons(run, ["b.xml.gz"]) == ["a: the id T\u2028\x85"] * 2
+    assert unreadable_files(run, {"b.xml.gz": {"unreadable": 1}}) == ["the id T\u2028\x85"]
     storage.delete(f"{run.uri}/quarantine/b.xml.gz.jsonl")
     before = tree(run)
     assert run.assemble(shard, count) == state
@@ -215,7 +227,8 @@ def test_a_file_that_cannot_be_read_is_set_aside(run, corpus):
     write(run, shard)
     run.set_aside(shard, "is cut off")
     assert list(tree(run)) == ["quarantine/a.xml.gz.jsonl"]
-    assert quarantine_reasons(run, ["a.xml.gz"]) == [f"{shard.path}: is cut off"]
+    (record,) = map(json.loads, tree(run)["quarantine/a.xml.gz.jsonl"].splitlines())
+    assert (record["path"], record["document"], record["reason"]) == (shard.path, None, "is cut off")
     run.work.clear()
     assert tree(run) == {}
 
@@ -244,55 +257,25 @@ def test_what_bundles_of_an_earlier_content_left_is_deleted(run):
     def named(shards, folders):
         return sorted(f"{folder}/{shard}{suffixes[folder]}" for folder in folders for shard in shards)
 
+    of_files = ["a.tar/00004.xml.gz", "group-00001/00001.xml.gz", "group-00007/mine.xml.gz"]  # in folders so called
+    published += of_files
     for name in named(published, suffixes) + named(quarantined, ["quarantine"]):
         storage.publish(f"{run.uri}/{name}", b"{}")
+    for shard in published:
+        source = shard if shard in of_files else shard.rpartition("/")[0] or shard
+        storage.publish_json(run.file("state", shard), {"source": source})
+    storage.publish(run.file("quarantine", "group-00001/bad.xml.gz"), b"{}")
+    quarantined.append("group-00001/bad.xml.gz")
     before = tree(run)
-    run.delete_other_shards({})
+    run.delete_other_shards([], [])
     assert tree(run) == before
-    run.delete_other_shards({"a.tar": {"a.tar/00000.xml.gz", "a.tar/00002.xml.gz"}})  # the second one set aside
+    run.delete_other_shards(["a.tar"], ["a.tar/00000.xml.gz", "a.tar/00002.xml.gz"])  # the second one set aside
     kept = [shard for shard in published if shard != "a.tar/00001.xml.gz"]
-    in_quarantine = ["a.tar/00002.xml.gz", "b.tar/00001.xml.gz"]
+    in_quarantine = ["a.tar/00002.xml.gz", "b.tar/00001.xml.gz", "group-00001/bad.xml.gz"]
     assert sorted(tree(run)) == sorted(named(kept, suffixes) + named(in_quarantine, ["quarantine"]))
-    run.delete_other_shards({"group-00000": {"group-00000/00000.xml.gz"}})
+    run.delete_other_shards(["group-00000"], ["group-00000/00000.xml.gz", "group-00001/bad.xml.gz"])
     kept.remove("group-00001/00000.xml.gz")
     assert sorted(tree(run)) == sorted(named(kept, suffixes) + named(in_quarantine, ["quarantine"]))
-
-
-def test_status(run, corpus, tmp_path):
-    save(tmp_path / "in/b.xml", MANY)
-    first, second = shards_of([corpus], "f")
-    with pytest.raises(InputError, match="isn't a run directory"):
-        status(run)
-    with run.work.lock():
-        run.open({"top_k": 10}, {}, False)
-        assert status(run).state == "running"
-    run.write_plan(find_inputs([corpus], "f"))
-    assert (status(run).state, status(run).figures) == (
-        "stopped; run the same command to go on",
-        [("input files", "0 of 2"), ("shards", 0)],
-    )
-    states = [run.assemble(first, write(run, first))]
-    progress = {"counts": {"documents": 6, "quarantined": 1}, "seconds": 2.0, "share": 0.5}
-    run.write_progress({**progress, "finished": False})
-    said = status(run)
-    assert said.title == f"run {run.uri}"
-    assert said.figures == [
-        ("input files", "1 of 2"),
-        ("shards", 1),
-        ("input read, %", "50.0"),
-        ("documents (this start)", 6),
-        ("documents/s", "3.0"),
-        ("documents in quarantine", 1),
-        ("last update", "0 s ago"),
-    ]
-    assert said.state.startswith("stopped")
-    run.set_aside(second, "is cut off")
-    run.write_progress({**progress, "finished": True})
-    assert status(run).state == "finished, but 1 input file couldn't be read"
-    states.append(run.assemble(second, write(run, second)))
-    assert status(run).state == "finished"
-    assert run.finish(states).equals(pq.read_table(f"{run.uri}/counts.parquet"))
-    assert status(run).notes == (f"fingerprint {run.manifest()['fingerprint']}",)
 
 
 def test_a_run_is_known_by_its_manifest_or_its_shards(run, corpus, tmp_path):

@@ -30,6 +30,7 @@ from raybel.corpus.chunks import read_chunks
 from raybel.corpus.documents import ReadOptions, reading_identity
 from raybel.corpus.sources import Source, corpus_bytes, find_sources
 from raybel.corpus.typography import FOLDING
+from raybel.display import counted
 from raybel.errors import ConfigError
 from raybel.files import artefacts, storage, tables
 from raybel.files.work_directory import WorkDirectory
@@ -197,7 +198,7 @@ def _search(config: LookupConfig, work: WorkDirectory, inputs: list[Input]) -> l
 def _distinct(ranges: int, item: Input, options: ReadOptions) -> Iterator[pa.Table]:
     """Yield an input's distinct surfaces with how many mentions have each, and rows (range -1) of what went wrong."""
     counts: Counter[str] = Counter()
-    bad = 0
+    bad = unnamed = 0
     errors: list[str] = []
     if item.source.name == _OF_RUN:
         counts = _surfaces_of_run(item.source.path, options.mentions.mention_types)
@@ -205,7 +206,10 @@ def _distinct(ranges: int, item: Input, options: ReadOptions) -> Iterator[pa.Tab
         counts.update(chunk_surfaces(chunk))
         bad += pc.sum(pc.is_valid(pc.struct_field(pc.list_flatten(chunk["docs"]), "error"))).as_py() or 0
         errors += chunk["unreadable"][0].as_py()
+        unnamed += chunk["unnamed"][0].as_py()
         errors += filter(None, [chunk["error"][0].as_py()])
+    if unnamed:
+        errors.append(f"{item.source.path}: {counted(unnamed, 'more file')} of it")
     counts.pop("", None)
     distinct = list(counts)
     size = len(distinct)

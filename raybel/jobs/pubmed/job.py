@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from raybel.candidates.calibrating import stored
 from raybel.candidates.registry import home_of
-from raybel.config import GeneratorPaths, MentionOptions
+from raybel.config import GeneratorPaths, MentionOptions, deciding_fields
 from raybel.corpus.documents import reading_identity
 from raybel.detection.registry import detection_identity
 from raybel.errors import MismatchError
@@ -27,12 +27,13 @@ from raybel.jobs.lookup.job import make_lookup
 from raybel.jobs.progress import Progress
 from raybel.jobs.pubmed.config import PubmedConfig
 from raybel.jobs.pubmed.counts import linked_concepts
+from raybel.jobs.pubmed.directory import work_directory
 from raybel.jobs.runtime import ray_session
 from raybel.jobs.shard_job import RunResult
+from raybel.runs.pipeline import PipelineDirectory
 from raybel.runs.run_directory import RunDirectory
+from raybel.runs.status import unread_files
 
-#: Step -> what is done in it, for people.
-STEPS = {"detect": "find mentions", "lookup": "look distinct surfaces up", "link": "link", "count": "count links"}
 Watch = Callable[[str, Progress], None]
 
 
@@ -44,62 +45,72 @@ class PubmedResult:
         out_dir: Where its outputs are.
         steps: Of each step, `step`, `skipped` (it was done before), `seconds`, and what it counted.
         incomplete: Whether files of the input couldn't be read.
+        unread: Why they couldn't: a few of them.
         notes: What else a person should know.
     """
 
     out_dir: str
     steps: list[dict[str, Any]]
     incomplete: bool
+    unread: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
 def pubmed(config: PubmedConfig, watch: Watch | None = None) -> PubmedResult:
     """Make links of a dump; the same call again goes on in the step in which a killed one stopped.
 
-    Writes, in `out_dir`, `found/` and `links/` (run directories), `lookups/` (one for each ontology),
-    `concepts.parquet` (of each concept, in how many documents and mentions it is the first link) and `steps.json`.
+    What it writes is in `runs/pipeline.py`.
 
     Args:
         config: What to do.
         watch: Called with a step and how far it is.
 
     Raises:
+        LockedError: Another job makes links in `out_dir`.
         RaybelError: As `detect`, `make_lookup` and `link`.
     """
-    with ray_session():  # one for all steps
-        return _run(config, watch or (lambda step, progress: None))
+    pipeline = PipelineDirectory(config.out_dir)
+    with work_directory(pipeline).lock(), ray_session():  # one session for all steps
+        return _run(config, pipeline, watch or (lambda step, progress: None))
 
 
-def _run(config: PubmedConfig, watch: Watch) -> PubmedResult:
-    found, links = join(config.out_dir, "found"), join(config.out_dir, "links")
+def _run(config: PubmedConfig, pipeline: PipelineDirectory, watch: Watch) -> PubmedResult:
+    found, links = pipeline.found, pipeline.links
     # What can't be used is refused before mentions are found, which may take hours.
     expand = config.mentions.expand_abbreviations
     opened = [
         OpenedRoute.open(types, route, config.top_k, expand, False, None) for types, route in config.routes_of_types
     ]
-    _check_options(config, opened)
-    steps = []
+    _check_options(config, pipeline, opened)
+    steps: list[dict[str, Any]] = []
+
+    def done(step: dict[str, Any]) -> None:
+        steps.append(step)
+        storage.publish_json(pipeline.steps_file, steps)
+
+    storage.publish_json(pipeline.steps_file, steps)  # else an earlier start's would be taken for this one's
     begun = time.perf_counter()
-    detected = detect(config.detect_config(found), lambda progress: watch("detect", progress))
-    steps.append(_of_run("detect", detected, begun))
-    routes, of_lookups = _with_lookups(config, opened, found, RunDirectory(links))
-    steps.append(of_lookups)
+    detected = detect(config.detect_config(found.uri), lambda progress: watch("detect", progress))
+    done(_of_run("detect", detected, begun))
+    routes, of_lookups = _with_lookups(config, opened, pipeline)
+    done(of_lookups)
     begun = time.perf_counter()
-    linked = link(_link_config(config, routes, found, links), lambda progress: watch("link", progress))
+    linked = link(_link_config(config, routes, pipeline), lambda progress: watch("link", progress))
     _delete_other_links(found, links)
-    steps.append(_of_run("link", linked, begun))
-    steps.append(_count(config.out_dir, links))
-    storage.publish_json(join(config.out_dir, "steps.json"), steps)
+    done(_of_run("link", linked, begun))
+    done(_count(pipeline))
     notes = list(dict.fromkeys([*detected.notes, *linked.notes]))
-    return PubmedResult(config.out_dir, steps, detected.incomplete or linked.incomplete, notes)
+    unread = [*unread_files(found), *unread_files(links)]
+    return PubmedResult(config.out_dir, steps, detected.incomplete or linked.incomplete, unread, notes)
 
 
 def _of_run(step: str, result: RunResult, begun: float) -> dict[str, Any]:
     counts = {name: sum(result.counts[name].to_pylist()) for name in ("documents", "mentions", "linked", "quarantined")}
+    counts["own_documents"] = result.progress.own["documents"]  # of this start, which the seconds are of
     return {"step": step, "skipped": not result.progress.chunks, "seconds": time.perf_counter() - begun, **counts}
 
 
-def _check_options(config: PubmedConfig, opened: list[OpenedRoute]) -> None:
+def _check_options(config: PubmedConfig, pipeline: PipelineDirectory, opened: list[OpenedRoute]) -> None:
     """Refuse an output directory of other options or models before anything in it changes.
 
     Raises:
@@ -108,13 +119,14 @@ def _check_options(config: PubmedConfig, opened: list[OpenedRoute]) -> None:
     options = {
         "routes": [{**each.identity(), "threshold": each.route.threshold} for each in opened],
         **detection_identity(config.detection, config.mentions.mention_types),
+        **deciding_fields(config.detection),
         **reading_identity(config.mentions),
         "input": asdict(config.input),
         "top_k": config.top_k,
         "rerank": config.rerank,
         "precision": config.precision,
     }
-    path, identity = join(config.out_dir, "options.json"), fingerprint(options)
+    path, identity = pipeline.options_file, fingerprint(options)
     if not storage.exists(path):
         storage.publish_json(path, {"identity": identity})
     elif storage.read_json(path).get("identity") != identity:
@@ -125,7 +137,7 @@ def _check_options(config: PubmedConfig, opened: list[OpenedRoute]) -> None:
 
 
 def _with_lookups(
-    config: PubmedConfig, opened: list[OpenedRoute], found: str, links: RunDirectory
+    config: PubmedConfig, opened: list[OpenedRoute], pipeline: PipelineDirectory
 ) -> tuple[list[tuple[tuple[str, ...], Route]], dict[str, Any]]:
     """Make the lookup of each route, unless it is there; return routes that use them, and what was done."""
     begun = time.perf_counter()
@@ -136,7 +148,7 @@ def _with_lookups(
         if route.generator.candidates_lookup is not None:  # it has one already
             with_lookups.append((types, route))
             continue
-        output = join(config.out_dir, "lookups", f"{number:02d}")
+        output = join(pipeline.lookups, f"{number:02d}")
         mentions = _mentions_of(config.mentions, types)
         identity = fingerprint(
             {
@@ -144,7 +156,7 @@ def _with_lookups(
                 "generator": f"{each.generator.name} {each.generator.fingerprint}",
                 "calibrations": stored(home_of(route.generator)),
                 "top_k": config.top_k,
-                "found": _state_of(found),
+                "found": _state_of(pipeline.found),
                 **reading_identity(mentions),
             }
         )
@@ -152,12 +164,12 @@ def _with_lookups(
         done = storage.read_json(done_file) if storage.exists(done_file) else {}
         if done.get("identity") != identity:
             made = True
-            with links.work.lock():  # of another content of the dump: it is linked anew
-                links.work.clear()
+            with pipeline.links.work.lock():  # of another content of the dump: it is linked anew
+                pipeline.links.work.clear()
             storage.delete(done_file)
             lookup = make_lookup(
                 LookupConfig(
-                    (found,),
+                    (pipeline.found.uri,),
                     output,
                     route.ontology,
                     route.generator,
@@ -180,15 +192,14 @@ def _mentions_of(mentions: MentionOptions, types: tuple[str, ...]) -> MentionOpt
     return MentionOptions(**{**asdict(mentions), "mention_types": tuple(chosen) if types else mentions.mention_types})
 
 
-def _state_of(found: str) -> str:
+def _state_of(run: RunDirectory) -> str:
     """Return a hash of what a finished run holds: its identity, and which shards are made of which input."""
-    run = RunDirectory(found)
     keys = {state["name"]: state["key"] for state in run.states()}
     return fingerprint({"identity": run.manifest()["identity"], "shards": keys})
 
 
 def _link_config(
-    config: PubmedConfig, routes: list[tuple[tuple[str, ...], Route]], found: str, links: str
+    config: PubmedConfig, routes: list[tuple[tuple[str, ...], Route]], pipeline: PipelineDirectory
 ) -> LinkConfig:
     chosen: dict[str, Any]
     if config.routes:
@@ -201,8 +212,8 @@ def _link_config(
         chosen = {"ontology": route.ontology, "generator": route.generator, "threshold": route.threshold}
         chosen["reranker_model"] = route.reranker_model
     return LinkConfig(
-        (join(found, "shards"),),
-        links,
+        (pipeline.found.folder("shards"),),
+        pipeline.links.uri,
         **chosen,
         rerank=config.rerank,
         precision=config.precision,
@@ -219,22 +230,22 @@ def _route_value(route: Route) -> dict[str, Any]:
     return {name: item for name, item in {**value.pop("generator"), **value}.items() if item is not None}
 
 
-def _delete_other_links(found: str, links: str) -> None:
+def _delete_other_links(found: RunDirectory, links: RunDirectory) -> None:
     """Delete the links of shards that `found` has no more: a run keeps what is made of files that it isn't given."""
-    run, names = RunDirectory(links), frozenset(RunDirectory(found).shard_names())
-    with run.work.lock():
-        run.delete_shards(lambda shard: shard not in names)
+    names = frozenset(found.shard_names())
+    with links.work.lock():
+        links.delete_shards(lambda shard: shard not in names)
 
 
-def _count(out_dir: str, links: str) -> dict[str, Any]:
+def _count(pipeline: PipelineDirectory) -> dict[str, Any]:
     """Write the table of linked concepts, unless it is of these very links."""
     begun = time.perf_counter()
-    path, identity = join(out_dir, "concepts.parquet"), _state_of(links)
+    path, identity = pipeline.concepts_file, _state_of(pipeline.links)
     done_file = path + ".done.json"
     done = storage.read_json(done_file) if storage.exists(done_file) else {}
     skipped = storage.exists(path) and done.get("identity") == identity
     if not skipped:
-        table: pa.Table = linked_concepts(RunDirectory(links))
+        table: pa.Table = linked_concepts(pipeline.links)
         storage.publish(path, storage.parquet_bytes(table))
         storage.publish_json(done_file, {"identity": identity})
     return {"step": "count", "skipped": skipped, "seconds": time.perf_counter() - begun}

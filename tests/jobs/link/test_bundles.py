@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,8 +13,11 @@ from ray_fixture import outputs, three_files
 from samples import collection, save, simple_document
 
 from raybel.files import storage
+from raybel.jobs.link import job
 from raybel.jobs.link.job import link
+from raybel.runs.inputs import find_inputs
 from raybel.runs.run_directory import RunDirectory
+from raybel.runs.status import status
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +127,40 @@ def test_a_damaged_archive_that_is_replaced_leaves_nothing_behind(local_ray, mod
     }
 
 
+def test_a_file_of_a_group_that_is_gone_for_a_moment_is_read_by_the_next_start(local_ray, model, tmp_path, monkeypatch):
+    for name, ids in {"a": "01", "b": "2", "c": "34"}.items():
+        save(tmp_path / f"in/{name}.xml", collection(*map(simple_document, ids)))
+    options = {"group_files": True, "shard_documents": 1}
+    link(model.config([str(tmp_path / "in")], tmp_path / "whole", **options))
+    gone = tmp_path / "in/b.xml"
+    data, times = gone.read_bytes(), gone.stat()
+
+    def find_and_lose(*arguments):
+        found = find_inputs(*arguments)
+        gone.unlink()
+        return found
+
+    config = model.config([str(tmp_path / "in")], tmp_path / "run", **options)
+    with monkeypatch.context() as patch:
+        patch.setattr(job, "find_inputs", find_and_lose)
+        result = link(config)
+    assert result.incomplete
+    assert list(result.failed.values()) == [f"{gone}: no such file"]
+    assert result.counts["documents"].to_pylist() == [1]
+    run = RunDirectory(config.out_corpus)
+    assert status(run).state == "finished, but 1 input file couldn't be read"
+    assert f"not read: {gone}: no such file" in status(run).notes
+    assert result.progress.counts["documents"] == 1  # what is set aside isn't counted
+
+    gone.write_bytes(data)
+    os.utime(gone, ns=(times.st_atime_ns, times.st_mtime_ns))
+    again = link(config)
+    assert (again.incomplete, again.progress.shards_before) == (False, 1)
+    assert (again.progress.counts["documents"], again.progress.own["documents"]) == (5, 4)
+    assert outputs(tmp_path / "run") == outputs(tmp_path / "whole")
+    assert status(run).state == "finished"
+
+
 def test_the_time_left_of_a_single_archive_is_known(local_ray, model, tmp_path):
     path = tmp_path / "dump.tar.gz"
     files = {f"{name}.xml": padded(collection(simple_document(str(name))).encode()) for name in range(40)}
@@ -158,3 +196,8 @@ def test_a_damaged_member_is_named_and_a_damaged_archive_too(local_ray, model, t
     (record,) = map(json.loads, (tmp_path / "run/quarantine/whole.tar.gz/00000.xml.gz.jsonl").read_text().splitlines())
     assert (record["document"], record["stage"]) == (None, "read")
     assert record["reason"].startswith(f"{whole}!1.xml: ")
+    assert result.unreadable == [record["reason"]]
+    # Another start, which finds all that can be read finished, names it too.
+    (tmp_path / "in/cut.tar.gz").unlink()
+    again = link(model.config([str(tmp_path / "in")], tmp_path / "run"))
+    assert (again.progress.chunks, again.incomplete, again.unreadable) == (0, True, [record["reason"]])

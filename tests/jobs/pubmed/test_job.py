@@ -14,11 +14,14 @@ from raybel.cli import main
 from raybel.config import DetectionOptions, ModelPaths
 from raybel.detection.dictionary import Dictionary
 from raybel.errors import ConfigError, InputError, MismatchError
+from raybel.evaluation.predictions import prediction_files
 from raybel.files import storage
 from raybel.jobs.pubmed import job
 from raybel.jobs.pubmed.config import PubmedConfig
+from raybel.jobs.pubmed.directory import STEPS
 from raybel.jobs.pubmed.job import pubmed
 from raybel.jobs.run_options import InputOptions
+from raybel.jobs.status import status
 from raybel.jobs.train.config import TrainNgramsConfig
 from raybel.jobs.train.ngrams import train_ngrams
 from raybel.ontology import Ontology
@@ -49,7 +52,7 @@ def result(config):
 
 
 def test_all_steps(config, result):
-    assert [step["step"] for step in result.steps] == list(job.STEPS)
+    assert [step["step"] for step in result.steps] == list(STEPS)
     assert [step["skipped"] for step in result.steps] == [False] * 4
     assert (result.steps[0]["documents"], result.steps[2]["linked"], result.steps[1]["surfaces"]) == (6, 8, 2)
     rows = pq.read_table(f"{config.out_dir}/concepts.parquet").to_pylist()
@@ -84,8 +87,17 @@ def test_a_pipeline_that_stops_in_the_middle_goes_on(config, result, tmp_path, m
         patch.setattr(job, "link", killed)
         with pytest.raises(KeyboardInterrupt):
             pubmed(other)
+    stopped = status(other.out_dir)
+    assert stopped.state.startswith("stopped")
+    assert stopped.figures[:-1] == [
+        ("find mentions", "done: 6 documents, 8 mentions"),
+        ("look distinct surfaces up", "done: 8 mentions, 2 surfaces"),
+        ("link", "stopped"),
+        ("count links", "to do"),
+    ]
     done = pubmed(other)
     assert [step["skipped"] for step in done.steps] == [True, True, False, False]
+    assert status(other.out_dir).state == "finished"
     whole, stopped = made(config.out_dir), made(other.out_dir)
     assert whole.keys() == stopped.keys()
     same = {name for name in whole if "state/" not in name}  # a state names its input
@@ -178,6 +190,25 @@ def test_what_is_refused(config):
         replace(config, detection=DetectionOptions())
     with pytest.raises(ConfigError, match="give --ontology and a generator"):
         replace(config, generator=None)
+
+
+def test_what_is_made_is_shown_and_scored_by_the_pipelines_directory(config, result):
+    files, routes = prediction_files([config.out_dir])
+    assert files == [f"{config.out_dir}/links/shards/{name}.xml.gz" for name in "ab"]
+    assert routes == [(((), config.ontology),)]
+    shown = CliRunner().invoke(main, ["show", config.out_dir], catch_exceptions=False)
+    assert "«asthma»" in shown.output
+
+
+def test_a_file_that_cant_be_read_is_named_by_the_job_and_by_status(config, tmp_path):
+    save(tmp_path / "in/a.xml", collection(document("1", passage(TEXTS[0]))))
+    save(tmp_path / "in/b.xml", collection(document("2", passage(TEXTS[0])))[:-30])
+    result = pubmed(replace(config, in_corpus=(str(tmp_path / "in"),), out_dir=str(tmp_path / "out")))
+    assert result.incomplete
+    (reason,) = result.unread
+    assert reason.startswith(f"not read: {tmp_path}/in/b.xml: ")
+    said = status(str(tmp_path / "out"))
+    assert (said.state, said.notes) == ("finished, but some input files couldn't be read", (reason,))
 
 
 def test_the_command(config, result):
