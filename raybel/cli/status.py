@@ -12,7 +12,7 @@ from raybel.jobs.status import status as status_of
 @click.command(context_settings=CONTEXT)
 @click.argument("directory")
 def status(directory: str) -> None:
-    """Say how far a link run, a sweep, a training, an index or a lookup is, from any shell that sees its directory.
+    """Say how far a run, sweep, training, index, lookup or sample is, from any shell that sees its directory.
 
     \b
     Examples:

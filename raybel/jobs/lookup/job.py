@@ -7,7 +7,6 @@ sorted Arrow file, so that the bytes don't depend on the number of files' reader
 
 from __future__ import annotations
 
-import io
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -18,7 +17,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import ray
 from ray.data import ActorPoolStrategy
 
@@ -29,8 +27,6 @@ from raybel.candidates.registry import open_generator, uses_encoder
 from raybel.corpus.chunks import read_chunks
 from raybel.corpus.documents import ReadOptions, reading_identity
 from raybel.corpus.sources import Source, corpus_bytes, find_sources
-from raybel.corpus.typography import FOLDING
-from raybel.errors import ConfigError
 from raybel.files import artefacts, storage, tables
 from raybel.files.work_directory import WorkDirectory
 from raybel.jobs.datasets import BiocDatasource, Input
@@ -38,6 +34,7 @@ from raybel.jobs.lookup.config import LookupConfig
 from raybel.jobs.lookup.directory import lookup_directory, range_name
 from raybel.jobs.runtime import Allocation, allocate, data_context, ray_session
 from raybel.ontology import Ontology
+from raybel.runs.mentions import mentions_tables, read_mentions_table
 from raybel.runs.run_directory import RunDirectory
 
 #: Stands for the name of a source that is a run's table of mentions.
@@ -154,15 +151,7 @@ def _inputs(config: LookupConfig) -> list[Input]:
         if not run.exists():
             corpora.append(path)
             continue
-        identity = run.manifest().get("identity", {})
-        for name, wanted in (("folding", FOLDING), ("expand_abbreviations", config.mentions.expand_abbreviations)):
-            if identity.get(name) != wanted:
-                raise ConfigError(
-                    f"{path}: the run's surfaces were made with {name} {identity.get(name)}, and {wanted} is wanted: "
-                    f"give {path}/shards to make them again"
-                )
-        for name in run.shard_names():
-            table = run.mentions_file(name)
+        for name, table in mentions_tables(run, config.mentions).items():
             inputs.append(Input(Source(table, _OF_RUN, corpus_bytes([(table, name)])), name))
     return inputs + [Input(source, source.name) for source in (find_sources(corpora, None) if corpora else ())]
 
@@ -224,9 +213,7 @@ def _distinct(ranges: int, item: Input, options: ReadOptions) -> Iterator[pa.Tab
 
 def _surfaces_of_run(path: str, mention_types: Sequence[str]) -> Counter[str]:
     """Count the surfaces in a run's table of mentions; with types, of the mentions that have one of these."""
-    table = pq.read_table(io.BytesIO(storage.read_bytes(path)), columns=["surface", "type"])
-    if mention_types:
-        table = table.filter(pc.is_in(table["type"], value_set=pa.array(mention_types, pa.string())))
+    table = read_mentions_table(path, ["surface"], mention_types)
     counted = table["surface"].value_counts().to_pylist()
     return Counter({value["values"]: value["counts"] for value in counted})
 
