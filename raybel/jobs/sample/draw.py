@@ -14,7 +14,7 @@ import ray
 
 from raybel.candidates.lookup import buckets, hashes
 from raybel.corpus.chunks import read_chunks
-from raybel.corpus.documents import ReadOptions
+from raybel.corpus.documents import ReadOptions, format_gold
 from raybel.corpus.reservoir import DRAWN, draw, mention_keys, smallest
 from raybel.corpus.text import surface
 from raybel.files import storage
@@ -25,8 +25,8 @@ from raybel.jobs.sample.directory import SampleDirectory
 from raybel.runs.mentions import read_mentions_table
 
 #: The table of an input's sampled mentions, in order of the documents. `mentions` is how many mentions of the corpus
-#: have the surface and type (of those that may be drawn), `document` the number of the document in its input, `ordinal`
-#: that of the annotation in the document.
+#: have the surface and type (of those that may be drawn), `link_id` the link as a gold id, `document` the number of the
+#: document in its input, `ordinal` that of the annotation in the document.
 SAMPLED = pa.schema(
     [DRAWN.field(name) for name in ("surface", "type", "mentions", "doc_id", "start", "end", "link_id", "link_score")]
     + [DRAWN.field(name) for name in ("document", "ordinal")]
@@ -46,7 +46,7 @@ _COUNTS = pa.schema(
     [(name, pa.int64()) for name in ("inputs", "surfaces", "mentions", "sampled", "documents", "bad")]
     + [("error", pa.string())]
 )
-_OF_RUN = ["document", "ordinal", "doc_id", "surface", "type", "start", "end", "link_id", "link_score"]
+_OF_RUN = ["document", "ordinal", "doc_id", "surface", "type", "start", "end", "link_id", "link_score", "parts"]
 
 
 @dataclass(frozen=True)
@@ -140,13 +140,28 @@ def _rows(drawn: pa.Table, ranges: np.ndarray, is_first: pa.Array | None = None)
 
 
 def _of_run(table: str, config: SampleConfig) -> pa.Table:
-    """Return the mentions of a run's shard that may be drawn, with their links where these matter."""
+    """Return the mentions of a run's shard that may be drawn, with their links as gold ids where these matter.
+
+    A composite is drawn only if all its parts are linked; its link is a composite's already.
+    """
     mentions = read_mentions_table(table, _OF_RUN, config.mentions.mention_types)
     if config.confident is None:
-        return mentions.drop_columns(["link_id", "link_score"])
+        return mentions.drop_columns(["link_id", "link_score", "parts"])
     # The score of a 32-bit number: 0.9 is stored as 0.89999998.
     sure = pc.greater_equal(mentions["link_score"], pa.scalar(config.confident, pa.float32()))
-    return mentions.filter(pc.and_(pc.is_valid(mentions["link_id"]), sure))
+    linked = mentions.filter(pc.and_(pc.is_valid(mentions["link_id"]), sure))
+    columns = zip(*(linked[name].to_pylist() for name in ("link_id", "parts")), strict=True)
+    ids = [_gold_of(link, parts) for link, parts in columns]
+    place = linked.schema.get_field_index("link_id")
+    gold = linked.set_column(place, "link_id", pa.array(ids, pa.string())).drop_columns("parts")
+    return gold.filter(gold["link_id"].is_valid())
+
+
+def _gold_of(link: str, parts: list[dict[str, Any]] | None) -> str | None:
+    """Return a link as gold annotations have it; None for a composite of which a part isn't linked."""
+    if parts is None:
+        return format_gold([link])
+    return link if all(part["link_id"] is not None for part in parts) else None
 
 
 def _of_corpus(item: Input, options: ReadOptions, bad: list[int], problems: list[str]) -> Iterator[pa.Table]:

@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 import ray
 
 from raybel.config import deciding_fields
-from raybel.corpus.documents import format_gold
 from raybel.corpus.excerpts import excerpt_shards
 from raybel.corpus.sources import corpus_bytes
 from raybel.corpus.typography import FOLDING
@@ -173,4 +172,4 @@ def _label(config: SampleConfig, row: dict[str, Any]) -> dict[str, str]:
     if config.confident is None:
         return {}
     infons = {LABEL_INFON: PREDICTED, LABEL_SCORE_INFON: f"{row['link_score']:.4f}"}
-    return {config.mentions.gold_infon: format_gold([row["link_id"]]), **infons}
+    return {config.mentions.gold_infon: row["link_id"], **infons}

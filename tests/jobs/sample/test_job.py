@@ -6,18 +6,21 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from ray_fixture import LINKS, SURFACES, documents, one, three_files, xml_infons
+from ray_fixture import LINKS, SURFACES, documents, make_model, one, three_files, xml_infons
 from samples import collection, rows, save
 
 from raybel.config import MentionOptions, Resources
 from raybel.corpus.text import surface
 from raybel.errors import ConfigError
 from raybel.jobs.link.job import link
+from raybel.jobs.pubmed.counts import linked_concepts
 from raybel.jobs.run_options import InputOptions
 from raybel.jobs.sample import job as sample_job
 from raybel.jobs.sample.config import SampleConfig
 from raybel.jobs.sample.job import sample
 from raybel.jobs.status import status
+from raybel.ontology import Concept
+from raybel.runs.run_directory import RunDirectory
 
 pytestmark = pytest.mark.usefixtures("local_ray")
 FOLDED = [surface(each) for each in SURFACES]
@@ -131,6 +134,23 @@ def test_confident_links_become_labels(model, corpus, tmp_path):
     assert "all_links" not in infons
     with pytest.raises(ConfigError, match="isn't a link run"):
         sample(replace(config, in_corpus=(str(corpus),)))
+
+
+def test_composites_are_labelled_and_counted_as_such(tmp_path):
+    concepts = (Concept("D1", "Breast Cancer"), Concept("D|2", "Ovarian Cancer"), Concept("D3", "Asthma"))
+    model = make_model(tmp_path, concepts)
+    texts = ["breast and ovarian cancer", "ovarian cancer", "asthma"]
+    path = save(tmp_path / "a.xml", collection(*(one(str(i), each) for i, each in enumerate(texts))))
+    link(model.config(path, tmp_path / "run", split_composites=True))
+    run = RunDirectory(str(tmp_path / "run"))
+    counted = {row["concept_id"]: row["mentions"] for row in linked_concepts(run).to_pylist()}
+    assert counted == {"D1": 1, "D|2": 2, "D3": 1}
+    sample(SampleConfig((run.uri,), str(tmp_path / "s"), 1, confident=0.9))
+    (shard,) = (tmp_path / "s/shards").iterdir()
+    golds = {row["doc_id"]: row["mentions"][0]["gold"] for row in rows(str(shard))}
+    assert golds == {"0": ["D1", "D|2"], "1": ["D|2"], "2": ["D3"]}
+    with pytest.raises(ConfigError, match="holds no candidates of composites' parts"):
+        model.config(path, tmp_path / "run", split_composites=True, candidates_lookup=str(tmp_path / "l"))
 
 
 def test_a_run_gives_the_sample_of_its_corpus(made, model, corpus, tmp_path):
