@@ -17,6 +17,7 @@ from raybel.corpus.chunks import read_chunks
 from raybel.corpus.documents import ReadOptions, format_gold
 from raybel.corpus.reservoir import DRAWN, draw, mention_keys, smallest
 from raybel.corpus.text import surface
+from raybel.errors import InputError
 from raybel.files import storage
 from raybel.jobs.datasets import BiocDatasource, Input, mention_columns
 from raybel.jobs.runtime import Allocation
@@ -94,9 +95,13 @@ def read_surfaces(path: str) -> list[str]:
     """Return the surfaces of a file, one a line, as mentions have them: folded and in lower case; no empty ones.
 
     Raises:
-        InputError: The file can't be read.
+        InputError: The file can't be read, or isn't text.
     """
-    lines = storage.read_bytes(path).decode("utf-8-sig").splitlines()
+    try:
+        with storage.open_bytes(path) as file:
+            lines = file.read().decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(f"isn't UTF-8 text, one surface a line: {error}", path=path) from error
     return sorted({words for words in map(surface, lines) if words})
 
 
@@ -127,16 +132,11 @@ def _reservoir(
 
 
 def _rows(drawn: pa.Table, ranges: np.ndarray, is_first: pa.Array | None = None) -> pa.Table:
-    further = {"range": pa.array(ranges, pa.int64()), "is_first": is_first}
-    columns = [
-        drawn[field.name]
-        if field.name in DRAWN.names
-        else further.get(field.name)
-        if further.get(field.name) is not None
-        else pa.nulls(drawn.num_rows, field.type)
-        for field in _ROWS
-    ]
-    return pa.table(columns, schema=_ROWS)
+    """Return drawn mentions, with their ranges, as `_ROWS`."""
+    columns = {name: drawn[name] for name in DRAWN.names} | {"range": pa.array(ranges, pa.int64())}
+    if is_first is not None:
+        columns["is_first"] = is_first
+    return pa.table([columns.get(item.name, pa.nulls(drawn.num_rows, item.type)) for item in _ROWS], schema=_ROWS)
 
 
 def _of_run(table: str, config: SampleConfig) -> pa.Table:
