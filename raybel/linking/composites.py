@@ -65,7 +65,8 @@ class CompositeSplitter:
         names = self._names(candidates[surface])
         if surface in names:
             return ()
-        best, evidence = (), similarity(surface, names[0]) if names else 0.0
+        best: Parts = ()
+        evidence = similarity(surface, names[0]) if names else 0.0
         for reading in found:
             firsts = [candidates[part.text][:1] for part in reading]
             concepts = {int(first["concept"][0]) for first in firsts if len(first)}

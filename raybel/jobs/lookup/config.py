@@ -38,6 +38,8 @@ class LookupConfig:
     ]
     ontology: OntologyPath
     generator: ModelPaths | None = None
+    top_k: Annotated[Count, Option("Candidates of a surface.")] = 10
+    mentions: MentionOptions = field(default_factory=MentionOptions)
     frequent: Annotated[
         bool,
         Option("In place of a generator: the concepts that a surface's mentions have, the most frequent first."),
@@ -50,8 +52,6 @@ class LookupConfig:
             default="the gold ids of annotations",
         ),
     ] = None
-    top_k: Annotated[Count, Option("Candidates of a surface.")] = 10
-    mentions: MentionOptions = field(default_factory=MentionOptions)
     ranges: Annotated[
         Count, Option("Files of the lookup; each is held in memory whole while it is made (1 KB a surface).")
     ] = 32

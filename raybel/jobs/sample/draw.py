@@ -184,12 +184,12 @@ def _prepared(table: pa.Table, number: int, wanted: frozenset[str] | None, seed:
     if wanted is not None:
         chosen = pc.and_(chosen, pc.is_in(table["surface"], value_set=pa.array(sorted(wanted), pa.string())))
     table = table.filter(chosen)
-    types = pc.fill_null(table["type"], "")
-    keyed = (column.to_pylist() for column in (table["surface"], types, table["doc_id"], table["start"]))
+    table = table.set_column(table.schema.get_field_index("type"), "type", pc.fill_null(table["type"], ""))
+    keyed = ("surface", "type", "doc_id", "start")
+    surfaces, types, doc_ids, starts = (table[name].to_pylist() for name in keyed)
     columns = {
         **{name: table[name] for name in table.column_names},
-        "type": types,
-        "key": pa.array(mention_keys(*keyed, seed)),
+        "key": pa.array(mention_keys(surfaces, types, doc_ids, starts, seed)),
         "mentions": pa.repeat(pa.scalar(1, pa.int64()), table.num_rows),
         "source": pa.repeat(pa.scalar(number, pa.int32()), table.num_rows),
     }
