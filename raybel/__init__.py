@@ -16,6 +16,7 @@ The functions and configurations that the command line uses:
     rb.tune_crossencoder(rb.TuneCrossEncoderConfig(...))
     rb.link(rb.LinkConfig(...))
     rb.make_lookup(rb.LookupConfig(...))
+    rb.sample(rb.SampleConfig(...))
     rb.evaluate(rb.EvaluateConfig(...))
 
 A name is imported when it is first used, so that `import raybel` needs no Ray.
@@ -98,6 +99,8 @@ _HOMES = {
     "link": "jobs.link.job",
     "LookupConfig": "jobs.lookup.config",
     "make_lookup": "jobs.lookup.job",
+    "SampleConfig": "jobs.sample.config",
+    "sample": "jobs.sample.job",
     "read_bioc": "jobs.datasets",
     "read_mentions": "jobs.datasets",
 }

@@ -129,6 +129,19 @@ RANKING = pa.struct(
     ]
 )
 
+#: A part of a composite mention: its words as they are looked up, its place where the text has it in one piece (else
+#: null), and its own best concept (null where it isn't linked).
+PART = pa.struct(
+    [
+        ("surface", pa.string()),
+        ("start", pa.int32()),
+        ("end", pa.int32()),
+        ("link_id", pa.string()),
+        ("link_name", pa.string()),
+        ("link_score", pa.float32()),
+    ]
+)
+
 #: The mentions table that a run writes, a row for each mention: `document` is the document's position in its shard (ids
 #: may repeat). `ontology` is what the mention was to be linked to, null for a type that has no route: its file's name,
 #: and as many folders before it as tell it apart from the run's other ontologies, at least one where the file is called
@@ -136,7 +149,9 @@ RANKING = pa.struct(
 #: `link_id`, `link_name` and `link_score` are the best of the ranking, `first_score` the generator's own score of it,
 #: `alias` the name of that concept which matched, `alias_source` where the name is from (`linking.matched_names`); null
 #: where nothing was linked. `sure` says whether the mention kept the first stage's order, since a re-ranker's rule took
-#: it as sure; null where there was no such rule.
+#: it as sure; null where there was no such rule. A composite has the links of its `parts` (null for other mentions):
+#: `link_id` and `link_name` are theirs, joined by `|` as corpora write composites, `link_score` is the lowest of them,
+#: and the ranking has every part's best concept first, then every part's second one, and so on.
 MENTIONS = pa.schema(
     [
         ("shard", pa.string()),
@@ -151,6 +166,7 @@ MENTIONS = pa.schema(
         ("alias", pa.string()),
         ("alias_source", pa.string()),
         ("sure", pa.bool_()),
+        ("parts", pa.list_(PART)),
         ("ranking", pa.list_(RANKING)),
     ]
 )

@@ -181,7 +181,7 @@ def test_link_job_without_its_model(head: Callable[[], Head], demo: Path, tmp_pa
     assert not (tmp_path / "run" / "shards").exists()
 
 
-@pytest.mark.parametrize("name", ["evaluate", "link", "lookup", "prepare", "train"])
+@pytest.mark.parametrize("name", ["evaluate", "link", "lookup", "prepare", "sample", "train"])
 def test_entry_points_are_the_commands(name: str) -> None:
     command = [sys.executable, ROOT / "jobs" / f"{name}.py", "--help"]
     done = subprocess.run(command, env=environment(), cwd="/", capture_output=True, text=True, check=False)

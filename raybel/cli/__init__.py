@@ -30,9 +30,10 @@ COMMANDS = {
     "detect": ("detect", "Find the mentions in a corpus's text, and annotate them."),
     "link": ("link", "Link every mention of a corpus to an ontology, or each type to an ontology of its own."),
     "pubmed": ("pubmed", "Make links of a whole dump: find mentions, look their distinct surfaces up, link, count."),
+    "sample": ("sample", "Draw mentions of each surface from a corpus, or confidently linked ones from a run."),
     "status": (
         "status",
-        "Say how far a link run, a sweep, a training, an index or a lookup is, from any shell that sees its directory.",
+        "Say how far a run, sweep, training, index, lookup or sample is, from any shell that sees its directory.",
     ),
     "show": ("show", "Show linked documents of a run: their text with mentions marked, and what each was linked to."),
     "evaluate": (

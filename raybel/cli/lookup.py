@@ -20,10 +20,14 @@ from raybel.jobs.lookup.config import LookupConfig
 def lookup(values: dict[str, Any]) -> None:
     """Find candidates for the distinct surfaces of a corpus, for `link --candidates-lookup`.
 
+    With --frequent, a surface's candidates are the concepts that its mentions have in the corpus.
+
     \b
-    Example:
+    Examples:
       raybel lookup --in-corpus 'pubmed/*.xml.gz' --ontology data/ontology.arrow \\
           --ngrams-model models/ngrams --output lookups/pubmed
+      raybel lookup --frequent --in-corpus data/train.bioc.xml.gz --ontology data/ontology.arrow \\
+          --output lookups/frequent
     """
     config = configured(LookupConfig, values)
     from raybel.jobs.lookup.job import make_lookup  # Ray takes a second to import

@@ -12,7 +12,7 @@ from raybel.jobs.status import status as status_of
 @click.command(context_settings=CONTEXT)
 @click.argument("directory")
 def status(directory: str) -> None:
-    """Say how far a run, a pipeline, a sweep, a training, an index or a lookup is, wherever its directory is seen.
+    """Say how far a run, pipeline, sweep, training, index, lookup or sample is, wherever its directory is seen.
 
     \b
     Examples:

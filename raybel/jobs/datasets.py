@@ -138,13 +138,22 @@ def mentions_of(chunks: pa.Table) -> pa.Table:
         for error in pc.struct_field(documents, "error").to_pylist():
             if error:
                 raise InputError(error, path=path)
-        lists = pc.struct_field(documents, "mentions")
-        parents = pc.list_parent_indices(lists)
-        mentions = pc.list_flatten(lists)
-        columns = {
-            "path": pa.repeat(pa.scalar(path), len(mentions)),
-            "doc_id": pc.struct_field(documents, "doc_id").take(parents),
-            **{item.name: pc.struct_field(mentions, item.name) for item in MENTION},
-        }
-        tables.append(pa.table(columns))
+        parents, columns = mention_columns(documents)
+        paths = pa.repeat(pa.scalar(path), len(parents))
+        tables.append(pa.table({"path": paths, **columns}))
     return pa.concat_tables(tables)
+
+
+def mention_columns(documents: pa.StructArray) -> tuple[pa.Array, dict[str, pa.Array]]:
+    """Return the mentions of documents, one after the other: the place of each one's document, and its columns.
+
+    Args:
+        documents: Of `schemas.DOCUMENT`.
+
+    Returns:
+        The places, and the columns `doc_id` and `schemas.MENTION`'s by their names.
+    """
+    lists = pc.struct_field(documents, "mentions")
+    parents, mentions = pc.list_parent_indices(lists), pc.list_flatten(lists)
+    columns = {item.name: pc.struct_field(mentions, item.name) for item in MENTION}
+    return parents, {"doc_id": pc.struct_field(documents, "doc_id").take(parents), **columns}

@@ -13,6 +13,7 @@ from raybel.files.work_directory import DESCRIPTION, Status, WorkDirectory
 from raybel.jobs.index import directory as index
 from raybel.jobs.lookup import directory as lookup
 from raybel.jobs.pubmed import directory as pubmed
+from raybel.jobs.sample import directory as sample
 from raybel.jobs.train import directory as train
 from raybel.jobs.tune import directory as tune
 from raybel.runs import status as run_status
@@ -57,10 +58,12 @@ def _status(uri: str) -> Status:
         return index.status(index.index_directory(uri))
     if kind == lookup.KIND:
         return lookup.status(lookup.lookup_directory(uri))
+    if kind == sample.KIND:
+        return sample.status(sample.SampleDirectory(uri))
     if kind is not None:  # made in one go
         return WorkDirectory(uri, kind, f"a {kind} model").status(True, [], [artefacts.CONFIG])
     if RunDirectory(uri).exists():
         return run_status.status(RunDirectory(uri))
     if PipelineDirectory(uri).exists():
         return pubmed.status(PipelineDirectory(uri))
-    raise InputError("holds no run, pipeline, sweep, training, index or lookup of raybel", path=uri)
+    raise InputError("holds no run, pipeline, sweep, training, index, lookup or sample of raybel", path=uri)

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from raybel.candidates.base import NO_CANDIDATES, CandidateCache, candidates_column, chunk_surfaces
 from raybel.candidates.evidence import Probabilities
-from raybel.linking.poison import CrashRecord, isolate_failures
+from raybel.linking.poison import CrashRecord, isolate_failures, with_failures
 
 
 def add_candidates(
@@ -45,8 +45,4 @@ def add_candidates(
     found = [candidates for of_document in by_document for candidates in of_document]
     column = candidates_column(found, name, probabilities.of(mentions, found) if probabilities else None)
     chunk = chunk.append_column("candidates", column)
-    if "failures" not in chunk.column_names:
-        return chunk.append_column("failures", pa.array([failures], pa.list_(pa.string())))
-    both = [earlier or later for earlier, later in zip(chunk["failures"][0].as_py(), failures, strict=True)]
-    place = chunk.schema.get_field_index("failures")
-    return chunk.set_column(place, "failures", pa.array([both], pa.list_(pa.string())))
+    return with_failures(chunk, failures)

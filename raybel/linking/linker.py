@@ -10,9 +10,11 @@ from raybel.candidates.base import CandidateCache
 from raybel.candidates.evidence import Probabilities
 from raybel.candidates.registry import open_generator
 from raybel.config import GeneratorPaths, Precision
+from raybel.errors import ConfigError
 from raybel.linking.candidates import add_candidates
+from raybel.linking.composites import CompositeSplitter, places_of_parts, split_composites
 from raybel.linking.matched_names import MatchedNames
-from raybel.linking.poison import CrashRecord
+from raybel.linking.poison import CrashRecord, with_failures
 from raybel.linking.rankings import Rankings, Target
 from raybel.ontology import Ontology
 from raybel.rerank.examples import Describer
@@ -40,6 +42,10 @@ class Linker:
         threads: Of computations on the CPU.
         rerank: Which mentions the re-ranker ranks: all, or those alone that its rule doesn't take as sure.
         rerankers: Those that are loaded, by their directories: of several linkers, so that each is loaded once.
+        splits_composites: Whether parts of composite mentions are linked by themselves.
+
+    Raises:
+        ConfigError: Composites are to be split, and the generator doesn't know which names its candidates matched.
     """
 
     def __init__(
@@ -55,6 +61,7 @@ class Linker:
         threads: int,
         rerank: Rerank = "unsure",
         rerankers: dict[str, Any] | None = None,
+        splits_composites: bool = False,
     ) -> None:
         opened = Ontology.open(ontology)
         first_stage = open_generator(opened, generator, device, threads)
@@ -65,6 +72,11 @@ class Linker:
         self.reranker_model, self.precision, self.device, self.threads = reranker_model, precision, device, threads
         self.rerank = rerank
         self._rerankers = {} if rerankers is None else rerankers
+        self.splitter: CompositeSplitter | None = None
+        if splits_composites:
+            if self.aliases is None:
+                raise ConfigError("composites can't be split: the generator doesn't know which names it matches")
+            self.splitter = CompositeSplitter(self.cache, self.aliases)
         self.calibrated: Probabilities | None = None
         if first_stage.calibration is not None and reranker_model is None:
             self.calibrated = Probabilities(first_stage.calibration.calibration, self.aliases)
@@ -77,6 +89,14 @@ class Linker:
             chunk: A table of `schemas.CHUNK`, one row.
             crashes: What happened at earlier attempts at it.
         """
+        if self.splitter is None:
+            return self._link(chunk, crashes)
+        divided, composites = split_composites(chunk, self.splitter, crashes)
+        linked, rankings = self._link(divided, crashes)
+        rankings = rankings.folded(places_of_parts(chunk, composites))
+        return with_failures(chunk, linked["failures"][0].as_py()), rankings
+
+    def _link(self, chunk: pa.Table, crashes: CrashRecord | None) -> tuple[pa.Table, Rankings]:
         linked = add_candidates(chunk, self.cache, self.name, crashes, self.calibrated)
         if self.reranker_model is not None:
             from raybel.linking.reranking import rerank  # imports torch

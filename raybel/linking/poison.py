@@ -15,6 +15,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+import pyarrow as pa
+
 from raybel.errors import RaybelError
 from raybel.files import storage
 
@@ -137,3 +139,16 @@ def isolate_failures(
             if crashes is not None:
                 crashes.leave()
     return by_document, failures
+
+
+def with_failures(chunk: pa.Table, failures: Sequence[str | None]) -> pa.Table:
+    """Return a chunk with failures of a further stage; where a document has failed before, that stays.
+
+    Args:
+        chunk: A table of `schemas.CHUNK`, one row, perhaps with `failures`.
+        failures: A traceback for each document, None for one that didn't fail.
+    """
+    earlier = chunk["failures"][0].as_py() if "failures" in chunk.column_names else [None] * len(failures)
+    both = [before or after for before, after in zip(earlier, failures, strict=True)]
+    chunk = chunk.drop_columns("failures") if "failures" in chunk.column_names else chunk
+    return chunk.append_column("failures", pa.array([both], pa.list_(pa.string())))

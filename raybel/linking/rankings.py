@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +13,14 @@ import pyarrow.compute as pc
 from raybel.corpus.documents import quote_id
 from raybel.linking.matched_names import MatchedNames
 from raybel.ontology import Ontology
-from raybel.schemas import RANKING
+from raybel.schemas import PART, RANKING
 
 #: Infons that the job writes on an annotation, in place of those that an earlier run left there.
 LINK_INFONS = ("link_id", "link_name", "link_score", "all_links", "link_sure")
+_PARTS = pa.list_(PART)
+#: Fields of `Rankings` that have a value for each mention, and for each candidate.
+_OF_MENTIONS = ("alias", "alias_source", "sure", "pairs", "label", "parts")
+_OF_CANDIDATES = ("ids", "names", "score", "first_score", "first_rank")
 #: Decimals of a score that a threshold is compared with.
 THRESHOLD_DECIMALS = 5
 
@@ -54,6 +58,7 @@ class Rankings:
         sure: Of each mention, whether it kept the first stage's order; null where no rule said so.
         pairs: Of each mention, how many candidates it had whatever the threshold, int64.
         label: Of each mention, what it was linked to; null where it wasn't to be linked to anything.
+        parts: Of each mention, the links of its parts, as `schemas.PART`; null where it isn't a composite.
     """
 
     counts: np.ndarray
@@ -67,6 +72,7 @@ class Rankings:
     sure: pa.Array
     pairs: pa.Array
     label: pa.Array
+    parts: pa.Array
 
     @classmethod
     def of(cls, chunk: pa.Table, target: Target) -> Rankings:
@@ -91,7 +97,8 @@ class Rankings:
         if "sure" in chunk.column_names:
             sure = pc.list_flatten(chunk["sure"].combine_chunks())
         label = pa.repeat(pa.scalar(target.label), len(counts))
-        return cls(counts, ids, names, score, first_score, rank, matched, source, sure, pairs, label)
+        parts = pa.nulls(len(counts), _PARTS)
+        return cls(counts, ids, names, score, first_score, rank, matched, source, sure, pairs, label, parts)
 
     @classmethod
     def none(cls, mentions: int) -> Rankings:
@@ -101,7 +108,8 @@ class Rankings:
         scores, ranks = pa.array([], pa.float32()), pa.array([], pa.int16())
         unknown, none = pa.nulls(mentions, pa.bool_()), np.zeros(mentions, np.int64)
         pairs = pa.array(none)
-        return cls(none, nothing, nothing, scores, scores, ranks, absent, absent, unknown, pairs, absent)
+        parts = pa.nulls(mentions, _PARTS)
+        return cls(none, nothing, nothing, scores, scores, ranks, absent, absent, unknown, pairs, absent, parts)
 
     @classmethod
     def merged(cls, parts: Sequence[tuple[np.ndarray, Rankings]]) -> Rankings:
@@ -123,29 +131,101 @@ class Rankings:
 
         return cls(
             counts[order],
-            **{name: joined(name, candidates) for name in ("ids", "names", "score", "first_score", "first_rank")},
-            **{name: joined(name, mentions) for name in ("alias", "alias_source", "sure", "pairs", "label")},
+            **{name: joined(name, candidates) for name in _OF_CANDIDATES},
+            **{name: joined(name, mentions) for name in _OF_MENTIONS},
         )
+
+    def folded(self, places: Mapping[int, Sequence[Mapping[str, Any]]]) -> Rankings:
+        """Return the rankings of mentions out of those in which each composite's parts stand in its place.
+
+        A composite's ranking has every part's best concept first, then every part's second one, and so on, each concept
+        once. Its matched name is that of the ranking's first concept; it is sure if all its parts are.
+
+        Args:
+            places: The surface, start and end of each part of a composite, by the composite's place among the mentions
+                that are returned.
+        """
+        if not places:
+            return self
+        parts_before = sum(len(parts) - 1 for parts in places.values())
+        sizes = np.ones(len(self.counts) - parts_before, np.int64)
+        for place, parts in places.items():
+            sizes[place] = len(parts)
+        first = np.cumsum(sizes) - sizes
+        mention = np.repeat(np.repeat(np.arange(len(sizes)), sizes), self.counts)
+        level = np.arange(len(mention)) - np.repeat(np.cumsum(self.counts) - self.counts, self.counts)
+        order = np.lexsort((np.arange(len(mention)), level, mention))
+        concept = self.ids.dictionary_encode().indices.to_numpy(zero_copy_only=False).astype(np.int64)
+        pairs = mention[order] * (len(concept) + 1) + concept[order]
+        kept = order[np.sort(np.unique(pairs, return_index=True)[1])]
+        of_candidates = {name: getattr(self, name).take(pa.array(kept)) for name in _OF_CANDIDATES}
+        of_mentions = {name: getattr(self, name).take(pa.array(first)) for name in ("label", "alias", "alias_source")}
+        sure, links = self.sure.to_pylist(), self._links()
+        alias, source = self.alias.to_pylist(), self.alias_source.to_pylist()
+        columns: dict[str, list[Any]] = {name: column.to_pylist() for name, column in of_mentions.items()}
+        columns["sure"] = [sure[row] for row in first.tolist()]
+        columns["parts"] = [None] * len(sizes)
+        for place, parts in places.items():
+            rows = range(first[place], first[place] + len(parts))
+            linked = next((row for row in rows if links[row]["link_id"] is not None), rows[0])
+            columns["alias"][place], columns["alias_source"][place] = alias[linked], source[linked]
+            of_parts = {sure[row] for row in rows}
+            columns["sure"][place] = None if None in of_parts else all(of_parts)
+            columns["parts"][place] = [{**part, **links[row]} for part, row in zip(parts, rows, strict=True)]
+        return Rankings(
+            np.bincount(mention[kept], minlength=len(sizes)).astype(np.int64),
+            **of_candidates,
+            **{name: pa.array(values, getattr(self, name).type) for name, values in columns.items()},
+            pairs=pa.array(np.add.reduceat(self.pairs.to_numpy(), first) if len(first) else np.zeros(0, np.int64)),
+        )
+
+    def _links(self) -> list[dict[str, Any]]:
+        """Return each mention's best concept as `schemas.PART` has it."""
+        names = ("link_id", "link_name", "link_score")
+        columns = (column.to_pylist() for column in self._best(self.ids, self.names, self.score))
+        return [dict(zip(names, link, strict=True)) for link in zip(*columns, strict=True)]
+
+    def _best(self, *columns: pa.Array) -> list[pa.Array]:
+        """Return what some columns of candidates have for each mention's best one, null where it has none."""
+        starts = np.cumsum(self.counts) - self.counts
+        first = pa.array(np.where(self.counts > 0, starts, 0), mask=self.counts == 0)
+        return [column.take(first) for column in columns]
+
+    def links(self) -> list[pa.Array]:
+        """Return each mention's link as id, name and score; of a composite, those of its parts together."""
+        ids, names, scores = self._best(self.ids, self.names, self.score)
+        if self.parts.null_count == len(self.parts):
+            return [ids, names, scores]
+        values = [column.to_pylist() for column in (ids, names, scores)]
+        for place, parts in enumerate(self.parts.to_pylist()):
+            linked = [part for part in parts or () if part["link_id"] is not None]
+            if linked:
+                names_of = {part["link_id"]: part["link_name"] for part in linked}
+                values[0][place] = "|".join(map(quote_id, names_of))
+                values[1][place] = "|".join(names_of.values())
+                values[2][place] = min(part["link_score"] for part in linked)
+        return [pa.array(each, column.type) for each, column in zip(values, (ids, names, scores), strict=True)]
 
     def infons(self) -> list[dict[str, str]]:
         """Return each mention's link infons, {} where it has no candidate; the same candidates are formatted once."""
         return list(self._infons())
 
     def _infons(self) -> Iterator[dict[str, str]]:
-        scores, ids, names = self.score.to_numpy().tolist(), self.ids.to_pylist(), self.names.to_pylist()
+        scores, ids = self.score.to_numpy().tolist(), self.ids.to_pylist()
+        links = zip(*(column.to_pylist() for column in self.links()), strict=True)
         known: dict[tuple[Any, ...], dict[str, str]] = {}
         start = 0
-        for count, sure in zip(self.counts.tolist(), self.sure.to_pylist(), strict=True):
+        for count, sure, link in zip(self.counts.tolist(), self.sure.to_pylist(), links, strict=True):
             end = start + count
             if not count:
                 yield {}
                 continue
-            key = (tuple(ids[start:end]), tuple(names[start:end]), tuple(scores[start:end]), sure)
+            key = (tuple(ids[start:end]), tuple(scores[start:end]), sure, link)
             if key not in known:
                 known[key] = {
-                    "link_id": ids[start],
-                    "link_name": names[start],
-                    "link_score": f"{scores[start]:.4f}",
+                    "link_id": link[0],
+                    "link_name": link[1],
+                    "link_score": f"{link[2]:.4f}",
                     "all_links": "|".join(f"{quote_id(ids[i])}={scores[i]:.4f}" for i in range(start, end)),
                     **({} if sure is None else {"link_sure": "yes" if sure else "no"}),
                 }
@@ -162,10 +242,9 @@ class Rankings:
 
     def columns(self) -> list[pa.Array]:
         """Return the columns of the mentions table that say what each mention was linked to, null where to nothing."""
-        starts = np.cumsum(self.counts) - self.counts
-        first = pa.array(np.where(self.counts > 0, starts, 0), mask=self.counts == 0)
-        best = [column.take(first) for column in (self.ids, self.names, self.score, self.first_score)]
-        return [self.label, *best, self.alias, self.alias_source, self.sure, self._lists(starts)]
+        first_score = self._best(self.first_score)
+        lists = self._lists(np.cumsum(self.counts) - self.counts)
+        return [self.label, *self.links(), *first_score, self.alias, self.alias_source, self.sure, self.parts, lists]
 
     def _lists(self, starts: np.ndarray) -> pa.ListArray:
         """Each mention's candidates as a list of `schemas.RANKING`."""

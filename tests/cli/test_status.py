@@ -94,7 +94,7 @@ def test_what_is_no_jobs_directory(tmp_path):
     save(tmp_path / "mine" / "thesis.tex", "x")
     save(tmp_path / "shards" / "a.xml", collection())
     for where, told in (
-        (tmp_path / "mine", "holds no run, pipeline, sweep, training, index or lookup"),
+        (tmp_path / "mine", "holds no run, pipeline, sweep, training, index, lookup or sample"),
         (tmp_path / "none", "no such directory"),
         (tmp_path, "isn't a run directory (no manifest.json)"),
     ):

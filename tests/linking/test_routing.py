@@ -8,7 +8,7 @@ from raybel.candidates.base import CandidateCache
 from raybel.errors import RaybelError
 from raybel.linking.candidates import add_candidates
 from raybel.linking.rankings import Rankings, Target
-from raybel.linking.routing import link_by_type, with_mentions
+from raybel.linking.routing import link_by_type, with_chosen_mentions
 from raybel.schemas import MENTIONS
 
 
@@ -62,7 +62,7 @@ def test_each_type_is_linked_to_its_own_ontology(tmp_path_factory, kinds):
 def test_a_chunk_with_some_of_its_mentions(tmp_path_factory, kinds, data):
     chunk = read(tmp_path_factory.mktemp("made"), *kinds)
     chosen = np.array([data.draw(st.booleans()) for _ in kinds], bool)
-    kept = with_mentions(chunk, chosen)
+    kept = with_chosen_mentions(chunk, chosen)
     assert kept.schema.equals(chunk.schema)
     rows, before = kept["docs"][0].as_py(), chunk["docs"][0].as_py()
     mentions = [mention for row in before for mention in row["mentions"]]

@@ -52,6 +52,10 @@ class LinkConfig:
     precision: RerankerPrecision = None
     top_k: TopK = 10
     threshold: Threshold = None
+    split_composites: Annotated[
+        bool,
+        Option("Link each part of a coordinated name (breast and ovarian cancer) by itself.", result=True),
+    ] = False
     routes: RoutesFile = None
     detection: DetectionOptions = field(default_factory=DetectionOptions)
     mentions: MentionOptions = field(default_factory=MentionOptions)
@@ -71,6 +75,11 @@ class LinkConfig:
             raise ConfigError("give the ontology to link to: --ontology, or --routes for several")
         if not self.routes and self.generator is None:
             GeneratorPaths()  # says what to give
+        if self.split_composites and any(route.generator.candidates_lookup for _, route in self.opened_routes):
+            raise ConfigError(
+                "a stored lookup holds no candidates of composites' parts: with --split-composites, give the generator "
+                "that it was made with"
+            )
         reranks = any(route.reranker_model for _, route in self.opened_routes)
         of_reranker = (self.crosstype, self.rerank, self.precision, self.any_ontology)
         if not reranks and of_reranker != (None, "unsure", None, False):

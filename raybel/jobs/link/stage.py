@@ -61,6 +61,7 @@ class LinkStage(DetectingStage):
             self.allocation.threads,
             self.config.rerank,
             loaded,
+            self.config.split_composites,
         )
 
     def part(self, chunk: pa.Table, crashes: CrashRecord) -> Part:

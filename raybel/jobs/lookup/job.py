@@ -1,5 +1,7 @@
 """The lookup job: a corpus's distinct surfaces, each searched once, into a table that `link` looks candidates up in.
 
+In place of candidates that a generator finds, a surface's may be the concepts that its mentions have (`frequent`).
+
 Most first-stage work on a large corpus is repetition (94 to 99 % over all of PubMed, extrapolated). Each file's
 distinct surfaces are shuffled by the range of their hash; each range is searched by an actor and written as one
 sorted Arrow file, so that the bytes don't depend on the number of files' readers or actors.
@@ -7,10 +9,9 @@ sorted Arrow file, so that the bytes don't depend on the number of files' reader
 
 from __future__ import annotations
 
-import io
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -18,18 +19,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import ray
 from ray.data import ActorPoolStrategy
 
-from raybel.candidates.base import chunk_surfaces
+from raybel.candidates.base import Generator, chunk_surfaces
 from raybel.candidates.calibrating import store
 from raybel.candidates.lookup import ALIASES, KIND, VERSION, bucket_table, buckets, hashes, write_json
 from raybel.candidates.registry import open_generator, uses_encoder
 from raybel.corpus.chunks import read_chunks
 from raybel.corpus.documents import ReadOptions, reading_identity
 from raybel.corpus.sources import Source, corpus_bytes, find_sources
-from raybel.corpus.typography import FOLDING
 from raybel.display import counted
 from raybel.errors import ConfigError
 from raybel.files import artefacts, storage, tables
@@ -37,8 +36,17 @@ from raybel.files.work_directory import WorkDirectory
 from raybel.jobs.datasets import BiocDatasource, Input
 from raybel.jobs.lookup.config import LookupConfig
 from raybel.jobs.lookup.directory import lookup_directory, range_name
+from raybel.jobs.lookup.frequent import (
+    FREQUENT,
+    Counts,
+    annotated_in,
+    annotated_in_run,
+    count_concepts,
+    frequent_candidates,
+)
 from raybel.jobs.runtime import Allocation, allocate, data_context, ray_session
 from raybel.ontology import Ontology
+from raybel.runs.mentions import mentions_tables, read_mentions_table
 from raybel.runs.run_directory import RunDirectory
 
 #: Stands for the name of a source that is a run's table of mentions.
@@ -46,10 +54,12 @@ _OF_RUN = "mentions of a run"
 #: A task searches whole ranges and says nothing before its end: time that it may take.
 RANGE_SECONDS = 24 * 3600
 
+#: `mentions` is how many a surface has; where concepts are counted, how many of them have the `concept` (-1 for all).
 _ROWS = pa.schema(
     [
         ("bucket", pa.int64()),
         ("surface", pa.string()),
+        ("concept", pa.int32()),
         ("mentions", pa.int64()),
         ("path", pa.string()),
         ("bad", pa.int64()),
@@ -100,7 +110,7 @@ def make_lookup(config: LookupConfig) -> LookupResult:
     begun = time.perf_counter()
     inputs = _inputs(config)
     ontology = Ontology.open(config.ontology)
-    generator = open_generator(ontology, config.generator)
+    generator = None if config.generator is None else open_generator(ontology, config.generator)
     published = storage.name_of(config.output).endswith((".json", ".json.gz"))
     home = config.output + ".parts" if published else config.output
     work = lookup_directory(home)
@@ -114,17 +124,19 @@ def make_lookup(config: LookupConfig) -> LookupResult:
             if name not in written:
                 written[name] = artefacts.write_file(home, name, artefacts.arrow_bytes(bucket_table([], [], [])))
         ranges = sorted(written)
-        if (aliases := generator.alias_table) is not None:
+        if generator is not None and (aliases := generator.alias_table) is not None:
             written[ALIASES] = artefacts.write_file(home, ALIASES, artefacts.arrow_bytes(aliases))
         parameters = {
             "ontology_fingerprint": ontology.fingerprint,
-            "generator": generator.name,
-            "generator_fingerprint": generator.fingerprint,
+            "generator": FREQUENT if generator is None else generator.name,
+            "generator_fingerprint": "" if generator is None else generator.fingerprint,
             "top_k": config.top_k,
             **reading_identity(config.mentions),
         }
         stored_as = artefacts.seal(home, KIND, VERSION, parameters, written)
-        if generator.calibration is not None:  # its candidates are the generator's, and so are their probabilities
+        if (
+            generator is not None and generator.calibration is not None
+        ):  # its candidates are the generator's, and so are their probabilities
             store(home, stored_as, generator.calibration)
         if published:
             local = storage.localise(home)
@@ -155,16 +167,12 @@ def _inputs(config: LookupConfig) -> list[Input]:
         if not run.exists():
             corpora.append(path)
             continue
-        identity = run.manifest().get("identity", {})
-        for name, wanted in (("folding", FOLDING), ("expand_abbreviations", config.mentions.expand_abbreviations)):
-            if identity.get(name) != wanted:
-                raise ConfigError(
-                    f"{path}: the run's surfaces were made with {name} {identity.get(name)}, and {wanted} is wanted: "
-                    f"give {path}/shards to make them again"
-                )
-        for name in run.shard_names():
-            table = run.mentions_file(name)
+        if config.confident is not None and not run.routes():
+            raise ConfigError(f"{path} is a run without links: --confident needs those that `raybel link` makes")
+        for name, table in mentions_tables(run, config.mentions).items():
             inputs.append(Input(Source(table, _OF_RUN, corpus_bytes([(table, name)])), name))
+    if config.confident is not None and corpora:
+        raise ConfigError(f"{corpora[0]} isn't a link run: --confident needs the links of one")
     return inputs + [Input(source, source.name) for source in (find_sources(corpora, None) if corpora else ())]
 
 
@@ -175,9 +183,10 @@ def _search(config: LookupConfig, work: WorkDirectory, inputs: list[Input]) -> l
         context.target_max_block_size = 16 << 20  # rows are small here
         context.execution_no_progress_timeout_s = RANGE_SECONDS
         size = sum(item.source.size for item in inputs)
-        allocation = allocate(config.resources, ray.cluster_resources(), uses_encoder(config.generator), size)
+        encodes = config.generator is not None and uses_encoder(config.generator)
+        allocation = allocate(config.resources, ray.cluster_resources(), encodes, size)
         work.open({}, overwrite=True, ranges=config.ranges)
-        corpus = BiocDatasource(inputs, options, partial(_distinct, config.ranges))
+        corpus = BiocDatasource(inputs, options, partial(_distinct, config))
         distinct = ray.data.read_datasource(
             corpus, override_num_blocks=max(1, len(inputs)), num_cpus=allocation.cpus_per_task
         )
@@ -195,30 +204,40 @@ def _search(config: LookupConfig, work: WorkDirectory, inputs: list[Input]) -> l
         return files_and_ranges
 
 
-def _distinct(ranges: int, item: Input, options: ReadOptions) -> Iterator[pa.Table]:
+def _distinct(config: LookupConfig, item: Input, options: ReadOptions) -> Iterator[pa.Table]:
     """Yield an input's distinct surfaces with how many mentions have each, and rows (range -1) of what went wrong."""
-    counts: Counter[str] = Counter()
+    counts: Counts = Counter()
     bad = unnamed = 0
     errors: list[str] = []
+    ontology = Ontology.open(config.ontology) if config.frequent else None
+    types = options.mentions.mention_types
     if item.source.name == _OF_RUN:
-        counts = _surfaces_of_run(item.source.path, options.mentions.mention_types)
+        if ontology is None:
+            surfaces = read_mentions_table(item.source.path, ["surface"], types)["surface"].to_pylist()
+            counts.update((surface, -1) for surface in surfaces)
+        else:
+            counts += count_concepts(*annotated_in_run(item.source.path, types, config.confident), ontology)
     for chunk in read_chunks(item.source, item.shard, options) if item.source.name != _OF_RUN else ():
-        counts.update(chunk_surfaces(chunk))
+        if ontology is None:
+            counts.update((surface, -1) for surface in chunk_surfaces(chunk))
+        else:
+            counts += count_concepts(*annotated_in(chunk), ontology)
         bad += pc.sum(pc.is_valid(pc.struct_field(pc.list_flatten(chunk["docs"]), "error"))).as_py() or 0
         errors += chunk["unreadable"][0].as_py()
         unnamed += chunk["unnamed"][0].as_py()
         errors += filter(None, [chunk["error"][0].as_py()])
     if unnamed:
         errors.append(f"{item.source.path}: {counted(unnamed, 'more file')} of it")
-    counts.pop("", None)
-    distinct = list(counts)
-    size = len(distinct)
+    pairs = [pair for pair in counts if pair[0]]
+    surfaces = [surface for surface, _ in pairs]
+    size = len(pairs)
     problems: list[str | None] = [*errors] or [None]
     rest = len(problems)
     columns = {
-        "bucket": [*buckets(hashes(distinct), ranges).tolist(), *([-1] * rest)],
-        "surface": [*distinct, *([""] * rest)],
-        "mentions": [*counts.values(), *([0] * rest)],
+        "bucket": [*buckets(hashes(surfaces), config.ranges).tolist(), *([-1] * rest)],
+        "surface": [*surfaces, *([""] * rest)],
+        "concept": [*(concept for _, concept in pairs), *([-1] * rest)],
+        "mentions": [*(counts[pair] for pair in pairs), *([0] * rest)],
         "path": [None] * size + [item.source.path] * rest,
         "bad": [0] * size + [bad] + [0] * (rest - 1),
         "error": [None] * size + problems,
@@ -226,23 +245,15 @@ def _distinct(ranges: int, item: Input, options: ReadOptions) -> Iterator[pa.Tab
     yield pa.table(columns, schema=_ROWS)
 
 
-def _surfaces_of_run(path: str, mention_types: Sequence[str]) -> Counter[str]:
-    """Count the surfaces in a run's table of mentions; with types, of the mentions that have one of these."""
-    table = pq.read_table(io.BytesIO(storage.read_bytes(path)), columns=["surface", "type"])
-    if mention_types:
-        table = table.filter(pc.is_in(table["type"], value_set=pa.array(mention_types, pa.string())))
-    counted = table["surface"].value_counts().to_pylist()
-    return Counter({value["values"]: value["counts"] for value in counted})
-
-
 class LookupStage:
     """Searches one range's surfaces and writes its file; one per actor."""
 
     def __init__(self, config: LookupConfig, home: str, allocation: Allocation) -> None:
         self.config, self.home = config, home
-        self.generator = open_generator(
-            Ontology.open(config.ontology), config.generator, allocation.device, allocation.threads
-        )
+        self.generator: Generator | None = None
+        if config.generator is not None:
+            ontology = Ontology.open(config.ontology)
+            self.generator = open_generator(ontology, config.generator, allocation.device, allocation.threads)
 
     def __call__(self, rows: pa.Table) -> pa.Table:
         """Return a row that names the file, or for range -1 a row for each input file."""
@@ -251,12 +262,16 @@ class LookupStage:
         if bucket < 0:
             files = rows.select(["path", "bad", "error"]).to_pylist()
             return pa.Table.from_pylist([{**empty, **row} for row in files], schema=_WRITTEN)
-        summed = rows.group_by("surface").aggregate([("mentions", "sum")])
+        of_surfaces = rows.filter(pc.less(rows["concept"], 0))
+        summed = of_surfaces.group_by("surface").aggregate([("mentions", "sum")])
         unsorted = summed["surface"].to_pylist()
         order = np.argsort(np.array(unsorted, dtype=object)).tolist()
         distinct = [unsorted[row] for row in order]
         mentions = summed["mentions_sum"].to_numpy()[order].tolist()
-        candidates = self.generator.search(distinct, self.config.top_k)
+        if self.generator is None:
+            candidates = list(frequent_candidates(rows, distinct, self.config.top_k))
+        else:
+            candidates = self.generator.search(distinct, self.config.top_k)
         table = bucket_table(distinct, mentions, candidates)
         size, digest = artefacts.write_file(self.home, range_name(bucket), artefacts.arrow_bytes(table))
         row = {"name": range_name(bucket), "size": size, "sha256": digest, "surfaces": len(distinct), "bad": 0}

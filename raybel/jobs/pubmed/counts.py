@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import ray
 
@@ -22,7 +23,7 @@ CONCEPTS = pa.schema(
         ("documents", pa.int64()),
     ]
 )
-_COLUMNS = ["document", "ontology", "link_id", "link_name"]
+_COLUMNS = ["document", "ontology", "link_id", "link_name", "parts"]
 _KEYS = ["ontology", "link_id", "link_name"]
 
 
@@ -48,8 +49,15 @@ def _empty() -> pa.Table:
 
 
 def _of_shard(path: str) -> pa.Table:
-    """Count the links of a shard's mentions."""
+    """Count the links of a shard's mentions; a composite counts for each of its concepts."""
     table = pq.read_table(io.BytesIO(storage.read_bytes(path)), columns=_COLUMNS)
+    whole = table.filter(table["parts"].is_null()).drop_columns("parts")
+    composites = table.filter(table["parts"].is_valid()).combine_chunks()
+    of_parts = pc.list_parent_indices(composites["parts"])
+    parts = pc.list_flatten(composites["parts"]).combine_chunks()
+    columns = {name: composites[name].take(of_parts) for name in ("document", "ontology")}
+    columns |= {name: pc.struct_field(parts, name) for name in ("link_id", "link_name")}
+    table = pa.concat_tables([whole, pa.table(columns, schema=whole.schema)])
     linked = table.filter(table["link_id"].is_valid())
     in_document = linked.group_by(["document", *_KEYS]).aggregate([([], "count_all")])
     of_shard = in_document.group_by(_KEYS).aggregate([("count_all", "sum"), ([], "count_all")])

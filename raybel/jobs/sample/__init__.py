@@ -1,0 +1,1 @@
+"""The job that draws mentions from a corpus, and writes the documents that they are in."""
