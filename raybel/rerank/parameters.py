@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal, get_args
 
-from annotated_types import Ge
+from annotated_types import Ge, Lt
 
 from raybel.config import Count, HyperParameters, Option, Positive, Share, configuration
 from raybel.errors import ConfigError
@@ -42,6 +42,10 @@ class CrossEncoderParameters(HyperParameters):
             context comes first.
         loss: `listwise`: softmax over a mention's candidates and "none of them"; `binary`: each pair by itself.
         alias: Whether a candidate's block shows the alias that matched, where it isn't the name.
+        further_names: How many further names of the concept a candidate's block shows, those nearest to the mention.
+        concept_type: Whether it shows the concept's types, where the ontology has them.
+        parents: How many of the concepts directly above it are named there, where the ontology has them.
+        definition: How many tokens of the first sentence of its definition are shown there; 0 for none.
         score_token: Whether a candidate's block shows the first stage's score, as one of ten tokens.
         shuffle: Whether candidates that see each other come in random order in training.
         calibrate: Whether logits, first-stage scores and ranks are combined into probabilities, by weights that are
@@ -51,6 +55,8 @@ class CrossEncoderParameters(HyperParameters):
         warm_up: Share of the steps over which the learning rate rises; it then falls to 0 linearly. None for a constant
             rate.
         weight_decay: AdamW's; with 0 it is Adam.
+        averaging: The model that counts has weights averaged over steps: the share of the average that stays in each
+            step; 0 for the last step's weights.
         dropout: Dropout of the model's layers; None for its own. (On a CPU it costs a third of the speed.)
         max_length: The most tokens in a sequence; None for the model's window, at most 512.
     """
@@ -70,12 +76,17 @@ class CrossEncoderParameters(HyperParameters):
     context_last: bool | None = None
     loss: Literal["listwise", "binary"] = "listwise"
     alias: bool = True
+    further_names: Annotated[int, Ge(0)] = 0
+    concept_type: bool = False
+    parents: Annotated[int, Ge(0)] = 0
+    definition: Annotated[int, Ge(0)] = 0
     score_token: bool = True
     shuffle: bool = True
     calibrate: bool = True
     dictionary_share: Share = 0.5
     warm_up: Share | None = 0.1
     weight_decay: Annotated[float, Ge(0)] = 0.01
+    averaging: Annotated[float, Ge(0), Lt(1)] = 0.0
     dropout: Share | None = 0.0
     max_length: Count | None = None
 
@@ -94,12 +105,17 @@ class CrossEncoderParameters(HyperParameters):
             context_last=False,
             loss="binary",
             alias=False,
+            further_names=0,
+            concept_type=False,
+            parents=0,
+            definition=0,
             score_token=False,
             shuffle=False,
             calibrate=False,
             dictionary_share=0.0,
             warm_up=None,
             weight_decay=0.0,
+            averaging=0.0,
             dropout=None,
         )
 

@@ -34,6 +34,7 @@ from raybel.jobs.train.run import Watch, run_workers, workers_on_cluster
 from raybel.ontology import Ontology
 from raybel.rerank import model as models
 from raybel.rerank.cascade import Cascade
+from raybel.rerank.details import detail_notes
 from raybel.rerank.model import CrossEncoder
 from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.rerank.reranker import KIND, VERSION, WEIGHTS, Reranker, cascade_of, describe, device, with_cascade
@@ -109,6 +110,7 @@ class _Job:
         check_generator(generator, config.parameters.top_k, config.mentions.expand_abbreviations)
         self.scopes = alias_scopes(generator, config.parameters.dictionary_share)
         self.notes = generator_notes(generator)
+        self.notes += detail_notes(self.ontology, generator.alias_table, config.parameters)
         self.positions = checked_window(str(self.model), config.crosstype, config.parameters)
         self.corpora = {"train": config.train_corpus, "val": config.val_corpus}
         self.identity: dict[str, Any] = {

@@ -143,8 +143,8 @@ class FeatureStage:
 
     @cached_property
     def describer(self) -> Describer:
-        """Names of candidates."""
-        return Describer(self.ontology, self.generator.alias_table)
+        """What is shown of candidates."""
+        return Describer(self.ontology, self.generator.alias_table, self.config.parameters)
 
     @cached_property
     def tokens(self) -> Tokens:

@@ -70,7 +70,7 @@ def labelled_examples(
                 counts.append(pairs)
     excluded = {"all": None, "cross_fitted": ExcludedMentions(counts), "dictionary": ExcludedMentions()}[alias_scope]
     candidates = generator.search(surfaces, top_k, excluded) if surfaces else []
-    described = describer.describe(candidates)
+    described = describer.describe(candidates, surfaces, excluded)
     by_document = []
     for number, (document, golds) in enumerate(linkable):
         left_out = number if alias_scope == "cross_fitted" else -1

@@ -55,7 +55,8 @@ class Trainer(StepTrainer[Step]):
         workers: int = 1,
         all_reduce: Callable[[torch.Tensor], None] | None = None,
     ) -> None:
-        super().__init__(model, parameters.weight_decay, precision, device, seed, worker, workers, all_reduce)
+        decay, averaging = parameters.weight_decay, parameters.averaging
+        super().__init__(model, decay, precision, device, seed, worker, workers, all_reduce, averaging)
         self.encoder = CrossEncoder(self.model, crosstype, tokens.pad)
         self.crosstype, self.tokens, self.parameters = crosstype, tokens, parameters
         self.epochs = 0
@@ -106,13 +107,13 @@ class Trainer(StepTrainer[Step]):
         return loss
 
     def score(self, examples: Sequence[TokenisedExample], shuffle: bool = False) -> list[np.ndarray]:
-        """Return logits as the link job computes them: with the weights in this precision.
+        """Return logits as the link job computes them: of the model that counts, with the weights in this precision.
 
         Args:
             examples: Mentions.
             shuffle: Whether each mention's candidates come in random order in the sequences.
         """
-        frozen = copy.deepcopy(self.model).to(PRECISIONS[self.precision]).eval()
+        frozen = copy.deepcopy(self.result).to(PRECISIONS[self.precision]).eval()
         frozen.set_attn_implementation("sdpa")
         scorer = Scorer(CrossEncoder(frozen, self.crosstype, self.tokens.pad), self.crosstype, self.tokens, self.device)
         if not shuffle:

@@ -47,7 +47,7 @@ from raybel.rerank.training.epochs import Epochs
 from raybel.rerank.training.features import Features
 from raybel.rerank.training.validation import ValidationResult
 
-PARAMETERS = CrossEncoderParameters(top_k=3, learning_rate=1e-3, max_epochs=2, batch_tokens=128)
+PARAMETERS = CrossEncoderParameters(top_k=3, learning_rate=1e-3, max_epochs=2, batch_tokens=128, averaging=0.5)
 
 
 @pytest.fixture(scope="module")

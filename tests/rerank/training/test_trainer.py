@@ -68,6 +68,22 @@ def test_the_same_seed_gives_the_same_weights(kit):
     assert not torch.equal(weights[0], weights[2])
 
 
+def test_the_averaged_weights_count(kit):
+    """They are what is validated and kept; the steps themselves are the same."""
+    made = mentions(kit)
+    examples = [mention.cross_fitted for some in made for mention in some]
+    plain, averaged = (trainer(kit, averaging=share, max_epochs=2) for share in (0.0, 0.9))
+    assert plain.epoch(*numbered(made), 0) == averaged.epoch(*numbered(made), 0)
+    for one, other in zip(plain.model.parameters(), averaged.model.parameters(), strict=True):
+        assert torch.equal(one, other)
+    assert averaged.result is not averaged.model
+    assert not torch.equal(averaged.result.classifier.weight, averaged.model.classifier.weight)
+    one, other = plain.score(examples), averaged.score(examples)
+    assert not all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+    plain.model.load_state_dict(averaged.result.state_dict())
+    assert all(np.array_equal(a, b) for a, b in zip(plain.score(examples), other, strict=True))
+
+
 @pytest.mark.parametrize("crosstype", CROSSTYPES)
 @given(workers=st.integers(1, 3), seed=st.integers(0, 5))
 @settings(max_examples=10)
