@@ -34,6 +34,8 @@ class Example:
         aliases: The candidates' aliases that matched; None where it is the name, or unknown.
         gold: The place of the right candidate; -1 where it isn't among them.
         details: What else is shown of each candidate; [] for nothing of any.
+        sure: In training, whether the first stage settles it (`training.sure`).
+        siblings: In training, whether each candidate shares a parent with the right one; [] where none does.
     """
 
     context: str
@@ -45,6 +47,8 @@ class Example:
     aliases: list[str | None]
     gold: int = -1
     details: list[Details] = field(default_factory=list)
+    sure: bool = False
+    siblings: list[bool] = field(default_factory=list)
 
 
 class Described(NamedTuple):

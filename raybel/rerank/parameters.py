@@ -50,6 +50,12 @@ class CrossEncoderParameters(HyperParameters):
         shuffle: Whether candidates that see each other come in random order in training.
         calibrate: Whether logits, first-stage scores and ranks are combined into probabilities, by weights that are
             fitted on the validation corpus.
+        train_on: `all` training mentions, or the `unsure` ones alone: those that the first stage doesn't settle
+            (`rerank.training.sure`).
+        sure_share: Where it is trained on unsure mentions, the share of the sure ones, drawn anew in each epoch, that
+            it is trained on all the same.
+        sibling_margin: How much a logit counts more in the listwise loss if its candidate is wrong and shares a parent
+            with the right one, so that the right one is learned to be better by that much; 0 for none.
         dictionary_share: Share of training mentions, drawn anew in each epoch, whose candidates come from the
             ontology's names alone; the others' from other documents' training mentions too.
         warm_up: Share of the steps over which the learning rate rises; it then falls to 0 linearly. None for a constant
@@ -83,6 +89,9 @@ class CrossEncoderParameters(HyperParameters):
     score_token: bool = True
     shuffle: bool = True
     calibrate: bool = True
+    train_on: Literal["all", "unsure"] = "all"
+    sure_share: Share = 0.0
+    sibling_margin: Annotated[float, Ge(0)] = 0.0
     dictionary_share: Share = 0.5
     warm_up: Share | None = 0.1
     weight_decay: Annotated[float, Ge(0)] = 0.01
@@ -112,6 +121,9 @@ class CrossEncoderParameters(HyperParameters):
             score_token=False,
             shuffle=False,
             calibrate=False,
+            train_on="all",
+            sure_share=0.0,
+            sibling_margin=0.0,
             dictionary_share=0.0,
             warm_up=None,
             weight_decay=0.0,
@@ -123,13 +135,16 @@ class CrossEncoderParameters(HyperParameters):
         """Return these hyper-parameters, with the type's own context where it has one.
 
         Raises:
-            ConfigError: There is no such type, or a `tree` is to have its context last.
+            ConfigError: There is no such type, a `tree` is to have its context last, or a margin is to be in a loss of
+                single pairs.
         """
         if crosstype not in CROSSTYPES:
             raise ConfigError(f"crosstype must be one of {', '.join(CROSSTYPES)}, not {crosstype!r}")
         layout = LAYOUTS[crosstype]
         if layout.tree and self.context_last:
             raise ConfigError("a tree's context comes first: context_last can't be true")
+        if self.sibling_margin and self.loss == "binary":
+            raise ConfigError("sibling_margin is one of the listwise loss: it must be 0 where the loss is binary")
         return self.changed({"context": layout.context}) if layout.context else self
 
     def ends_with_context(self, crosstype: str) -> bool:

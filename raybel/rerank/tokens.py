@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,8 @@ class TokenisedExample:
         gold: The place of the right candidate; -1 where it isn't among them.
         truncated: How many of mention and candidates were too long, and cut; definitions, which take what room there
             is, aside.
+        sure: In training, whether the first stage settles it.
+        siblings: In training, whether each candidate shares a parent with the right one; [] where none does.
     """
 
     context: list[int]
@@ -49,6 +51,8 @@ class TokenisedExample:
     scores: np.ndarray
     gold: int = -1
     truncated: int = 0
+    sure: bool = False
+    siblings: list[bool] = field(default_factory=list)
 
 
 class Tokens:
@@ -137,6 +141,8 @@ class Tokens:
                     example.candidates["score"],
                     example.gold,
                     (len(mention) > self.max_mention) + sum(cut for _, cut in candidates),
+                    example.sure,
+                    example.siblings,
                 )
             )
         return tokenised

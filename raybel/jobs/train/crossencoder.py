@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from raybel.candidates.registry import open_generator
@@ -19,7 +19,7 @@ from raybel.files.storage import join
 from raybel.files.work_directory import DESCRIPTION
 from raybel.jobs.runtime import ray_session
 from raybel.jobs.train.config import TrainCrossEncoderConfig
-from raybel.jobs.train.crossencoder_features import FeatureConfig, make_features
+from raybel.jobs.train.crossencoder_features import FeatureConfig, make_features, sure_rule
 from raybel.jobs.train.crossencoder_worker import train_worker
 from raybel.jobs.train.directory import (
     BASE,
@@ -42,6 +42,7 @@ from raybel.rerank.tokens import Tokens
 from raybel.rerank.training.alias_scopes import alias_scopes, check_generator, generator_notes
 from raybel.rerank.training.cascading import fit_cascade, read_annotated
 from raybel.rerank.training.model_card import model_card
+from raybel.rerank.training.siblings import sibling_notes
 
 
 @dataclass
@@ -111,6 +112,7 @@ class _Job:
         self.scopes = alias_scopes(generator, config.parameters.dictionary_share)
         self.notes = generator_notes(generator)
         self.notes += detail_notes(self.ontology, generator.alias_table, config.parameters)
+        self.notes += sibling_notes(self.ontology, config.parameters)
         self.positions = checked_window(str(self.model), config.crosstype, config.parameters)
         self.corpora = {"train": config.train_corpus, "val": config.val_corpus}
         self.identity: dict[str, Any] = {
@@ -176,7 +178,10 @@ class _Job:
         for split, paths in self.corpora.items():
             if paths:
                 self.watch({"stage": f"candidates of the {split} corpus"})
-                counts[split] = make_features(features, split, paths, self.scopes if split == "train" else ("all",))
+                of_split, scopes = features, self.scopes if split == "train" else ("all",)
+                if split == "train" and config.parameters.train_on == "unsure":
+                    of_split = replace(features, rule=sure_rule(features, self.ontology, config.val_corpus))
+                counts[split] = make_features(of_split, split, paths, scopes)
         try:
             for split, counted in counts.items():
                 check_counts(counted, self.corpora[split], self.ontology, config.parameters.top_k)

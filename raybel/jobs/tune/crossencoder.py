@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import asdict, astuple
+from dataclasses import asdict, astuple, replace
 from typing import Any
 
 from raybel.candidates.registry import open_generator
@@ -16,7 +16,7 @@ from raybel.files import storage
 from raybel.files.storage import join
 from raybel.jobs.runtime import ray_session
 from raybel.jobs.train.crossencoder import check_counts, checked_window
-from raybel.jobs.train.crossencoder_features import FeatureConfig, make_features
+from raybel.jobs.train.crossencoder_features import FeatureConfig, make_features, sure_rule
 from raybel.jobs.train.directory import BASE, FEATURES, base_fingerprint, copy_base
 from raybel.jobs.tune.config import TuneCrossEncoderConfig
 from raybel.jobs.tune.crossencoder_trial import (
@@ -166,6 +166,8 @@ class _Job:
                     of = f"set {number + 1} of {len(self.feature_sets)}"
                     self.watch({"stage": f"candidates of the {split} corpus, {of}"})
                     wanted = self.scopes_of_features if split == "train" else ("all",)
+                    if split == "train" and parameters.train_on == "unsure":
+                        features = replace(features, rule=sure_rule(features, self.ontology, self.corpora["val"]))
                     counts = make_features(features, split, paths, wanted)
                     if split == "val" and not counts["mentions"]:
                         raise nothing_to_compare(self.ontology, paths)

@@ -23,7 +23,9 @@ from raybel.rerank.training.alias_scopes import AliasScope
 from raybel.rerank.training.epochs import Epochs
 
 #: The hyper-parameters that features depend on, beside `top_k` of some generators.
-FEATURE_PARAMETERS = (*("context", "max_length", "alias", "further_names", "concept_type", "parents", "definition"),)
+FEATURE_PARAMETERS = (
+    *("context", "max_length", "alias", "further_names", "concept_type", "parents", "definition", "train_on"),
+)
 #: How long workers wait for each other: the first one validates alone.
 PATIENCE = timedelta(minutes=30)
 

@@ -19,7 +19,7 @@ from raybel.rerank.packing import PackedSequence
 from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.rerank.scoring import Scorer
 from raybel.rerank.tokens import TokenisedExample, Tokens
-from raybel.rerank.training.steps import Step, TrainingMention, loss_sum, steps
+from raybel.rerank.training.steps import Step, TrainingMention, loss_sum, steps, with_sibling_margin
 from raybel.rerank.training.validation import ValidationResult, validate
 
 #: Tokens that go forward and backward together; gradients of a larger step are accumulated over micro-batches.
@@ -101,7 +101,10 @@ class Trainer(StepTrainer[Step]):
             batch = collate(sequences, self.encoder.pad).to(self.device)
             with torch.autocast(self.device.split(":")[0], PRECISIONS[self.precision], self.precision != "fp32"):
                 logits = self.encoder.logits(batch)
-            of_batch = loss_sum(logits[:, 1] - logits[:, 0], batch.owners, golds, self.parameters.loss)
+            margin = logits[:, 1] - logits[:, 0]
+            if more := self.parameters.sibling_margin:
+                margin = with_sibling_margin(margin, batch.owners, step.examples, more)
+            of_batch = loss_sum(margin, batch.owners, golds, self.parameters.loss)
             (of_batch / weight).backward()
             loss += of_batch.detach()
         return loss

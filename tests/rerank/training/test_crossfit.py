@@ -7,9 +7,12 @@ from hypothesis import strategies as st
 
 from raybel.candidates import pruning
 from raybel.candidates.base import ExcludedMentions
+from raybel.candidates.calibration import CandidateCalibration
 from raybel.candidates.ngrams import NgramGenerator
 from raybel.candidates.parameters import NgramParameters
 from raybel.ontology import Concept, Ontology
+from raybel.rerank.calibration import Calibration
+from raybel.rerank.cascade import Cascade
 from raybel.rerank.examples import Describer
 from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.rerank.training.crossfit import gold_rows, labelled_examples
@@ -49,10 +52,10 @@ def make_generator(documents=DOCUMENTS):
     return NgramGenerator.build(ONTOLOGY, NgramParameters(), pairs)
 
 
-def by_mention(alias_scope, documents=DOCUMENTS):
+def by_mention(alias_scope, documents=DOCUMENTS, rule=None):
     generator = make_generator(documents)
     describer = Describer(ONTOLOGY, generator.alias_table, CrossEncoderParameters(further_names=9))
-    found = labelled_examples(documents, generator, ONTOLOGY, describer, "sentence", 3, alias_scope)
+    found = labelled_examples(documents, generator, ONTOLOGY, describer, "sentence", 3, alias_scope, rule=rule)
     return {(number, each.mention): each for number, some in enumerate(found) for each in some}
 
 
@@ -93,6 +96,18 @@ def test_further_names_have_the_scope_of_the_candidates():
     only_here = [document(mention("gouty pain", "D3"), mention("gout", "D3")), document(mention("asthma", "D2"))]
     assert by_mention("all", only_here)[0, "gout"].details[0].names == ("gouty pain",)
     assert by_mention("cross_fitted", only_here)[0, "gout"].details[0].names == ()
+
+
+def test_what_is_sure_is_judged_without_the_documents_own_mentions():
+    """Sure is what training mentions of other documents had; the rule looks at nothing but their number here."""
+    rule = Cascade(CandidateCalibration(frequency=9.0, none=1.0), 0.9, Calibration(), "ngrams")
+    documents = [document(mention("gout", "D3")), document(mention("gout", "D3")), document(mention("asthma", "D2"))]
+    found = {scope: by_mention(scope, documents, rule) for scope in ("all", "cross_fitted", "dictionary")}
+    sure = {scope: {key for key, each in of_scope.items() if each.sure} for scope, of_scope in found.items()}
+    assert sure["all"] == {(0, "gout"), (1, "gout"), (2, "asthma")}
+    assert sure["cross_fitted"] == {(0, "gout"), (1, "gout")}
+    assert sure["dictionary"] == set()
+    assert not any(each.sure for each in by_mention("all", documents).values())
 
 
 def test_what_is_linkable():
