@@ -47,7 +47,9 @@ from raybel.rerank.training.epochs import Epochs
 from raybel.rerank.training.features import Features
 from raybel.rerank.training.validation import ValidationResult
 
-PARAMETERS = CrossEncoderParameters(top_k=3, learning_rate=1e-3, max_epochs=2, batch_tokens=128, averaging=0.5)
+PARAMETERS = CrossEncoderParameters(
+    top_k=3, learning_rate=1e-3, max_epochs=2, batch_tokens=128, averaging=0.5, further_names=2, definition=9
+)
 
 
 @pytest.fixture(scope="module")
@@ -255,6 +257,19 @@ def copied(made, tmp_path, **changed):
     state = {name: value for name, value in state.items() if value is not None}
     (home / "raybel.json").write_text(json.dumps(state))
     return home, state
+
+
+def test_a_model_of_before_there_were_details_shows_none(made, tmp_path):
+    since = ("further_names", "concept_type", "parents", "definition", "train_on", "sure_share", "averaging")
+    before = {name: value for name, value in asdict(PARAMETERS).items() if name not in since}
+    home, _ = copied(made, tmp_path, parameters=before)
+    parameters = Reranker.load(str(home)).parameters
+    assert (parameters.further_names, parameters.definition, parameters.top_k) == (0, 0, 3)
+
+
+def test_what_the_ontology_lacks_is_said(made):
+    config, done, _ = made
+    assert done.notes == [f"{config.ontology} has no definition: none are shown of candidates (definition)"]
 
 
 def test_training_fits_a_rule(made):
