@@ -12,8 +12,9 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 
-from raybel.candidates.base import NO_CANDIDATES
+from raybel.candidates.base import NO_CANDIDATES, ExcludedMentions
 from raybel.candidates.calibration import FEATURES, CandidateCalibration
+from raybel.candidates.overlap import overlaps
 
 #: Surfaces whose probabilities are kept; 40 bytes each and more.
 CACHE = 200_000
@@ -30,7 +31,9 @@ class Evidence:
     def __init__(self, aliases: pa.Table | None) -> None:
         self.aliases = None if aliases is None else aliases.select(["alias", "frequency"])
 
-    def of(self, surfaces: Sequence[str], by_mention: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def of(
+        self, surfaces: Sequence[str], by_mention: Sequence[np.ndarray], excluded: ExcludedMentions | None = None
+    ) -> list[np.ndarray]:
         """Return the features of each mention's candidates, float64 (candidates, `FEATURES`).
 
         `score` is the generator's, `rank` 1 / (1 + rank), `exact` 1 as long as each candidate so far has the surface as
@@ -41,6 +44,7 @@ class Evidence:
         Args:
             surfaces: Of the mentions.
             by_mention: Their candidates, best first, as `CANDIDATE_DTYPE`.
+            excluded: Training mentions that don't count, for each mention.
         """
         flat = np.concatenate([NO_CANDIDATES, *by_mention])
         names: list[str | None] = [None] * len(flat)
@@ -52,30 +56,28 @@ class Evidence:
                 names[place] = name
             frequency[known] = rows["frequency"].to_numpy()
         features = []
-        bounds = pairwise(np.cumsum([0, *map(len, by_mention)]).tolist())
-        for surface, (start, end) in zip(surfaces, bounds, strict=True):
+        bounds = list(pairwise(np.cumsum([0, *map(len, by_mention)]).tolist()))
+        first_names = [(names[start] or "") if end > start else "" for start, end in bounds]
+        places = np.arange(len(bounds))
+        shared = overlaps([*surfaces, *first_names], places, places + len(bounds))
+        for number, (surface, (start, end)) in enumerate(zip(surfaces, bounds, strict=True)):
             of_mention = np.zeros((end - start, len(FEATURES)))
             if end > start:
                 exact = np.cumprod([name == surface for name in names[start:end]])
                 of_mention[:, 0], of_mention[:, 1] = flat["score"][start:end], exact
                 of_mention[:, 2] = 1 / (1 + np.arange(end - start))
-                of_mention[0, 3] = np.log1p(frequency[start]) * exact[0]
-                of_mention[0, 4] = overlap(surface, names[start] or "")
+                pair = (surface, int(flat["concept"][start]))
+                of_mention[0, 3] = np.log1p(_remaining(frequency[start], pair, number, excluded)) * exact[0]
+                of_mention[0, 4] = shared[number]
             features.append(of_mention)
         return features
 
 
-def overlap(one: str, other: str) -> float:
-    """Return the share of letter trigrams that two texts have in common (Dice), 1 for equal ones."""
-    if one == other:
-        return 1.0
-    of_one, of_other = _trigrams(one), _trigrams(other)
-    return 2 * len(of_one & of_other) / (len(of_one) + len(of_other))
-
-
-def _trigrams(text: str) -> set[str]:
-    padded = f"  {text} "
-    return {padded[start : start + 3] for start in range(len(padded) - 2)}
+def _remaining(frequency: int, pair: tuple[str, int], number: int, excluded: ExcludedMentions | None) -> int:
+    """Return how often a concept has a surface in training mentions, those that don't count for a mention aside."""
+    if excluded is None:
+        return frequency
+    return 0 if excluded.counts is None else max(0, frequency - excluded.counts[number].get(pair, 0))
 
 
 class Probabilities:

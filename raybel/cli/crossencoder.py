@@ -102,10 +102,21 @@ def _show_epochs(trained: TrainedCrossEncoder, parameters: CrossEncoderParameter
         "* the best epoch, which is kept; Acc@1 and recall are those of the ranking, the other columns are by the "
         "cross-encoder's logits alone; F1 is the macro one over pairs"
     )
+    if parameters.train_on == "unsure":
+        notes.append(_sure_note(trained.counts["train"], parameters))
     cut = sum(counts["cut"] for counts in trained.counts.values())
-    notes += [f"names or mentions that were cut, since longer than their share of the window: {cut:,}"] if cut else []
+    what = "candidates or mentions"
+    notes += [f"{what} that were cut, since longer than their share of the window: {cut:,}"] if cut else []
     notes += [f"{counted(trained.resumed, 'epoch')} from earlier starts"] if trained.resumed else []
     tables.table(f"cross-encoder {relative(trained.output_dir)}", header, rows, notes + trained.notes)
+
+
+def _sure_note(counts: Mapping[str, int], parameters: CrossEncoderParameters) -> str:
+    """Say how many training mentions are sure, and left out."""
+    sure, by_names = counts["sure"], counts["sure_by_names"]
+    others = f" ({by_names:,} by the ontology's names alone)" if by_names != sure else ""
+    kept = f", but for {100 * parameters.sure_share:g} % of them in each epoch" if parameters.sure_share else ""
+    return f"{sure:,} of {counted(counts['mentions'], 'training mention')} are sure{others}, and left out{kept}"
 
 
 def _show_stages(trained: TrainedCrossEncoder, parameters: CrossEncoderParameters, names: list[str]) -> None:

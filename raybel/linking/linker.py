@@ -67,7 +67,7 @@ class Linker:
         first_stage = open_generator(opened, generator, device, threads)
         self.name, self.cache = first_stage.name, CandidateCache(first_stage, top_k)
         self.aliases = first_stage.alias_table
-        self.describer = Describer(opened, self.aliases)
+        self.ontology = opened
         self.target = Target(opened, label, MatchedNames(opened, self.aliases), threshold)
         self.reranker_model, self.precision, self.device, self.threads = reranker_model, precision, device, threads
         self.rerank = rerank
@@ -81,6 +81,7 @@ class Linker:
         if first_stage.calibration is not None and reranker_model is None:
             self.calibrated = Probabilities(first_stage.calibration.calibration, self.aliases)
         self._first_stage: Probabilities | None = None
+        self._describer: Describer | None = None
 
     def link(self, chunk: pa.Table, crashes: CrashRecord | None = None) -> tuple[pa.Table, Rankings]:
         """Return a chunk with its `failures`, and the rankings of its mentions.
@@ -102,7 +103,9 @@ class Linker:
             from raybel.linking.reranking import rerank  # imports torch
 
             reranker = self._reranker(self.reranker_model)
-            linked = rerank(linked, reranker, self.describer, crashes, self._first_stage_of(reranker))
+            if self._describer is None:
+                self._describer = Describer(self.ontology, self.aliases, reranker.parameters)
+            linked = rerank(linked, reranker, self._describer, crashes, self._first_stage_of(reranker))
         return linked, Rankings.of(linked, self.target)
 
     def _first_stage_of(self, reranker: Reranker) -> Probabilities | None:

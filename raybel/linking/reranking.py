@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raybel.candidates.base import CANDIDATE_DTYPE, chunk_surfaces
+from raybel.candidates.base import CANDIDATE_DTYPE, NO_CANDIDATES, chunk_surfaces
 from raybel.candidates.evidence import Probabilities
 from raybel.linking.poison import CrashRecord, isolate_failures
 from raybel.rerank.examples import Describer, Example, document_examples
@@ -61,7 +61,7 @@ def rerank(
     Args:
         chunk: As `add_candidates` returns it.
         reranker: Ranks candidates.
-        describer: Looks up their names.
+        describer: Looks up what is shown of them, as the re-ranker's hyper-parameters say.
         crashes: What happened at earlier attempts at this chunk, so that a document that kills the process is found.
         first_stage_probabilities: By the `first_stage` of the re-ranker's cascade; None to re-rank all mentions.
 
@@ -70,8 +70,10 @@ def rerank(
     """
     first_stage = _read(chunk)
     candidates = first_stage.by_mention()
-    settled = _settled(chunk_surfaces(chunk), candidates, reranker, first_stage_probabilities)
-    described = describer.describe(candidates)
+    surfaces = chunk_surfaces(chunk)
+    settled = _settled(surfaces, candidates, reranker, first_stage_probabilities)
+    shown = [each if of is None else NO_CANDIDATES for each, of in zip(candidates, settled, strict=True)]
+    described = describer.describe(shown, surfaces)
     bounds = [slice(start, end) for start, end in pairwise(first_stage.document_bounds.tolist())]
     failures: list[str | None] = list(chunk["failures"][0].as_py())
     documents = _documents(chunk)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
+from raybel.candidates.base import NO_CANDIDATES, ExcludedMentions
 from raybel.corpus.text import surface
 from raybel.ontology import Ontology
+from raybel.rerank.details import DetailFinder, Details
+from raybel.rerank.parameters import CrossEncoderParameters
 
 #: What separates the passages in a document context.
 PASSAGE_SEPARATOR = "\n"
@@ -30,6 +33,9 @@ class Example:
         names: The candidates' names.
         aliases: The candidates' aliases that matched; None where it is the name, or unknown.
         gold: The place of the right candidate; -1 where it isn't among them.
+        details: What else is shown of each candidate; [] for nothing of any.
+        sure: In training, whether the first stage settles it (`training.sure`).
+        siblings: In training, whether each candidate shares a parent with the right one; [] where none does.
     """
 
     context: str
@@ -40,29 +46,48 @@ class Example:
     names: list[str]
     aliases: list[str | None]
     gold: int = -1
+    details: list[Details] = field(default_factory=list)
+    sure: bool = False
+    siblings: list[bool] = field(default_factory=list)
+
+
+class Described(NamedTuple):
+    """What is shown of a mention's candidates; see `Example`."""
+
+    names: list[str]
+    aliases: list[str | None]
+    details: list[Details]
 
 
 class Describer:
-    """Looks up the names and aliases of candidates in memory-mapped tables.
+    """Looks up what is shown of candidates in memory-mapped tables, in training and in linking alike.
 
     Args:
         ontology: The ontology whose rows are the candidates' concepts.
         aliases: The generator's alias table; None where it isn't known.
+        parameters: They say what is shown.
     """
 
-    def __init__(self, ontology: Ontology, aliases: pa.Table | None) -> None:
+    def __init__(self, ontology: Ontology, aliases: pa.Table | None, parameters: CrossEncoderParameters) -> None:
         self.names = ontology.table["name"]
         self.aliases = None if aliases is None else aliases["alias"]
+        self.details = DetailFinder(ontology, aliases, parameters)
 
-    def describe(self, by_mention: Sequence[np.ndarray]) -> list[tuple[list[str], list[str | None]]]:
-        """Return the names and aliases of each mention's candidates, as `Example` has them.
+    def describe(
+        self,
+        by_mention: Sequence[np.ndarray],
+        surfaces: Sequence[str],
+        excluded: ExcludedMentions | None = None,
+    ) -> list[Described]:
+        """Return what is shown of each mention's candidates.
 
         Args:
             by_mention: The candidates of each mention, as `CANDIDATE_DTYPE`.
+            surfaces: Of the mentions.
+            excluded: Training mentions that don't count, for each mention, as they didn't when candidates were searched
+                for: names that only they added aren't shown.
         """
-        if not by_mention:
-            return []
-        flat = np.concatenate(list(by_mention))
+        flat = np.concatenate([NO_CANDIDATES, *by_mention])
         names: list[str] = [name or "" for name in self.names.take(pa.array(flat["concept"])).to_pylist()]
         aliases: list[str | None] = [None] * len(flat)
         if self.aliases is not None and len(flat):
@@ -70,8 +95,13 @@ class Describer:
             matched = self.aliases.take(pa.array(flat["alias"][known])).to_pylist()
             for row, alias in zip(known.tolist(), matched, strict=True):
                 aliases[row] = None if alias == surface(names[row]) else alias
-        bounds = pairwise(np.cumsum([0, *map(len, by_mention)]).tolist())
-        return [(names[start:end], aliases[start:end]) for start, end in bounds]
+        sizes = [len(of_mention) for of_mention in by_mention]
+        mention_of = np.repeat(np.arange(len(sizes)), sizes).tolist()
+        of_candidates = excluded and excluded.take(mention_of)
+        of_mentions = [surfaces[number] for number in mention_of]
+        details = self.details.find(flat["concept"], names, aliases, of_mentions, of_candidates)
+        bounds = pairwise(np.cumsum([0, *sizes]).tolist())
+        return [Described(names[start:end], aliases[start:end], details[start:end]) for start, end in bounds]
 
 
 def contexts(
@@ -120,7 +150,7 @@ def mention_text(mention: dict[str, Any]) -> str:
 def document_examples(
     document: dict[str, Any],
     candidates: Sequence[np.ndarray],
-    described: Sequence[tuple[list[str], list[str | None]]],
+    described: Sequence[Described],
     context: str,
     number: int = 0,
 ) -> list[Example]:
@@ -129,15 +159,15 @@ def document_examples(
     Args:
         document: Its `passages` and `mentions` as in `schemas.DOCUMENT`.
         candidates: Each mention's candidates, as `CANDIDATE_DTYPE`.
-        described: Their names and aliases, as `Describer.describe` returns them.
+        described: What is shown of them, as `Describer.describe` returns it.
         context: `sentence`, `passage` or `document`.
         number: Number of the document, part of the group.
     """
     mentions = document["mentions"]
     places = contexts(document["passages"], mentions, context)
     return [
-        Example(text, start, (number, *group), mention_text(mention), of_mention, *names)
-        for (text, start, group), mention, of_mention, names in zip(
+        Example(text, start, (number, *group), mention_text(mention), of_mention, names, aliases, details=details)
+        for (text, start, group), mention, of_mention, (names, aliases, details) in zip(
             places, mentions, candidates, described, strict=True
         )
     ]

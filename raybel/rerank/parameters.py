@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal, get_args
 
-from annotated_types import Ge
+from annotated_types import Ge, Lt
 
 from raybel.config import Count, HyperParameters, Option, Positive, Share, configuration
 from raybel.errors import ConfigError
@@ -42,15 +42,27 @@ class CrossEncoderParameters(HyperParameters):
             context comes first.
         loss: `listwise`: softmax over a mention's candidates and "none of them"; `binary`: each pair by itself.
         alias: Whether a candidate's block shows the alias that matched, where it isn't the name.
+        further_names: How many further names of the concept a candidate's block shows, those nearest to the mention.
+        concept_type: Whether it shows the concept's types, where the ontology has them.
+        parents: How many of the concepts directly above it are named there, where the ontology has them.
+        definition: How many tokens of the first sentence of its definition are shown there; 0 for none.
         score_token: Whether a candidate's block shows the first stage's score, as one of ten tokens.
         shuffle: Whether candidates that see each other come in random order in training.
         calibrate: Whether logits, first-stage scores and ranks are combined into probabilities, by weights that are
             fitted on the validation corpus.
+        train_on: `all` training mentions, or the `unsure` ones alone: those that the first stage doesn't settle
+            (`rerank.training.sure`).
+        sure_share: Where it is trained on unsure mentions, the share of the sure ones, drawn anew in each epoch, that
+            it is trained on all the same.
+        sibling_margin: How much a logit counts more in the listwise loss if its candidate is wrong and shares a parent
+            with the right one, so that the right one is learned to be better by that much; 0 for none.
         dictionary_share: Share of training mentions, drawn anew in each epoch, whose candidates come from the
             ontology's names alone; the others' from other documents' training mentions too.
         warm_up: Share of the steps over which the learning rate rises; it then falls to 0 linearly. None for a constant
             rate.
         weight_decay: AdamW's; with 0 it is Adam.
+        averaging: The model that counts has weights averaged over steps: the share of the average that stays in each
+            step; 0 for the last step's weights.
         dropout: Dropout of the model's layers; None for its own. (On a CPU it costs a third of the speed.)
         max_length: The most tokens in a sequence; None for the model's window, at most 512.
     """
@@ -70,12 +82,20 @@ class CrossEncoderParameters(HyperParameters):
     context_last: bool | None = None
     loss: Literal["listwise", "binary"] = "listwise"
     alias: bool = True
+    further_names: Annotated[int, Ge(0)] = 0
+    concept_type: bool = False
+    parents: Annotated[int, Ge(0)] = 0
+    definition: Annotated[int, Ge(0)] = 0
     score_token: bool = True
     shuffle: bool = True
     calibrate: bool = True
+    train_on: Literal["all", "unsure"] = "all"
+    sure_share: Share = 0.0
+    sibling_margin: Annotated[float, Ge(0)] = 0.0
     dictionary_share: Share = 0.5
     warm_up: Share | None = 0.1
     weight_decay: Annotated[float, Ge(0)] = 0.01
+    averaging: Annotated[float, Ge(0), Lt(1)] = 0.0
     dropout: Share | None = 0.0
     max_length: Count | None = None
 
@@ -94,12 +114,20 @@ class CrossEncoderParameters(HyperParameters):
             context_last=False,
             loss="binary",
             alias=False,
+            further_names=0,
+            concept_type=False,
+            parents=0,
+            definition=0,
             score_token=False,
             shuffle=False,
             calibrate=False,
+            train_on="all",
+            sure_share=0.0,
+            sibling_margin=0.0,
             dictionary_share=0.0,
             warm_up=None,
             weight_decay=0.0,
+            averaging=0.0,
             dropout=None,
         )
 
@@ -107,13 +135,16 @@ class CrossEncoderParameters(HyperParameters):
         """Return these hyper-parameters, with the type's own context where it has one.
 
         Raises:
-            ConfigError: There is no such type, or a `tree` is to have its context last.
+            ConfigError: There is no such type, a `tree` is to have its context last, or a margin is to be in a loss of
+                single pairs.
         """
         if crosstype not in CROSSTYPES:
             raise ConfigError(f"crosstype must be one of {', '.join(CROSSTYPES)}, not {crosstype!r}")
         layout = LAYOUTS[crosstype]
         if layout.tree and self.context_last:
             raise ConfigError("a tree's context comes first: context_last can't be true")
+        if self.sibling_margin and self.loss == "binary":
+            raise ConfigError("sibling_margin is one of the listwise loss: it must be 0 where the loss is binary")
         return self.changed({"context": layout.context}) if layout.context else self
 
     def ends_with_context(self, crosstype: str) -> bool:

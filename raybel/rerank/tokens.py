@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from transformers import PreTrainedTokenizerBase
 
 from raybel.corpus.typography import fold
 from raybel.errors import ConfigError
+from raybel.rerank.details import NO_DETAILS
 from raybel.rerank.examples import Example
 from raybel.rerank.parameters import CrossEncoderParameters
 
@@ -20,6 +21,8 @@ CACHE = 200_000
 MIN_WINDOW = 32
 #: The most tokens of a sequence where `max_length` isn't given.
 DEFAULT_WINDOW = 512
+#: What stands before each kind of text that a candidate's block shows after the name.
+SEPARATORS = {"alias": ";", "names": ";", "types": "|", "parents": "<", "definition": ":"}
 #: The tokens that stand for the first stage's score; they are added to vocabularies that don't have them.
 SCORE_TOKENS = tuple(f"[unused{number}]" for number in range(10))
 
@@ -32,10 +35,13 @@ class TokenisedExample:
         context: The context, or the part of it around the mention.
         group: Identifies the context and the part of it; mentions of the same group share both.
         mention: The mention, at most an eighth of the window.
-        candidates: Name and alias of each candidate, with mask and score token at most a quarter of the window.
+        candidates: What is shown of each candidate, with mask and score token at most a quarter of the window.
         scores: The first stage's score of each candidate, float32.
         gold: The place of the right candidate; -1 where it isn't among them.
-        truncated: How many of mention and candidates were too long, and truncated.
+        truncated: How many of mention and candidates were too long, and cut; definitions, which take what room there
+            is, aside.
+        sure: In training, whether the first stage settles it.
+        siblings: In training, whether each candidate shares a parent with the right one; [] where none does.
     """
 
     context: list[int]
@@ -45,6 +51,8 @@ class TokenisedExample:
     scores: np.ndarray
     gold: int = -1
     truncated: int = 0
+    sure: bool = False
+    siblings: list[bool] = field(default_factory=list)
 
 
 class Tokens:
@@ -83,7 +91,7 @@ class Tokens:
         self.max_context, self.max_mention, self.max_candidate = usable // 2, usable // 8, usable // 4
         self.score_ids = score_ids(tokenizer) if parameters.score_token else []
         self._cache: dict[str, list[int]] = {}
-        self._separator = self._tokenise([";"])["input_ids"][0]
+        self._separators = dict(zip(SEPARATORS, self._tokenise(list(SEPARATORS.values()))["input_ids"], strict=True))
 
     def _tokenise(self, texts: list[str]) -> Any:
         """Tokenise texts, typography folded: what looks like a special token is split, so that it can't make a slot."""
@@ -115,35 +123,66 @@ class Tokens:
             text: (ids, [start for start, _ in spans])
             for text, ids, spans in zip(distinct, encoded["input_ids"], encoded["offset_mapping"], strict=True)
         }
-        show_alias = self.parameters.alias
         mentions = self.text_ids([example.mention for example in examples])
-        names = iter(self.text_ids([name for example in examples for name in example.names]))
-        aliases = iter(self.text_ids([alias if show_alias else None for e in examples for alias in e.aliases]))
+        shown = [candidate for example in examples for candidate in self._shown(example)]
+        ids_of_texts = iter(self.text_ids([text for candidate in shown for _, text in candidate]))
+        joined = iter([self._joined([(kind, next(ids_of_texts)) for kind, _ in candidate]) for candidate in shown])
         tokenised = []
         for example, mention in zip(examples, mentions, strict=True):
             ids, starts = contexts[example.context]
             low, high = self._window(starts, example)
-            candidates = [self._described(next(names), next(aliases)) for _ in example.names]
-            most = self.max_candidate - 2
+            candidates = [next(joined) for _ in example.names]
             tokenised.append(
                 TokenisedExample(
                     ids[low:high],
                     (*example.group, low, high),
                     mention[: self.max_mention],
-                    [candidate[:most] for candidate in candidates],
+                    [candidate for candidate, _ in candidates],
                     example.candidates["score"],
                     example.gold,
-                    (len(mention) > self.max_mention) + sum(len(candidate) > most for candidate in candidates),
+                    (len(mention) > self.max_mention) + sum(cut for _, cut in candidates),
+                    example.sure,
+                    example.siblings,
                 )
             )
         return tokenised
 
-    def _described(self, name: list[int], alias: list[int]) -> list[int]:
-        """Return what a candidate's block shows of it: its name, and its alias where there is one."""
-        return [*name, *self._separator, *alias] if alias else name
+    def _shown(self, example: Example) -> Iterator[list[tuple[str, str]]]:
+        """Yield the texts that each candidate's block shows, and their kinds, in order."""
+        details = example.details or [NO_DETAILS] * len(example.names)
+        for name, alias, more in zip(example.names, example.aliases, details, strict=True):
+            texts = [("name", name)]
+            if self.parameters.alias and alias:
+                texts.append(("alias", alias))
+            for kind in ("names", "types", "parents"):
+                texts += [(kind, text) for text in getattr(more, kind)]
+            if more.definition:
+                texts.append(("definition", more.definition))
+            yield texts
+
+    def _joined(self, texts: list[tuple[str, list[int]]]) -> tuple[list[int], bool]:
+        """Return the token ids of what a candidate's block shows, and whether something of it had to be cut.
+
+        Name and alias are cut where they are too long; what follows is there whole, up to the first text that there is
+        no room for. A definition, which comes last, takes as much room as there is.
+
+        Args:
+            texts: The kind and the token ids of each.
+        """
+        ids: list[int] = []
+        for kind, of_text in texts:
+            separator = self._separators.get(kind, [])
+            room = self.max_candidate - 2 - len(ids)
+            if kind == "definition":
+                of_text = of_text[: max(0, min(self.parameters.definition, room - len(separator)))]
+            part = [*separator, *of_text] if of_text else []
+            if len(part) > room:
+                return [*ids, *(part[:room] if kind in ("name", "alias") else [])], True
+            ids += part
+        return ids, False
 
     def blocks(self, example: TokenisedExample) -> list[list[int]]:
-        """Return each candidate's block: mask, score token if there are any, name and alias."""
+        """Return each candidate's block: mask, score token if there are any, and what is shown of it."""
         if not self.score_ids:
             return [[self.mask, *candidate] for candidate in example.candidates]
         ranges = np.searchsorted(self.edges, example.scores, side="right").clip(0, len(self.score_ids) - 1)

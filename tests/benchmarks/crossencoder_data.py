@@ -79,5 +79,5 @@ def corpora(
         ),
     ]
     held = [{"passages": row.passages, "mentions": row.mentions} for row in rows][:documents]
-    describer = Describer(ontology, generator.alias_table)
+    describer = Describer(ontology, generator.alias_table, parameters)
     return labelled_examples(held, generator, ontology, describer, parameters.context, parameters.top_k, alias_scope)

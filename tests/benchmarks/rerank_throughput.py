@@ -70,8 +70,8 @@ def plain_loop(config: LinkConfig, number: int) -> tuple[int, float, float]:
     torch.set_num_threads(1)
     ontology = Ontology.open(config.ontology)
     generator = open_generator(ontology, config.generator)
-    cached, describer = CandidateCache(generator, config.top_k), Describer(ontology, generator.alias_table)
-    reranker = Reranker.load(str(config.reranker_model))
+    cached, reranker = CandidateCache(generator, config.top_k), Reranker.load(str(config.reranker_model))
+    describer = Describer(ontology, generator.alias_table, reranker.parameters)
     inside = 0.0
     forward = CrossEncoder._at_slots  # what every way to compute a batch ends in
 

@@ -71,7 +71,13 @@ def test_the_tables(capsys):
     for said in ("2*", "87.5", "1 epoch from earlier starts", "their share of the window: 6", "a note", "stays first"):
         assert said in printed
     assert "recall@10" not in printed
+    assert "are sure" not in printed
     assert "few of its mentions lack their concept among the candidates (1)" in printed
+    done.counts["train"] = {**counts, "mentions": 10, "sure": 7, "sure_by_names": 4}
+    show(done, CrossEncoderParameters(top_k=5, train_on="unsure", sure_share=0.1))
+    printed = " ".join(capsys.readouterr().out.split())
+    said = "7 of 10 training mentions are sure (4 by the ontology's names alone), and left out, but for 10 % of them in"
+    assert said in printed
     bare = TrainedCrossEncoder("out", [{**record(1, True), "scores": None}], {"train": counts}, 1.0, 0, [])
     show(bare, CrossEncoderParameters())
     printed = capsys.readouterr().out

@@ -64,7 +64,9 @@ def link(tmp_path, *documents, reranker=None, crashes=None, first_stage=None):
     (chunk,) = chunks(save(tmp_path / "a.xml", collection(*documents)), sentences=True)
     ontology = two_concepts()
     found = add_candidates(chunk, CandidateCache(FixedGenerator(), 10), "fixed", crashes)
-    done = rerank(found, reranker or Reversed(), Describer(ontology, None), crashes, first_stage)
+    done = rerank(
+        found, reranker or Reversed(), Describer(ontology, None, CrossEncoderParameters()), crashes, first_stage
+    )
     target = Target(ontology, "o.arrow")
     return render(done, Rankings.of(done, target)), render(found, Rankings.of(found, target))
 

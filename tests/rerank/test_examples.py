@@ -4,7 +4,9 @@ import pytest
 from tiny_crossencoder import candidates
 
 from raybel.ontology import Concept, Ontology
-from raybel.rerank.examples import Describer, contexts, document_examples, mention_text
+from raybel.rerank.details import NO_DETAILS
+from raybel.rerank.examples import Described, Describer, contexts, document_examples, mention_text
+from raybel.rerank.parameters import CrossEncoderParameters
 
 ONTOLOGY = Ontology.from_concepts([Concept("D1", "Anemia"), Concept("D2", "Asthma"), Concept("D3", "")])
 PASSAGES = [
@@ -56,16 +58,18 @@ def test_names_and_aliases():
     found = candidates(["a", "b", "c"])
     found["alias"] = [0, 1, -1]
     aliases = pa.table({"alias": ["anemia", "bronchial asthma"]})
-    ((names, shown),) = Describer(ONTOLOGY, aliases).describe([found])
+    describer = Describer(ONTOLOGY, aliases, CrossEncoderParameters())
+    ((names, shown, details),) = describer.describe([found], ["a"])
     assert names == ["Anemia", "Asthma", ""]
     assert shown == [None, "bronchial asthma", None]  # one that is the name, in lower case, isn't shown twice
-    assert Describer(ONTOLOGY, None).describe([found])[0][1] == [None] * 3
-    assert Describer(ONTOLOGY, aliases).describe([]) == []
-    assert Describer(ONTOLOGY, aliases).describe([found[:0]]) == [([], [])]
+    assert details == [NO_DETAILS] * 3
+    assert Describer(ONTOLOGY, None, CrossEncoderParameters()).describe([found], ["a"])[0].aliases == [None] * 3
+    assert describer.describe([], []) == []
+    assert describer.describe([found[:0]], ["a"]) == [([], [], [])]
 
 
 def test_a_mention_without_candidates_is_an_example():
     document = {"passages": PASSAGES, "mentions": [mention(18, 22, sentence=1, text="Gout")]}
-    (example,) = document_examples(document, [candidates([])], [([], [])], "sentence", 7)
+    (example,) = document_examples(document, [candidates([])], [Described([], [], [])], "sentence", 7)
     assert (example.mention, example.context, example.gold, example.group[0]) == ("Gout", "Gout", -1, 7)
     assert np.array_equal(example.candidates, candidates([]))

@@ -14,7 +14,7 @@ from raybel.files import storage
 from raybel.files.mappings import read_mapping
 from raybel.jobs.run_options import RerankerModel, Threshold
 from raybel.ontology import Ontology
-from raybel.rerank.parameters import Crosstype, Rerank
+from raybel.rerank.parameters import CrossEncoderParameters, Crosstype, Rerank
 
 if TYPE_CHECKING:
     from raybel.rerank.cascade import Cascade
@@ -169,6 +169,11 @@ class OpenedRoute:
                 "the re-ranker has no rule that says which mentions are sure: all are re-ranked; "
                 "`raybel calibrate --reranker-model` fits one"
             )
+        if self.reranker:
+            from raybel.rerank.details import detail_notes  # imports syntok
+
+            shown = CrossEncoderParameters().changed(self.reranker["parameters"])
+            notes += detail_notes(self.ontology, self.generator.alias_table, shown)
         return notes + self._threshold_notes(rerank)
 
     def _threshold_notes(self, rerank: Rerank) -> list[str]:

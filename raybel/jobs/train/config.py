@@ -165,6 +165,8 @@ class TrainCrossEncoderConfig:
         object.__setattr__(self, "parameters", self.parameters.of_type(self.crosstype))
         if not self.train_corpus:
             raise ConfigError("nothing to learn from: give --train-corpus")
+        if self.parameters.train_on == "unsure" and not self.val_corpus:
+            raise ConfigError("train_on unsure: what is sure is fitted on a validation corpus: give --val-corpus")
 
 
 @configuration

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from raybel.candidates.registry import open_generator
@@ -19,7 +19,7 @@ from raybel.files.storage import join
 from raybel.files.work_directory import DESCRIPTION
 from raybel.jobs.runtime import ray_session
 from raybel.jobs.train.config import TrainCrossEncoderConfig
-from raybel.jobs.train.crossencoder_features import FeatureConfig, make_features
+from raybel.jobs.train.crossencoder_features import FeatureConfig, make_features, sure_rule
 from raybel.jobs.train.crossencoder_worker import train_worker
 from raybel.jobs.train.directory import (
     BASE,
@@ -34,6 +34,7 @@ from raybel.jobs.train.run import Watch, run_workers, workers_on_cluster
 from raybel.ontology import Ontology
 from raybel.rerank import model as models
 from raybel.rerank.cascade import Cascade
+from raybel.rerank.details import detail_notes
 from raybel.rerank.model import CrossEncoder
 from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.rerank.reranker import KIND, VERSION, WEIGHTS, Reranker, cascade_of, describe, device, with_cascade
@@ -41,6 +42,7 @@ from raybel.rerank.tokens import Tokens
 from raybel.rerank.training.alias_scopes import alias_scopes, check_generator, generator_notes
 from raybel.rerank.training.cascading import fit_cascade, read_annotated
 from raybel.rerank.training.model_card import model_card
+from raybel.rerank.training.siblings import sibling_notes
 
 
 @dataclass
@@ -109,6 +111,8 @@ class _Job:
         check_generator(generator, config.parameters.top_k, config.mentions.expand_abbreviations)
         self.scopes = alias_scopes(generator, config.parameters.dictionary_share)
         self.notes = generator_notes(generator)
+        self.notes += detail_notes(self.ontology, generator.alias_table, config.parameters)
+        self.notes += sibling_notes(self.ontology, config.parameters)
         self.positions = checked_window(str(self.model), config.crosstype, config.parameters)
         self.corpora = {"train": config.train_corpus, "val": config.val_corpus}
         self.identity: dict[str, Any] = {
@@ -174,7 +178,10 @@ class _Job:
         for split, paths in self.corpora.items():
             if paths:
                 self.watch({"stage": f"candidates of the {split} corpus"})
-                counts[split] = make_features(features, split, paths, self.scopes if split == "train" else ("all",))
+                of_split, scopes = features, self.scopes if split == "train" else ("all",)
+                if split == "train" and config.parameters.train_on == "unsure":
+                    of_split = replace(features, rule=sure_rule(features, self.ontology, config.val_corpus))
+                counts[split] = make_features(of_split, split, paths, scopes)
         try:
             for split, counted in counts.items():
                 check_counts(counted, self.corpora[split], self.ontology, config.parameters.top_k)

@@ -17,6 +17,7 @@ import ray
 from ray.data import ActorPoolStrategy
 
 from raybel.candidates.base import Generator
+from raybel.candidates.recall import read_linkable
 from raybel.candidates.registry import open_generator, uses_encoder
 from raybel.config import GeneratorPaths, MentionOptions, Resources
 from raybel.corpus.documents import ReadOptions
@@ -28,16 +29,28 @@ from raybel.files.storage import join
 from raybel.jobs.datasets import Input, read_files
 from raybel.jobs.runtime import Allocation, allocate, data_context
 from raybel.ontology import Ontology
+from raybel.rerank.cascade import Cascade
 from raybel.rerank.examples import Describer
 from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.rerank.tokens import Tokens
 from raybel.rerank.training.alias_scopes import AliasScope
 from raybel.rerank.training.crossfit import labelled_examples
 from raybel.rerank.training.features import SCHEMA
+from raybel.rerank.training.sure import fit_sure
 
 #: Documents in a chunk.
 CHUNK = 64
-_COUNTS = ("documents", "mentions", "left_out", "cut", "without_gold", "bad_documents", "set_aside")
+_COUNTS = (
+    "documents",
+    "mentions",
+    "left_out",
+    "cut",
+    "without_gold",
+    "sure",
+    "sure_by_names",
+    "bad_documents",
+    "set_aside",
+)
 _ROW = pa.schema(
     [("error", pa.string()), ("examples", pa.list_(pa.string())), *((name, pa.int64()) for name in _COUNTS)]
 )
@@ -57,6 +70,7 @@ class FeatureConfig:
         parameters: Hyper-parameters.
         mentions: How mentions are read out of annotations.
         resources: What the job takes of the cluster.
+        rule: Says which mentions are sure; None for none of them.
     """
 
     folder: str
@@ -67,12 +81,16 @@ class FeatureConfig:
     parameters: CrossEncoderParameters
     mentions: MentionOptions
     resources: Resources
+    rule: Cascade | None = None
 
 
 def make_features(
     config: FeatureConfig, split: str, paths: tuple[str, ...], scopes: tuple[AliasScope, ...]
 ) -> dict[str, int]:
     """Make the features of a split on the Ray that runs, unless they are there; return what was counted.
+
+    Of sure mentions those are counted that are so by their first set of candidates (`sure`), and by their last one
+    (`sure_by_names`).
 
     Args:
         config: How features are made.
@@ -123,6 +141,19 @@ def make_features(
     return counts
 
 
+def sure_rule(config: FeatureConfig, ontology: Ontology, val_corpus: tuple[str, ...]) -> Cascade | None:
+    """Return the rule that says which training mentions are sure, fitted on a validation corpus; None for none.
+
+    Args:
+        config: How features are made.
+        ontology: What candidates refer to.
+        val_corpus: BioC files, directories or globs.
+    """
+    generator = open_generator(ontology, config.generator)
+    judged = read_linkable(val_corpus, ontology, config.mentions).judged
+    return fit_sure(generator, judged, config.parameters.top_k)
+
+
 class FeatureStage:
     """Makes a chunk's features; one per actor."""
 
@@ -143,8 +174,8 @@ class FeatureStage:
 
     @cached_property
     def describer(self) -> Describer:
-        """Names of candidates."""
-        return Describer(self.ontology, self.generator.alias_table)
+        """What is shown of candidates."""
+        return Describer(self.ontology, self.generator.alias_table, self.config.parameters)
 
     @cached_property
     def tokens(self) -> Tokens:
@@ -177,12 +208,8 @@ class FeatureStage:
 
     def _features(self, documents: list[dict[str, Any]], counts: dict[str, Any]) -> pa.Table:
         parameters = self.config.parameters
-        by_scope = [
-            labelled_examples(
-                documents, self.generator, self.ontology, self.describer, parameters.context, parameters.top_k, scope
-            )
-            for scope in self.scopes
-        ]
+        held = (documents, self.generator, self.ontology, self.describer, parameters.context, parameters.top_k)
+        by_scope = [labelled_examples(*held, scope, rule=self.config.rule) for scope in self.scopes]
         rows = []
         for number, document in enumerate(documents):
             tokenised = [self.tokens(examples[number]) for examples in by_scope]
@@ -193,11 +220,22 @@ class FeatureStage:
                 if first.group not in contexts:
                     contexts[first.group] = len(contexts)
                     row["contexts"].append({"group": list(first.group), "tokens": first.context})
-                sets = [{"tokens": e.candidates, "scores": e.scores.tolist(), "gold": e.gold} for e in of_mention]
+                sets = [
+                    {
+                        "tokens": example.candidates,
+                        "scores": example.scores.tolist(),
+                        "gold": example.gold,
+                        "sure": example.sure,
+                        "siblings": example.siblings if any(example.siblings) else [],
+                    }
+                    for example in of_mention
+                ]
                 mention = {"context": contexts[first.group], "tokens": first.mention, "candidate_sets": sets}
                 row["mentions"].append(mention)
                 counts["cut"] += first.truncated
                 counts["without_gold"] += first.gold < 0
+                counts["sure"] += first.sure
+                counts["sure_by_names"] += of_mention[-1].sure
             counts["mentions"] += len(row["mentions"])
             counts["left_out"] += len(document["mentions"]) - len(row["mentions"])
             rows.append(row)

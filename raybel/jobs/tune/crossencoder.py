@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import asdict, astuple
+from dataclasses import asdict, astuple, replace
 from typing import Any
 
 from raybel.candidates.registry import open_generator
@@ -16,10 +16,15 @@ from raybel.files import storage
 from raybel.files.storage import join
 from raybel.jobs.runtime import ray_session
 from raybel.jobs.train.crossencoder import check_counts, checked_window
-from raybel.jobs.train.crossencoder_features import FeatureConfig, make_features
+from raybel.jobs.train.crossencoder_features import FeatureConfig, make_features, sure_rule
 from raybel.jobs.train.directory import BASE, FEATURES, base_fingerprint, copy_base
 from raybel.jobs.tune.config import TuneCrossEncoderConfig
-from raybel.jobs.tune.crossencoder_trial import CrossEncoderTrialInputs, crossencoder_trial, feature_key
+from raybel.jobs.tune.crossencoder_trial import (
+    FEATURE_PARAMETERS,
+    CrossEncoderTrialInputs,
+    crossencoder_trial,
+    feature_key,
+)
 from raybel.jobs.tune.directory import sweep_directory
 from raybel.jobs.tune.results import (
     SweepResult,
@@ -124,21 +129,17 @@ class _Job:
         """Return hyper-parameters for each set of features that trials may need, by `feature_key`."""
         base, by_top_k = self.parameters, self.generator.depends_on_top_k
         top_ks = self.space.values("top_k", base.top_k)
-        points = itertools.product(
-            self.space.values("context", base.context),
-            self.space.values("max_length", base.max_length),
-            self.space.values("alias", base.alias),
-            top_ks if by_top_k else (max(top_ks),),
-        )
+        values = [self.space.values(name, getattr(base, name)) for name in FEATURE_PARAMETERS]
+        points = itertools.product(*values, top_ks if by_top_k else (max(top_ks),))
         sets: dict[str, CrossEncoderParameters] = {}
-        for context, length, alias, top_k in points:
-            values = {"context": context, "max_length": length, "alias": alias, "top_k": top_k}
-            parameters = base.changed(values).of_type(self.config.crosstype)
+        for point in points:
+            named = dict(zip((*FEATURE_PARAMETERS, "top_k"), point, strict=True))
+            parameters = base.changed(named).of_type(self.config.crosstype)
             sets[feature_key(parameters, by_top_k)] = parameters
         if len(sets) > MOST_FEATURES:
             raise ConfigError(
                 f"the space needs {len(sets)} sets of candidates, more than {MOST_FEATURES}: give fewer values of "
-                "top_k, context, max_length, alias"
+                f"top_k, {', '.join(FEATURE_PARAMETERS)}"
             )
         return sets
 
@@ -165,6 +166,8 @@ class _Job:
                     of = f"set {number + 1} of {len(self.feature_sets)}"
                     self.watch({"stage": f"candidates of the {split} corpus, {of}"})
                     wanted = self.scopes_of_features if split == "train" else ("all",)
+                    if split == "train" and parameters.train_on == "unsure":
+                        features = replace(features, rule=sure_rule(features, self.ontology, self.corpora["val"]))
                     counts = make_features(features, split, paths, wanted)
                     if split == "val" and not counts["mentions"]:
                         raise nothing_to_compare(self.ontology, paths)

@@ -22,6 +22,10 @@ from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.rerank.training.alias_scopes import AliasScope
 from raybel.rerank.training.epochs import Epochs
 
+#: The hyper-parameters that features depend on, beside `top_k` of some generators.
+FEATURE_PARAMETERS = (
+    *("context", "max_length", "alias", "further_names", "concept_type", "parents", "definition", "train_on"),
+)
 #: How long workers wait for each other: the first one validates alone.
 PATIENCE = timedelta(minutes=30)
 
@@ -77,7 +81,7 @@ class CrossEncoderTrialInputs:
 
 def feature_key(parameters: CrossEncoderParameters, by_top_k: bool) -> str:
     """Return the name of the features that hyper-parameters need: all of them that tokens and candidates depend on."""
-    parts = [parameters.context, str(parameters.max_length), "aliases" if parameters.alias else "names"]
+    parts = [str(getattr(parameters, name)) for name in FEATURE_PARAMETERS]
     return "-".join([*parts, *([f"top{parameters.top_k}"] if by_top_k else [])])
 
 

@@ -118,17 +118,18 @@ def annotated_examples(
     judged = [[(mention, concept) for mention, concept in of_document if concept is not None] for of_document in pairs]
     distinct = sorted({mention["surface"] for of_document in judged for mention, _ in of_document})
     found = dict(zip(distinct, generator.search(distinct, parameters.top_k), strict=True)) if distinct else {}
-    describer = Describer(ontology, generator.alias_table)
+    describer = Describer(ontology, generator.alias_table, parameters)
     examples: list[Example] = []
     surfaces: list[str] = []
     golds: list[int] = []
     for number, (document, of_document) in enumerate(zip(documents, judged, strict=True)):
         ranked_ones = [(mention, concept) for mention, concept in of_document if len(found[mention["surface"]])]
         kept = {**document, "mentions": [mention for mention, _ in ranked_ones]}
-        surfaces += [mention["surface"] for mention in kept["mentions"]]
-        candidates = [found[mention["surface"]] for mention in kept["mentions"]]
+        of_mentions = [mention["surface"] for mention in kept["mentions"]]
+        surfaces += of_mentions
+        candidates = [found[surface] for surface in of_mentions]
         golds += places_of(candidates, [concept for _, concept in ranked_ones])
-        described = describer.describe(candidates)
+        described = describer.describe(candidates, of_mentions)
         examples += document_examples(kept, candidates, described, parameters.context, number)
     features = Evidence(generator.alias_table).of(surfaces, [example.candidates for example in examples])
     every_concept = [concept for of_document in judged for _, concept in of_document]

@@ -12,12 +12,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from raybel.candidates.base import ExcludedMentions, Generator
+from raybel.candidates.evidence import Evidence, places_of
 from raybel.ontology import Ontology
+from raybel.rerank.cascade import Cascade
 from raybel.rerank.examples import Describer, Example, document_examples
 from raybel.rerank.training.alias_scopes import AliasScope
+from raybel.rerank.training.siblings import siblings
+from raybel.rerank.training.sure import are_sure
 
 
 def gold_rows(mentions: Sequence[dict[str, Any]], ontology: Ontology) -> list[int]:
@@ -36,6 +38,7 @@ def labelled_examples(
     top_k: int,
     alias_scope: AliasScope = "all",
     first: int = 0,
+    rule: Cascade | None = None,
 ) -> list[list[Example]]:
     """Return each document's linkable mentions as examples with their gold candidate.
 
@@ -48,6 +51,7 @@ def labelled_examples(
         top_k: Candidates per mention.
         alias_scope: Which aliases count; see `alias_scopes`.
         first: Number of the first document.
+        rule: Says which mentions are sure, by their candidates without what doesn't count; None for none of them.
     """
     linkable = []
     for document in documents:
@@ -70,7 +74,10 @@ def labelled_examples(
                 counts.append(pairs)
     excluded = {"all": None, "cross_fitted": ExcludedMentions(counts), "dictionary": ExcludedMentions()}[alias_scope]
     candidates = generator.search(surfaces, top_k, excluded) if surfaces else []
-    described = describer.describe(candidates)
+    described = describer.describe(candidates, surfaces, excluded)
+    sure = [False] * len(surfaces)
+    if rule is not None:
+        sure = are_sure(rule, Evidence(generator.alias_table), surfaces, candidates, excluded)
     by_document = []
     for number, (document, golds) in enumerate(linkable):
         left_out = number if alias_scope == "cross_fitted" else -1
@@ -82,10 +89,16 @@ def labelled_examples(
             context,
             first + number,
         )
-        by_document.append([_with_gold(example, gold) for example, gold in zip(examples, golds, strict=True)])
+        places = places_of([example.candidates for example in examples], golds)
+        by_document.append(
+            [
+                replace(
+                    example,
+                    gold=gold,
+                    sure=sure[query],
+                    siblings=siblings(ontology, example.candidates["concept"], gold),
+                )
+                for example, gold, query in zip(examples, places, queries, strict=True)
+            ]
+        )
     return by_document
-
-
-def _with_gold(example: Example, concept: int) -> Example:
-    places = np.flatnonzero(example.candidates["concept"] == concept)
-    return replace(example, gold=int(places[0]) if len(places) else -1)

@@ -70,7 +70,8 @@ class Epochs(EpochTrainer):
         """
         loss = self.trainer.epoch(range(len(self.train)), self.train.document, number, watch)
         if loss is None:
-            raise ConfigError("nothing to learn: no training mention has a candidate")
+            kind = "unsure training mention" if self.parameters.train_on == "unsure" else "training mention"
+            raise ConfigError(f"nothing to learn: no {kind} has a candidate")
         return loss
 
     def judge(self) -> dict[str, Any]:

@@ -18,8 +18,16 @@ from raybel.files.storage import join
 from raybel.rerank.tokens import TokenisedExample
 from raybel.rerank.training.steps import TrainingMention
 
+#: `sure` says whether the first stage settles the mention with these candidates, `siblings` which of them share a
+#: parent with the right one; it is empty where none does.
 _CANDIDATES = pa.struct(
-    [("tokens", pa.list_(pa.list_(pa.int32()))), ("scores", pa.list_(pa.float32())), ("gold", pa.int16())]
+    [
+        ("tokens", pa.list_(pa.list_(pa.int32()))),
+        ("scores", pa.list_(pa.float32())),
+        ("gold", pa.int16()),
+        ("sure", pa.bool_()),
+        ("siblings", pa.list_(pa.bool_())),
+    ]
 )
 _CONTEXT = pa.struct([("group", pa.list_(pa.int32())), ("tokens", pa.list_(pa.int32()))])
 #: `context` is the row among the document's contexts.
@@ -85,6 +93,8 @@ class Features:
                     candidates["tokens"][: self.top_k],
                     np.array(candidates["scores"][: self.top_k], np.float32),
                     candidates["gold"] if self.top_k is None or candidates["gold"] < self.top_k else -1,
+                    sure=candidates["sure"],
+                    siblings=candidates["siblings"],
                 )
                 for candidates in (
                     sets if self.candidate_sets is None else [sets[index] for index in self.candidate_sets]

@@ -36,6 +36,7 @@ def model_card(base: str, state: dict[str, Any]) -> str:
         "| --- | --- | --- | --- |",
         *(f"| {name} | {c['documents']} | {c['mentions']} | {c['left_out']} |" for name, c in state["counts"].items()),
         "",
+        *_left_out(state),
         "| parameter | value |",
         "| --- | --- |",
         *(f"| {name} | {value} |" for name, value in state["parameters"].items()),
@@ -50,3 +51,11 @@ def model_card(base: str, state: dict[str, Any]) -> str:
     if (cascade := state.get("cascade")) and cascade["sure_from"] is not None:
         lines += ["", f"Sure, and not re-ranked, from a first-stage probability of {cascade['sure_from']}."]
     return "\n".join(lines) + "\n"
+
+
+def _left_out(state: dict[str, Any]) -> list[str]:
+    """Say how many mentions the first stage settled, where training left them out."""
+    if state["parameters"]["train_on"] == "all":
+        return []
+    sure, share = state["counts"]["train"]["sure"], state["parameters"]["sure_share"]
+    return [f"Sure, and learned from in an epoch with a probability of {share} only: {sure} training mentions.", ""]

@@ -77,7 +77,8 @@ def steps(
         crosstype: One of `CROSSTYPES`.
         tokens: Makes token ids.
         parameters: Hyper-parameters.
-        seed: Decides the order of documents, which set of candidates a mention has, and their order.
+        seed: Decides the order of documents, which set of candidates a mention has, their order, and which sure
+            mentions are learned from.
         workers: A step holds `batch_tokens` (or `batch_size`) for each worker.
     """
     rng = np.random.default_rng(list(seed))
@@ -88,7 +89,8 @@ def steps(
     for number, document in enumerate(order):
         for mention in mentions_of(document):
             example = mention.dictionary if rng.random() < parameters.dictionary_share else mention.cross_fitted
-            if example.candidates:
+            left_out = example.sure and rng.random() >= parameters.sure_share
+            if example.candidates and not left_out:
                 examples.append(example)
                 weight += len(example.mention) + sum(map(len, example.candidates)) + len(example.context) // 2
         last = number + 1 == len(order)
@@ -116,6 +118,27 @@ def _units_of_steps(
         by_step[-1].append(unit)
         size += own
     return by_step
+
+
+def with_sibling_margin(
+    margin: torch.Tensor, owners: Sequence[tuple[int, int]], examples: Sequence[TokenisedExample], more: float
+) -> torch.Tensor:
+    """Return pairs' logits, of which those of the right candidates' siblings count more, so that a loss is larger.
+
+    A mention without its right candidate has no siblings of it. (A margin that is added to wrong answers' scores: as in
+    Taskar et al., Max-margin Markov networks, NIPS 2003, in a softmax.)
+
+    Args:
+        margin: Each pair's logit of "right" less that of "wrong", float32 (pairs,).
+        owners: Each pair: (mention, candidate).
+        examples: The mentions.
+        more: What is added.
+    """
+    added = [
+        more if examples[row].gold >= 0 and examples[row].siblings and examples[row].siblings[candidate] else 0.0
+        for row, candidate in owners
+    ]
+    return margin + torch.tensor(added, device=margin.device)
 
 
 def loss_sum(margin: torch.Tensor, owners: Sequence[tuple[int, int]], golds: Sequence[int], kind: str) -> torch.Tensor:

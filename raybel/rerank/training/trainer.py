@@ -19,7 +19,7 @@ from raybel.rerank.packing import PackedSequence
 from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.rerank.scoring import Scorer
 from raybel.rerank.tokens import TokenisedExample, Tokens
-from raybel.rerank.training.steps import Step, TrainingMention, loss_sum, steps
+from raybel.rerank.training.steps import Step, TrainingMention, loss_sum, steps, with_sibling_margin
 from raybel.rerank.training.validation import ValidationResult, validate
 
 #: Tokens that go forward and backward together; gradients of a larger step are accumulated over micro-batches.
@@ -55,7 +55,8 @@ class Trainer(StepTrainer[Step]):
         workers: int = 1,
         all_reduce: Callable[[torch.Tensor], None] | None = None,
     ) -> None:
-        super().__init__(model, parameters.weight_decay, precision, device, seed, worker, workers, all_reduce)
+        decay, averaging = parameters.weight_decay, parameters.averaging
+        super().__init__(model, decay, precision, device, seed, worker, workers, all_reduce, averaging)
         self.encoder = CrossEncoder(self.model, crosstype, tokens.pad)
         self.crosstype, self.tokens, self.parameters = crosstype, tokens, parameters
         self.epochs = 0
@@ -100,19 +101,22 @@ class Trainer(StepTrainer[Step]):
             batch = collate(sequences, self.encoder.pad).to(self.device)
             with torch.autocast(self.device.split(":")[0], PRECISIONS[self.precision], self.precision != "fp32"):
                 logits = self.encoder.logits(batch)
-            of_batch = loss_sum(logits[:, 1] - logits[:, 0], batch.owners, golds, self.parameters.loss)
+            margin = logits[:, 1] - logits[:, 0]
+            if more := self.parameters.sibling_margin:
+                margin = with_sibling_margin(margin, batch.owners, step.examples, more)
+            of_batch = loss_sum(margin, batch.owners, golds, self.parameters.loss)
             (of_batch / weight).backward()
             loss += of_batch.detach()
         return loss
 
     def score(self, examples: Sequence[TokenisedExample], shuffle: bool = False) -> list[np.ndarray]:
-        """Return logits as the link job computes them: with the weights in this precision.
+        """Return logits as the link job computes them: of the model that counts, with the weights in this precision.
 
         Args:
             examples: Mentions.
             shuffle: Whether each mention's candidates come in random order in the sequences.
         """
-        frozen = copy.deepcopy(self.model).to(PRECISIONS[self.precision]).eval()
+        frozen = copy.deepcopy(self.result).to(PRECISIONS[self.precision]).eval()
         frozen.set_attn_implementation("sdpa")
         scorer = Scorer(CrossEncoder(frozen, self.crosstype, self.tokens.pad), self.crosstype, self.tokens, self.device)
         if not shuffle:

@@ -47,7 +47,9 @@ from raybel.rerank.training.epochs import Epochs
 from raybel.rerank.training.features import Features
 from raybel.rerank.training.validation import ValidationResult
 
-PARAMETERS = CrossEncoderParameters(top_k=3, learning_rate=1e-3, max_epochs=2, batch_tokens=128)
+PARAMETERS = CrossEncoderParameters(
+    top_k=3, learning_rate=1e-3, max_epochs=2, batch_tokens=128, averaging=0.5, further_names=2, definition=9
+)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +79,8 @@ def test_what_training_leaves(made):
     config, done, seen = made
     assert [each["epoch"] for each in done.epochs] == [1, 2]
     assert all(np.isfinite(each["loss"]) for each in done.epochs)
-    assert done.counts["train"] == done.counts["val"] | {"without_gold": done.counts["train"]["without_gold"]}
+    other = ("without_gold", "cut")  # candidates, and their further names, are cross-fitted in training alone
+    assert done.counts["train"] == done.counts["val"] | {name: done.counts["train"][name] for name in other}
     assert done.counts["train"]["mentions"] == 12
     assert {"Acc@1", "first_stage_Acc@1", "alone_Acc@1", "F1", "loss", "first_share"} <= set(done.best["scores"])
     assert seen[0] == {"stage": "candidates of the train corpus"}
@@ -255,6 +258,19 @@ def copied(made, tmp_path, **changed):
     state = {name: value for name, value in state.items() if value is not None}
     (home / "raybel.json").write_text(json.dumps(state))
     return home, state
+
+
+def test_a_model_of_before_there_were_details_shows_none(made, tmp_path):
+    since = ("further_names", "concept_type", "parents", "definition", "train_on", "sure_share", "averaging")
+    before = {name: value for name, value in asdict(PARAMETERS).items() if name not in since}
+    home, _ = copied(made, tmp_path, parameters=before)
+    parameters = Reranker.load(str(home)).parameters
+    assert (parameters.further_names, parameters.definition, parameters.top_k) == (0, 0, 3)
+
+
+def test_what_the_ontology_lacks_is_said(made):
+    config, done, _ = made
+    assert done.notes == [f"{config.ontology} has no definition: none are shown of candidates (definition)"]
 
 
 def test_training_fits_a_rule(made):

@@ -7,10 +7,14 @@ from hypothesis import strategies as st
 
 from raybel.candidates import pruning
 from raybel.candidates.base import ExcludedMentions
+from raybel.candidates.calibration import CandidateCalibration
 from raybel.candidates.ngrams import NgramGenerator
 from raybel.candidates.parameters import NgramParameters
 from raybel.ontology import Concept, Ontology
+from raybel.rerank.calibration import Calibration
+from raybel.rerank.cascade import Cascade
 from raybel.rerank.examples import Describer
+from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.rerank.training.crossfit import gold_rows, labelled_examples
 
 ONTOLOGY = Ontology.from_concepts(
@@ -48,10 +52,10 @@ def make_generator(documents=DOCUMENTS):
     return NgramGenerator.build(ONTOLOGY, NgramParameters(), pairs)
 
 
-def by_mention(alias_scope, documents=DOCUMENTS):
+def by_mention(alias_scope, documents=DOCUMENTS, rule=None):
     generator = make_generator(documents)
-    describer = Describer(ONTOLOGY, generator.alias_table)
-    found = labelled_examples(documents, generator, ONTOLOGY, describer, "sentence", 3, alias_scope)
+    describer = Describer(ONTOLOGY, generator.alias_table, CrossEncoderParameters(further_names=9))
+    found = labelled_examples(documents, generator, ONTOLOGY, describer, "sentence", 3, alias_scope, rule=rule)
     return {(number, each.mention): each for number, some in enumerate(found) for each in some}
 
 
@@ -76,15 +80,42 @@ def test_the_ontologys_own_names_stay_and_lose_what_the_document_counted():
     assert by_mention("dictionary", documents)[0, "gout"].candidates["concept"].tolist() == [2]
 
 
+def test_further_names_have_the_scope_of_the_candidates():
+    """Document 0 calls D2 `rare word` and D3 `gout`; document 1 calls D2 `rare word` too, and D3 `asthma`."""
+
+    def shown(alias_scope, number, name):
+        example = by_mention(alias_scope)[number, name]
+        named = zip(example.candidates["concept"].tolist(), example.details, strict=True)
+        return {concept: details.names for concept, details in named}
+
+    assert shown("all", 0, "gout")[2] == ("asthma",)
+    assert shown("all", 1, "asthma") == {1: ("bronchial asthma", "rare word"), 2: ()}
+    assert shown("cross_fitted", 0, "gout")[2] == ("asthma",)
+    assert shown("cross_fitted", 1, "asthma") == {1: ("bronchial asthma", "rare word")}
+    assert shown("dictionary", 1, "asthma") == {1: ("bronchial asthma",)}
+    only_here = [document(mention("gouty pain", "D3"), mention("gout", "D3")), document(mention("asthma", "D2"))]
+    assert by_mention("all", only_here)[0, "gout"].details[0].names == ("gouty pain",)
+    assert by_mention("cross_fitted", only_here)[0, "gout"].details[0].names == ()
+
+
+def test_what_is_sure_is_judged_without_the_documents_own_mentions():
+    """Sure is what training mentions of other documents had; the rule looks at nothing but their number here."""
+    rule = Cascade(CandidateCalibration(frequency=9.0, none=1.0), 0.9, Calibration(), "ngrams")
+    documents = [document(mention("gout", "D3")), document(mention("gout", "D3")), document(mention("asthma", "D2"))]
+    found = {scope: by_mention(scope, documents, rule) for scope in ("all", "cross_fitted", "dictionary")}
+    sure = {scope: {key for key, each in of_scope.items() if each.sure} for scope, of_scope in found.items()}
+    assert sure["all"] == {(0, "gout"), (1, "gout"), (2, "asthma")}
+    assert sure["cross_fitted"] == {(0, "gout"), (1, "gout")}
+    assert sure["dictionary"] == set()
+    assert not any(each.sure for each in by_mention("all", documents).values())
+
+
 def test_what_is_linkable():
     mentions = [mention("a", "D2"), mention("a", "OMIM:1"), mention("a", "X"), mention("a"), mention("a", "D1", "D2")]
     assert gold_rows([*mentions, {**mention("a"), "gold": None}], ONTOLOGY) == [1, 0, -1, -1, -1, -1]
-    assert [
-        each.mention
-        for each in labelled_examples(DOCUMENTS, make_generator(), ONTOLOGY, Describer(ONTOLOGY, None), "sentence", 2)[
-            1
-        ]
-    ]
+    describer = Describer(ONTOLOGY, None, CrossEncoderParameters())
+    found = labelled_examples(DOCUMENTS, make_generator(), ONTOLOGY, describer, "sentence", 2)
+    assert [each.mention for each in found[1]] == ["rare word", "asthma"]
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 2)), max_size=12), st.integers(0, 12), st.booleans())

@@ -3,6 +3,7 @@
 import copy
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_crossencoder import example, make_kit
 
-from raybel.errors import RaybelError
+from raybel.errors import ConfigError, RaybelError
 from raybel.rerank.parameters import CROSSTYPES
+from raybel.rerank.tokens import TokenisedExample
 from raybel.rerank.training import trainer as trainer_module
-from raybel.rerank.training.steps import TrainingMention, loss_sum, steps
+from raybel.rerank.training.steps import TrainingMention, loss_sum, steps, with_sibling_margin
 from raybel.rerank.training.trainer import Trainer
 from raybel.rerank.training.validation import macro_f1, ranks_of_gold
 
@@ -66,6 +68,22 @@ def test_the_same_seed_gives_the_same_weights(kit):
         weights.append(torch.cat([each.flatten() for each in train.model.parameters()]))
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
+
+
+def test_the_averaged_weights_count(kit):
+    """They are what is validated and kept; the steps themselves are the same."""
+    made = mentions(kit)
+    examples = [mention.cross_fitted for some in made for mention in some]
+    plain, averaged = (trainer(kit, averaging=share, max_epochs=2) for share in (0.0, 0.9))
+    assert plain.epoch(*numbered(made), 0) == averaged.epoch(*numbered(made), 0)
+    for one, other in zip(plain.model.parameters(), averaged.model.parameters(), strict=True):
+        assert torch.equal(one, other)
+    assert averaged.result is not averaged.model
+    assert not torch.equal(averaged.result.classifier.weight, averaged.model.classifier.weight)
+    one, other = plain.score(examples), averaged.score(examples)
+    assert not all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+    plain.model.load_state_dict(averaged.result.state_dict())
+    assert all(np.array_equal(a, b) for a, b in zip(plain.score(examples), other, strict=True))
 
 
 @pytest.mark.parametrize("crosstype", CROSSTYPES)
@@ -151,6 +169,42 @@ def test_sets_of_candidates_are_mixed_by_their_share(kit):
         counts.append(sum(step.pairs for step in steps(*numbered(made), "tree", kit.tokens, parameters, [1])) - 200)
     assert (counts[0], counts[2]) == (0, 200)
     assert 35 < counts[1] < 85
+
+
+def test_sure_mentions_are_left_out_but_for_a_share(kit):
+    sure, unsure, without = kit.tokens([example("anemia", NAMES[:2]), example("gout", NAMES[:1]), example("x", [])])
+    sure.sure = without.sure = True
+    made = [[TrainingMention(each, each) for each in (sure, unsure, without)] for _ in range(200)]
+    counts = []
+    for share in (0.0, 0.3, 1.0):
+        parameters = kit.tokens.parameters.changed({"sure_share": share})
+        counts.append(sum(step.pairs for step in steps(*numbered(made), "tree", kit.tokens, parameters, [1])) - 200)
+    assert (counts[0], counts[2]) == (0, 400)
+    assert 70 < counts[1] < 170
+
+
+def test_a_margin_between_siblings():
+    """The right candidate must be better than its siblings by the margin, than others only better."""
+    of_first = TokenisedExample([], (0,), [], [[1]] * 3, np.ones(3), 1, siblings=[True, False, False])
+    none, no_gold = replace(of_first, siblings=[]), replace(of_first, gold=-1)
+    margin = torch.zeros(9)
+    owners = [(row, candidate) for row in range(3) for candidate in range(3)]
+    more = with_sibling_margin(margin, owners, [of_first, none, no_gold], 2.0)
+    assert more.tolist() == [2, 0, 0, 0, 0, 0, 0, 0, 0]
+    loss = loss_sum(more, owners, [1, 1, -1], "listwise")
+    assert float(loss) == pytest.approx(np.log(3 + np.exp(2)) + 2 * np.log(4), abs=1e-5)
+
+
+def test_training_knows_siblings(kit):
+    made = mentions(kit, 2)
+    for some in made:
+        for mention in some:
+            right = mention.cross_fitted.gold
+            mention.cross_fitted.siblings = [place != right for place in range(4)]
+    first = [trainer(kit, sibling_margin=more).epoch(*numbered(made), 0) for more in (0.0, 3.0)]
+    assert first[1] > first[0] + 1
+    with pytest.raises(ConfigError, match="sibling_margin is one of the listwise loss"):
+        kit.tokens.parameters.changed({"sibling_margin": 1.0, "loss": "binary"}).of_type("tree")
 
 
 def test_losses_by_hand():
