@@ -53,6 +53,8 @@ class CrossEncoderParameters(HyperParameters):
         weight_decay: AdamW's; with 0 it is Adam.
         dropout: Dropout of the model's layers; None for its own. (On a CPU it costs a third of the speed.)
         max_length: The most tokens in a sequence; None for the model's window, at most 512.
+        pretrain_examples: The most names that are drawn from ontologies to be learned before the corpora.
+        pretrain_epochs: Passes over these.
     """
 
     model: ClassVar[str] = "cross-encoder"
@@ -78,6 +80,8 @@ class CrossEncoderParameters(HyperParameters):
     weight_decay: Annotated[float, Ge(0)] = 0.01
     dropout: Share | None = 0.0
     max_length: Count | None = None
+    pretrain_examples: Count = 100_000
+    pretrain_epochs: Count = 1
 
     @classmethod
     def published(cls) -> CrossEncoderParameters:

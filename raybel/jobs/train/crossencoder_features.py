@@ -33,7 +33,7 @@ from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.rerank.tokens import Tokens
 from raybel.rerank.training.alias_scopes import AliasScope
 from raybel.rerank.training.crossfit import labelled_examples
-from raybel.rerank.training.features import SCHEMA
+from raybel.rerank.training.features import SCHEMA, document_row
 
 #: Documents in a chunk.
 CHUNK = 64
@@ -186,19 +186,9 @@ class FeatureStage:
         rows = []
         for number, document in enumerate(documents):
             tokenised = [self.tokens(examples[number]) for examples in by_scope]
-            contexts: dict[tuple[int, ...], int] = {}
-            row: dict[str, list[Any]] = {"contexts": [], "mentions": []}
-            for of_mention in zip(*tokenised, strict=True):
-                first = of_mention[0]
-                if first.group not in contexts:
-                    contexts[first.group] = len(contexts)
-                    row["contexts"].append({"group": list(first.group), "tokens": first.context})
-                sets = [{"tokens": e.candidates, "scores": e.scores.tolist(), "gold": e.gold} for e in of_mention]
-                mention = {"context": contexts[first.group], "tokens": first.mention, "candidate_sets": sets}
-                row["mentions"].append(mention)
-                counts["cut"] += first.truncated
-                counts["without_gold"] += first.gold < 0
-            counts["mentions"] += len(row["mentions"])
-            counts["left_out"] += len(document["mentions"]) - len(row["mentions"])
-            rows.append(row)
+            counts["cut"] += sum(example.truncated for example in tokenised[0])
+            counts["without_gold"] += sum(example.gold < 0 for example in tokenised[0])
+            counts["mentions"] += len(tokenised[0])
+            counts["left_out"] += len(document["mentions"]) - len(tokenised[0])
+            rows.append(document_row(tokenised))
         return pa.Table.from_pylist(rows, schema=SCHEMA)
