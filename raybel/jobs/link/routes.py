@@ -127,6 +127,13 @@ class OpenedRoute:
                 "the re-ranker has no rule that says which mentions are sure: all are re-ranked; "
                 "`raybel calibrate --reranker-model` fits one"
             )
+        elif self.reranker and self.ontology.fingerprint != self.reranker.get(
+            "cascade_ontology", self.reranker["ontology_fingerprint"]
+        ):
+            notes.append(
+                "the re-ranker's probabilities, and what is sure, were fitted to the mentions of another ontology: "
+                "`raybel calibrate --reranker-model` fits what is sure to these"
+            )
         return notes + self._threshold_notes(rerank)
 
     def _threshold_notes(self, rerank: Rerank) -> list[str]:

@@ -152,6 +152,13 @@ class TrainCrossEncoderConfig:
     val_corpus: Annotated[
         FilePaths, Option("BioC files to choose the best epoch and fit probabilities on. Repeatable.", "PATH")
     ] = ()
+    model_name: Annotated[
+        str,
+        Option(
+            "What to start from: `minilm` (comes as a package), a Hugging Face directory, or a name on its hub.", "NAME"
+        ),
+    ] = "answerdotai/ModernBERT-base"
+    parameters: CrossEncoderParameters = field(default_factory=CrossEncoderParameters)
     corpora: Annotated[
         FilePath | None,
         Option(
@@ -162,13 +169,6 @@ class TrainCrossEncoderConfig:
         FilePaths,
         Option("Learn this ontology's names first. Repeatable.", "FILE", made_by="raybel prepare"),
     ] = ()
-    model_name: Annotated[
-        str,
-        Option(
-            "What to start from: `minilm` (comes as a package), a Hugging Face directory, or a name on its hub.", "NAME"
-        ),
-    ] = "answerdotai/ModernBERT-base"
-    parameters: CrossEncoderParameters = field(default_factory=CrossEncoderParameters)
     mentions: MentionOptions = field(default_factory=MentionOptions)
     precision: Annotated[TrainingPrecision | None, Option("Number format to compute in.", default="the fastest")] = None
     seed: RandomSeed = 0
@@ -196,9 +196,7 @@ class TrainCrossEncoderConfig:
         """The corpora by name, the main one first: that of the command's own options, else the file's first one."""
         own: dict[str, TrainingCorpus] = {}
         if self.ontology is not None and self.generator is not None:
-            own[MAIN] = TrainingCorpus(
-                self.ontology, self.generator, self.train_corpus, self.val_corpus, self.mentions
-            )
+            own[MAIN] = TrainingCorpus(self.ontology, self.generator, self.train_corpus, self.val_corpus, self.mentions)
         return own | (read_corpora(self.corpora) if self.corpora else {})
 
 

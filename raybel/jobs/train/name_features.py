@@ -18,7 +18,7 @@ from raybel.candidates.registry import home_of
 from raybel.errors import InputError
 from raybel.files import artefacts, storage
 from raybel.files.storage import join
-from raybel.jobs.runtime import Allocation, allocate, data_context
+from raybel.jobs.runtime import allocate, data_context
 from raybel.jobs.train.crossencoder_features import FeatureConfig, FeatureStage
 from raybel.ontology import Ontology
 from raybel.rerank.training.features import SCHEMA, document_row

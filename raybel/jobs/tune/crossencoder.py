@@ -15,8 +15,9 @@ from raybel.errors import ConfigError, InputError
 from raybel.files import storage
 from raybel.files.storage import join
 from raybel.jobs.runtime import ray_session
-from raybel.jobs.train.crossencoder import check_counts, checked_window
+from raybel.jobs.train.crossencoder import checked_window
 from raybel.jobs.train.crossencoder_features import FeatureConfig, make_features
+from raybel.jobs.train.crossencoder_sources import check_counts
 from raybel.jobs.train.directory import BASE, FEATURES, base_fingerprint, copy_base
 from raybel.jobs.tune.config import TuneCrossEncoderConfig
 from raybel.jobs.tune.crossencoder_trial import CrossEncoderTrialInputs, crossencoder_trial, feature_key

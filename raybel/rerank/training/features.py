@@ -45,9 +45,7 @@ def document_row(sets: Sequence[Sequence[TokenisedExample]]) -> dict[str, Any]:
             contexts[first.group] = len(contexts)
             row["contexts"].append({"group": list(first.group), "tokens": first.context})
         held = [{"tokens": e.candidates, "scores": e.scores.tolist(), "gold": e.gold} for e in of_mention]
-        row["mentions"].append(
-            {"context": contexts[first.group], "tokens": first.mention, "candidate_sets": held}
-        )
+        row["mentions"].append({"context": contexts[first.group], "tokens": first.mention, "candidate_sets": held})
     return row
 
 

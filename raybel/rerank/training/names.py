@@ -1,8 +1,8 @@
 """Ontologies' own names as training mentions: which of them can be, and what they are found among.
 
 An alias is the mention; its concept is to be found by its other names, among its nearest neighbours. What would give
-the answer away doesn't count: the alias itself and its trivial variants (`variant_key`). (SapBERT learns an encoder from
-the same source: Liu et al., NAACL 2021.)
+the answer away doesn't count: the alias itself and its trivial variants (`variant_key`). SapBERT learns an encoder
+from the same source (Liu et al., NAACL 2021).
 """
 
 from __future__ import annotations
@@ -135,7 +135,12 @@ def drawn_names(of_ontologies: Sequence[OntologyNames], most: int, seed: int) ->
 
 
 def name_examples(
-    concepts: np.ndarray, names: Sequence[str], generator: Generator, ontology: Ontology, describer: Describer, top_k: int
+    concepts: np.ndarray,
+    names: Sequence[str],
+    generator: Generator,
+    ontology: Ontology,
+    describer: Describer,
+    top_k: int,
 ) -> list[Example]:
     """Return names as mentions without a context; the gold candidate is their concept, where it is among them.
 
