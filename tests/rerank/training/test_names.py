@@ -1,10 +1,14 @@
 """Names as training mentions: none is found by itself, or by a variant of itself."""
 
+import copy
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from raybel.candidates import pruning
+from raybel.candidates.base import ExcludedMentions
 from raybel.candidates.ngrams import NgramGenerator
 from raybel.candidates.parameters import NgramParameters
 from raybel.corpus.text import surface
@@ -106,6 +110,20 @@ def test_a_name_is_found_by_the_other_names_of_its_concept():
     assert other.candidates["concept"].tolist()[0] == 3  # "old arthritis"
     assert other.gold == -1  # "gout" has no letters in common
     assert shared.candidates["concept"][0] == 0  # another concept's name, which stays
+
+
+def test_leaving_names_out_is_the_same_in_a_search_by_bounds(monkeypatch):
+    monkeypatch.setattr(pruning, "PRUNE_FROM", 1)
+    by_bounds = NgramGenerator.build(ONTOLOGY, NgramParameters(add_training_data_to_ontology=False))
+    whole = copy.copy(by_bounds)
+    whole.pruned = None
+    surfaces = ["regional enteritis", "granuloma", "gout", "regional enteritis"]
+    without = ExcludedMentions(names=[{("regional enteritis", 0)}, {("granuloma", 1), ("granuloma", 0)}, (), ()])
+    found = by_bounds.search(surfaces, 3, without)
+    assert [each.tolist() for each in found] == [each.tolist() for each in whole.search(surfaces, 3, without)]
+    assert found[0]["score"][0] < 1 == found[3]["score"][0]  # what one query leaves out, another one keeps
+    assert len(found[1]) == 0
+    assert without.take([2, 1]).names == [(), {("granuloma", 1), ("granuloma", 0)}]
 
 
 NAMES = ["red eye", "eye, red", "red eyes", "sore eye", "red ear", "ear", "sore ears", "pink eye"]
