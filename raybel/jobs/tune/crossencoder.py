@@ -74,6 +74,8 @@ class _Job:
         self.metric = self.parameters.metric
         if "metric" in self.space.searched or self.metric != config.parameters.metric:
             raise ConfigError("the metric isn't searched: give it as --metric")
+        if unused := [name for name in self.space.searched if name.startswith("pretrain_")]:
+            raise ConfigError(f"a sweep learns no ontology's names, so that {', '.join(unused)} can't be searched")
         self.model = pretrained.resolve(config.model_name)
         pretrained.refuse_inside(self.model, self.sweep.output_dir)
         self.ontology = Ontology.open(config.ontology)

@@ -175,9 +175,10 @@ def settings(files, local_ray, tmp_path_factory):
         kept.update(settings | {"base": f"{home}/base", "features": f"{home}/features", "threads": 1})
         raise EnoughError
 
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(EnoughError):
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(job_module, "run_workers", stop)
-        train_crossencoder(replace(files[1], output_dir=str(tmp_path_factory.mktemp("kept"))))
+        with pytest.raises(EnoughError):
+            train_crossencoder(replace(files[1], output_dir=str(tmp_path_factory.mktemp("kept"))))
     return kept
 
 
