@@ -121,7 +121,7 @@ def test_leaving_names_out_is_the_same_in_a_search_by_bounds(monkeypatch):
     without = ExcludedMentions(names=[{("regional enteritis", 0)}, {("granuloma", 1), ("granuloma", 0)}, (), ()])
     found = by_bounds.search(surfaces, 3, without)
     assert [each.tolist() for each in found] == [each.tolist() for each in whole.search(surfaces, 3, without)]
-    assert found[0]["score"][0] < 1 == found[3]["score"][0]  # what one query leaves out, another one keeps
+    assert found[0]["score"][0] < 0.999 < found[3]["score"][0]  # what one query leaves out, another one keeps
     assert len(found[1]) == 0
     assert without.take([2, 1]).names == [(), {("granuloma", 1), ("granuloma", 0)}]
 
