@@ -12,8 +12,8 @@ documents, which nothing was fitted on. `unsure` are the mentions whose first ca
 
 A line of JSON for each recipe, seed and corpus goes to HOME/results.jsonl, and to standard output. The same command
 again, or one with more recipes, goes on with what isn't there: everything that is made stays in HOME, a killed training
-goes on from its last epoch, and a run that has its line isn't run again. HOME must be a directory of its own; it needs
-about 200 MB for each model of MiniLM's size. A training of MiniLM on NCBI takes some ten minutes on two idle cores.
+goes on from its last epoch, and a run that has its line isn't run again. HOME must be a directory of its own, for one
+--documents; it needs about 200 MB for each model of MiniLM's size. `--documents 40` tries the commands.
 """
 
 from __future__ import annotations
@@ -95,6 +95,7 @@ def main() -> None:
     parser.add_argument("--generator", default="ngrams", choices=["ngrams", "dense", "hybrid"])
     parser.add_argument("--model-name", default="minilm", help="what re-rankers start from")
     parser.add_argument("--crosstype", default="tree")
+    parser.add_argument("--documents", type=int, help="training documents of each corpus, for a try; all by default")
     parser.add_argument("--unsure", type=float, default=0.9, help="first-stage probability below which one is unsure")
     args = parser.parse_args()
     args.home = args.home.absolute()
@@ -129,7 +130,7 @@ def ready(args: argparse.Namespace, name: str) -> Corpus:
     made = args.home / "corpora"
     if not (made / source / "prepared").exists():
         prepared(args.data, made, source, None)
-        split(made / source)
+        split(made / source, args.documents)
         (made / source / "prepared").touch()
     mentions = MentionOptions(mention_types=types)
     ontology, learn = str(made / source / "ontology.arrow"), (str(made / source / "learn.bioc.xml.gz"),)
@@ -147,13 +148,14 @@ def ready(args: argparse.Namespace, name: str) -> Corpus:
     return corpus
 
 
-def split(home: Path) -> None:
+def split(home: Path, documents: int | None) -> None:
     """Write nine tenths of the training documents to learn from, and one to choose and fit on."""
     for name, wanted in (("learn", False), ("choose", True)):
         with gzip.open(home / "train.bioc.xml.gz") as file:
             root = etree.parse(file).getroot()
         for number, document in enumerate(root.findall("document")):
-            if (number % KEPT == KEPT - 1) != wanted:
+            beyond = documents is not None and number >= documents
+            if beyond or (number % KEPT == KEPT - 1) != wanted:
                 root.remove(document)
         (home / f"{name}.bioc.xml.gz").write_bytes(gzip.compress(etree.tostring(root), mtime=0))
 

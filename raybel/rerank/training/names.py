@@ -25,6 +25,11 @@ from raybel.rerank.examples import Describer, Example
 #: several concepts.
 REASONS = ("obsolete", "ids", "shared")
 _POSSESSIVE = regex.compile(r"'s\b")
+#: Endings of plurals, the first that fits counts: those that are frequent in names of diseases, then English ones.
+_PLURALS = (
+    *(("itides", "itis"), ("stases", "stasis"), ("oses", "osis"), ("eses", "esis"), ("yses", "ysis")),
+    *(("omata", "oma"), ("ies", "y"), ("s", "")),
+)
 _WORD = regex.compile(r"\w+")
 
 
@@ -51,7 +56,7 @@ class OntologyNames:
 def variant_key(name: str) -> str:
     """Return what a name has in common with its trivial variants: its words in singular, whatever their order.
 
-    Capitals, typography, punctuation, a possessive s and the commonest plurals of English count for nothing: `Diseases,
+    Capitals, typography, punctuation, a possessive s and the commonest plurals count for nothing: `Diseases,
     Crohn's` is as good as `crohn disease`. A name without letters and digits gives "".
     """
     words = _WORD.findall(_POSSESSIVE.sub("", surface(name)))
@@ -59,9 +64,12 @@ def variant_key(name: str) -> str:
 
 
 def _singular(word: str) -> str:
-    if len(word) < 4 or not word.endswith("s") or word.endswith(("ss", "us", "is")):
+    if len(word) < 4 or word.endswith(("ss", "us", "is")):
         return word
-    return word[:-3] + "y" if word.endswith("ies") else word[:-1]
+    for plural, singular in _PLURALS:
+        if word.endswith(plural):
+            return word.removesuffix(plural) + singular
+    return word
 
 
 def usable_names(ontology: Ontology, seed: int) -> OntologyNames:

@@ -35,6 +35,9 @@ ONTOLOGY = Ontology.from_concepts(
         ("Crohn's disease", "crohn disease"),
         ("Cardiomyopathies", "cardiomyopathy"),
         ("kidney diseases", "Disease, Kidney"),
+        ("Meningitides, Viral", "viral meningitis"),
+        ("bone metastases", "bone metastasis"),
+        ("neurofibromata", "neurofibroma"),
         ("ＡＢＣ  syndrome", "abc syndromes"),
     ],
 )
