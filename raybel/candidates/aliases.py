@@ -170,7 +170,7 @@ class AliasTable:
             top_k: Concepts wanted per query.
             depth: Strings that were searched for per query.
             margin: How much higher than the last string found another string may score.
-            excluded: Training mentions that don't count, for each query.
+            excluded: Training mentions and names that don't count, for each query.
 
         Returns:
             Candidates per query, as `CANDIDATE_DTYPE`; and the queries for which deeper search may change them: those
@@ -189,7 +189,7 @@ class AliasTable:
         frequency, of_concept = self._frequency[pair], self.concept_frequency[self._concept[pair]]
         if excluded is not None:
             frequency, of_concept = self._remaining_frequencies(query, pair, excluded)
-            present = (frequency > 0) | self._named[pair]
+            present = (frequency > 0) | (self._named[pair] & ~self._excluded_names(query, pair, excluded))
             query, score, pair, frequency, of_concept = (
                 column[present] for column in (query, score, pair, frequency, of_concept)
             )
@@ -224,3 +224,16 @@ class AliasTable:
         less = np.array([of_pair.get((number, row), 0) for number, row, _ in keys], np.int32)
         less_concept = np.array([of_concept.get((number, concept), 0) for number, _, concept in keys], np.int32)
         return self._frequency[pair] - less, self.concept_frequency[self._concept[pair]] - less_concept
+
+    def _excluded_names(self, query: np.ndarray, pair: np.ndarray, excluded: ExcludedMentions) -> np.ndarray:
+        """Return which pairs are names that are excluded from their query: bool."""
+        without = np.zeros(len(pair), bool)
+        if excluded.names is None:
+            return without
+        concepts = {(number, concept) for number, names in enumerate(excluded.names) for _, concept in names}
+        keys = zip(query.tolist(), self._concept[pair].tolist(), strict=True)
+        rows = np.flatnonzero(np.fromiter((key in concepts for key in keys), bool, len(pair)))
+        strings = self.table["alias"].take(pa.array(pair[rows])).to_pylist()
+        for row, string in zip(rows.tolist(), strings, strict=True):
+            without[row] = (string, int(self._concept[pair[row]])) in excluded.names[query[row]]
+        return without

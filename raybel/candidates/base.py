@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,18 +22,22 @@ UNKNOWN_GENERATOR = "lookup"
 
 @dataclass(frozen=True)
 class ExcludedMentions:
-    """Training mentions that a search treats as if they weren't there, so that none of them can be its own answer.
+    """What a search treats as if it weren't there, so that nothing is its own answer: training mentions, and names.
 
     Args:
         counts: For each query, how many training mentions of each (surface, concept) are excluded. None excludes all
             training mentions from every query, so that only the ontology's own names are searched.
+        names: For each query, the (surface, concept) pairs that don't count although the ontology has them; None for
+            none. Training mentions that are such a pair still count.
     """
 
     counts: Sequence[Mapping[tuple[str, int], int]] | None = None
+    names: Sequence[Collection[tuple[str, int]]] | None = None
 
     def take(self, queries: Sequence[int] | np.ndarray) -> ExcludedMentions:
         """Return what is excluded from some of the queries, given by their places."""
-        return self if self.counts is None else ExcludedMentions([self.counts[query] for query in queries])
+        counts = None if self.counts is None else [self.counts[query] for query in queries]
+        return ExcludedMentions(counts, None if self.names is None else [self.names[query] for query in queries])
 
 
 class Generator(ABC):
@@ -73,7 +77,7 @@ class Generator(ABC):
         Args:
             surfaces: What to search for.
             top_k: The most concepts per surface, at least 1.
-            excluded: Training mentions that don't count, for each surface; None where all of them do.
+            excluded: Training mentions and names that don't count, for each surface; None where all of them do.
         """
 
     @property

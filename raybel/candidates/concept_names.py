@@ -66,7 +66,7 @@ class ConceptNames:
             concepts: Rows of the ontology, one for each surface, integers.
             shown: Two names of each concept, as surfaces, that are left out since they are shown already; "" for none.
             count: The most names of each concept.
-            excluded: Training mentions that don't count, for each surface: a name that only they added is left out.
+            excluded: Training mentions and names that don't count, for each surface: what only they added is left out.
         """
         found: list[tuple[str, ...]] = []
         concepts = np.asarray(concepts, np.int64)
@@ -138,4 +138,8 @@ class ConceptNames:
                 row = rows[each]
                 pair = (distinct[name[each]], int(self._concept[row]))
                 counted[each] = self._frequency[row] > excluded.counts[place[each]].get(pair, 0)
+        if excluded is not None and excluded.names is not None:
+            for each in np.flatnonzero(counted & (self._frequency[rows] == 0)).tolist():
+                pair = (distinct[name[each]], int(self._concept[rows[each]]))
+                counted[each] = pair not in excluded.names[place[each]]
         return counted

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from raybel.config import configured, option_of
 from raybel.display import counted, duration, percent, relative
 from raybel.evaluation.metrics import CUTOFF_METRICS, CUTOFFS
 from raybel.jobs.train.config import TrainCrossEncoderConfig
+from raybel.jobs.train.corpora import MAIN, label
 from raybel.rerank.parameters import CrossEncoderParameters
 
 if TYPE_CHECKING:  # it imports Ray
@@ -41,7 +42,7 @@ def recipe_of(values: Mapping[str, Any], recipe: str, params: str | None) -> Cro
 
 
 @click.command(context_settings=CONTEXT)
-@options(TrainCrossEncoderConfig)
+@options(TrainCrossEncoderConfig, optional=("ontology", "train_corpus"))
 @recipe_options
 def crossencoder(values: dict[str, Any], recipe: str, params: str | None) -> None:
     """Train a cross-encoder, which ranks a mention's candidates in its context.
@@ -50,6 +51,9 @@ def crossencoder(values: dict[str, Any], recipe: str, params: str | None) -> Non
     document all mentions of a sentence, passage, document; tree does so too, but each candidate sees only its own
     mention and the context, so that its score doesn't depend on the others. The directory is a Hugging Face model.
 
+    --corpora names further corpora, each with its own ontology and generator; --pretrain ontologies whose names are
+    learned first. Either may also stand in the place of --train-corpus.
+
     \b
     Examples:
       raybel train crossencoder --train-corpus data/train.bioc.xml.gz --val-corpus data/val.bioc.xml.gz \\
@@ -57,7 +61,11 @@ def crossencoder(values: dict[str, Any], recipe: str, params: str | None) -> Non
       raybel train crossencoder --crosstype base --recipe published --params params.json \\
           --train-corpus data/train.bioc.xml.gz --val-corpus data/val.bioc.xml.gz \\
           --ontology data/ontology.arrow --ngrams-model models/ngrams --output-dir models/base
+      raybel train crossencoder --corpora corpora.yaml --pretrain data/mondo.arrow --output-dir models/general
     """
+    values = {"ontology": None, "train_corpus": ()} | values
+    if not (values["train_corpus"] or "corpora" in values or "pretrain" in values):
+        raise click.UsageError("Missing option '--train-corpus', '--corpora' or '--pretrain'.")
     parameters = recipe_of(values, recipe, params)
     config = configured(TrainCrossEncoderConfig, values, parameters=parameters)
     from raybel.cli.progress import epoch_training, show_progress
@@ -72,6 +80,8 @@ def show(trained: TrainedCrossEncoder, parameters: CrossEncoderParameters) -> No
     """Print the tables of a training job."""
     names = [name for name, cutoff in zip(CUTOFF_METRICS, CUTOFFS, strict=True) if cutoff <= parameters.top_k]
     _show_epochs(trained, parameters, names)
+    if _several(trained):
+        _show_corpora(trained, parameters, names)
     if trained.best["scores"]:
         _show_stages(trained, parameters, names)
     if not parameters.calibrate:
@@ -89,38 +99,78 @@ def _show_epochs(trained: TrainedCrossEncoder, parameters: CrossEncoderParameter
         mark = "*" if epoch is trained.best else ""
         cells = [percent(scores.get(name)) for name in ("F1", *names, "first_share", "shuffled_Acc@1")]
         loss = [f"{epoch['loss']:.4f}", "" if scores.get("loss") is None else f"{scores['loss']:.4f}"]
-        rows.append([f"{epoch['epoch']}{mark}", *loss, *cells, duration(epoch["seconds"])])
-    header = ["epoch", "loss", "val loss", "val F1", *names, "stays first", "Acc@1 shuffled", "time"]
+        stage = f" {epoch['stage']}" if "stage" in epoch else ""
+        mean = [percent(epoch["value"]) if parameters.metric != "loss" else epoch["value"]] if _several(trained) else []
+        rows.append([f"{epoch['epoch']}{stage}{mark}", *loss, *cells, *mean, duration(epoch["seconds"])])
+    means = [f"mean {parameters.metric}"] if _several(trained) else []
+    header = ["epoch", "loss", "val loss", "val F1", *names, "stays first", "Acc@1 shuffled", *means, "time"]
     notes = [
         f"{split}: {counted(counts['mentions'], 'mention')} of {counted(counts['documents'], 'document')}; "
         f"{counts['left_out']:,} left out (no single id that the ontology knows); {counts['without_gold']:,} without "
         f"their concept among {parameters.top_k}"
-        + (" (without their own document's aliases)" if split == "train" else "")
+        + (" (without their own document's aliases)" if split.split()[-1] == "train" else "")
         for split, counts in trained.counts.items()
     ]
+    notes += [_names_note(path, counts, parameters.top_k) for path, counts in trained.names.items()]
     notes.append(
         "* the best epoch, which is kept; Acc@1 and recall are those of the ranking, the other columns are by the "
         "cross-encoder's logits alone; F1 is the macro one over pairs"
     )
     if parameters.train_on == "unsure":
-        notes.append(_sure_note(trained.counts["train"], parameters))
-    cut = sum(counts["cut"] for counts in trained.counts.values())
-    what = "candidates or mentions"
+        learned = [counts for name, counts in trained.counts.items() if name.endswith("train")]
+        notes.append(_sure_note(learned, parameters))
+    cut = sum(counts["cut"] for counts in (*trained.counts.values(), *trained.names.values()))
+    what = "candidates, names or mentions"
     notes += [f"{what} that were cut, since longer than their share of the window: {cut:,}"] if cut else []
     notes += [f"{counted(trained.resumed, 'epoch')} from earlier starts"] if trained.resumed else []
     tables.table(f"cross-encoder {relative(trained.output_dir)}", header, rows, notes + trained.notes)
 
 
-def _sure_note(counts: Mapping[str, int], parameters: CrossEncoderParameters) -> str:
-    """Say how many training mentions are sure, and left out."""
-    sure, by_names = counts["sure"], counts["sure_by_names"]
+def _sure_note(learned: Sequence[Mapping[str, int]], parameters: CrossEncoderParameters) -> str:
+    """Say how many mentions of the training corpora are sure, and left out."""
+    names = ("sure", "sure_by_names", "mentions")
+    sure, by_names, mentions = (sum(counts[name] for counts in learned) for name in names)
     others = f" ({by_names:,} by the ontology's names alone)" if by_names != sure else ""
     kept = f", but for {100 * parameters.sure_share:g} % of them in each epoch" if parameters.sure_share else ""
-    return f"{sure:,} of {counted(counts['mentions'], 'training mention')} are sure{others}, and left out{kept}"
+    return f"{sure:,} of {counted(mentions, 'training mention')} are sure{others}, and left out{kept}"
+
+
+def _several(trained: TrainedCrossEncoder) -> bool:
+    """Return whether epochs were judged by other corpora than the main one."""
+    return bool(set(trained.best.get("corpora", ())) - {trained.main})
+
+
+def _names_note(path: str, counts: dict[str, int], top_k: int) -> str:
+    return (
+        f"names of {relative(path)}: {counts['mentions']:,} of {counts['drawn']:,} that were drawn; "
+        f"{counts['without_gold']:,} left out, without their concept among {top_k}; of {counts['names']:,} aliases "
+        f"{counts['shared']:,} couldn't be drawn since they are names of several concepts, {counts['ids']:,} since "
+        f"they are ids, {counts['obsolete']:,} since their concept is marked as obsolete"
+    )
+
+
+def _show_corpora(trained: TrainedCrossEncoder, parameters: CrossEncoderParameters, names: list[str]) -> None:
+    """Print the best epoch's scores on each validation corpus."""
+    header = ["", "mentions", "first stage Acc@1", *(["alone Acc@1"] if parameters.calibrate else []), *names]
+    columns = ["first_stage_Acc@1", *(["alone_Acc@1"] if parameters.calibrate else []), *names]
+    rows = [
+        [name, trained.counts[label(name, "val")]["mentions"], *(percent(scores[column]) for column in columns)]
+        for name, scores in trained.best["corpora"].items()
+    ]
+    notes = [
+        f"the best epoch has the best mean of {parameters.metric} over these corpora"
+        + ("; both stages are weighed on each by itself" if parameters.calibrate else "")
+    ]
+    if parameters.calibrate:
+        notes.append(
+            f"the model keeps the weights of {trained.main}, and what is sure there; `raybel calibrate "
+            "--reranker-model` fits what is sure to another corpus"
+        )
+    tables.table("validation corpora", header, rows, notes)
 
 
 def _show_stages(trained: TrainedCrossEncoder, parameters: CrossEncoderParameters, names: list[str]) -> None:
-    scores, without_gold = trained.best["scores"], trained.counts["val"]["without_gold"]
+    scores, without_gold = trained.best["scores"], trained.counts[label(trained.main, "val")]["without_gold"]
     stages = [("first stage", "first_stage_"), ("re-ranked", "")]
     if parameters.calibrate:
         stages.insert(1, ("cross-encoder alone", "alone_"))
@@ -135,5 +185,6 @@ def _show_stages(trained: TrainedCrossEncoder, parameters: CrossEncoderParameter
             f"few of its mentions lack their concept among the candidates ({without_gold}): the probability that none "
             "is right (--threshold) rests on them"
         )
-    title = f"validation corpus, {counted(parameters.top_k, 'candidate')}"
+    of = "" if trained.main == MAIN else f" of {trained.main}"
+    title = f"validation corpus{of}, {counted(parameters.top_k, 'candidate')}"
     tables.table(title, ["", *names], rows, notes)

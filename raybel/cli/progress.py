@@ -73,7 +73,9 @@ def epoch_training(state: dict[str, Any]) -> str:
     """
     if "epoch" not in state:
         return f"train: {state['stage']}"
-    text = f"train: epoch {state['epoch']}/{state['epochs']}, {100 * state['done']:.0f} %, loss {state['loss']:.4f}"
+    stage = state.get("stage", "training")
+    text = "train: " + (f"{stage}, " if stage != "training" else "")
+    text += f"epoch {state['epoch']}/{state['epochs']}, {100 * state['done']:.0f} %, loss {state['loss']:.4f}"
     scores, before = state["last"] or {}, state["epoch"] - 1
     if (reached := scores.get("Acc@1")) is not None:
         text += f"; Acc@1 after epoch {before}: {percent(scores['first_stage_Acc@1'])} -> {percent(reached)}"

@@ -285,7 +285,8 @@ def configured(kind: Callable[..., T], values: Mapping[str, Any], **given: Any) 
             continue
         group = group_of(cast(type, kind), item.name)
         if group is not None:
-            absent = item.default is None and not any(inner.name in values for inner in fields(cast(Any, group)))
+            optional = type(None) in get_args(cast(Any, kind).__pydantic_fields__[item.name].annotation)
+            absent = optional and not any(inner.name in values for inner in fields(cast(Any, group)))
             chosen[item.name] = None if absent else configured(group, values)
         elif item.name in values:
             chosen[item.name] = values[item.name]

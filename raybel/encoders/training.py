@@ -202,6 +202,11 @@ class EpochTrainer(ABC):
         """Return what else the result needs to say of the training: JSON values."""
 
     @property
+    def stage(self) -> str:
+        """What the next epoch is, for a person."""
+        return "training"
+
+    @property
     def ended(self) -> bool:
         """Whether all epochs are done, or as many as `patience` says brought no better score."""
         best = [number for number, record in enumerate(self.records) if record["best"]]

@@ -72,6 +72,7 @@ class Linker:
         self.reranker_model, self.precision, self.device, self.threads = reranker_model, precision, device, threads
         self.rerank = rerank
         self._rerankers = {} if rerankers is None else rerankers
+        self._adapted: Reranker | None = None
         self.splitter: CompositeSplitter | None = None
         if splits_composites:
             if self.aliases is None:
@@ -118,13 +119,16 @@ class Linker:
         return self._first_stage
 
     def _reranker(self, model: str) -> Reranker:
+        """Return the re-ranker, which is loaded once for all linkers, as it was trained for this one's generator."""
         import torch
 
         from raybel.rerank.reranker import Reranker
 
-        if model not in self._rerankers:
-            if self.device == "cpu":
-                torch.set_num_threads(self.threads)
-            self._rerankers[model] = Reranker.load(model, self.device, self.precision)
-        reranker: Reranker = self._rerankers[model]
-        return reranker
+        if self._adapted is None:
+            if model not in self._rerankers:
+                if self.device == "cpu":
+                    torch.set_num_threads(self.threads)
+                self._rerankers[model] = Reranker.load(model, self.device, self.precision)
+            loaded: Reranker = self._rerankers[model]
+            self._adapted = loaded.for_generator(self.cache.generator)
+        return self._adapted

@@ -65,6 +65,8 @@ class CrossEncoderParameters(HyperParameters):
             step; 0 for the last step's weights.
         dropout: Dropout of the model's layers; None for its own. (On a CPU it costs a third of the speed.)
         max_length: The most tokens in a sequence; None for the model's window, at most 512.
+        pretrain_examples: The most names that are drawn from ontologies to be learned before the corpora.
+        pretrain_epochs: Passes over these.
     """
 
     model: ClassVar[str] = "cross-encoder"
@@ -98,6 +100,8 @@ class CrossEncoderParameters(HyperParameters):
     averaging: Annotated[float, Ge(0), Lt(1)] = 0.0
     dropout: Share | None = 0.0
     max_length: Count | None = None
+    pretrain_examples: Count = 100_000
+    pretrain_epochs: Count = 1
 
     @classmethod
     def published(cls) -> CrossEncoderParameters:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from scipy.special import expit
 
+from raybel.candidates.base import Generator
 from raybel.candidates.probabilities import round_evidence
 from raybel.corpus.typography import check_folding
 from raybel.encoders.precision import PRECISIONS, best_precision
@@ -68,19 +70,38 @@ def describe(directory: str, ontology: Ontology | None = None, crosstype: str | 
         CrossEncoderParameters().changed(state["parameters"]).of_type(state["crosstype"])
         Calibration(**(state["calibration"] or {}))
         cascade_of(state)
-        np.asarray(state["edges"], np.float32)
+        for each in (state, *state.get("generators", ())):
+            np.asarray(each["edges"], np.float32)
+        ontologies_of(state)
     except (AttributeError, ConfigError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{error}: train the model again", path=path) from error
     artefacts.check_sizes(directory, state["files"])
     if crosstype is not None and state["crosstype"] != crosstype:
         raise MismatchError(f"{directory} is of the type {state['crosstype']}, not {crosstype}")
-    if ontology is not None and state["ontology_fingerprint"] != ontology.fingerprint:
+    if ontology is not None and ontology.fingerprint not in ontologies_of(state):
         raise MismatchError(
             f"{directory} was trained for another ontology (fingerprint {state['ontology_fingerprint']}) than "
             f"{ontology.path} ({ontology.fingerprint}): train it for this one, or give --any-ontology to use it all "
             "the same"
         )
     return state
+
+
+def ontologies_of(state: Mapping[str, Any]) -> list[str]:
+    """Return the fingerprints of the ontologies that a model was trained for, the main corpus's first."""
+    return [state["ontology_fingerprint"], *(each["ontology"] for each in state.get("generators", ()))]
+
+
+def edges_for(state: Mapping[str, Any], generator: Generator) -> list[float]:
+    """Return the borders between a generator's scores that a model was trained with.
+
+    Those of that generator; else of one of its kind, or of any kind, for its ontology; else the main corpus's.
+    """
+    known = [each for each in state.get("generators", ()) if each["ontology"] == generator.ontology_fingerprint]
+    kind = [each for each in known if each["generator"].split()[0] == generator.name]
+    same = [each for each in known if each["generator"] == f"{generator.name} {generator.fingerprint}"]
+    edges: list[float] = next(iter([*same, *kind, *known, state]))["edges"]
+    return edges
 
 
 def cascade_of(state: Mapping[str, Any]) -> Cascade | None:
@@ -92,7 +113,8 @@ def cascade_of(state: Mapping[str, Any]) -> Cascade | None:
 def with_cascade(state: Mapping[str, Any], cascade: Cascade | None) -> dict[str, Any]:
     """Return what a `raybel.json` says with a rule in it, None for none, and the model's fingerprint."""
     held = {} if cascade is None else {"cascade": cascade.to_dict()}
-    result = {name: state[name] for name in ("weights", "edges", "calibration")} | held
+    several = {"generators": state["generators"]} if state.get("generators") else {}
+    result = {name: state[name] for name in ("weights", "edges", "calibration")} | several | held
     others = {name: value for name, value in state.items() if name != "cascade"}
     return {**others, **held, "fingerprint": fingerprint(result)}
 
@@ -124,6 +146,7 @@ class Reranker:
         parameters: What the model was trained with.
         home: The model's directory, for messages.
         cascade: Says which mentions needn't be ranked; None where all must be.
+        state: What its `raybel.json` says.
     """
 
     def __init__(
@@ -133,9 +156,10 @@ class Reranker:
         parameters: CrossEncoderParameters,
         home: str = "",
         cascade: Cascade | None = None,
+        state: Mapping[str, Any] | None = None,
     ) -> None:
         self.scorer, self.calibration, self.parameters = scorer, calibration, parameters
-        self.home, self.cascade = home, cascade
+        self.home, self.cascade, self.state = home, cascade, state
 
     @classmethod
     def load(
@@ -178,7 +202,17 @@ class Reranker:
         encoder = models.CrossEncoder(model, state["crosstype"], tokens.pad)
         calibration = Calibration(**state["calibration"]) if state["calibration"] else None
         scorer = Scorer(encoder, state["crosstype"], tokens, device, budget)
-        return cls(scorer, calibration, parameters, directory, cascade_of(state))
+        return cls(scorer, calibration, parameters, directory, cascade_of(state), state)
+
+    def for_generator(self, generator: Generator) -> Reranker:
+        """Return the same model, shown scores as it was trained to see this generator's (`edges_for`)."""
+        if self.state is None:
+            return self
+        adapted = copy.copy(self)
+        adapted.scorer = copy.copy(self.scorer)
+        adapted.scorer.tokens = copy.copy(self.scorer.tokens)
+        adapted.scorer.tokens.edges = np.asarray(edges_for(self.state, generator), np.float32)
+        return adapted
 
     def logits(self, examples: Sequence[Example]) -> list[np.ndarray]:
         """Return the logits of each mention's candidates, float32.

@@ -87,6 +87,37 @@ def test_the_tables(capsys):
     assert "sure" not in capsys.readouterr().out
 
 
+def test_the_tables_of_several_corpora_and_of_names(capsys):
+    counts = {"documents": 1, "mentions": 10, "left_out": 2, "cut": 3, "without_gold": 1}
+    names = {"names": 2000, "shared": 31, "ids": 7, "obsolete": 5, "drawn": 1500}
+    names |= {"mentions": 1200, "without_gold": 300, "cut": 4}
+    epochs = [record(1, True), record(2, True, **{"Acc@1": 0.875})]
+    for epoch in epochs:
+        epoch |= {"value": 0.6875, "corpora": {"main": epoch["scores"], "genes": {**epoch["scores"], "Acc@1": 0.765}}}
+    epochs[0]["stage"] = "names"
+    of_splits = {"train": counts, "val": counts, "genes train": counts, "genes val": {**counts, "mentions": 77}}
+    done = TrainedCrossEncoder("out", epochs, of_splits, 1.0, 0, [], None, {"/x/mesh.arrow": names})
+    show(done, CrossEncoderParameters(top_k=5))
+    printed = " ".join(capsys.readouterr().out.split())
+    for said in (
+        "1 names",
+        "mean Acc@1",
+        "68.8",
+        "genes 77 50.0 50.0 76.5",
+        "genes train: 10 mentions of 1 document",
+        "mesh.arrow: 1,200 of 1,500 that were drawn; 300 left out, without their concept among 5; of 2,000 aliases 31",
+        "their share of the window: 16",
+        "the best epoch has the best mean of Acc@1",
+        "the model keeps the weights of main",
+    ):
+        assert said in printed
+    only_other = [{**epoch, "scores": None, "corpora": {"genes": epoch["scores"]}} for epoch in epochs]
+    show(TrainedCrossEncoder("out", only_other, of_splits, 1.0, 0, []), CrossEncoderParameters(metric="loss"))
+    printed = capsys.readouterr().out
+    assert "validation corpora" in printed
+    assert "(--val-corpus): all mentions will be re-ranked" in printed
+
+
 RIGHT = {
     **{f"first_stage_right_of_{name}": share for name, share in (("sure", 0.988), ("unsure", 0.74))},
     **{f"reranked_right_of_{name}": share for name, share in (("sure", 0.987), ("unsure", None))},

@@ -54,11 +54,13 @@ def calibrate_reranker(config: CalibrateConfig) -> Cascade:
         if not state["parameters"]["calibrate"]:
             raise ConfigError(f"{home} was trained without weights for both stages (calibrate): it ranks all mentions")
         _, generator = _opened(config, state["parameters"]["top_k"])
-        reranker = second_stage.Reranker.load(home, second_stage.device(), config.precision)
+        loaded = second_stage.Reranker.load(home, second_stage.device(), config.precision)
+        reranker = loaded.for_generator(generator)
         cascade = fit_cascade(reranker, generator, ontology, read_annotated(config.val_corpus, config.mentions))
         if cascade is None:
             raise _nothing_to_fit(config)
-        storage.publish_json(storage.join(home, second_stage.STATE), second_stage.with_cascade(state, cascade))
+        fitted = second_stage.with_cascade({**state, "cascade_ontology": ontology.fingerprint}, cascade)
+        storage.publish_json(storage.join(home, second_stage.STATE), fitted)
     return cascade
 
 

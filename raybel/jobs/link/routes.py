@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from raybel.candidates.base import UNKNOWN_GENERATOR, Generator
 from raybel.candidates.registry import open_generator, uses_encoder
-from raybel.config import GeneratorPaths, OntologyPath, configuration, configured
-from raybel.errors import ConfigError
+from raybel.config import GeneratorPaths, OntologyPath, configuration
+from raybel.config.named import read_named
 from raybel.files import storage
-from raybel.files.mappings import read_mapping
 from raybel.jobs.run_options import RerankerModel, Threshold
 from raybel.ontology import Ontology
 from raybel.rerank.parameters import CrossEncoderParameters, Crosstype, Rerank
@@ -35,10 +34,6 @@ class Route:
         return uses_encoder(self.generator) or self.reranker_model is not None
 
 
-#: The options of a route in a file.
-ROUTE_OPTIONS = ("ontology", "ngrams_model", "dense_index", "candidates_lookup", "reranker_model", "threshold")
-
-
 def read_routes(path: str) -> list[tuple[tuple[str, ...], Route]]:
     """Return the routes in a YAML or JSON file: a mapping of types to options; types of the same options share one.
 
@@ -47,21 +42,8 @@ def read_routes(path: str) -> list[tuple[tuple[str, ...], Route]]:
         InputError: The file can't be read, or isn't a mapping.
     """
     routes: dict[str, tuple[list[str], Route]] = {}
-    for name, value in read_mapping(path, fold_keys=False).items():
-        if not isinstance(value, dict):
-            raise ConfigError(f"{path}: {name}: must hold the options {', '.join(ROUTE_OPTIONS)}")
-        options = {str(key).replace("-", "_"): item for key, item in value.items() if item is not None}
-        if unknown := sorted(set(options) - set(ROUTE_OPTIONS)):
-            raise ConfigError(f"{path}: {name}: no option {', '.join(unknown)}; there are {', '.join(ROUTE_OPTIONS)}")
-        if isinstance(options.get("threshold"), int):
-            options["threshold"] = float(options["threshold"])
-        try:
-            route = configured(Route, options)
-        except ConfigError as error:
-            raise ConfigError(f"{path}: {name}: {error}") from error
+    for name, route in read_named(path, Route, "route").items():
         routes.setdefault(repr(route), ([], route))[0].append(name)
-    if not routes:
-        raise ConfigError(f"{path}: holds no route")
     return [(tuple(sorted(types)), route) for types, route in routes.values()]
 
 
@@ -168,6 +150,13 @@ class OpenedRoute:
             notes.append(
                 "the re-ranker has no rule that says which mentions are sure: all are re-ranked; "
                 "`raybel calibrate --reranker-model` fits one"
+            )
+        elif self.reranker and self.ontology.fingerprint != self.reranker.get(
+            "cascade_ontology", self.reranker["ontology_fingerprint"]
+        ):
+            notes.append(
+                "the re-ranker's probabilities, and what is sure, were fitted to the mentions of another ontology: "
+                "`raybel calibrate --reranker-model` fits what is sure to these"
             )
         if self.reranker:
             from raybel.rerank.details import detail_notes  # imports syntok

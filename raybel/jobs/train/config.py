@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import field
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -18,6 +19,7 @@ from raybel.config import (
     MetricFile,
     OntologyPath,
     Option,
+    OptionalOntologyPath,
     Overwrite,
     Resources,
     Seed,
@@ -29,6 +31,7 @@ from raybel.corpus.type_names import parse_type_names
 from raybel.detection.parameters import DictionaryParameters
 from raybel.detection.training.parameters import DetectorParameters
 from raybel.errors import ConfigError
+from raybel.jobs.train.corpora import MAIN, TrainingCorpus, read_corpora
 from raybel.rerank.parameters import CrossEncoderParameters, Crosstype
 
 Model = Annotated[FilePath, Option("The model; the same command again resumes.", "DIR")]
@@ -136,12 +139,15 @@ class TrainSapbertConfig:
 
 @configuration
 class TrainCrossEncoderConfig:
-    """Training of a cross-encoder."""
+    """Training of a cross-encoder: on a main corpus, on further ones, on ontologies' names before, or some of these.
 
-    ontology: OntologyPath
+    `ontology` and `generator` are None where there is no main corpus.
+    """
+
+    ontology: OptionalOntologyPath
     output_dir: Model
     train_corpus: Annotated[FilePaths, Option("BioC files to learn from. Repeatable.", "PATH")]
-    generator: GeneratorPaths
+    generator: GeneratorPaths | None
     crosstype: Annotated[Crosstype, Option("What is scored together in a sequence: see above.")] = "tree"
     val_corpus: Annotated[
         FilePaths, Option("BioC files to choose the best epoch and fit probabilities on. Repeatable.", "PATH")
@@ -153,6 +159,16 @@ class TrainCrossEncoderConfig:
         ),
     ] = "answerdotai/ModernBERT-base"
     parameters: CrossEncoderParameters = field(default_factory=CrossEncoderParameters)
+    corpora: Annotated[
+        FilePath | None,
+        Option(
+            "Further corpora, or all of them, each with its own ontology and generator (YAML): name -> options.", "FILE"
+        ),
+    ] = None
+    pretrain: Annotated[
+        FilePaths,
+        Option("Learn this ontology's names first. Repeatable.", "FILE", made_by="raybel prepare"),
+    ] = ()
     mentions: MentionOptions = field(default_factory=MentionOptions)
     precision: Annotated[TrainingPrecision | None, Option("Number format to compute in.", default="the fastest")] = None
     seed: RandomSeed = 0
@@ -163,10 +179,30 @@ class TrainCrossEncoderConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parameters", self.parameters.of_type(self.crosstype))
-        if not self.train_corpus:
-            raise ConfigError("nothing to learn from: give --train-corpus")
-        if self.parameters.train_on == "unsure" and not self.val_corpus:
-            raise ConfigError("train_on unsure: what is sure is fitted on a validation corpus: give --val-corpus")
+        has_main = bool(self.train_corpus or self.val_corpus)
+        if not has_main and (self.ontology is not None or self.generator is not None):
+            raise ConfigError("nothing to learn from: give --train-corpus, whose --ontology and generator these are")
+        if has_main and self.ontology is None:
+            raise ConfigError("give the ontology of --train-corpus and --val-corpus: --ontology")
+        if has_main and self.generator is None:
+            GeneratorPaths()  # says what to give
+        if not self.pretrain and not any(corpus.train_corpus for corpus in self.all_corpora.values()):
+            raise ConfigError("nothing to learn from: give --train-corpus, --corpora or --pretrain")
+        if self.parameters.train_on == "unsure":
+            for name, corpus in self.all_corpora.items():
+                if corpus.train_corpus and not corpus.val_corpus:
+                    which = "--val-corpus" if name == MAIN else f"val_corpus to {name}"
+                    raise ConfigError(f"train_on unsure: what is sure is fitted on a validation corpus: give {which}")
+        if len(set(self.pretrain)) < len(self.pretrain):
+            raise ConfigError("an ontology is named twice by --pretrain")
+
+    @cached_property
+    def all_corpora(self) -> dict[str, TrainingCorpus]:
+        """The corpora by name, the main one first: that of the command's own options, else the file's first one."""
+        own: dict[str, TrainingCorpus] = {}
+        if self.ontology is not None and self.generator is not None:
+            own[MAIN] = TrainingCorpus(self.ontology, self.generator, self.train_corpus, self.val_corpus, self.mentions)
+        return own | (read_corpora(self.corpora) if self.corpora else {})
 
 
 @configuration

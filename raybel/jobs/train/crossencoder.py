@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from raybel.candidates.registry import open_generator
-from raybel.corpus.documents import reading_identity
-from raybel.corpus.sources import corpus_digests
 from raybel.corpus.typography import FOLDING
 from raybel.encoders import pretrained
 from raybel.errors import ConfigError, InputError
@@ -19,7 +16,8 @@ from raybel.files.storage import join
 from raybel.files.work_directory import DESCRIPTION
 from raybel.jobs.runtime import ray_session
 from raybel.jobs.train.config import TrainCrossEncoderConfig
-from raybel.jobs.train.crossencoder_features import FeatureConfig, make_features, sure_rule
+from raybel.jobs.train.corpora import MAIN
+from raybel.jobs.train.crossencoder_sources import FeatureMaker, TrainingSources
 from raybel.jobs.train.crossencoder_worker import train_worker
 from raybel.jobs.train.directory import (
     BASE,
@@ -31,18 +29,14 @@ from raybel.jobs.train.directory import (
     training_directory,
 )
 from raybel.jobs.train.run import Watch, run_workers, workers_on_cluster
-from raybel.ontology import Ontology
 from raybel.rerank import model as models
 from raybel.rerank.cascade import Cascade
-from raybel.rerank.details import detail_notes
 from raybel.rerank.model import CrossEncoder
 from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.rerank.reranker import KIND, VERSION, WEIGHTS, Reranker, cascade_of, describe, device, with_cascade
 from raybel.rerank.tokens import Tokens
-from raybel.rerank.training.alias_scopes import alias_scopes, check_generator, generator_notes
 from raybel.rerank.training.cascading import fit_cascade, read_annotated
 from raybel.rerank.training.model_card import model_card
-from raybel.rerank.training.siblings import sibling_notes
 
 
 @dataclass
@@ -52,11 +46,13 @@ class TrainedCrossEncoder:
     Args:
         output_dir: The model.
         epochs: A record for each: loss, seconds, validation scores, and whether it was the best so far.
-        counts: Of each split: documents, mentions, those left out, texts that were cut.
+        counts: Of each corpus's splits (`corpora.label`): documents, mentions, those left out, texts that were cut.
         seconds: Of this start.
         resumed: Epochs that an earlier start had done.
         notes: What a person should know.
         cascade: Which mentions are sure; None where nothing says so.
+        names: Of each ontology whose names were learned before: see `name_features.make_name_features`.
+        main: The corpus that probabilities and what is sure were fitted to.
     """
 
     output_dir: str
@@ -66,6 +62,8 @@ class TrainedCrossEncoder:
     resumed: int
     notes: list[str]
     cascade: Cascade | None = None
+    names: dict[str, dict[str, int]] = field(default_factory=dict)
+    main: str = MAIN
 
     @property
     def best(self) -> dict[str, Any]:
@@ -93,8 +91,9 @@ def train_crossencoder(config: TrainCrossEncoderConfig, watch: Watch | None = No
         earlier = job.work.check(job.identity, config.overwrite)
         trained = job.finished(earlier) if earlier and earlier.get("finished") else job.train()
     if config.metric_file:
-        values = {"epochs": trained.epochs, "counts": trained.counts, "seconds": trained.seconds}
-        tables.write_values(config.metric_file, {**values, "parameters": asdict(config.parameters)})
+        values = {"epochs": trained.epochs, "counts": trained.counts, "names": trained.names}
+        further = {"seconds": trained.seconds, "parameters": asdict(config.parameters)}
+        tables.write_values(config.metric_file, values | further)
     return trained
 
 
@@ -106,23 +105,13 @@ class _Job:
         self.config, self.watch = config, watch
         self.model = pretrained.resolve(config.model_name)
         pretrained.refuse_inside(self.model, config.output_dir)
-        self.ontology = Ontology.open(config.ontology)
-        generator = open_generator(self.ontology, config.generator)
-        check_generator(generator, config.parameters.top_k, config.mentions.expand_abbreviations)
-        self.scopes = alias_scopes(generator, config.parameters.dictionary_share)
-        self.notes = generator_notes(generator)
-        self.notes += detail_notes(self.ontology, generator.alias_table, config.parameters)
-        self.notes += sibling_notes(self.ontology, config.parameters)
+        self.sources = TrainingSources.open(config)
         self.positions = checked_window(str(self.model), config.crosstype, config.parameters)
-        self.corpora = {"train": config.train_corpus, "val": config.val_corpus}
         self.identity: dict[str, Any] = {
             "crosstype": config.crosstype,
-            "ontology": self.ontology.fingerprint,
-            "generator": f"{generator.name} {generator.fingerprint}",
+            **self.sources.identity(),
             "base_model": base_fingerprint(self.model),
             "parameters": asdict(config.parameters),
-            "corpora": corpus_digests(self.corpora),
-            **reading_identity(config.mentions),
             "precision": config.precision,
             "seed": config.seed,
             "workers": config.workers.num_workers,
@@ -134,8 +123,21 @@ class _Job:
         """Return what an earlier start trained to the end."""
         cascade = cascade_of(describe(self.home))
         delete_training_files(self.home)  # killed while it did
-        epochs = description["epochs"]
-        return TrainedCrossEncoder(self.home, epochs, description["counts"], 0.0, len(epochs), self.notes, cascade)
+        return self._trained(description, description["epochs"], len(description["epochs"]), cascade, 0.0)
+
+    def _trained(
+        self,
+        counted: dict[str, Any],
+        epochs: list[dict[str, Any]],
+        resumed: int,
+        cascade: Cascade | None,
+        seconds: float,
+    ) -> TrainedCrossEncoder:
+        sources = self.sources
+        counts, names = counted["counts"], counted.get("names", {})
+        return TrainedCrossEncoder(
+            self.home, epochs, counts, seconds, resumed, sources.notes, cascade, names, sources.main_name
+        )
 
     def train(self) -> TrainedCrossEncoder:
         """Make the features, train on them, and complete the model directory."""
@@ -144,8 +146,9 @@ class _Job:
             workers_on_cluster(config.workers)  # what can't run is refused before anything is deleted or made
             self.work.open(self.identity, config.overwrite, finished=False)
             copy_base(self.home, self.model)
-            counts = self._features()
+            counted = self._features()
             settings = {
+                **self.sources.settings(),
                 "crosstype": config.crosstype,
                 "parameters": asdict(config.parameters),
                 "positions": self.positions,
@@ -155,42 +158,25 @@ class _Job:
             outcome = run_workers(train_worker, self.home, settings, config.workers, self.watch)
         if outcome is None:
             raise ConfigError("nothing was trained")
-        cascade = self._publish(counts, outcome)
+        cascade = self._publish(counted, outcome)
         seconds = time.perf_counter() - self.begun
-        return TrainedCrossEncoder(
-            self.home, outcome["epochs"], counts, seconds, outcome["resumed"], self.notes, cascade
-        )
+        return self._trained(counted, outcome["epochs"], outcome["resumed"], cascade, seconds)
 
-    def _features(self) -> dict[str, dict[str, int]]:
-        """Make the features of each split that aren't there; return what was counted of each."""
+    def _features(self) -> dict[str, Any]:
+        """Make the features that aren't there; return the `counts` of each split, and of the ontologies' `names`."""
         config = self.config
-        features = FeatureConfig(
-            join(self.home, FEATURES),
-            config.ontology,
-            config.generator,
-            join(self.home, BASE),
-            self.positions,
-            config.parameters,
-            config.mentions,
-            config.resources,
-        )
-        counts = {}
-        for split, paths in self.corpora.items():
-            if paths:
-                self.watch({"stage": f"candidates of the {split} corpus"})
-                of_split, scopes = features, self.scopes if split == "train" else ("all",)
-                if split == "train" and config.parameters.train_on == "unsure":
-                    of_split = replace(features, rule=sure_rule(features, self.ontology, config.val_corpus))
-                counts[split] = make_features(of_split, split, paths, scopes)
+        made = FeatureMaker(join(self.home, FEATURES), join(self.home, BASE), self.positions, config, self.watch)
         try:
-            for split, counted in counts.items():
-                check_counts(counted, self.corpora[split], self.ontology, config.parameters.top_k)
+            counts: dict[str, dict[str, int]] = {}
+            for corpus in self.sources.corpora:
+                counts |= made.of_corpus(corpus)
+            names = made.of_names(self.sources.named)
         except InputError:  # nothing is learned yet: the directory is free for the corrected command
             self.work.clear()
             raise
-        return counts
+        return {"counts": counts, "names": names} if names else {"counts": counts}
 
-    def _publish(self, counts: dict[str, dict[str, int]], outcome: dict[str, Any]) -> Cascade | None:
+    def _publish(self, counted: dict[str, Any], outcome: dict[str, Any]) -> Cascade | None:
         """Complete the Hugging Face directory, then delete what only training needed; return what is sure."""
         best = [epoch for epoch in outcome["epochs"] if epoch["best"]][-1]
         spared = {DESCRIPTION, "README.md", ".lock", *TRAINING_FILES}
@@ -202,14 +188,15 @@ class _Job:
             "finished": True,
             "crosstype": self.config.crosstype,
             "parameters": asdict(self.config.parameters),
-            "ontology_fingerprint": self.ontology.fingerprint,
-            "generator": self.identity["generator"].split()[0],
+            "ontology_fingerprint": self.sources.first.ontology,
+            "generator": self.sources.first.generator.split()[0],
             "files": {name: size for name, (size, _) in files.items()},
             "weights": files[WEIGHTS][1],
             "edges": outcome["edges"],
+            "generators": outcome["generators"],
             "calibration": best["calibration"],
             "epochs": outcome["epochs"],
-            "counts": counts,
+            **counted,
             "versions": versions(),
         }
         cascade = self._cascade(facts)
@@ -222,13 +209,14 @@ class _Job:
 
     def _cascade(self, facts: dict[str, Any]) -> Cascade | None:
         """Fit the rule that says which mentions are sure; None without validation mentions to fit it on."""
-        if not self.config.val_corpus or not self.config.parameters.calibrate:
+        main = self.sources.corpora[0] if self.sources.corpora else None
+        if main is None or not main.corpus.val_corpus or not self.config.parameters.calibrate:
             return None
         self.watch({"stage": "what is sure"})
-        generator = open_generator(self.ontology, self.config.generator)
+        generator = open_generator(main.opened, main.corpus.generator)
         reranker = Reranker.of_state(self.home, facts, device())
-        documents = read_annotated(self.config.val_corpus, self.config.mentions)
-        return fit_cascade(reranker, generator, self.ontology, documents)
+        documents = read_annotated(main.corpus.val_corpus, main.corpus.mentions)
+        return fit_cascade(reranker, generator, main.opened, documents)
 
 
 def checked_window(model: str, crosstype: str, parameters: CrossEncoderParameters) -> int:
@@ -245,28 +233,3 @@ def checked_window(model: str, crosstype: str, parameters: CrossEncoderParameter
     except ConfigError as error:
         raise ConfigError(f"{model}: {error}") from error
     return positions
-
-
-def check_counts(counts: dict[str, int], paths: Sequence[str], ontology: Ontology, top_k: int) -> None:
-    """Refuse a corpus that there is nothing to learn from, or to judge by.
-
-    Args:
-        counts: Of its features, by name.
-        paths: The corpus, for the error.
-        ontology: Whose concepts count.
-        top_k: Candidates of a mention.
-
-    Raises:
-        InputError: No mention can be linked, or none has its concept among the candidates.
-    """
-    if not counts["mentions"]:
-        raise InputError(
-            f"no mention has a single id that {ontology.path} knows: are corpus and ontology of the same kind?",
-            path=", ".join(paths),
-        )
-    if counts["without_gold"] == counts["mentions"]:
-        raise InputError(
-            f"none of {counts['mentions']} mentions has its concept among {top_k} candidates: all labels would be "
-            "negative; give another generator or a larger top_k",
-            path=", ".join(paths),
-        )

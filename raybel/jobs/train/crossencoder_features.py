@@ -35,7 +35,7 @@ from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.rerank.tokens import Tokens
 from raybel.rerank.training.alias_scopes import AliasScope
 from raybel.rerank.training.crossfit import labelled_examples
-from raybel.rerank.training.features import SCHEMA
+from raybel.rerank.training.features import SCHEMA, document_row
 from raybel.rerank.training.sure import fit_sure
 
 #: Documents in a chunk.
@@ -213,30 +213,12 @@ class FeatureStage:
         rows = []
         for number, document in enumerate(documents):
             tokenised = [self.tokens(examples[number]) for examples in by_scope]
-            contexts: dict[tuple[int, ...], int] = {}
-            row: dict[str, list[Any]] = {"contexts": [], "mentions": []}
-            for of_mention in zip(*tokenised, strict=True):
-                first = of_mention[0]
-                if first.group not in contexts:
-                    contexts[first.group] = len(contexts)
-                    row["contexts"].append({"group": list(first.group), "tokens": first.context})
-                sets = [
-                    {
-                        "tokens": example.candidates,
-                        "scores": example.scores.tolist(),
-                        "gold": example.gold,
-                        "sure": example.sure,
-                        "siblings": example.siblings if any(example.siblings) else [],
-                    }
-                    for example in of_mention
-                ]
-                mention = {"context": contexts[first.group], "tokens": first.mention, "candidate_sets": sets}
-                row["mentions"].append(mention)
-                counts["cut"] += first.truncated
-                counts["without_gold"] += first.gold < 0
-                counts["sure"] += first.sure
-                counts["sure_by_names"] += of_mention[-1].sure
-            counts["mentions"] += len(row["mentions"])
-            counts["left_out"] += len(document["mentions"]) - len(row["mentions"])
-            rows.append(row)
+            first, last = tokenised[0], tokenised[-1]
+            counts["cut"] += sum(example.truncated for example in first)
+            counts["without_gold"] += sum(example.gold < 0 for example in first)
+            counts["sure"] += sum(example.sure for example in first)
+            counts["sure_by_names"] += sum(example.sure for example in last)
+            counts["mentions"] += len(first)
+            counts["left_out"] += len(document["mentions"]) - len(first)
+            rows.append(document_row(tokenised))
         return pa.Table.from_pylist(rows, schema=SCHEMA)

@@ -61,7 +61,7 @@ class EpochWorker:
             self.shown = time.time()
             before = self.epochs.records
             progress = {
-                "stage": "training",
+                "stage": self.epochs.stage,
                 "epoch": len(before) + 1,
                 "epochs": self.epochs.max_epochs,
                 "last": before[-1]["scores"] if before else None,

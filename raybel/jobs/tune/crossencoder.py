@@ -15,8 +15,9 @@ from raybel.errors import ConfigError, InputError
 from raybel.files import storage
 from raybel.files.storage import join
 from raybel.jobs.runtime import ray_session
-from raybel.jobs.train.crossencoder import check_counts, checked_window
+from raybel.jobs.train.crossencoder import checked_window
 from raybel.jobs.train.crossencoder_features import FeatureConfig, make_features, sure_rule
+from raybel.jobs.train.crossencoder_sources import check_counts
 from raybel.jobs.train.directory import BASE, FEATURES, base_fingerprint, copy_base
 from raybel.jobs.tune.config import TuneCrossEncoderConfig
 from raybel.jobs.tune.crossencoder_trial import (
@@ -78,6 +79,8 @@ class _Job:
         self.metric = self.parameters.metric
         if "metric" in self.space.searched or self.metric != config.parameters.metric:
             raise ConfigError("the metric isn't searched: give it as --metric")
+        if unused := [name for name in self.space.searched if name.startswith("pretrain_")]:
+            raise ConfigError(f"a sweep learns no ontology's names, so that {', '.join(unused)} can't be searched")
         self.model = pretrained.resolve(config.model_name)
         pretrained.refuse_inside(self.model, self.sweep.output_dir)
         self.ontology = Ontology.open(config.ontology)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -36,6 +37,33 @@ _MENTION = pa.struct(
 )
 #: A row per document.
 SCHEMA = pa.schema([("contexts", pa.list_(_CONTEXT)), ("mentions", pa.list_(_MENTION))])
+
+
+def document_row(sets: Sequence[Sequence[TokenisedExample]]) -> dict[str, Any]:
+    """Return a document's mentions as a row of `SCHEMA`.
+
+    Args:
+        sets: The mentions, once with each set of candidates.
+    """
+    contexts: dict[tuple[int, ...], int] = {}
+    row: dict[str, Any] = {"contexts": [], "mentions": []}
+    for of_mention in zip(*sets, strict=True):
+        first = of_mention[0]
+        if first.group not in contexts:
+            contexts[first.group] = len(contexts)
+            row["contexts"].append({"group": list(first.group), "tokens": first.context})
+        held = [
+            {
+                "tokens": example.candidates,
+                "scores": example.scores.tolist(),
+                "gold": example.gold,
+                "sure": example.sure,
+                "siblings": example.siblings if any(example.siblings) else [],
+            }
+            for example in of_mention
+        ]
+        row["mentions"].append({"context": contexts[first.group], "tokens": first.mention, "candidate_sets": held})
+    return row
 
 
 class Features:

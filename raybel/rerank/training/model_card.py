@@ -31,10 +31,7 @@ def model_card(base: str, state: dict[str, Any]) -> str:
         "",
         f"Ontology: fingerprint {state['ontology_fingerprint']}. Candidates: {state['generator']}. Epoch: "
         f"{best['epoch']} of {len(state['epochs'])}.",
-        "",
-        "| corpus | documents | mentions | left out |",
-        "| --- | --- | --- | --- |",
-        *(f"| {name} | {c['documents']} | {c['mentions']} | {c['left_out']} |" for name, c in state["counts"].items()),
+        *_sources(state),
         "",
         *_left_out(state),
         "| parameter | value |",
@@ -42,9 +39,11 @@ def model_card(base: str, state: dict[str, Any]) -> str:
         *(f"| {name} | {value} |" for name, value in state["parameters"].items()),
         f"| seed | {state['identity']['seed']} |",
     ]
-    if best["scores"]:
-        lines += ["", "On the validation corpus:", "", "| score | value |", "| --- | --- |"]
-        lines += [f"| {name} | {value:.4f} |" for name, value in best["scores"].items() if value is not None]
+    judged = best.get("corpora", {})
+    for corpus, scores in judged.items():
+        which = "the validation corpus" if len(judged) == 1 else f"the validation corpus of {corpus}"
+        lines += ["", f"On {which}:", "", "| score | value |", "| --- | --- |"]
+        lines += [f"| {name} | {value:.4f} |" for name, value in scores.items() if value is not None]
     if state["calibration"]:
         weights = ", ".join(f"{name} {value}" for name, value in state["calibration"].items())
         lines += ["", f"Weights of the evidence, fitted there: {weights}."]
@@ -57,5 +56,24 @@ def _left_out(state: dict[str, Any]) -> list[str]:
     """Say how many mentions the first stage settled, where training left them out."""
     if state["parameters"]["train_on"] == "all":
         return []
-    sure, share = state["counts"]["train"]["sure"], state["parameters"]["sure_share"]
+    sure = sum(counts["sure"] for name, counts in state["counts"].items() if name.endswith("train"))
+    share = state["parameters"]["sure_share"]
     return [f"Sure, and learned from in an epoch with a probability of {share} only: {sure} training mentions.", ""]
+
+
+def _sources(state: dict[str, Any]) -> list[str]:
+    """Return the tables of the corpora and of the ontologies whose names were learned."""
+    lines: list[str] = []
+    if state["counts"]:
+        lines += ["", "| corpus | documents | mentions | left out |", "| --- | --- | --- | --- |"]
+        lines += [
+            f"| {name} | {c['documents']} | {c['mentions']} | {c['left_out']} |" for name, c in state["counts"].items()
+        ]
+    if names := state.get("names"):
+        lines += ["", "| names of | drawn | mentions | without their concept among the candidates |"]
+        lines += ["| --- | --- | --- | --- |"]
+        lines += [
+            f"| {path.rpartition('/')[2]} | {c['drawn']} | {c['mentions']} | {c['without_gold']} |"
+            for path, c in names.items()
+        ]
+    return lines

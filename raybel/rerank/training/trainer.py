@@ -67,6 +67,7 @@ class Trainer(StepTrainer[Step]):
         mentions_of: Callable[[int], list[TrainingMention]],
         number: int,
         watch: WatchEpoch | None = None,
+        epochs: int | None = None,
     ) -> float | None:
         """Train on all documents; return the mean loss, None where there is nothing to learn.
 
@@ -75,6 +76,7 @@ class Trainer(StepTrainer[Step]):
             mentions_of: Gives a document's mentions by the document's number.
             number: Number of the epoch, from 0.
             watch: Called after each step.
+            epochs: How many there are, over which the learning rate rises and falls; None for `max_epochs`.
 
         Raises:
             RaybelError: The loss or a weight isn't a number (NaN or infinite).
@@ -82,7 +84,7 @@ class Trainer(StepTrainer[Step]):
         parameters, seed = self.parameters, [self.seed, number]
         made = steps(documents, mentions_of, self.crosstype, self.tokens, parameters, seed, self.workers)
         weighed = ((step, step.pairs if parameters.loss == "binary" else step.mentions, step.done) for step in made)
-        loss = self.take(number, parameters.max_epochs, weighed, watch)
+        loss = self.take(number, epochs or parameters.max_epochs, weighed, watch)
         self.epochs = number + 1
         return loss
 
@@ -124,19 +126,26 @@ class Trainer(StepTrainer[Step]):
         rng = np.random.default_rng(self.seed)
         return scorer.logits(examples, [rng.permutation(len(example.candidates)).tolist() for example in examples])
 
-    def validate(self, examples: Sequence[TokenisedExample]) -> ValidationResult:
+    def validate(
+        self, examples: Sequence[TokenisedExample], shown: Sequence[TokenisedExample] | None = None
+    ) -> ValidationResult:
         """Return the scores of the model as it is, on one worker.
+
+        Args:
+            examples: Mentions.
+            shown: The same as the model sees them, where it sees other first-stage scores (`sources.Sources`).
 
         Raises:
             RaybelError: A logit isn't a number (NaN or infinite).
         """
-        logits = self.score(examples)
+        shown = examples if shown is None else shown
+        logits = self.score(shown)
         if not all(np.isfinite(of_mention).all() for of_mention in logits):
             raise RaybelError(
                 f"a score of the validation corpus isn't a number (NaN or infinite) after epoch {self.epochs}: lower "
                 "the learning rate"
             )
-        shuffled = self.score(examples, shuffle=True) if LAYOUTS[self.crosstype].order_matters else logits
+        shuffled = self.score(shown, shuffle=True) if LAYOUTS[self.crosstype].order_matters else logits
         return validate(examples, logits, shuffled, self.parameters.loss, self.parameters.calibrate)
 
 

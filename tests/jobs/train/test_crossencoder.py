@@ -474,14 +474,15 @@ def test_equal_scores_are_decided_by_the_loss():
         (0.6, 3.0, True),
     ]:
         checked = ValidationResult({"Acc@1": value, "loss": loss}, Calibration(2.0))
-        record = Epochs._judged(epochs, checked, True)
+        record = Epochs._judged(epochs, {"main": checked}, "main")
         assert record["best"] == best
         assert record["calibration"]["logit"] == 2.0
         epochs.records.append(record)
     nothing = ValidationResult({"Acc@1": None, "loss": None}, None)
-    assert Epochs._judged(epochs, nothing, False)["calibration"] == Calibration().to_dict()
+    assert Epochs._judged(epochs, {"main": nothing}, "main")["calibration"] == Calibration().to_dict()
+    assert Epochs._judged(epochs, {}, "main")["best"]
     binary = SimpleNamespace(parameters=replace(PARAMETERS, loss="binary"), records=[])
-    assert Epochs._judged(binary, nothing, False)["calibration"] is None
+    assert Epochs._judged(binary, {"main": nothing}, "main")["calibration"] is None
 
 
 def test_a_generator_made_with_other_surfaces(made, model, tmp_path, no_ray):

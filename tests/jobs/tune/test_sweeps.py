@@ -395,6 +395,7 @@ def test_what_cannot_be_tuned_is_told_before_trials(cross, tmp_path):
     refused("unknown cross-encoder parameters: lr", {"space": {"lr": [1, 2]}})
     refused("the search space is empty", {"space": {}})
     refused("the metric isn't searched", {"space": {"metric": ["F1", "loss"]}})
+    refused("pretrain_epochs can't be searched", {"space": {"pretrain_epochs": [1, 2]}})
     refused("could never start", {"cpus_per_trial": 3})
     refused("sets of candidates", {"space": {"max_length": {"int": [64, 128]}}})
     refused("metric must be one of", {"metric": "recall@5"})
