@@ -71,7 +71,8 @@ def kind_at(uri: str) -> str | None:
             return str(value["kind"])
     if found["manifest.json"].keys() >= {"identity", "config"}:
         return "link run"
-    if "model_type" in found["config.json"]:
+    # Where there is a description of ours, it is damaged.
+    if "model_type" in found["config.json"] and storage.identity(storage.join(uri, "raybel.json")) is None:
         return "encoder"
     prepared = any(name.endswith(_CORPORA) or name == "ontology.arrow" for name in storage.entries(uri))
     return "data" if prepared else None

@@ -228,7 +228,7 @@ def judge(corpus: Corpus, home: str, unsure_below: float) -> dict[str, Any]:
     reranker = Reranker.load(home, device()).for_generator(generator)
     parameters = reranker.parameters
     documents = read_annotated(corpus.file("val"), corpus.mentions)
-    describer = Describer(ontology, generator.alias_table)
+    describer = Describer(ontology, generator.alias_table, parameters)
     by_document = labelled_examples(documents, generator, ontology, describer, parameters.context, parameters.top_k)
     examples = [example for of_document in by_document for example in of_document]
     document = np.array([number for number, of_document in enumerate(by_document) for _ in of_document])

@@ -201,7 +201,7 @@ def test_what_is_no_dictionary_of_ours_is_refused(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="no dictionary model"):
         Dictionary.load(home)
     artefacts.save(home, "ngrams", 1, {}, {})
-    with pytest.raises(MismatchError, match="'ngrams' model, not a 'dictionary'"):
+    with pytest.raises(MismatchError, match="is an n-gram model, not a dictionary: give it as --ngrams-model"):
         Dictionary.load(home)
     home = str(tmp_path / "e")
     plain("ptosis").save(home)

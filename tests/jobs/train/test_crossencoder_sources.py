@@ -2,6 +2,7 @@
 
 import copy
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -77,8 +78,30 @@ def files(encoder, tmp_path_factory):
     return home, config, diseases, genes
 
 
+class EnoughError(RaybelError):
+    """Ends a training once its features are made."""
+
+
 @pytest.fixture(scope="module")
-def made(files, local_ray):
+def settings(files, local_ray, tmp_path_factory):
+    """The settings of the workers of a training whose features are made; `made` goes on with it."""
+    config, kept, copied = files[1], {}, tmp_path_factory.mktemp("kept")
+
+    def stop(worker, home, settings, workers, watch):
+        for name in ("base", "features"):
+            shutil.copytree(f"{home}/{name}", copied / name)
+        kept.update(settings | {"base": str(copied / "base"), "features": str(copied / "features"), "threads": 1})
+        raise EnoughError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(job_module, "run_workers", stop)
+        with pytest.raises(EnoughError):
+            train_crossencoder(config)
+    return kept
+
+
+@pytest.fixture(scope="module")
+def made(files, settings):
     _, config, _, _ = files
     return config, train_crossencoder(config)
 
@@ -162,26 +185,6 @@ def test_what_is_sure_can_be_fitted_to_another_corpus(made, files):
     (Path(config.output_dir) / "raybel.json").write_bytes(before)
 
 
-class EnoughError(RaybelError):
-    """Ends a training once its features are made."""
-
-
-@pytest.fixture(scope="module")
-def settings(files, local_ray, tmp_path_factory):
-    """The settings of the workers of a training whose features are made."""
-    kept = {}
-
-    def stop(worker, home, settings, workers, watch):
-        kept.update(settings | {"base": f"{home}/base", "features": f"{home}/features", "threads": 1})
-        raise EnoughError
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(job_module, "run_workers", stop)
-        with pytest.raises(EnoughError):
-            train_crossencoder(replace(files[1], output_dir=str(tmp_path_factory.mktemp("kept"))))
-    return kept
-
-
 def test_names_come_first_and_a_killed_training_goes_on_with_them(settings, made):
     _, done = made
     assert (Path(settings["features"]) / "names-0" / "train" / "counts.json").exists()
@@ -219,25 +222,29 @@ def test_documents_of_all_sources_are_told_apart(settings):
     assert (len(JoinedSources(empty)), len(JoinedSources([])), empty[0].edges) == (0, 0, [])
 
 
+def alone(files, out, **sources):
+    """A configuration without a main corpus."""
+    start = files[1].model_name
+    return TrainCrossEncoderConfig(None, str(out), (), None, "tree", (), start, PARAMETERS, **sources)
+
+
 def test_names_alone(files, local_ray, tmp_path):
-    _, config, _, genes = files
-    alone = TrainCrossEncoderConfig(
-        *(None, str(tmp_path / "o"), (), None, "tree", (), config.model_name, PARAMETERS), pretrain=(genes.ontology,)
-    )
-    done = train_crossencoder(alone)
+    genes = files[3]
+    config = alone(files, tmp_path / "o", pretrain=(genes.ontology,))
+    done = train_crossencoder(config)
     assert [each["stage"] for each in done.epochs] == ["names", "names"]
     assert (done.best["epoch"], done.best["scores"], done.counts, done.cascade) == (2, None, {}, None)
     ontology = Ontology.open(genes.ontology)
-    state = describe(alone.output_dir, ontology)
+    state = describe(config.output_dir, ontology)
     assert (state["generator"], state["ontology_fingerprint"]) == ("ngrams", ontology.fingerprint)
-    assert train_crossencoder(alone).epochs == done.epochs
+    assert train_crossencoder(config).epochs == done.epochs
 
 
 def test_a_corpus_of_another_ontology_is_named(files, local_ray, tmp_path):
-    home, config, diseases, _ = files
+    home, _, diseases, _ = files
     wrong = {"ontology": diseases.ontology, "ngrams_model": diseases.ngrams, "train_corpus": str(home / "genes.xml")}
     (tmp_path / "c.yaml").write_text(yaml.safe_dump({"misplaced": wrong}))
-    fresh = replace(config, output_dir=str(tmp_path / "new"), corpora=str(tmp_path / "c.yaml"), pretrain=())
+    fresh = alone(files, tmp_path / "new", corpora=str(tmp_path / "c.yaml"))
     with pytest.raises(InputError, match=r"genes\.xml: corpus misplaced: no mention has a single id that .*diseases"):
         train_crossencoder(fresh)
     assert not (tmp_path / "new").exists()
@@ -255,9 +262,8 @@ def test_a_corpus_of_another_ontology_is_named(files, local_ray, tmp_path):
     ],
 )
 def test_ontologies_without_names_to_learn(files, local_ray, tmp_path, concepts, reason):
-    _, config, _, _ = files
     Ontology.from_concepts(concepts).save(str(tmp_path / "bare.arrow"))
-    fresh = replace(config, output_dir=str(tmp_path / "new"), pretrain=(str(tmp_path / "bare.arrow"),), corpora=None)
+    fresh = alone(files, tmp_path / "new", pretrain=(str(tmp_path / "bare.arrow"),))
     with pytest.raises(InputError, match=rf"bare\.arrow: nothing to pre-train on: {reason}"):
         train_crossencoder(fresh)
     assert not (tmp_path / "new").exists()
