@@ -92,7 +92,7 @@ FAST = replace(PARAMETERS, search="fast")
 
 
 @given(settings_of_a_search(), st.lists(NAMES, min_size=1, max_size=5), st.integers(1, 5), st.integers(1, 7))
-@settings(max_examples=100)
+@settings(max_examples=40)
 def test_a_fast_search_of_all_postings_is_the_exact_one_but_for_names(made, queries, block, top_k):
     ontology, training = made
     exact = NgramGenerator.build(ontology, PARAMETERS, training)

@@ -130,6 +130,7 @@ def test_the_end_of_the_time_cuts_trials_short_which_a_further_start_runs(swept,
     assert [each.status for each in again.trials] == ["finished"] * 2
 
 
+@pytest.mark.bench
 def test_a_trial_that_is_cut_before_it_reports_runs_again(swept, tmp_path):
     cut = swept(tmp_path, samples=2, time_budget=6.0, sleep=60)
     assert {each.status for each in cut.trials} == {"cut"}
@@ -138,6 +139,7 @@ def test_a_trial_that_is_cut_before_it_reports_runs_again(swept, tmp_path):
     assert [each.status for each in again.trials] == ["finished"] * 2
 
 
+@pytest.mark.bench
 def test_a_failed_trial_and_those_of_earlier_starts_do_not_end_median_stopping(swept, tmp_path):
     space = Space({"x": Choice((8, 1, 7, 6, 5, 4, 3, 2))}, {})
     options = {"space": space, "known": "grid", "epochs": 4, "fails": (1,)}
