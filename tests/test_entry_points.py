@@ -173,6 +173,7 @@ def test_link_job(head: Callable[[], Head], demo: Path, tmp_path: Path) -> None:
     assert gzip.decompress(shard.read_bytes()).count(b'<infon key="link_id">') > 100
 
 
+@pytest.mark.bench
 def test_link_job_without_its_model(head: Callable[[], Head], demo: Path, tmp_path: Path) -> None:
     done = submit(head, "link.py", *link(demo, "nothing", tmp_path / "run"))
     assert done.returncode == 1

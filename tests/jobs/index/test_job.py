@@ -313,6 +313,7 @@ def test_both_generators_are_fused(made, model, tmp_path):
             assert row["ranking"][0]["concept_id"] == LINKS[row["text"]]
 
 
+@pytest.mark.bench
 def test_a_dense_lookup_links_as_the_index_does(linked, made, model, tmp_path):
     corpus, shard = linked
     index = made[0].out_index

@@ -228,6 +228,7 @@ def alone(files, out, **sources):
     return TrainCrossEncoderConfig(None, str(out), (), None, "tree", (), start, PARAMETERS, **sources)
 
 
+@pytest.mark.bench
 def test_names_alone(files, local_ray, tmp_path):
     genes = files[3]
     config = alone(files, tmp_path / "o", pretrain=(genes.ontology,))

@@ -72,6 +72,7 @@ def swept(local_ray):
     ray.cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
 
 
+@pytest.mark.bench
 def test_trials_end_with_the_best_of_their_epochs_and_are_not_repeated(swept, tmp_path):
     seen = []
     first = swept(tmp_path, samples=3, epochs=2, seen=seen)
