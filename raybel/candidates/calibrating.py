@@ -39,6 +39,27 @@ class JudgedMentions:
     documents: list[int]
 
 
+def evidence_of(
+    generator: Generator, mentions: JudgedMentions, top_k: int
+) -> tuple[list[np.ndarray], list[np.ndarray], list[int]]:
+    """Search mentions; each distinct surface once.
+
+    Args:
+        generator: Finds candidates.
+        mentions: What to search.
+        top_k: Candidates of a mention.
+
+    Returns:
+        Of each mention its candidates, as `CANDIDATE_DTYPE`; their features, as `Evidence` gives them; and the place of
+        its concept among them, -1 where it isn't there.
+    """
+    distinct = sorted(set(mentions.surfaces))
+    found = dict(zip(distinct, generator.search(distinct, top_k), strict=True)) if distinct else {}
+    candidates = [found[surface] for surface in mentions.surfaces]
+    features = Evidence(generator.alias_table).of(mentions.surfaces, candidates)
+    return candidates, features, places_of(candidates, mentions.concepts)
+
+
 def calibrate(generator: Generator, mentions: JudgedMentions, top_k: int = TOP_K) -> FittedCalibration | None:
     """Fit a generator's calibration; None where there is nothing to fit.
 
@@ -47,11 +68,7 @@ def calibrate(generator: Generator, mentions: JudgedMentions, top_k: int = TOP_K
         mentions: Validation mentions.
         top_k: Candidates of a mention.
     """
-    distinct = sorted(set(mentions.surfaces))
-    found = dict(zip(distinct, generator.search(distinct, top_k), strict=True)) if distinct else {}
-    candidates = [found[surface] for surface in mentions.surfaces]
-    features = Evidence(generator.alias_table).of(mentions.surfaces, candidates)
-    golds = places_of(candidates, mentions.concepts)
+    candidates, features, golds = evidence_of(generator, mentions, top_k)
     calibration = fit(features, golds)
     if calibration is None:
         return None

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from raybel.candidates.base import ExcludedMentions, Generator
-from raybel.candidates.calibrating import JudgedMentions
+from raybel.candidates.calibrating import JudgedMentions, evidence_of
 from raybel.candidates.calibration import fit
-from raybel.candidates.evidence import Evidence, places_of
+from raybel.candidates.evidence import Evidence
 from raybel.rerank.calibration import Calibration
 from raybel.rerank.cascade import Cascade
 
@@ -33,11 +33,7 @@ def fit_sure(generator: Generator, mentions: JudgedMentions, top_k: int) -> Casc
         The rule, without weights of a re-ranker. None where there is nothing to fit; a rule by which no mention is sure
         where the first stage errs too often at every probability.
     """
-    distinct = sorted(set(mentions.surfaces))
-    found = dict(zip(distinct, generator.search(distinct, top_k), strict=True)) if distinct else {}
-    candidates = [found[surface] for surface in mentions.surfaces]
-    features = Evidence(generator.alias_table).of(mentions.surfaces, candidates)
-    golds = places_of(candidates, mentions.concepts)
+    _, features, golds = evidence_of(generator, mentions, top_k)
     first_stage = fit(features, golds)
     if first_stage is None:
         return None
