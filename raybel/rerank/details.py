@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from raybel.candidates.base import ExcludedMentions
+from raybel.candidates.concept_mentions import ConceptMentions
 from raybel.candidates.concept_names import ConceptNames
 from raybel.corpus.text import sentences, surface
 from raybel.ontology import Ontology
@@ -32,12 +33,14 @@ class Details(NamedTuple):
         types: Its types, in the ontology's order.
         parents: Names of concepts directly above it, in the ontology's order.
         definition: The first sentence of its definition; "" for none.
+        mentions: How many training mentions the concept has; 0 where that isn't shown.
     """
 
     names: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
     parents: tuple[str, ...] = ()
     definition: str = ""
+    mentions: int = 0
 
 
 #: Of a candidate that nothing else is shown of.
@@ -49,7 +52,8 @@ class DetailFinder:
 
     Args:
         ontology: The ontology whose rows the candidates' concepts are.
-        aliases: The generator's alias table; None where it isn't known: no further names are shown then.
+        aliases: The generator's alias table; None where it isn't known: neither further names nor training mentions
+            are shown then.
         parameters: They say what is shown.
     """
 
@@ -57,6 +61,8 @@ class DetailFinder:
         self.ontology, self.parameters = ontology, parameters
         wanted = parameters.further_names and aliases is not None
         self.names = ConceptNames(aliases) if wanted else None
+        counted = parameters.frequency_token and aliases is not None
+        self.mentions = ConceptMentions(aliases) if counted else None
         columns = {
             "types": parameters.concept_type,
             "parents": bool(parameters.parents),
@@ -71,6 +77,7 @@ class DetailFinder:
         aliases: Sequence[str | None],
         surfaces: Sequence[str],
         excluded: ExcludedMentions | None = None,
+        own: ExcludedMentions | None = None,
     ) -> list[Details]:
         """Return what else is shown of each candidate.
 
@@ -79,18 +86,23 @@ class DetailFinder:
             names: Their names.
             aliases: Those that matched; None where it is the name, or unknown.
             surfaces: Of their mentions.
-            excluded: Training mentions that don't count, for each candidate: see `ConceptNames.nearest`.
+            excluded: Training mentions that don't count as names, for each candidate: see `ConceptNames.nearest`.
+            own: Training mentions that don't count for how many a concept has, for each candidate: its document's own.
         """
-        if not len(concepts) or (self.names is None and not self.columns):
+        if not len(concepts) or (self.names is None and self.mentions is None and not self.columns):
             return [NO_DETAILS] * len(concepts)
         further: list[tuple[str, ...]] = [()] * len(concepts)
         if self.names is not None:
             matched = [alias or "" if self.parameters.alias else "" for alias in aliases]
             shown = ([surface(name) for name in names], matched)
             further = self.names.nearest(surfaces, concepts, shown, self.parameters.further_names, excluded)
+        mentions = [0] * len(concepts) if self.mentions is None else self.mentions.of(concepts, own).tolist()
         distinct, number = np.unique(concepts, return_inverse=True)
         of_concepts = self._of_concepts(distinct)
-        return [of_concepts[n]._replace(names=of_pair) for n, of_pair in zip(number.tolist(), further, strict=True)]
+        return [
+            of_concepts[n]._replace(names=names, mentions=count)
+            for n, names, count in zip(number.tolist(), further, mentions, strict=True)
+        ]
 
     def _of_concepts(self, concepts: np.ndarray) -> list[Details]:
         """Return what is shown of concepts whatever the mention."""
@@ -135,6 +147,8 @@ def detail_notes(ontology: Ontology, aliases: pa.Table | None, parameters: Cross
     notes = []
     if parameters.further_names and aliases is None:
         notes.append("the lookup doesn't say which names it was made with: no further names of candidates are shown")
+    if parameters.frequency_token and aliases is None:
+        notes.append("the lookup doesn't say what it was made with: candidates are shown without training mentions")
     for name, column in (("concept_type", "types"), ("parents", "parents"), ("definition", "definition")):
         if getattr(parameters, name) and not _has(ontology.table[column]):
             notes.append(f"{ontology.path} has no {column}: none are shown of candidates ({name})")

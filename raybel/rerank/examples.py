@@ -78,6 +78,7 @@ class Describer:
         by_mention: Sequence[np.ndarray],
         surfaces: Sequence[str],
         excluded: ExcludedMentions | None = None,
+        own: ExcludedMentions | None = None,
     ) -> list[Described]:
         """Return what is shown of each mention's candidates.
 
@@ -86,6 +87,8 @@ class Describer:
             surfaces: Of the mentions.
             excluded: Training mentions that don't count, for each mention, as they didn't when candidates were searched
                 for: names that only they added aren't shown.
+            own: Training mentions of the mention's own document, for each mention, which don't count for how many a
+                candidate has; None where there are none.
         """
         flat = np.concatenate([NO_CANDIDATES, *by_mention])
         names: list[str] = [name or "" for name in self.names.take(pa.array(flat["concept"])).to_pylist()]
@@ -97,9 +100,9 @@ class Describer:
                 aliases[row] = None if alias == surface(names[row]) else alias
         sizes = [len(of_mention) for of_mention in by_mention]
         mention_of = np.repeat(np.arange(len(sizes)), sizes).tolist()
-        of_candidates = excluded and excluded.take(mention_of)
+        left_out = [each and each.take(mention_of) for each in (excluded, own)]
         of_mentions = [surfaces[number] for number in mention_of]
-        details = self.details.find(flat["concept"], names, aliases, of_mentions, of_candidates)
+        details = self.details.find(flat["concept"], names, aliases, of_mentions, *left_out)
         bounds = pairwise(np.cumsum([0, *sizes]).tolist())
         return [Described(names[start:end], aliases[start:end], details[start:end]) for start, end in bounds]
 

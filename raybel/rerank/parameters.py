@@ -47,6 +47,7 @@ class CrossEncoderParameters(HyperParameters):
         parents: How many of the concepts directly above it are named there, where the ontology has them.
         definition: How many tokens of the first sentence of its definition are shown there; 0 for none.
         score_token: Whether a candidate's block shows the first stage's score, as one of ten tokens.
+        frequency_token: Whether it shows how many training mentions its concept has, as one of seven tokens.
         shuffle: Whether candidates that see each other come in random order in training.
         calibrate: Whether logits, first-stage scores and ranks are combined into probabilities, by weights that are
             fitted on the validation corpus.
@@ -89,6 +90,7 @@ class CrossEncoderParameters(HyperParameters):
     parents: Annotated[int, Ge(0)] = 0
     definition: Annotated[int, Ge(0)] = 0
     score_token: bool = True
+    frequency_token: bool = False
     shuffle: bool = True
     calibrate: bool = True
     train_on: Literal["all", "unsure"] = "all"
@@ -123,6 +125,7 @@ class CrossEncoderParameters(HyperParameters):
             parents=0,
             definition=0,
             score_token=False,
+            frequency_token=False,
             shuffle=False,
             calibrate=False,
             train_on="all",

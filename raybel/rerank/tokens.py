@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerBase
 
 from raybel.corpus.typography import fold
 from raybel.errors import ConfigError
-from raybel.rerank.details import NO_DETAILS
+from raybel.rerank.details import NO_DETAILS, Details
 from raybel.rerank.examples import Example
 from raybel.rerank.parameters import CrossEncoderParameters
 
@@ -25,6 +25,8 @@ DEFAULT_WINDOW = 512
 SEPARATORS = {"alias": ";", "names": ";", "types": "|", "parents": "<", "definition": ":"}
 #: The tokens that stand for the first stage's score; they are added to vocabularies that don't have them.
 SCORE_TOKENS = tuple(f"[unused{number}]" for number in range(10))
+#: Those that stand for a concept's training mentions: none, 1, 2 to 3, 4 to 7, and so on, 32 and more.
+FREQUENCY_TOKENS = tuple(f"[unused{number}]" for number in range(10, 17))
 
 
 @dataclass(slots=True)
@@ -89,7 +91,8 @@ class Tokens:
         self.pad = _first(tokenizer.pad_token_id, self.sep)
         usable = self.length - 3
         self.max_context, self.max_mention, self.max_candidate = usable // 2, usable // 8, usable // 4
-        self.score_ids = score_ids(tokenizer) if parameters.score_token else []
+        self.score_ids = special_ids(tokenizer, SCORE_TOKENS) if parameters.score_token else []
+        self.frequency_ids = special_ids(tokenizer, FREQUENCY_TOKENS) if parameters.frequency_token else []
         self._cache: dict[str, list[int]] = {}
         self._separators = dict(zip(SEPARATORS, self._tokenise(list(SEPARATORS.values()))["input_ids"], strict=True))
 
@@ -126,7 +129,13 @@ class Tokens:
         mentions = self.text_ids([example.mention for example in examples])
         shown = [candidate for example in examples for candidate in self._shown(example)]
         ids_of_texts = iter(self.text_ids([text for candidate in shown for _, text in candidate]))
-        joined = iter([self._joined([(kind, next(ids_of_texts)) for kind, _ in candidate]) for candidate in shown])
+        before = [self._before(more) for e in examples for more in e.details or [NO_DETAILS] * len(e.names)]
+        joined = iter(
+            [
+                self._joined([(kind, next(ids_of_texts)) for kind, _ in candidate], ids)
+                for candidate, ids in zip(shown, before, strict=True)
+            ]
+        )
         tokenised = []
         for example, mention in zip(examples, mentions, strict=True):
             ids, starts = contexts[example.context]
@@ -160,7 +169,13 @@ class Tokens:
                 texts.append(("definition", more.definition))
             yield texts
 
-    def _joined(self, texts: list[tuple[str, list[int]]]) -> tuple[list[int], bool]:
+    def _before(self, details: Details) -> list[int]:
+        """Return what stands before a candidate's texts: the token for its training mentions, if there are such."""
+        if not self.frequency_ids:
+            return []
+        return [self.frequency_ids[min(details.mentions.bit_length(), len(self.frequency_ids) - 1)]]
+
+    def _joined(self, texts: list[tuple[str, list[int]]], before: list[int]) -> tuple[list[int], bool]:
         """Return the token ids of what a candidate's block shows, and whether something of it had to be cut.
 
         Name and alias are cut where they are too long; what follows is there whole, up to the first text that there is
@@ -168,8 +183,9 @@ class Tokens:
 
         Args:
             texts: The kind and the token ids of each.
+            before: Token ids that come first.
         """
-        ids: list[int] = []
+        ids = [*before]
         for kind, of_text in texts:
             separator = self._separators.get(kind, [])
             room = self.max_candidate - 2 - len(ids)
@@ -214,13 +230,13 @@ def _first(*ids: int | None) -> int:
     return next(int(token) for token in ids if token is not None)
 
 
-def score_ids(tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """Return the ids of the ten score tokens; those that the vocabulary lacks are added to it."""
+def special_ids(tokenizer: PreTrainedTokenizerBase, tokens: Sequence[str]) -> list[int]:
+    """Return the ids of tokens that stand for numbers; those that the vocabulary lacks are added to it."""
     vocabulary = tokenizer.get_vocab()
-    if not all(token in vocabulary for token in SCORE_TOKENS):
-        tokenizer.add_tokens([token for token in SCORE_TOKENS if token not in vocabulary], special_tokens=True)
+    if not all(token in vocabulary for token in tokens):
+        tokenizer.add_tokens([token for token in tokens if token not in vocabulary], special_tokens=True)
         vocabulary = tokenizer.get_vocab()
-    return [vocabulary[token] for token in SCORE_TOKENS]
+    return [vocabulary[token] for token in tokens]
 
 
 def score_edges(scores: np.ndarray) -> list[float]:

@@ -32,6 +32,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import numpy as np
 import yaml
+from candidate_recall import enriched
 from crossencoder_data import prepared
 from lxml import etree
 
@@ -53,12 +54,12 @@ from raybel.rerank.reranker import Reranker, device
 from raybel.rerank.training.cascading import read_annotated
 from raybel.rerank.training.crossfit import gold_rows, labelled_examples
 
-#: Corpus -> how it is prepared, and the types of mentions that count.
-CORPORA: dict[str, tuple[str, tuple[str, ...]]] = {
-    "ncbi": ("ncbi", ()),
-    "bc5cdr-disease": ("bc5cdr", ("Disease",)),
-    "bc5cdr-chemical": ("bc5cdr", ("Chemical",)),
-    "biored": ("biored", ()),
+#: Corpus -> how it is prepared, whose ontology it has, and the types of mentions that count.
+CORPORA: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "ncbi": ("ncbi", "ncbi", ()),
+    "bc5cdr-disease": ("bc5cdr", "bc5cdr", ("Disease",)),
+    "bc5cdr-chemical": ("bc5cdr", "bc5cdr", ("Chemical",)),
+    "biored": ("biored", "bc5cdr", ()),
 }
 #: One in so many training documents is kept to choose and to fit on.
 KEPT = 10
@@ -126,21 +127,26 @@ def key_of(line: dict[str, Any]) -> tuple[Any, ...]:
 
 def ready(args: argparse.Namespace, name: str) -> Corpus:
     """Prepare a corpus, split its training documents, and make its generator, unless that is there."""
-    source, types = CORPORA[name]
+    source, owner, types = CORPORA[name]
     made = args.home / "corpora"
-    if not (made / source / "prepared").exists():
-        prepared(args.data, made, source, None)
-        split(made / source, args.documents)
-        (made / source / "prepared").touch()
+    for each in dict.fromkeys((owner, source)):
+        if not (made / each / "prepared").exists():
+            prepared(args.data, made, each, None)
+            split(made / each, args.documents)
+            enriched(args.data, made, str(made / each / "ontology.arrow"))
+            (made / each / "prepared").touch()
     mentions = MentionOptions(mention_types=types)
-    ontology, learn = str(made / source / "ontology.arrow"), (str(made / source / "learn.bioc.xml.gz"),)
+    ontology, learn = str(made / owner / "ontology-plus.arrow"), (str(made / source / "learn.bioc.xml.gz"),)
     home = args.home / "generators" / f"{name}-{args.generator}"
     ngrams, dense = str(home / "ngrams"), str(home / "dense")
     if args.generator != "dense" and not (home / "ngrams.done").exists():
         train_ngrams(TrainNgramsConfig(ontology, ngrams, learn, mentions=mentions))
         (home / "ngrams.done").touch()
     if args.generator != "ngrams":
-        index_dense(IndexDenseConfig(ontology, dense, "minilm", train_corpus=learn, mentions=mentions))
+        vectors = str(made / owner / "names.npy")  # of the ontology's names: encoded once for all corpora
+        if not Path(vectors).exists():
+            index_dense(IndexDenseConfig(ontology, str(made / owner / "names"), "minilm", out_vectors=vectors))
+        index_dense(IndexDenseConfig(ontology, dense, "minilm", train_corpus=learn, mentions=mentions, vectors=vectors))
     paths = GeneratorPaths(ngrams if args.generator != "dense" else None, dense if args.generator != "ngrams" else None)
     corpus = Corpus(name, made / source, ontology, paths, mentions)
     if open_generator(Ontology.open(ontology), paths).calibration is None:

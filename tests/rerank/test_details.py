@@ -3,6 +3,7 @@ import pytest
 from tiny_crossencoder import example
 
 from raybel.candidates.aliases import AliasTable
+from raybel.candidates.base import ExcludedMentions
 from raybel.ontology import Concept, Ontology
 from raybel.rerank.details import NO_DETAILS, DetailFinder, Details, detail_notes, first_sentence
 from raybel.rerank.parameters import CrossEncoderParameters
@@ -50,11 +51,23 @@ def test_the_alias_that_matched_is_a_further_name_only_where_it_isnt_shown():
     assert found(**shown, alias=False) == [Details(names=("bone marrow failure",))]
 
 
+def test_how_many_training_mentions_a_concept_has():
+    aliases = AliasTable.build(ONTOLOGY, [("pancytopenia", 2), ("low counts", 0), ("low counts", 0)]).table
+    finder = DetailFinder(ONTOLOGY, aliases, CrossEncoderParameters(frequency_token=True))
+    given = (np.array([2, 0, 1], np.int32), ["x"] * 3, [None] * 3, ["x"] * 3)
+    assert [each.mentions for each in finder.find(*given)] == [1, 2, 0]
+    own = ExcludedMentions([{("pancytopenia", 2): 1}, {("low counts", 0): 1}, {}])
+    assert [each.mentions for each in finder.find(*given, ExcludedMentions(), own)] == [0, 1, 0]
+
+
 def test_without_an_alias_table_there_are_no_further_names():
     parameters = CrossEncoderParameters(further_names=2)
     finder = DetailFinder(ONTOLOGY, None, parameters)
     assert finder.find(np.array([2]), ["Aplastic anemia"], [None], ["x"]) == [NO_DETAILS]
     assert "which names it was made with" in detail_notes(ONTOLOGY, None, parameters)[0]
+    parameters = CrossEncoderParameters(frequency_token=True)
+    assert DetailFinder(ONTOLOGY, None, parameters).find(np.array([2]), ["x"], [None], ["x"]) == [NO_DETAILS]
+    assert "without training mentions" in detail_notes(ONTOLOGY, None, parameters)[0]
 
 
 def test_what_an_ontology_lacks_is_said():
@@ -99,6 +112,15 @@ def test_what_a_block_shows_and_in_which_order(kit):
     tokens, cut = shown(kit, DETAILS, "asthma", definition=99)
     assert (tokens, cut) == (words(kit, " ".join([*TEXTS, DEFINITION])), 0)
     assert shown(kit, NO_DETAILS)[0] == words(kit, "gout")
+
+
+@pytest.mark.parametrize(
+    ("mentions", "number"), [(0, 10), (1, 11), (2, 12), (3, 12), (4, 13), (31, 15), (32, 16), (10**9, 16)]
+)
+def test_training_mentions_come_first_as_a_token(kit, mentions, number):
+    tokens, cut = shown(kit, DETAILS._replace(mentions=mentions), "asthma", frequency_token=True)
+    assert (tokens[0], cut) == (f"[unused{number}]", 0)
+    assert tokens[1:] == shown(kit, DETAILS, "asthma")[0]
 
 
 def test_a_definition_is_cut_to_its_budget(kit):

@@ -59,12 +59,12 @@ def labelled_examples(
         rows = [row for row, gold in enumerate(golds) if gold >= 0]
         mentions = [document["mentions"][row] for row in rows]
         linkable.append(({**document, "mentions": mentions}, [golds[row] for row in rows]))
-    # A surface is searched once, or once for each document whose mentions are left out.
+    # A surface is searched once, or once for each document whose mentions don't count.
     surfaces: list[str] = []
     counts: list[Counter[tuple[str, int]]] = []
     query_of: dict[tuple[int, str], int] = {}
     for number, (document, golds) in enumerate(linkable):
-        left_out = number if alias_scope == "cross_fitted" else -1
+        left_out = -1 if alias_scope == "all" else number
         of_document = [mention["surface"] for mention in document["mentions"]]
         pairs = Counter(zip(of_document, golds, strict=True))
         for surface in of_document:
@@ -72,15 +72,16 @@ def labelled_examples(
                 query_of[left_out, surface] = len(surfaces)
                 surfaces.append(surface)
                 counts.append(pairs)
-    excluded = {"all": None, "cross_fitted": ExcludedMentions(counts), "dictionary": ExcludedMentions()}[alias_scope]
+    own = None if alias_scope == "all" else ExcludedMentions(counts)
+    excluded = ExcludedMentions() if alias_scope == "dictionary" else own
     candidates = generator.search(surfaces, top_k, excluded) if surfaces else []
-    described = describer.describe(candidates, surfaces, excluded)
+    described = describer.describe(candidates, surfaces, excluded, own)
     sure = [False] * len(surfaces)
     if rule is not None:
         sure = are_sure(rule, Evidence(generator.alias_table), surfaces, candidates, excluded)
     by_document = []
     for number, (document, golds) in enumerate(linkable):
-        left_out = number if alias_scope == "cross_fitted" else -1
+        left_out = -1 if alias_scope == "all" else number
         queries = [query_of[left_out, mention["surface"]] for mention in document["mentions"]]
         examples = document_examples(
             document,

@@ -262,6 +262,7 @@ def copied(made, tmp_path, **changed):
 
 def test_a_model_of_before_there_were_details_shows_none(made, tmp_path):
     since = ("further_names", "concept_type", "parents", "definition", "train_on", "sure_share", "averaging")
+    since += ("frequency_token",)
     before = {name: value for name, value in asdict(PARAMETERS).items() if name not in since}
     home, _ = copied(made, tmp_path, parameters=before)
     parameters = Reranker.load(str(home)).parameters

@@ -72,6 +72,24 @@ def test_a_string_of_two_documents_is_known_from_the_other():
         assert len(by_mention("dictionary")[number, "rare word"].candidates) == 0
 
 
+def test_training_mentions_of_a_concept_are_those_of_other_documents():
+    documents = [document(mention("anemias", "D1"), mention("zzq", "D1")), document(mention("anemic", "D1"))]
+
+    def counts(alias_scope):
+        generator = make_generator(documents)
+        describer = Describer(ONTOLOGY, generator.alias_table, CrossEncoderParameters(frequency_token=True))
+        found = labelled_examples(documents, generator, ONTOLOGY, describer, "sentence", 3, alias_scope)
+        rows = [example for of_document in found for example in of_document]
+        shown = [dict(zip(e.candidates["concept"].tolist(), e.details, strict=True)) for e in rows]
+        return [of_mention[0].mentions if 0 in of_mention else None for of_mention in shown]
+
+    assert counts("all") == [3, 3, 3]
+    assert counts("cross_fitted") == [1, None, 2]
+    # Found by the ontology's own names alone, as a mention is that training doesn't know; others wrote about its
+    # concept all the same.
+    assert counts("dictionary") == [1, None, 2]
+
+
 def test_the_ontologys_own_names_stay_and_lose_what_the_document_counted():
     """Document 0 says that gout is D1: in itself that counts for nothing, so that the name's own concept is first."""
     documents = [document(mention("gout", "D1"), mention("gout", "D1")), document(mention("asthma", "D2"))]
