@@ -42,6 +42,17 @@ def branches_of_concepts(ontology: Ontology) -> list[tuple[str, ...]]:
     return inherited
 
 
+def branch_names(ontology: Ontology) -> dict[str, str]:
+    """Return the names of branches by the tree number that each begins with: `C04` is Neoplasms.
+
+    A branch that no concept stands at the top of, or one without a name, isn't there; without tree numbers none is.
+    """
+    rows, numbers = _flat(ontology, "tree_numbers")
+    top = np.asarray(pc.invert(pc.match_substring(numbers, ".")), bool)
+    names = ontology.table["name"].take(pa.array(rows[top])).to_pylist()
+    return {number: name for number, name in zip(numbers.filter(pa.array(top)).to_pylist(), names, strict=True) if name}
+
+
 class Hierarchy:
     """An ontology's tree numbers, parents and types, to take branches of it.
 

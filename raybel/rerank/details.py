@@ -19,6 +19,7 @@ from raybel.candidates.concept_mentions import ConceptMentions
 from raybel.candidates.concept_names import ConceptNames
 from raybel.corpus.text import sentences, surface
 from raybel.ontology import Ontology
+from raybel.ontology.branches import branch_names
 from raybel.rerank.parameters import CrossEncoderParameters
 
 #: Definitions whose first sentences are kept; about 500 bytes each.
@@ -30,7 +31,7 @@ class Details(NamedTuple):
 
     Args:
         names: Further names of the concept, the nearest to the mention first.
-        types: Its types, in the ontology's order.
+        types: Its types, in the ontology's order; where it has tree numbers, the name of the first one's branch.
         parents: Names of concepts directly above it, in the ontology's order.
         definition: The first sentence of its definition; "" for none.
         mentions: How many training mentions the concept has; 0 where that isn't shown.
@@ -69,6 +70,9 @@ class DetailFinder:
             "definition": bool(parameters.definition),
         }
         self.columns = [column for column, wanted in columns.items() if wanted]
+        self.branches = branch_names(ontology) if parameters.concept_type else {}
+        if self.branches:
+            self.columns.append("tree_numbers")
 
     def find(
         self,
@@ -111,10 +115,18 @@ class DetailFinder:
         table = self.ontology.table.select(self.columns).take(pa.array(concepts))
         held = {name: table[name].to_pylist() for name in self.columns}
         nothing: list[None] = [None] * len(concepts)
-        types = [tuple(each or ()) for each in held.get("types", nothing)]
+        types = [
+            self._branch(numbers) or tuple(of_concept or ())
+            for of_concept, numbers in zip(held.get("types", nothing), held.get("tree_numbers", nothing), strict=True)
+        ]
         definitions = [first_sentence(each or "") for each in held.get("definition", nothing)]
         parents = self._parents(held.get("parents", nothing))
         return [Details((), *of_concept) for of_concept in zip(types, parents, definitions, strict=True)]
+
+    def _branch(self, numbers: Sequence[str] | None) -> tuple[str, ...]:
+        """Return the name of the branch that the first tree number is in, if there is one."""
+        name = self.branches.get(numbers[0].split(".")[0]) if numbers else None
+        return (name,) if name else ()
 
     def _parents(self, ids: Sequence[Sequence[str] | None]) -> list[tuple[str, ...]]:
         """Return the names of each concept's first parents; those that the ontology doesn't know, or name, are none."""

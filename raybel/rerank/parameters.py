@@ -43,7 +43,7 @@ class CrossEncoderParameters(HyperParameters):
         loss: `listwise`: softmax over a mention's candidates and "none of them"; `binary`: each pair by itself.
         alias: Whether a candidate's block shows the alias that matched, where it isn't the name.
         further_names: How many further names of the concept a candidate's block shows, those nearest to the mention.
-        concept_type: Whether it shows the concept's types, where the ontology has them.
+        concept_type: Whether it shows the concept's types, or the branch that its first tree number is in.
         parents: How many of the concepts directly above it are named there, where the ontology has them.
         definition: How many tokens of the first sentence of its definition are shown there; 0 for none.
         score_token: Whether a candidate's block shows the first stage's score, as one of ten tokens.

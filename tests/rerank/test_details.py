@@ -40,6 +40,19 @@ def test_each_by_its_own_hyperparameter():
     assert found([2, 1], further_names=3) == [Details(names=("bone marrow failure",)), NO_DETAILS]
 
 
+def test_the_first_branch_stands_for_types_where_there_are_tree_numbers():
+    ontology = Ontology.from_concepts(
+        [
+            Concept("D0", "Neoplasms", types=["descriptor"], tree_numbers=["C04"]),
+            Concept("D1", "Gout", types=["descriptor"], tree_numbers=["C04.1.2", "C05.9"]),
+            Concept("D2", "Joints", types=["descriptor"], tree_numbers=["C05.1"]),
+            Concept("D3", "a drug", types=["supplementary"]),
+        ]
+    )
+    shown = found([0, 1, 2, 3], ontology=ontology, concept_type=True)
+    assert [each.types for each in shown] == [("Neoplasms",), ("Neoplasms",), ("descriptor",), ("supplementary",)]
+
+
 def test_parents_that_are_known_and_have_a_name():
     assert found([2], parents=1) == [Details(parents=("Anemia",))]
     assert found([2], parents=9) == [Details(parents=("Anemia", "Blood disease", "Blood disease"))]
