@@ -81,6 +81,11 @@ class Generator(ABC):
         """
 
     @property
+    def description(self) -> str:
+        """Its name and its fingerprint, with a space between."""
+        return f"{self.name} {self.fingerprint}"
+
+    @property
     def components(self) -> Sequence[Generator]:
         """The generators whose candidates it fuses; itself alone, where it isn't a fusion."""
         return [self]

@@ -87,7 +87,11 @@ def show(trained: TrainedCrossEncoder, parameters: CrossEncoderParameters) -> No
     if not parameters.calibrate:
         return
     if trained.best["scores"]:
-        show_cascade(trained.cascade, f"cross-encoder {relative(trained.output_dir)}")
+        title = f"cross-encoder {relative(trained.output_dir)}"
+        for name, cascade in trained.cascades.items():
+            show_cascade(cascade, title if len(trained.cascades) == 1 else f"{title}, {name}")
+        if not trained.cascades:
+            show_cascade(None, title)
     else:
         tables.out.print("nothing to fit a rule of what is sure to (--val-corpus): all mentions will be re-ranked")
 

@@ -35,8 +35,17 @@ def _thresholds(uri: str) -> list[str]:
     """Say which thresholds a generator or a re-ranker was calibrated to."""
     config, description = (_json_of(join(uri, name)) for name in (artefacts.CONFIG, DESCRIPTION))
     own = stored(uri).get(str(config.get("fingerprint"))) or description.get("cascade")
-    threshold = own.get("threshold") if isinstance(own, dict) else None
-    return [] if threshold is None else [f"recommended: --threshold {threshold:.2f}"]
+    cascades = description.get("cascades")
+    fitted = [own] if own else cascades if isinstance(cascades, list) else []
+    found = [
+        (each["threshold"], each.get("generator"))
+        for each in fitted
+        if isinstance(each, dict) and each.get("threshold")
+    ]
+    return [
+        f"recommended: --threshold {threshold:.2f}" + (f" (candidates of {generator})" if len(found) > 1 else "")
+        for threshold, generator in found
+    ]
 
 
 def _json_of(path: str) -> dict[str, Any]:

@@ -112,7 +112,7 @@ class Linker:
     def _first_stage_of(self, reranker: Reranker) -> Probabilities | None:
         """Return the first stage's probabilities by a re-ranker's rule; None where all mentions are re-ranked."""
         cascade = reranker.cascade if self.rerank == "unsure" else None
-        if cascade is None or cascade.generator != self.name:
+        if cascade is None:
             return None
         if self._first_stage is None:
             self._first_stage = Probabilities(cascade.first_stage, self.aliases)

@@ -7,12 +7,13 @@ often training mentions had it), the limit to what re-ranking the sure mentions 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
+from raybel.candidates.base import Generator
 from raybel.candidates.calibration import CandidateCalibration
 from raybel.rerank.calibration import Calibration
 
@@ -32,7 +33,8 @@ class Cascade:
         first_stage: The probabilities of the first stage's candidates.
         sure_from: The probability from which a first candidate is sure; None where no mention is.
         unsure: Weights for the candidates of the other mentions, which aren't like all of them.
-        generator: Name of the generator that it was fitted to: another one's scores mean other things.
+        generator: Name and fingerprint of the generator that it was fitted to: another one's scores mean other things.
+        ontology: Fingerprint of the ontology that this one's candidates refer to.
         threshold: The least probability that a link should have; None where nothing says so.
         figures: What was measured on the validation mentions.
     """
@@ -41,6 +43,7 @@ class Cascade:
     sure_from: float | None
     unsure: Calibration
     generator: str
+    ontology: str = ""
     threshold: float | None = None
     figures: Mapping[str, float | None] = field(default_factory=dict)
 
@@ -52,6 +55,11 @@ class Cascade:
         """
         # As float32, as they are: the limit itself would be another number in float64.
         return self.sure_from is not None and len(probabilities) > 0 and probabilities[0] >= np.float32(self.sure_from)
+
+    @property
+    def generator_name(self) -> str:
+        """Name of the generator that it was fitted to, without the fingerprint."""
+        return self.generator.split()[0]
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON values."""
@@ -67,7 +75,20 @@ class Cascade:
         weights = {key: {name: float(item) for name, item in value[key].items()} for key in ("first_stage", "unsure")}
         first_stage, unsure = CandidateCalibration(**weights["first_stage"]), Calibration(**weights["unsure"])
         sure_from, threshold = (None if value[key] is None else float(value[key]) for key in ("sure_from", "threshold"))
-        return cls(first_stage, sure_from, unsure, str(value["generator"]), threshold, dict(value["figures"]))
+        fitted_to = (str(value["generator"]), str(value.get("ontology", "")))
+        return cls(first_stage, sure_from, unsure, *fitted_to, threshold, dict(value["figures"]))
+
+
+def cascade_for(cascades: Sequence[Cascade], generator: Generator) -> Cascade | None:
+    """Return the rule of several that holds for a generator's candidates; None where none was fitted to its kind.
+
+    It is the one that was fitted to this very generator; else to one of its kind for its ontology; else the first that
+    was fitted to one of its kind.
+    """
+    kind = [each for each in cascades if each.generator_name == generator.name]
+    of_ontology = [each for each in kind if each.ontology == generator.ontology_fingerprint]
+    same = [each for each in of_ontology if each.generator == generator.description]
+    return next(iter([*same, *of_ontology, *kind]), None)
 
 
 def fit_limit(first: np.ndarray, first_right: np.ndarray, reranked_right: np.ndarray) -> float | None:

@@ -21,7 +21,7 @@ from raybel.files.fingerprints import fingerprint
 from raybel.ontology import Ontology
 from raybel.rerank import model as models
 from raybel.rerank.calibration import Calibration
-from raybel.rerank.cascade import Cascade
+from raybel.rerank.cascade import Cascade, cascade_for
 from raybel.rerank.examples import Example
 from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.rerank.scoring import Scorer
@@ -69,7 +69,7 @@ def describe(directory: str, ontology: Ontology | None = None, crosstype: str | 
     try:
         CrossEncoderParameters().changed(state["parameters"]).of_type(state["crosstype"])
         Calibration(**(state["calibration"] or {}))
-        cascade_of(state)
+        cascades_of(state)
         for each in (state, *state.get("generators", ())):
             np.asarray(each["edges"], np.float32)
         ontologies_of(state)
@@ -99,23 +99,35 @@ def edges_for(state: Mapping[str, Any], generator: Generator) -> list[float]:
     """
     known = [each for each in state.get("generators", ()) if each["ontology"] == generator.ontology_fingerprint]
     kind = [each for each in known if each["generator"].split()[0] == generator.name]
-    same = [each for each in known if each["generator"] == f"{generator.name} {generator.fingerprint}"]
+    same = [each for each in known if each["generator"] == generator.description]
     edges: list[float] = next(iter([*same, *kind, *known, state]))["edges"]
     return edges
 
 
-def cascade_of(state: Mapping[str, Any]) -> Cascade | None:
-    """Return the rule that a `raybel.json` holds; None for one of before there were any, or where none was fitted."""
-    held = state.get("cascade")
-    return None if held is None else Cascade.from_dict(held)
+def cascades_of(state: Mapping[str, Any]) -> list[Cascade]:
+    """Return the rules that a `raybel.json` holds, of each generator that some were fitted to; [] without any.
+
+    One of before each generator had its own holds a single one, without the generator's fingerprint.
+    """
+    single = state.get("cascade")
+    if single is not None:
+        ontology = state.get("cascade_ontology", state["ontology_fingerprint"])
+        return [Cascade.from_dict({"ontology": ontology, **single})]
+    return [Cascade.from_dict(held) for held in state.get("cascades", ())]
 
 
-def with_cascade(state: Mapping[str, Any], cascade: Cascade | None) -> dict[str, Any]:
-    """Return what a `raybel.json` says with a rule in it, None for none, and the model's fingerprint."""
-    held = {} if cascade is None else {"cascade": cascade.to_dict()}
+def with_cascades(state: Mapping[str, Any], cascades: Sequence[Cascade]) -> dict[str, Any]:
+    """Return what a `raybel.json` says with further rules, and the model's fingerprint.
+
+    A rule takes the place of one for the same generator; of one whose generator isn't known but for its kind, if both
+    are for the same ontology.
+    """
+    fitted = {(each.ontology, name) for each in cascades for name in (each.generator, each.generator_name)}
+    kept = [each for each in cascades_of(state) if (each.ontology, each.generator) not in fitted]
+    held = {"cascades": [each.to_dict() for each in (*kept, *cascades)]} if kept or cascades else {}
     several = {"generators": state["generators"]} if state.get("generators") else {}
     result = {name: state[name] for name in ("weights", "edges", "calibration")} | several | held
-    others = {name: value for name, value in state.items() if name != "cascade"}
+    others = {name: value for name, value in state.items() if name not in ("cascade", "cascade_ontology", "cascades")}
     return {**others, **held, "fingerprint": fingerprint(result)}
 
 
@@ -145,7 +157,7 @@ class Reranker:
         calibration: Makes probabilities of logits; None for the published way, in which each pair has its own.
         parameters: What the model was trained with.
         home: The model's directory, for messages.
-        cascade: Says which mentions needn't be ranked; None where all must be.
+        cascades: Say which mentions needn't be ranked, for each generator; [] where all must be.
         state: What its `raybel.json` says.
     """
 
@@ -155,11 +167,13 @@ class Reranker:
         calibration: Calibration | None,
         parameters: CrossEncoderParameters,
         home: str = "",
-        cascade: Cascade | None = None,
+        cascades: Sequence[Cascade] = (),
         state: Mapping[str, Any] | None = None,
     ) -> None:
         self.scorer, self.calibration, self.parameters = scorer, calibration, parameters
-        self.home, self.cascade, self.state = home, cascade, state
+        self.home, self.cascades, self.state = home, cascades, state
+        #: The rule that holds, once it is known for which generator (`for_generator`); None where all must be ranked.
+        self.cascade: Cascade | None = None
 
     @classmethod
     def load(
@@ -202,13 +216,14 @@ class Reranker:
         encoder = models.CrossEncoder(model, state["crosstype"], tokens.pad)
         calibration = Calibration(**state["calibration"]) if state["calibration"] else None
         scorer = Scorer(encoder, state["crosstype"], tokens, device, budget)
-        return cls(scorer, calibration, parameters, directory, cascade_of(state), state)
+        return cls(scorer, calibration, parameters, directory, cascades_of(state), state)
 
     def for_generator(self, generator: Generator) -> Reranker:
-        """Return the same model, shown scores as it was trained to see this generator's (`edges_for`)."""
-        if self.state is None:
-            return self
+        """Return the same model, with the rule for a generator, and shown its scores as it was trained to see them."""
         adapted = copy.copy(self)
+        adapted.cascade = cascade_for(self.cascades, generator)
+        if self.state is None:
+            return adapted
         adapted.scorer = copy.copy(self.scorer)
         adapted.scorer.tokens = copy.copy(self.scorer.tokens)
         adapted.scorer.tokens.edges = np.asarray(edges_for(self.state, generator), np.float32)

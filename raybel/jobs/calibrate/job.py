@@ -59,7 +59,7 @@ def calibrate_reranker(config: CalibrateConfig) -> Cascade:
         cascade = fit_cascade(reranker, generator, ontology, read_annotated(config.val_corpus, config.mentions))
         if cascade is None:
             raise _nothing_to_fit(config)
-        fitted = second_stage.with_cascade({**state, "cascade_ontology": ontology.fingerprint}, cascade)
+        fitted = second_stage.with_cascades(state, [cascade])
         storage.publish_json(storage.join(home, second_stage.STATE), fitted)
     return cascade
 

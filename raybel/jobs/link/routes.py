@@ -117,10 +117,10 @@ class OpenedRoute:
     @property
     def cascade(self) -> Cascade | None:
         """The rule that says which mentions are sure; None without one that was fitted to this generator."""
-        from raybel.rerank.reranker import cascade_of  # imports torch
+        from raybel.rerank.cascade import cascade_for
+        from raybel.rerank.reranker import cascades_of  # imports torch
 
-        cascade = cascade_of(self.reranker) if self.reranker else None
-        return cascade if cascade is not None and cascade.generator == self.generator.name else None
+        return cascade_for(cascades_of(self.reranker), self.generator) if self.reranker else None
 
     def identity(self) -> dict[str, Any]:
         """Return what decides its links, as JSON values."""
@@ -140,30 +140,39 @@ class OpenedRoute:
             rerank: Which mentions its re-ranker ranks.
         """
         notes = list(self.ontology.notes)
-        trained_on = self.reranker["generator"] if self.reranker else UNKNOWN_GENERATOR
-        if self.generator.name != trained_on and UNKNOWN_GENERATOR not in (trained_on, self.generator.name):
-            notes.append(
-                f"the re-ranker was trained on {trained_on} candidates, these are {self.generator.name} ones: its "
-                "probabilities, and what is sure, were fitted to the others' scores"
-            )
-        elif self.reranker and rerank == "unsure" and self.cascade is None:
-            notes.append(
-                "the re-ranker has no rule that says which mentions are sure: all are re-ranked; "
-                "`raybel calibrate --reranker-model` fits one"
-            )
-        elif self.reranker and self.ontology.fingerprint != self.reranker.get(
-            "cascade_ontology", self.reranker["ontology_fingerprint"]
-        ):
-            notes.append(
-                "the re-ranker's probabilities, and what is sure, were fitted to the mentions of another ontology: "
-                "`raybel calibrate --reranker-model` fits what is sure to these"
-            )
+        if self.reranker and (note := self._fit_note(self.reranker, rerank)):
+            notes.append(note)
         if self.reranker:
             from raybel.rerank.details import detail_notes  # imports syntok
 
             shown = CrossEncoderParameters().changed(self.reranker["parameters"])
             notes += detail_notes(self.ontology, self.generator.alias_table, shown)
         return notes + self._threshold_notes(rerank)
+
+    def _fit_note(self, reranker: dict[str, Any], rerank: Rerank) -> str:
+        """Say what a re-ranker's probabilities were fitted to, where that isn't this generator; "" where it is."""
+        trained_on = reranker["generator"]
+        if self.generator.name != trained_on and UNKNOWN_GENERATOR not in (trained_on, self.generator.name):
+            if self.cascade is None:
+                return (
+                    f"the re-ranker was trained on {trained_on} candidates, these are {self.generator.name} ones: its "
+                    "probabilities were fitted to the others' scores; `raybel calibrate --reranker-model` fits them to "
+                    "these"
+                )
+            return f"the re-ranker was trained on {trained_on} candidates, these are {self.generator.name} ones"
+        if rerank == "all":
+            return ""
+        if self.cascade is None:
+            return (
+                "the re-ranker has no rule that says which mentions are sure: all are re-ranked; "
+                "`raybel calibrate --reranker-model` fits one"
+            )
+        if self.cascade.ontology != self.ontology.fingerprint:
+            return (
+                "the re-ranker's probabilities, and what is sure, were fitted to the mentions of another ontology: "
+                "`raybel calibrate --reranker-model` fits what is sure to these"
+            )
+        return ""
 
     def _threshold_notes(self, rerank: Rerank) -> list[str]:
         """Say which threshold to take, or what a threshold means where scores aren't probabilities."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -17,7 +18,7 @@ from raybel.files.work_directory import DESCRIPTION
 from raybel.jobs.runtime import ray_session
 from raybel.jobs.train.config import TrainCrossEncoderConfig
 from raybel.jobs.train.corpora import MAIN
-from raybel.jobs.train.crossencoder_sources import FeatureMaker, TrainingSources
+from raybel.jobs.train.crossencoder_sources import FeatureMaker, OpenedCorpus, TrainingSources
 from raybel.jobs.train.crossencoder_worker import train_worker
 from raybel.jobs.train.directory import (
     BASE,
@@ -33,7 +34,7 @@ from raybel.rerank import model as models
 from raybel.rerank.cascade import Cascade
 from raybel.rerank.model import CrossEncoder
 from raybel.rerank.parameters import CrossEncoderParameters
-from raybel.rerank.reranker import KIND, VERSION, WEIGHTS, Reranker, cascade_of, describe, device, with_cascade
+from raybel.rerank.reranker import KIND, VERSION, WEIGHTS, Reranker, cascades_of, describe, device, with_cascades
 from raybel.rerank.tokens import Tokens
 from raybel.rerank.training.cascading import fit_cascade, read_annotated
 from raybel.rerank.training.model_card import model_card
@@ -50,7 +51,7 @@ class TrainedCrossEncoder:
         seconds: Of this start.
         resumed: Epochs that an earlier start had done.
         notes: What a person should know.
-        cascade: Which mentions are sure; None where nothing says so.
+        cascades: Which mentions of each corpus are sure; without those that nothing says so of.
         names: Of each ontology whose names were learned before: see `name_features.make_name_features`.
         main: The corpus that probabilities and what is sure were fitted to.
     """
@@ -61,7 +62,7 @@ class TrainedCrossEncoder:
     seconds: float
     resumed: int
     notes: list[str]
-    cascade: Cascade | None = None
+    cascades: dict[str, Cascade] = field(default_factory=dict)
     names: dict[str, dict[str, int]] = field(default_factory=dict)
     main: str = MAIN
 
@@ -121,22 +122,28 @@ class _Job:
 
     def finished(self, description: dict[str, Any]) -> TrainedCrossEncoder:
         """Return what an earlier start trained to the end."""
-        cascade = cascade_of(describe(self.home))
+        cascades = cascades_of(describe(self.home))
         delete_training_files(self.home)  # killed while it did
-        return self._trained(description, description["epochs"], len(description["epochs"]), cascade, 0.0)
+        return self._trained(description, description["epochs"], len(description["epochs"]), cascades, 0.0)
 
     def _trained(
         self,
         counted: dict[str, Any],
         epochs: list[dict[str, Any]],
         resumed: int,
-        cascade: Cascade | None,
+        cascades: Sequence[Cascade],
         seconds: float,
     ) -> TrainedCrossEncoder:
         sources = self.sources
         counts, names = counted["counts"], counted.get("names", {})
+        by_corpus = {
+            corpus.name: cascade
+            for corpus in sources.corpora
+            for cascade in cascades
+            if (cascade.ontology, cascade.generator) == (corpus.ontology, corpus.generator)
+        }
         return TrainedCrossEncoder(
-            self.home, epochs, counts, seconds, resumed, sources.notes, cascade, names, sources.main_name
+            self.home, epochs, counts, seconds, resumed, sources.notes, by_corpus, names, sources.main_name
         )
 
     def train(self) -> TrainedCrossEncoder:
@@ -158,9 +165,9 @@ class _Job:
             outcome = run_workers(train_worker, self.home, settings, config.workers, self.watch)
         if outcome is None:
             raise ConfigError("nothing was trained")
-        cascade = self._publish(counted, outcome)
+        cascades = self._publish(counted, outcome)
         seconds = time.perf_counter() - self.begun
-        return self._trained(counted, outcome["epochs"], outcome["resumed"], cascade, seconds)
+        return self._trained(counted, outcome["epochs"], outcome["resumed"], cascades, seconds)
 
     def _features(self) -> dict[str, Any]:
         """Make the features that aren't there; return the `counts` of each split, and of the ontologies' `names`."""
@@ -176,7 +183,7 @@ class _Job:
             raise
         return {"counts": counts, "names": names} if names else {"counts": counts}
 
-    def _publish(self, counted: dict[str, Any], outcome: dict[str, Any]) -> Cascade | None:
+    def _publish(self, counted: dict[str, Any], outcome: dict[str, Any]) -> list[Cascade]:
         """Complete the Hugging Face directory, then delete what only training needed; return what is sure."""
         best = [epoch for epoch in outcome["epochs"] if epoch["best"]][-1]
         spared = {DESCRIPTION, "README.md", ".lock", *TRAINING_FILES}
@@ -199,24 +206,38 @@ class _Job:
             **counted,
             "versions": versions(),
         }
-        cascade = self._cascade(facts)
-        facts = with_cascade(facts, cascade)
+        cascades = self._cascades(facts)
+        facts = with_cascades(facts, cascades)
         text = model_card(self.config.model_name, {"identity": self.identity, **facts})
         storage.publish(join(self.home, "README.md"), text.encode())
         self.work.write_description(self.identity, **facts)
         delete_training_files(self.home)
-        return cascade
+        return cascades
 
-    def _cascade(self, facts: dict[str, Any]) -> Cascade | None:
-        """Fit the rule that says which mentions are sure; None without validation mentions to fit it on."""
-        main = self.sources.corpora[0] if self.sources.corpora else None
-        if main is None or not main.corpus.val_corpus or not self.config.parameters.calibrate:
-            return None
-        self.watch({"stage": "what is sure"})
-        generator = open_generator(main.opened, main.corpus.generator)
+    def _cascades(self, facts: dict[str, Any]) -> list[Cascade]:
+        """Fit the rules that say which mentions are sure, one for each generator that has validation mentions."""
+        by_generator: dict[tuple[str, str], list[OpenedCorpus]] = {}
+        for corpus in self.sources.corpora if self.config.parameters.calibrate else ():
+            if corpus.corpus.val_corpus:
+                by_generator.setdefault((corpus.ontology, corpus.generator), []).append(corpus)
+        if not by_generator:
+            return []
         reranker = Reranker.of_state(self.home, facts, device())
-        documents = read_annotated(main.corpus.val_corpus, main.corpus.mentions)
-        return fit_cascade(reranker, generator, main.opened, documents)
+        cascades = []
+        for corpora in by_generator.values():
+            self.watch(
+                {"stage": " ".join(["what is sure", *(corpus.name for corpus in corpora if len(by_generator) > 1)])}
+            )
+            ontology = corpora[0].opened
+            generator = open_generator(ontology, corpora[0].corpus.generator)
+            documents = [
+                document
+                for corpus in corpora
+                for document in read_annotated(corpus.corpus.val_corpus, corpus.corpus.mentions)
+            ]
+            fitted = fit_cascade(reranker.for_generator(generator), generator, ontology, documents)
+            cascades += [] if fitted is None else [fitted]
+        return cascades
 
 
 def checked_window(model: str, crosstype: str, parameters: CrossEncoderParameters) -> int:

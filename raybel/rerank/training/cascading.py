@@ -87,7 +87,8 @@ def fit_cascade(
         "right": _share(right),
         "ECE": expected_calibration_error(probability, right),
     }
-    return Cascade(first_stage, limit, unsure, generator.name, threshold, figures)
+    fitted_to = (generator.description, generator.ontology_fingerprint)
+    return Cascade(first_stage, limit, unsure, *fitted_to, threshold, figures)
 
 
 def read_annotated(paths: tuple[str, ...], options: MentionOptions) -> list[dict[str, Any]]:

@@ -47,8 +47,13 @@ def model_card(base: str, state: dict[str, Any]) -> str:
     if state["calibration"]:
         weights = ", ".join(f"{name} {value}" for name, value in state["calibration"].items())
         lines += ["", f"Weights of the evidence, fitted there: {weights}."]
-    if (cascade := state.get("cascade")) and cascade["sure_from"] is not None:
-        lines += ["", f"Sure, and not re-ranked, from a first-stage probability of {cascade['sure_from']}."]
+    for cascade in state.get("cascades", ()):
+        if cascade["sure_from"] is not None:
+            where = f"Before candidates of {cascade['generator']}"
+            lines += [
+                "",
+                f"{where}, sure, and not re-ranked, from a first-stage probability of {cascade['sure_from']}.",
+            ]
     return "\n".join(lines) + "\n"
 
 

@@ -40,7 +40,7 @@ def fit_sure(generator: Generator, mentions: JudgedMentions, top_k: int) -> Casc
     judged = [row for row, of_mention in enumerate(features) if len(of_mention)]
     first = np.array([first_stage.probabilities(features[row])[0] for row in judged], np.float32)
     limit = lowest_limit(first, np.array([golds[row] == 0 for row in judged]))
-    return Cascade(first_stage, limit, Calibration(), generator.name)
+    return Cascade(first_stage, limit, Calibration(), generator.description, generator.ontology_fingerprint)
 
 
 def lowest_limit(first: np.ndarray, right: np.ndarray) -> float | None:

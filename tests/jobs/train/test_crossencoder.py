@@ -41,7 +41,7 @@ from raybel.ontology import Concept, Ontology
 from raybel.rerank.calibration import Calibration
 from raybel.rerank.cascade import Cascade
 from raybel.rerank.parameters import CrossEncoderParameters
-from raybel.rerank.reranker import KIND, Reranker, describe, with_cascade
+from raybel.rerank.reranker import KIND, Reranker, cascades_of, describe, with_cascades
 from raybel.rerank.training.alias_scopes import check_generator
 from raybel.rerank.training.epochs import Epochs
 from raybel.rerank.training.features import Features
@@ -277,16 +277,38 @@ def test_what_the_ontology_lacks_is_said(made):
 def test_training_fits_a_rule(made):
     config, done, _ = made
     state = describe(config.output_dir)
-    assert Cascade.from_dict(state["cascade"]) == done.cascade
-    assert (done.cascade.generator, done.cascade.figures["mentions"]) == ("ngrams", 12)
-    assert done.cascade.sure_from is None  # twelve mentions tell too little
+    (cascade,) = cascades_of(state)
+    assert done.cascades == {"main": cascade}
+    assert (cascade.generator_name, cascade.figures["mentions"]) == ("ngrams", 12)
+    assert cascade.ontology == state["ontology_fingerprint"]
+    assert cascade.sure_from is None  # twelve mentions tell too little
+
+
+def of_before(state, cascade):
+    """What a model says whose only rule tells the kind of its generator alone."""
+    held = {name: value for name, value in cascade.to_dict().items() if name != "ontology"}
+    return {name: value for name, value in state.items() if name != "cascades"} | {"cascade": held}
+
+
+def test_a_rule_of_before_each_generator_had_its_own(made):
+    state = describe(made[0].output_dir)
+    (cascade,) = cascades_of(state)
+    before = of_before(state, replace(cascade, generator="ngrams", threshold=0.25))
+    (held,) = cascades_of(before)
+    assert held == replace(cascade, generator="ngrams", threshold=0.25)
+    assert cascades_of(before | {"cascade_ontology": "other"}) == [replace(held, ontology="other")]
+    fitted = with_cascades(before, [cascade])
+    assert cascades_of(fitted) == [cascade]
+    assert "cascade" not in fitted
+    other = replace(cascade, ontology="other")
+    assert cascades_of(with_cascades(before, [other])) == [held, other]
 
 
 def test_only_unsure_mentions_are_reranked(linked, made, tmp_path):
     job, _ = linked
     home, state = copied(made, tmp_path)
     rule = Cascade(CandidateCalibration(exact=5.0, none=1.0), 0.9, Calibration(**state["calibration"]), "ngrams")
-    (home / "raybel.json").write_text(json.dumps(with_cascade(state, rule)))
+    (home / "raybel.json").write_text(json.dumps(of_before(state, rule)))
     job = replace(job, reranker_model=str(home))
     some = link_job.link(replace(job, out_corpus=str(tmp_path / "some")))
     everything = link_job.link(replace(job, out_corpus=str(tmp_path / "all"), rerank="all"))
@@ -314,13 +336,13 @@ def test_a_reranker_without_a_rule_reranks_everything_until_it_is_calibrated(lin
     config, done, _ = made
     job, _ = linked
     home, state = copied(made, tmp_path)
-    (home / "raybel.json").write_text(json.dumps(with_cascade(state, None)))
+    (home / "raybel.json").write_text(json.dumps(without_cascades(state)))
     job = replace(job, reranker_model=str(home), out_corpus=str(tmp_path / "run"))
     result = link_job.link(job)
     assert any("`raybel calibrate --reranker-model` fits one" in note for note in result.notes)
     assert pq.read_table(tmp_path / "run" / "mentions")["sure"].null_count == sum(result.counts["mentions"].to_pylist())
     fitting = CalibrateConfig(config.ontology, config.generator, config.val_corpus, str(home))
-    assert calibrate_reranker(fitting) == done.cascade
+    assert {"main": calibrate_reranker(fitting)} == done.cascades
     assert describe(str(home))["fingerprint"] == describe(config.output_dir)["fingerprint"]
     with pytest.raises(ConfigError, match="another configuration"):
         link_job.link(job)
@@ -332,6 +354,10 @@ def test_a_reranker_without_a_rule_reranks_everything_until_it_is_calibrated(lin
         calibrate_reranker(fitting)
 
 
+def without_cascades(state):
+    return with_cascades({name: value for name, value in state.items() if name != "cascades"}, [])
+
+
 def without_concepts(tmp_path):
     return save(tmp_path / "nil.xml", collection(simple_document("1")))
 
@@ -339,8 +365,8 @@ def without_concepts(tmp_path):
 def test_a_rule_of_other_candidates_is_not_used(linked, made, tmp_path):
     job, _ = linked
     home, state = copied(made, tmp_path)
-    rule = Cascade(CandidateCalibration(exact=5.0, none=1.0), 0.5, Calibration(), "dense")
-    (home / "raybel.json").write_text(json.dumps(with_cascade(state, rule)))
+    rule = Cascade(CandidateCalibration(exact=5.0, none=1.0), 0.5, Calibration(), "dense 0", "o")
+    (home / "raybel.json").write_text(json.dumps(with_cascades(without_cascades(state), [rule])))
     result = link_job.link(replace(job, reranker_model=str(home), out_corpus=str(tmp_path / "run")))
     assert not any(result.counts["sure"].to_pylist())
 
@@ -423,6 +449,7 @@ def test_damaged_weights(damaged, no_ray):
         ({"calibration": {"x": 1}}, "train the model again", "train the model again"),
         ({"edges": "a"}, "train the model again", "train the model again"),
         ({"cascade": {"first_stage": {}}}, "train the model again", "train the model again"),
+        ({"cascades": [{"first_stage": {}}]}, "train the model again", "train the model again"),
     ],
 )
 def test_a_damaged_description(damaged, state, linking, training, no_ray):

@@ -28,7 +28,7 @@ from raybel.jobs.train.corpora import read_corpora
 from raybel.jobs.train.crossencoder import train_crossencoder
 from raybel.ontology import Concept, Ontology
 from raybel.rerank.parameters import CrossEncoderParameters
-from raybel.rerank.reranker import Reranker, describe, edges_for
+from raybel.rerank.reranker import Reranker, cascades_of, describe, edges_for
 from raybel.rerank.training.epochs import Epochs
 from raybel.rerank.training.sources import JoinedSources, open_sources
 
@@ -111,6 +111,7 @@ def test_what_several_sources_leave(made, files):
     _, _, diseases, genes = files
     assert [(each["epoch"], each.get("stage")) for each in done.epochs][:3] == [(1, "names"), (2, "names"), (3, None)]
     assert "stage" not in done.best
+    assert {*done.cascades} == {"main", "genes"}
     assert {*done.counts} == {"train", "val", "genes train", "genes val"}
     assert (done.counts["train"]["mentions"], done.counts["genes train"]["mentions"]) == (6, 8)
     for epoch in done.epochs:
@@ -144,13 +145,18 @@ def test_scores_are_shown_by_the_ranges_of_their_own_generator(made, files):
         edges = state["generators"][place]["edges"]
         assert edges_for(state, generator) == edges
         np.testing.assert_array_equal(loaded.for_generator(generator).scorer.tokens.edges, np.float32(edges))
+        assert loaded.for_generator(generator).cascade.ontology == generator.ontology_fingerprint
         other = NgramGenerator.load(model.ngrams)
         other.fingerprint = "made anew"
         assert edges_for(state, other) == edges
+        assert loaded.for_generator(other).cascade == loaded.for_generator(generator).cascade
     assert state["generators"][0]["edges"] == state["edges"] != state["generators"][1]["edges"]
     assert loaded.scorer.tokens.edges.tolist() == np.float32(state["edges"]).tolist()
     generator.ontology_fingerprint = "another"
     assert edges_for(state, generator) == state["edges"]
+    assert loaded.for_generator(generator).cascade == loaded.cascades[0]
+    generator.name = "dense"
+    assert loaded.for_generator(generator).cascade is None
 
 
 def test_links_to_both_ontologies(made, files, tmp_path):
@@ -170,7 +176,7 @@ def test_links_to_both_ontologies(made, files, tmp_path):
     assert len(of_genes) == 8
     assert {row["link_id"][0] for row in of_genes} == {"G"}
     unsure = configured(LinkConfig, values | {"out_corpus": str(tmp_path / "other"), "rerank": "unsure"})
-    assert sum("were fitted to the mentions of another ontology" in note for note in link_job.link(unsure).notes) == 1
+    assert not any("fitted" in note for note in link_job.link(unsure).notes)  # each corpus's generator has its own rule
 
 
 def test_what_is_sure_can_be_fitted_to_another_corpus(made, files):
@@ -180,7 +186,11 @@ def test_what_is_sure_can_be_fitted_to_another_corpus(made, files):
     paths = GeneratorPaths(ngrams_model=genes.ngrams)
     calibrate_reranker(CalibrateConfig(genes.ontology, paths, (str(home / "genes.xml"),), config.output_dir))
     state = describe(config.output_dir)
-    assert state["cascade_ontology"] == Ontology.open(genes.ontology).fingerprint
+    ontologies = [each.ontology for each in cascades_of(state)]
+    held = json.loads(before)["cascades"]
+    assert [each["ontology"] for each in held] == ontologies  # the new one in the place of its generator's
+    assert ontologies[-1] == Ontology.open(genes.ontology).fingerprint
+    assert [each.figures["mentions"] for each in cascades_of(state)] == [each["figures"]["mentions"] for each in held]
     assert state["generators"] == json.loads(before)["generators"]
     (Path(config.output_dir) / "raybel.json").write_bytes(before)
 
@@ -234,7 +244,7 @@ def test_names_alone(files, local_ray, tmp_path):
     config = alone(files, tmp_path / "o", pretrain=(genes.ontology,))
     done = train_crossencoder(config)
     assert [each["stage"] for each in done.epochs] == ["names", "names"]
-    assert (done.best["epoch"], done.best["scores"], done.counts, done.cascade) == (2, None, {}, None)
+    assert (done.best["epoch"], done.best["scores"], done.counts, done.cascades) == (2, None, {}, {})
     ontology = Ontology.open(genes.ontology)
     state = describe(config.output_dir, ontology)
     assert (state["generator"], state["ontology_fingerprint"]) == ("ngrams", ontology.fingerprint)
