@@ -105,8 +105,7 @@ def summary(result: RunResult, links: bool = True, threshold: float | None = Non
             f"{counted(totals['passed_over'], 'member')} of archives passed over: not named as a corpus's files"
         )
     tables.table(f"run directory {relative(result.run)}", ["", "count"], rows, notes)
-    for reason in result.failed.values():
-        tables.err.print(f"not read: {reason}", style="red", markup=False, soft_wrap=True)
+    tables.not_read(result.failed.values())
     for reason in result.unreadable:
         tables.err.print(f"not read to its end: {reason}", style="red", markup=False, soft_wrap=True)
     if totals["unreadable"]:

@@ -40,7 +40,6 @@ def lookup(values: dict[str, Any]) -> None:
         ("documents that couldn't be read", result.bad_documents),
     ]
     tables.table(f"lookup {relative(config.output)}", ["", "count"], rows)
-    for reason in result.failed:
-        tables.err.print(f"not read: {reason}", style="red", markup=False, soft_wrap=True)
+    tables.not_read(result.failed)
     if result.failed:
         sys.exit(INCOMPLETE)

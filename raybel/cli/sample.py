@@ -42,7 +42,6 @@ def sample(values: dict[str, Any]) -> None:
         ("documents that couldn't be read", result.bad_documents),
     ]
     tables.table(f"sample {relative(config.out_corpus)}", ["", "count"], rows)
-    for reason in result.failed:
-        tables.err.print(f"not read: {reason}", style="red", markup=False, soft_wrap=True)
+    tables.not_read(result.failed)
     if result.failed:
         sys.exit(INCOMPLETE)

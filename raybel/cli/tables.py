@@ -17,6 +17,12 @@ out = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() el
 err = Console(stderr=True, highlight=False, emoji=False, width=None if sys.stderr.isatty() else 160)
 
 
+def not_read(reasons: Iterable[str]) -> None:
+    """Print why files couldn't be read."""
+    for reason in reasons:
+        err.print(f"not read: {reason}", style="red", markup=False, soft_wrap=True)
+
+
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], notes: Sequence[str] = ()) -> None:
     """Print a table: texts left-aligned, numbers right; whole numbers with thousands separators.
 

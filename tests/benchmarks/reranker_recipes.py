@@ -244,7 +244,7 @@ def judge(corpus: Corpus, home: str, unsure_below: float) -> dict[str, Any]:
     first = best(Probabilities(generator.calibration.calibration, generator.alias_table).of(surfaces, candidates))
     every = [int(ranking.order[0]) if len(ranking.order) else -2 for ranking in reranker.rank(examples)]
     kept = np.array(every)
-    if (cascade := reranker.cascade) is not None and cascade.generator == generator.name:
+    if (cascade := reranker.cascade) is not None:
         by_rule = Probabilities(cascade.first_stage, generator.alias_table).of(surfaces, candidates)
         sure = np.array([cascade.is_sure(each) for each in by_rule])
         unsure = [int(r.order[0]) if len(r.order) else -2 for r in reranker.rank(examples, unsure=True)]
