@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, get_args
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from annotated_types import Ge, Lt
 
@@ -19,6 +20,8 @@ CROSSTYPES: tuple[Crosstype, ...] = get_args(Crosstype)
 Rerank = Literal["all", "unsure"]
 Context = Literal["sentence", "passage", "document"]
 CONTEXTS: tuple[Context, ...] = get_args(Context)
+#: What a model does that doesn't say it, being of before it could do otherwise.
+BEFORE = {"further_names": 0, "concept_type": False, "parents": 0, "definition": 0, "frequency_token": False}
 #: The validation score that decides which epoch is the best.
 EpochMetric = Literal["Acc@1", "F1", "loss"]
 EPOCH_METRICS: tuple[EpochMetric, ...] = get_args(EpochMetric)
@@ -104,6 +107,18 @@ class CrossEncoderParameters(HyperParameters):
     max_length: Count | None = None
     pretrain_examples: Count = 100_000
     pretrain_epochs: Count = 1
+
+    @classmethod
+    def of_model(cls, held: Mapping[str, Any]) -> CrossEncoderParameters:
+        """Return the hyper-parameters that a model was trained with.
+
+        Args:
+            held: Those that its `raybel.json` says; there may have been fewer when it was trained.
+
+        Raises:
+            ConfigError: One is unknown, or its value can't be.
+        """
+        return cls().changed({**BEFORE, **held})
 
     @classmethod
     def published(cls) -> CrossEncoderParameters:

@@ -67,7 +67,7 @@ def describe(directory: str, ontology: Ontology | None = None, crosstype: str | 
         raise InputError(f"lacks {', '.join(missing)}: train the model again", path=path)
     check_folding(directory, state.get("folding"))
     try:
-        CrossEncoderParameters().changed(state["parameters"]).of_type(state["crosstype"])
+        CrossEncoderParameters.of_model(state["parameters"]).of_type(state["crosstype"])
         Calibration(**(state["calibration"] or {}))
         cascades_of(state)
         for each in (state, *state.get("generators", ())):
@@ -206,7 +206,7 @@ class Reranker:
         """Load a directory, whose `raybel.json` says `state`, or will say it; see `load`."""
         if precision is not None and precision not in PRECISIONS:
             raise ConfigError(f"precision must be one of {', '.join(PRECISIONS)}, not {precision!r}")
-        parameters = CrossEncoderParameters().changed(state["parameters"])
+        parameters = CrossEncoderParameters.of_model(state["parameters"])
         home = storage.localise(directory)
         if storage.size_and_digest(str(home / WEIGHTS))[1] != state["weights"]:
             raise InputError("isn't what training wrote: copy or train the model again", path=f"{directory}/{WEIGHTS}")

@@ -145,7 +145,7 @@ class OpenedRoute:
         if self.reranker:
             from raybel.rerank.details import detail_notes  # imports syntok
 
-            shown = CrossEncoderParameters().changed(self.reranker["parameters"])
+            shown = CrossEncoderParameters.of_model(self.reranker["parameters"])
             notes += detail_notes(self.ontology, self.generator.alias_table, shown)
         return notes + self._threshold_notes(rerank)
 

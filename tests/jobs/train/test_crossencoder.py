@@ -40,7 +40,7 @@ from raybel.jobs.train.run import load_checkpoint, save_checkpoint
 from raybel.ontology import Concept, Ontology
 from raybel.rerank.calibration import Calibration
 from raybel.rerank.cascade import Cascade
-from raybel.rerank.parameters import CrossEncoderParameters
+from raybel.rerank.parameters import BEFORE, CrossEncoderParameters
 from raybel.rerank.reranker import KIND, Reranker, cascades_of, describe, with_cascades
 from raybel.rerank.training.alias_scopes import check_generator
 from raybel.rerank.training.epochs import Epochs
@@ -261,11 +261,11 @@ def copied(made, tmp_path, **changed):
 
 
 def test_a_model_of_before_there_were_details_shows_none(made, tmp_path):
-    since = ("further_names", "concept_type", "parents", "definition", "train_on", "sure_share", "averaging")
-    since += ("frequency_token",)
+    since = (*BEFORE, "train_on", "sure_share", "averaging")
     before = {name: value for name, value in asdict(PARAMETERS).items() if name not in since}
     home, _ = copied(made, tmp_path, parameters=before)
     parameters = Reranker.load(str(home)).parameters
+    assert {name: getattr(parameters, name) for name in BEFORE} == BEFORE
     assert (parameters.further_names, parameters.definition, parameters.top_k) == (0, 0, 3)
 
 
