@@ -10,6 +10,7 @@ import click
 from raybel.cli.common import CONTEXT, INCOMPLETE
 from raybel.cli.link import gather_input, summary
 from raybel.cli.options import options
+from raybel.cli.plan import dry_run_options, show_dry_run
 from raybel.config import configured
 from raybel.jobs.detect.config import DetectConfig
 
@@ -17,7 +18,8 @@ from raybel.jobs.detect.config import DetectConfig
 @click.command(context_settings=CONTEXT)
 @click.argument("more", nargs=-1, metavar="[PATH]...")
 @options(DetectConfig, optional=("in_corpus",))
-def detect(more: tuple[str, ...], values: dict[str, Any]) -> None:
+@dry_run_options
+def detect(more: tuple[str, ...], values: dict[str, Any], dry_run: bool, prices: str | None) -> None:
     """Find the mentions in a corpus's text, and annotate them.
 
     `raybel link --detector` finds and links in one job. Writes a run directory as that does, without links:
@@ -34,10 +36,13 @@ def detect(more: tuple[str, ...], values: dict[str, Any]) -> None:
     gather_input(values, more)
     config = configured(DetectConfig, values)
     from raybel.cli.progress import detecting, show_progress
-    from raybel.jobs.detect.job import detect as run  # Ray takes a second to import
+    from raybel.jobs.detect import job  # Ray takes a second to import
 
+    if dry_run:
+        show_dry_run(job.plan_detect, config, prices)
+        return
     with show_progress(detecting) as watch:
-        result = run(config, watch)
+        result = job.detect(config, watch)
     summary(result, links=False)
     if result.incomplete:
         sys.exit(INCOMPLETE)

@@ -10,6 +10,7 @@ import click
 from raybel.cli import tables
 from raybel.cli.common import CONTEXT, INCOMPLETE
 from raybel.cli.options import options
+from raybel.cli.plan import dry_run_options, show_dry_run
 from raybel.config import configured
 from raybel.display import counted, duration, percent, rate, relative
 from raybel.jobs.link.config import LinkConfig
@@ -21,7 +22,8 @@ if TYPE_CHECKING:  # it imports Ray
 @click.command(context_settings=CONTEXT)
 @click.argument("more", nargs=-1, metavar="[PATH]...")
 @options(LinkConfig, optional=("in_corpus",))
-def link(more: tuple[str, ...], values: dict[str, Any]) -> None:
+@dry_run_options
+def link(more: tuple[str, ...], values: dict[str, Any], dry_run: bool, prices: str | None) -> None:
     """Link every mention of a corpus to an ontology, or each type to an ontology of its own.
 
     Mentions are the corpus's annotations, or what --detector or --dictionary finds. Writes DIR/shards (BioC with links,
@@ -38,12 +40,16 @@ def link(more: tuple[str, ...], values: dict[str, Any]) -> None:
           --dense-index models/dense --reranker-model models/tree --top-k 5 --out-corpus runs/reranked
       raybel link --in-corpus 'pubmed/*.xml.gz' --config link.yaml --out-corpus s3://bucket/runs/pubmed
       raybel link --in-corpus 'pubmed/*.xml.gz' --detector models/detector --routes routes.yaml --out-corpus runs/all
+      raybel link --config link.yaml --dry-run --prices prices.yaml
     """
     gather_input(values, more)
     config = configured(LinkConfig, values)
     from raybel.cli.progress import linking, show_progress
     from raybel.jobs.link import job  # Ray takes a second to import
 
+    if dry_run:
+        show_dry_run(job.plan_link, config, prices)
+        return
     with show_progress(linking) as watch:
         result = job.link(config, watch)
     summary(result, threshold=config.threshold)

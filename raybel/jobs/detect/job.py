@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -17,6 +17,7 @@ from raybel.files.provenance import OUTPUT_FORMAT, git_hash, versions
 from raybel.jobs.chunk_stage import map_chunks
 from raybel.jobs.detect.config import DetectConfig
 from raybel.jobs.detect.stage import DetectStage
+from raybel.jobs.planning import Plan, Prices, plan_job
 from raybel.jobs.progress import Progress
 from raybel.jobs.runtime import Allocation
 from raybel.jobs.shard_job import RunResult, ShardJob, refuse_output_among_input, refuse_output_as_input
@@ -41,6 +42,42 @@ def detect(config: DetectConfig, watch: Callable[[Progress], None] | None = None
         BadFractionError: Too many documents went to the quarantine; what is finished stays.
         RaybelError: A worker died again and again, or the cluster made no progress.
     """
+    run, identity, inputs = _opened(config)
+    with run.work.lock():
+        run.open(identity, {"config": asdict(config), "versions": versions(), "git": git_hash()}, config.overwrite)
+        job = ShardJob(run, inputs, config.max_bad_fraction, watch)
+        if job.to_do:
+            job.go(partial(_stream, config), config.resources, encodes=config.detection.detector is not None)
+        return job.finish(config.metric_file)
+
+
+def plan_detect(config: DetectConfig, prices: Prices | None = None) -> Plan:
+    """Try `detect` on a part of its input, and say what all of it would take; nothing is written.
+
+    Args:
+        config: What would be done.
+        prices: What the cluster costs.
+
+    Raises:
+        ConfigError: As `detect`; or there isn't the memory that its workers take.
+        InputError: The detector can't be read, or none of the inputs that were tried.
+        RaybelError: A worker died.
+    """
+    run, identity, inputs = _opened(config)
+    run.work.check(identity, config.overwrite)
+    encodes = config.detection.detector is not None
+    return plan_job(
+        *(run, inputs, partial(_tried_stage, config), config.read_options, config.resources, encodes, prices)
+    )
+
+
+def _tried_stage(config: DetectConfig, home: str, allocation: Allocation) -> DetectStage:
+    """Return a stage that notes what it must in another directory than the run's."""
+    return DetectStage(replace(config, out_corpus=home), allocation, {}, "")
+
+
+def _opened(config: DetectConfig) -> tuple[RunDirectory, dict[str, Any], list[RunInput]]:
+    """Return the run directory, all that decides the output, and what is read."""
     refuse_output_among_input(config.in_corpus, config.out_corpus)
     identity: dict[str, Any] = {
         "format": OUTPUT_FORMAT,
@@ -50,13 +87,7 @@ def detect(config: DetectConfig, watch: Callable[[Progress], None] | None = None
     }
     inputs = find_inputs(config.in_corpus, fingerprint(identity), config.input.group_files)
     refuse_output_as_input(config.out_corpus, inputs)
-    run = RunDirectory(config.out_corpus)
-    with run.work.lock():
-        run.open(identity, {"config": asdict(config), "versions": versions(), "git": git_hash()}, config.overwrite)
-        job = ShardJob(run, inputs, config.max_bad_fraction, watch)
-        if job.to_do:
-            job.go(partial(_stream, config), config.resources, encodes=config.detection.detector is not None)
-        return job.finish(config.metric_file)
+    return RunDirectory(config.out_corpus), identity, inputs
 
 
 def _stream(config: DetectConfig, inputs: list[RunInput], allocation: Allocation) -> Dataset:

@@ -1,0 +1,215 @@
+"""What a job on a run directory would take, tried on a part of its input: a dry run, which writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+import ray
+from annotated_types import Ge
+
+from raybel.config import Option, Resources, configuration, configured
+from raybel.corpus.documents import ReadOptions
+from raybel.errors import ConfigError
+from raybel.files.mappings import read_mapping
+from raybel.jobs.runtime import Allocation, allocate, ray_session
+from raybel.jobs.trials import MakeStage, Trial, try_reading, try_work
+from raybel.runs.inputs import RunInput
+from raybel.runs.run_directory import RunDirectory
+
+#: Seconds for reading and for the actors' work that a dry run takes of each, beside the loading of models.
+READ_SECONDS, WORK_SECONDS = 8.0, 22.0
+#: Inputs that are tried, evenly spaced among all.
+TRIED = 8
+#: Chunks that wait in the object store for each actor and each reader, about: what Ray Data keeps ready.
+WAITING = 4
+
+
+@configuration
+class Prices:
+    """What an hour of a cluster costs."""
+
+    cpu_hour: Annotated[float, Ge(0), Option("A CPU for an hour.")] = 0.0
+    gpu_hour: Annotated[float, Ge(0), Option("A GPU for an hour.")] = 0.0
+    currency: Annotated[str, Option("What prices are in.")] = "USD"
+
+    @classmethod
+    def read(cls, path: str) -> Prices:
+        """Read a YAML or JSON file of these fields.
+
+        Raises:
+            ConfigError: It has another field, a price below zero, or none at all.
+            InputError: It can't be read.
+        """
+        held = {str(name): value for name, value in read_mapping(path).items()}
+        known = ("cpu_hour", "gpu_hour", "currency")
+        if unknown := sorted(set(held) - set(known)):
+            raise ConfigError(f"{path}: no price {', '.join(unknown)}; there are {', '.join(known)}")
+        if not {"cpu_hour", "gpu_hour"} & set(held):
+            raise ConfigError(f"{path}: give cpu_hour, gpu_hour or both")
+        try:
+            return configured(cls, held)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from error
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a job would do, and what it would take.
+
+    Args:
+        run: The run directory.
+        files: Inputs: files, archives, groups.
+        size: Of all, bytes as stored.
+        files_before: Inputs that earlier starts finished.
+        size_before: Of these, bytes.
+        shards_before: Finished shards, those of unfinished archives and groups too.
+        nodes: Of the cluster.
+        cluster: Its resources, as Ray names them.
+        allocation: Actors and tasks.
+        readers: Reading tasks that have a CPU at a time.
+        reading: The trial of a reader; None where nothing is to do.
+        working: The trial of an actor; None where nothing is to do.
+        prices: None where they aren't known.
+    """
+
+    run: str
+    files: int
+    size: int
+    files_before: int
+    size_before: int
+    shards_before: int
+    nodes: int
+    cluster: dict[str, float]
+    allocation: Allocation
+    readers: int
+    reading: Trial | None = None
+    working: Trial | None = None
+    prices: Prices | None = None
+
+    @property
+    def documents(self) -> float:
+        """Documents that are to do, by the size of the input; at least those that were tried."""
+        if self.reading is None or not self.reading.read_bytes:
+            return 0.0
+        estimated = self.reading.documents * (self.size - self.size_before) / self.reading.read_bytes
+        return max(estimated, self.reading.documents)
+
+    @property
+    def reading_seconds(self) -> float:
+        """How long all readers together would take."""
+        return self.reading.seconds_of(self.documents) / self.readers if self.reading else 0.0
+
+    @property
+    def working_seconds(self) -> float:
+        """How long all actors together would take."""
+        return self.working.seconds_of(self.documents) / self.allocation.actors if self.working else 0.0
+
+    @property
+    def seconds(self) -> float:
+        """How long the job would take: its slower stage, after the models are loaded."""
+        before = self.working.before if self.working else 0.0
+        return before + max(self.reading_seconds, self.working_seconds)
+
+    def hours_of(self, kind: str) -> float:
+        """Return the hours of the cluster's CPUs or GPUs, busy or not: `CPU` or `GPU`."""
+        return self.seconds / 3600 * self.cluster.get(kind, 0.0)
+
+    @property
+    def cost(self) -> float | None:
+        """What these hours cost; None without prices."""
+        if self.prices is None:
+            return None
+        return self.hours_of("CPU") * self.prices.cpu_hour + self.hours_of("GPU") * self.prices.gpu_hour
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes of chunks that wait in the object store, about."""
+        return (self.allocation.actors + self.readers) * WAITING * (self.reading.chunk_bytes if self.reading else 0)
+
+
+def plan_job(
+    run: RunDirectory,
+    inputs: Sequence[RunInput],
+    make_stage: MakeStage,
+    options: ReadOptions,
+    resources: Resources,
+    encodes: bool,
+    prices: Prices | None = None,
+) -> Plan:
+    """Try a job on a part of its input, where it would run, and say what all of it would take; nothing is written.
+
+    Reading and the actors' work are tried one after the other, each in a process with the resources that the job's
+    own would have, on documents of up to `TRIED` inputs that are evenly spaced. What comes of it is as good as these
+    are like the others; a machine that is busy with other work gives a slower job.
+
+    Args:
+        run: The run directory, which may hold what earlier starts finished.
+        inputs: What it reads.
+        make_stage: Makes an actor's stage.
+        options: How documents are read.
+        resources: What the job takes of the cluster.
+        encodes: Whether its actors run an encoder.
+        prices: What the cluster costs.
+
+    Raises:
+        ConfigError: The job can't run here: no room for its actors, or not the memory that they take.
+        InputError: None of the inputs that were tried can be read.
+        RaybelError: A model can't be loaded, or a worker died.
+    """
+    states = {item.name: run.finished_shards(item) for item in inputs}
+    done = [item for item in inputs if item.is_whole(states[item.name])]
+    to_do = [item for item in inputs if not item.is_whole(states[item.name])]
+    sizes = [sum(item.source.size for item in some) for some in (inputs, done, to_do)]
+    with ray_session():
+        cluster = ray.cluster_resources()
+        allocation = allocate(resources, cluster, encodes, sizes[2])
+        left = cluster.get("CPU", 0.0) - allocation.actors * allocation.cpus_per_actor
+        readers = max(1, min(int(left / allocation.cpus_per_task), len(to_do) or 1))
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        shards = sum(map(len, states.values()))
+        plan = Plan(
+            *(run.uri, len(inputs), sizes[0], len(done), sizes[1], shards),
+            *(len(nodes), dict(cluster), allocation, readers),
+            prices=prices,
+        )
+        if not to_do:
+            return plan
+        sources = [item.source for item in _evenly(to_do, TRIED)]
+        reader = ray.remote(num_cpus=allocation.cpus_per_task, max_calls=1)(try_reading)
+        worker = ray.remote(num_cpus=allocation.cpus_per_actor, num_gpus=allocation.gpus_per_actor, max_calls=1)(
+            try_work
+        )
+        reading = ray.get(reader.remote(sources, options, READ_SECONDS))
+        working = ray.get(worker.remote(sources, options, make_stage, allocation, WORK_SECONDS))
+    plan = replace(plan, reading=reading, working=working)
+    _check_memory(plan, [node.get("memory", 0.0) for node in nodes])
+    return plan
+
+
+def _evenly(items: Sequence[RunInput], most: int) -> list[RunInput]:
+    """Return at most so many items, evenly spaced."""
+    count = min(most, len(items))
+    return [items[place * len(items) // count] for place in range(count)]
+
+
+def _check_memory(plan: Plan, memory: Sequence[float]) -> None:
+    """Refuse what doesn't fit into the memory that Ray sees.
+
+    Raises:
+        ConfigError: It doesn't fit.
+    """
+    assert plan.reading is not None, "it was tried"
+    assert plan.working is not None, "it was tried"
+    needed = plan.allocation.actors * plan.working.memory + plan.readers * plan.reading.memory
+    if needed > sum(memory):
+        raise ConfigError(
+            f"{plan.allocation.actors} actors of {_gigabytes(plan.working.memory)} and {plan.readers} readers of "
+            f"{_gigabytes(plan.reading.memory)} need {_gigabytes(needed)} of memory; the cluster has "
+            f"{_gigabytes(sum(memory))}: give fewer --actors, or machines with more memory"
+        )
+
+
+def _gigabytes(size: float) -> str:
+    return f"{size / 1e9:.1f} GB"

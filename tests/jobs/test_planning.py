@@ -1,0 +1,145 @@
+"""A dry run says what a job would take, and writes nothing."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from ray_fixture import Model, documents, three_files
+from samples import collection, save
+
+from raybel.cli.plan import show_plan
+from raybel.config import Resources
+from raybel.corpus.documents import ReadOptions
+from raybel.corpus.sources import find_sources
+from raybel.errors import ConfigError, InputError
+from raybel.jobs import planning, trials
+from raybel.jobs.link.job import link, plan_link
+from raybel.jobs.planning import Plan, Prices
+from raybel.jobs.runtime import Allocation
+from raybel.jobs.trials import Trial, try_reading, try_work
+
+READ = Trial(100, 300, 2.0, 0.0, 50 << 20, 1_000, 4_096)
+WORK = Trial(10, 30, 5.0, 3.0, 200 << 20)
+PLAN = Plan(
+    *("run", 4, 10_000, 1, 2_000, 3, 2),
+    *({"CPU": 8.0, "GPU": 1.0, "memory": 1e9, "object_store_memory": 1e8}, Allocation(4, 1.0, 0.5), 2),
+    *(READ, WORK, Prices(0.5, 3.0, "EUR")),
+)
+
+
+def test_what_is_expected():
+    """8,000 of 10,000 bytes are left, of which 1,000 held 100 documents; four actors do two documents a second."""
+    assert PLAN.documents == 800
+    assert PLAN.reading_seconds == pytest.approx(8)
+    assert PLAN.working_seconds == pytest.approx(100)
+    assert PLAN.seconds == pytest.approx(103)
+    assert PLAN.hours_of("CPU") == pytest.approx(8 * 103 / 3600)
+    assert PLAN.cost == pytest.approx((8 * 0.5 + 3.0) * 103 / 3600)
+    assert PLAN.waiting_bytes == 6 * planning.WAITING * 4_096
+    assert replace(PLAN, prices=None).cost is None
+    slow_reader = replace(PLAN, reading=replace(READ, seconds=200.0))
+    assert slow_reader.seconds == pytest.approx(3 + 200 / 100 * 800 / 2)
+
+
+def test_more_documents_were_read_than_the_size_says():
+    assert replace(PLAN, size=2_010).documents == 100
+
+
+def test_what_is_printed(capsys):
+    show_plan(PLAN)
+    said = capsys.readouterr().out
+    for part in ("800", "1 min 43 s", "0.229", "0.20", "cost, EUR", "209.7 MB", "2 nodes: 8 CPUs, 1 GPUs", "100.0"):
+        assert part in said
+    show_plan(replace(PLAN, prices=None, cluster={"CPU": 8.0}))
+    said = capsys.readouterr().out
+    assert "cost" not in said
+    assert "GPU-hours" not in said
+
+
+def test_the_memory_must_be_there():
+    planning._check_memory(PLAN, [9.5e8])
+    with pytest.raises(ConfigError, match="4 actors of 0.2 GB and 2 readers of 0.1 GB need 0.9 GB .* has 0.8 GB"):
+        planning._check_memory(PLAN, [4e8, 4e8])
+
+
+def test_inputs_are_tried_evenly_spaced():
+    assert planning._evenly(range(20), 4) == [0, 5, 10, 15]
+    assert planning._evenly(range(3), 8) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("cpu_hour: -1", "cpu_hour"),
+        ("cpu_hours: 1", "no price cpu_hours; there are cpu_hour, gpu_hour, currency"),
+        ("currency: EUR", "give cpu_hour, gpu_hour or both"),
+        ("cpu_hour: dear", "cpu_hour"),
+    ],
+)
+def test_prices_that_cannot_be(tmp_path, text, message):
+    path = tmp_path / "prices.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        Prices.read(str(path))
+
+
+def test_prices(tmp_path):
+    (tmp_path / "prices.yaml").write_text("gpu_hour: 2.5\ncurrency: EUR\n")
+    assert Prices.read(str(tmp_path / "prices.yaml")) == Prices(0.0, 2.5, "EUR")
+
+
+class Stage:
+    """Counts the documents of what it is given."""
+
+    def __init__(self):
+        self.pieces = []
+
+    def part(self, chunk, crashes):
+        self.pieces.append(trials._documents(chunk))
+        return type("Part", (), {"summary": {"mentions": trials._mentions(chunk)}})
+
+
+def test_a_trial_takes_pieces_of_all_inputs_in_turn(tmp_path):
+    for name, count in (("a.xml", 60), ("b.xml", 5)):
+        save(tmp_path / name, collection(*documents(name[0], count)))
+    sources = find_sources([str(tmp_path)])
+    stage, options = Stage(), ReadOptions(chunk_documents=500)
+    trial = try_work(sources, options, lambda home, allocation: stage, Allocation(1, 1, 1), 60)
+    assert stage.pieces == [25, 5, 25, 10]  # the first one loads the models
+    assert (trial.documents, trial.mentions) == (40, 40)
+    reading = try_reading(sources, options, 60)
+    assert (reading.documents, reading.mentions) == (65, 65)
+    assert reading.read_bytes == sum(source.size for source in sources)
+    assert reading.chunk_bytes > 0
+    stage = Stage()
+    trial = try_work(sources[1:], options, lambda home, allocation: stage, Allocation(1, 1, 1), 60)
+    assert (trial.documents, trial.before, stage.pieces) == (5, 0.0, [5])
+
+
+def test_nothing_that_can_be_read(tmp_path):
+    (tmp_path / "a.xml").write_text("<collection>")
+    with pytest.raises(InputError, match="nothing to try the job on: .*a.xml"):
+        try_reading(find_sources([str(tmp_path)]), ReadOptions(), 1)
+
+
+def test_a_dry_run_writes_nothing_and_knows_what_is_done(local_ray, model: Model, tmp_path, monkeypatch):
+    monkeypatch.setattr(planning, "WORK_SECONDS", 0.1)
+    home, run = three_files(tmp_path / "in"), tmp_path / "run"
+    config = model.config(home, run, chunk_documents=5)
+    before = sorted(tmp_path.rglob("*"))
+    plan = plan_link(config, Prices(1.0))
+    assert sorted(tmp_path.rglob("*")) == before
+    assert (plan.files, plan.files_before, plan.shards_before) == (3, 0, 0)
+    assert plan.documents == plan.reading.documents > 0
+    assert plan.working.documents > 0
+    assert plan.cost > 0
+    with pytest.raises(ConfigError, match="give fewer --actors"):
+        plan_link(replace(config, resources=Resources(actors=99)))
+    done = link(config)
+    plan = plan_link(config)
+    assert (plan.files_before, plan.shards_before, plan.reading, plan.seconds) == (3, done.counts.num_rows, None, 0.0)
+    other = replace(config, top_k=1)
+    with pytest.raises(ConfigError, match="another configuration"):
+        plan_link(other)
+    assert plan_link(replace(other, overwrite=True)).files_before == 0
+    assert Path(run / "manifest.json").exists()
