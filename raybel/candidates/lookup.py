@@ -22,6 +22,8 @@ from raybel.files import artefacts, storage
 from raybel.ontology import Ontology
 
 KIND, VERSION = "lookup", 2
+#: The name of the generator whose candidates are a surface's concepts, by how many of its mentions have them.
+FREQUENT = "frequent"
 #: The file with the generator's alias table, to which the candidates' `alias` refers.
 ALIASES = "aliases.arrow"
 

@@ -86,7 +86,7 @@ def show(trained: TrainedCrossEncoder, parameters: CrossEncoderParameters) -> No
         _show_stages(trained, parameters, names)
     if not parameters.calibrate:
         return
-    if trained.best["scores"]:
+    if trained.cascades or trained.best["scores"]:
         title = f"cross-encoder {relative(trained.output_dir)}"
         for name, cascade in trained.cascades.items():
             show_cascade(cascade, title if len(trained.cascades) == 1 else f"{title}, {name}")
@@ -167,8 +167,8 @@ def _show_corpora(trained: TrainedCrossEncoder, parameters: CrossEncoderParamete
     ]
     if parameters.calibrate:
         notes.append(
-            f"the model keeps the weights of {trained.main}, and what is sure there; `raybel calibrate "
-            "--reranker-model` fits what is sure to another corpus"
+            f"the model keeps the weights of {trained.main} for all mentions, and each corpus's own for the unsure "
+            "ones; `raybel calibrate --reranker-model` fits these to another corpus"
         )
     tables.table("validation corpora", header, rows, notes)
 

@@ -19,6 +19,11 @@ WHOLE = ""
 _SHOWN = 20
 
 
+def branch_of(number: str) -> str:
+    """Return the first part of a tree number: `C04` of `C04.588.322`, and of `C04/C538614`, as CTD writes some."""
+    return re.split("[./]", number, maxsplit=1)[0]
+
+
 def branches_of_concepts(ontology: Ontology) -> list[tuple[str, ...]]:
     """Return the branches that each concept is in, sorted; at least one.
 
@@ -32,7 +37,7 @@ def branches_of_concepts(ontology: Ontology) -> list[tuple[str, ...]]:
         distinct = tuple(sorted(set(branches)))
         return known.setdefault(distinct, distinct)
 
-    own = [one(number.split(".")[0] for number in numbers or ()) for numbers in table["tree_numbers"].to_pylist()]
+    own = [one(map(branch_of, numbers or ())) for numbers in table["tree_numbers"].to_pylist()]
     rows = dict(zip(table["concept_id"].to_pylist(), range(len(own)), strict=True)) if any(own) else {}
     inherited = []
     for branches, parents, types in zip(own, table["parents"].to_pylist(), table["types"].to_pylist(), strict=True):
@@ -48,7 +53,7 @@ def branch_names(ontology: Ontology) -> dict[str, str]:
     A branch that no concept stands at the top of, or one without a name, isn't there; without tree numbers none is.
     """
     rows, numbers = _flat(ontology, "tree_numbers")
-    top = np.asarray(pc.invert(pc.match_substring(numbers, ".")), bool)
+    top = np.asarray(pc.invert(pc.match_substring_regex(numbers, "[./]")), bool)
     names = ontology.table["name"].take(pa.array(rows[top])).to_pylist()
     return {number: name for number, name in zip(numbers.filter(pa.array(top)).to_pylist(), names, strict=True) if name}
 

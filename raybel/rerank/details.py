@@ -19,7 +19,7 @@ from raybel.candidates.concept_mentions import ConceptMentions
 from raybel.candidates.concept_names import ConceptNames
 from raybel.corpus.text import sentences, surface
 from raybel.ontology import Ontology
-from raybel.ontology.branches import branch_names
+from raybel.ontology.branches import branch_names, branch_of
 from raybel.rerank.parameters import CrossEncoderParameters
 
 #: Definitions whose first sentences are kept; about 500 bytes each.
@@ -125,7 +125,7 @@ class DetailFinder:
 
     def _branch(self, numbers: Sequence[str] | None) -> tuple[str, ...]:
         """Return the name of the branch that the first tree number is in, if there is one."""
-        name = self.branches.get(numbers[0].split(".")[0]) if numbers else None
+        name = self.branches.get(branch_of(numbers[0])) if numbers else None
         return (name,) if name else ()
 
     def _parents(self, ids: Sequence[Sequence[str] | None]) -> list[tuple[str, ...]]:
@@ -162,7 +162,8 @@ def detail_notes(ontology: Ontology, aliases: pa.Table | None, parameters: Cross
     if parameters.frequency_token and aliases is None:
         notes.append("the lookup doesn't say what it was made with: candidates are shown without training mentions")
     for name, column in (("concept_type", "types"), ("parents", "parents"), ("definition", "definition")):
-        if getattr(parameters, name) and not _has(ontology.table[column]):
+        branches = name == "concept_type" and branch_names(ontology)
+        if getattr(parameters, name) and not branches and not _has(ontology.table[column]):
             notes.append(f"{ontology.path} has no {column}: none are shown of candidates ({name})")
     return notes
 

@@ -26,6 +26,11 @@ class Layout:
         """Whether candidates see each other, so that a model can learn their order instead of their meaning."""
         return self.candidates_share and not self.tree
 
+    @property
+    def mentions_matter(self) -> bool:
+        """Whether mentions see each other, so that a mention's scores depend on which others are ranked with it."""
+        return self.mentions_share and not self.tree
+
 
 #: By `crosstype`.
 LAYOUTS = {

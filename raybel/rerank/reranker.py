@@ -23,6 +23,7 @@ from raybel.rerank import model as models
 from raybel.rerank.calibration import Calibration
 from raybel.rerank.cascade import Cascade, cascade_for
 from raybel.rerank.examples import Example
+from raybel.rerank.layouts import LAYOUTS, Layout
 from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.rerank.scoring import Scorer
 from raybel.rerank.tokens import Tokens
@@ -69,7 +70,9 @@ def describe(directory: str, ontology: Ontology | None = None, crosstype: str | 
     try:
         CrossEncoderParameters.of_model(state["parameters"]).of_type(state["crosstype"])
         Calibration(**(state["calibration"] or {}))
-        cascades_of(state)
+        for each in (*cascades_of(state), *(held["generator"] for held in state.get("generators", ()))):
+            if not (each.generator if isinstance(each, Cascade) else each).split():
+                raise ValueError("a generator has no name")
         for each in (state, *state.get("generators", ())):
             np.asarray(each["edges"], np.float32)
         ontologies_of(state)
@@ -217,6 +220,11 @@ class Reranker:
         calibration = Calibration(**state["calibration"]) if state["calibration"] else None
         scorer = Scorer(encoder, state["crosstype"], tokens, device, budget)
         return cls(scorer, calibration, parameters, directory, cascades_of(state), state)
+
+    @property
+    def layout(self) -> Layout:
+        """What its sequences share."""
+        return LAYOUTS[self.scorer.crosstype]
 
     def for_generator(self, generator: Generator) -> Reranker:
         """Return the same model, with the rule for a generator, and shown its scores as it was trained to see them."""

@@ -7,8 +7,9 @@ A recipe is levers, joined by `+`: `plain` (none), `names` (pre-training on the 
 `obo` (on those of MONDO and HPO too), `joint` (one model for all corpora), `NAME=VALUE` (any hyper-parameter, such as
 `max_epochs=5` or `pretrain_examples=10000`). A model is trained on nine tenths of the training documents; on the last
 tenth the best epoch is chosen, and probabilities and what is sure are fitted. It is judged on the development
-documents, which nothing was fitted on. `unsure` are the mentions whose first candidate has a probability below
---unsure by the first stage's own calibration: the same ones for all recipes.
+documents, which nothing was fitted on: corpora share documents, so that nothing is learned of one that any corpus is
+judged or fitted on. `unsure` are the mentions whose first of ten candidates has a probability below --unsure by the
+first stage's own calibration: the same ones for all recipes.
 
 A line of JSON for each recipe, seed and corpus goes to HOME/results.jsonl, and to standard output. The same command
 again, or one with more recipes, goes on with what isn't there: everything that is made stays in HOME, a killed training
@@ -36,6 +37,7 @@ from candidate_recall import enriched
 from crossencoder_data import prepared
 from lxml import etree
 
+from raybel.candidates.calibrating import TOP_K as FITTED_TOP_K
 from raybel.candidates.evidence import Probabilities
 from raybel.candidates.registry import open_generator
 from raybel.config import GeneratorPaths, MentionOptions
@@ -126,15 +128,10 @@ def key_of(line: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def ready(args: argparse.Namespace, name: str) -> Corpus:
-    """Prepare a corpus, split its training documents, and make its generator, unless that is there."""
+    """Make a corpus's generator, and all corpora's files, unless they are there."""
     source, owner, types = CORPORA[name]
     made = args.home / "corpora"
-    for each in dict.fromkeys((owner, source)):
-        if not (made / each / "prepared").exists():
-            prepared(args.data, made, each, None)
-            split(made / each, args.documents)
-            enriched(args.data, made, str(made / each / "ontology.arrow"))
-            (made / each / "prepared").touch()
+    prepare(args, made)
     mentions = MentionOptions(mention_types=types)
     ontology, learn = str(made / owner / "ontology-plus.arrow"), (str(made / source / "learn.bioc.xml.gz"),)
     home = args.home / "generators" / f"{name}-{args.generator}"
@@ -154,16 +151,45 @@ def ready(args: argparse.Namespace, name: str) -> Corpus:
     return corpus
 
 
-def split(home: Path, documents: int | None) -> None:
-    """Write nine tenths of the training documents to learn from, and one to choose and fit on."""
-    for name, wanted in (("learn", False), ("choose", True)):
-        with gzip.open(home / "train.bioc.xml.gz") as file:
-            root = etree.parse(file).getroot()
-        for number, document in enumerate(root.findall("document")):
-            beyond = documents is not None and number >= documents
-            if beyond or (number % KEPT == KEPT - 1) != wanted:
-                root.remove(document)
-        (home / f"{name}.bioc.xml.gz").write_bytes(gzip.compress(etree.tostring(root), mtime=0))
+def prepare(args: argparse.Namespace, made: Path) -> None:
+    """Prepare all corpora, and split their training documents, unless that was done."""
+    if (made / "prepared").exists():
+        return
+    sources = list(dict.fromkeys(source for source, _, _ in CORPORA.values()))
+    for source in sources:
+        if not (made / source / "val.bioc.xml.gz").exists():
+            prepared(args.data, made, source, None)
+    for owner in dict.fromkeys(owner for _, owner, _ in CORPORA.values()):
+        enriched(args.data, made, str(made / owner / "ontology.arrow"))
+    documents = {source: parsed(made / source / "train.bioc.xml.gz")[1] for source in sources}
+    judged = {each.findtext("id") for source in sources for each in parsed(made / source / "val.bioc.xml.gz")[1]}
+    chosen = {
+        source: [each for each in of_source[KEPT - 1 :: KEPT] if each.findtext("id") not in judged]
+        for source, of_source in documents.items()
+    }
+    held_out = judged | {each.findtext("id") for of_source in chosen.values() for each in of_source}
+    for source, of_source in documents.items():
+        learned = [document for document in of_source[: args.documents] if document.findtext("id") not in held_out]
+        write(made / source, "learn", learned)
+        write(made / source, "choose", chosen[source][: args.documents and max(1, args.documents // KEPT)])
+        print(f"{source}: {len(learned)} of {len(of_source)} training documents are learned from", flush=True)
+    (made / "prepared").touch()
+
+
+def parsed(path: Path) -> tuple[etree._Element, list[etree._Element]]:
+    """A collection and its documents."""
+    with gzip.open(path) as file:
+        root = etree.parse(file).getroot()
+    return root, root.findall("document")
+
+
+def write(home: Path, name: str, documents: list[etree._Element]) -> None:
+    """Write some of the training documents."""
+    root, others = parsed(home / "train.bioc.xml.gz")
+    for document in others:
+        root.remove(document)
+    root.extend(documents)
+    (home / f"{name}.bioc.xml.gz").write_bytes(gzip.compress(etree.tostring(root), mtime=0))
 
 
 def hyper_parameters(recipe: str) -> CrossEncoderParameters:
@@ -241,7 +267,8 @@ def judge(corpus: Corpus, home: str, unsure_below: float) -> dict[str, Any]:
     golds = np.array([example.gold for example in examples])
     surfaces = linkable_surfaces(documents, ontology)
     candidates = [example.candidates for example in examples]
-    first = best(Probabilities(generator.calibration.calibration, generator.alias_table).of(surfaces, candidates))
+    ten = generator.search(surfaces, FITTED_TOP_K)  # whatever the recipe's own number is
+    first = best(Probabilities(generator.calibration.calibration, generator.alias_table).of(surfaces, ten))
     every = [int(ranking.order[0]) if len(ranking.order) else -2 for ranking in reranker.rank(examples)]
     kept = np.array(every)
     if (cascade := reranker.cascade) is not None:

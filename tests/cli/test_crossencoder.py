@@ -96,7 +96,7 @@ def test_the_tables_of_several_corpora_and_of_names(capsys):
         epoch |= {"value": 0.6875, "corpora": {"main": epoch["scores"], "genes": {**epoch["scores"], "Acc@1": 0.765}}}
     epochs[0]["stage"] = "names"
     of_splits = {"train": counts, "val": counts, "genes train": counts, "genes val": {**counts, "mentions": 77}}
-    done = TrainedCrossEncoder("out", epochs, of_splits, 1.0, 0, [], None, {"/x/mesh.arrow": names})
+    done = TrainedCrossEncoder("out", epochs, of_splits, 1.0, 0, [], {}, {"/x/mesh.arrow": names})
     show(done, CrossEncoderParameters(top_k=5))
     printed = " ".join(capsys.readouterr().out.split())
     for said in (
@@ -108,7 +108,7 @@ def test_the_tables_of_several_corpora_and_of_names(capsys):
         "mesh.arrow: 1,200 of 1,500 that were drawn; 300 left out, without their concept among 5; of 2,000 aliases 31",
         "their share of the window: 16",
         "the best epoch has the best mean of Acc@1",
-        "the model keeps the weights of main",
+        "the model keeps the weights of main for all mentions, and each corpus's own for the unsure ones",
     ):
         assert said in printed
     only_other = [{**epoch, "scores": None, "corpora": {"genes": epoch["scores"]}} for epoch in epochs]
@@ -116,6 +116,11 @@ def test_the_tables_of_several_corpora_and_of_names(capsys):
     printed = capsys.readouterr().out
     assert "validation corpora" in printed
     assert "(--val-corpus): all mentions will be re-ranked" in printed
+    rule = Cascade(CandidateCalibration(), 0.9, Calibration(), "ngrams f", "o", 0.46, RIGHT)
+    show(TrainedCrossEncoder("out", only_other, of_splits, 1.0, 0, [], {"genes": rule}), CrossEncoderParameters())
+    printed = capsys.readouterr().out
+    assert "sure from a probability of 0.90" in printed
+    assert "all mentions will be re-ranked" not in printed
 
 
 RIGHT = {
@@ -127,7 +132,7 @@ RIGHT = {
 
 
 def test_the_table_of_what_is_sure(capsys):
-    rule = Cascade(CandidateCalibration(), 0.9, Calibration(), "ngrams", 0.46, RIGHT)
+    rule = Cascade(CandidateCalibration(), 0.9, Calibration(), "ngrams", "o", 0.46, RIGHT)
     show_cascade(rule, "cross-encoder out")
     printed = " ".join(capsys.readouterr().out.split())
     for said in (
@@ -138,7 +143,9 @@ def test_the_table_of_what_is_sure(capsys):
         "recommended --threshold 0.46: F1 of links 92.0 on the validation corpus, without one 90.0; 12 mentions there",
     ):
         assert said in printed
-    show_cascade(Cascade(CandidateCalibration(), None, Calibration(), "ngrams", None, RIGHT | {"sure": 0.0}), "out")
+    show_cascade(
+        Cascade(CandidateCalibration(), None, Calibration(), "ngrams", "o", None, RIGHT | {"sure": 0.0}), "out"
+    )
     printed = " ".join(capsys.readouterr().out.split())
     assert "no mention is sure" in printed
     assert "no --threshold to recommend" in printed

@@ -58,7 +58,7 @@ def test_what_is_printed(capsys):
 
 def test_the_memory_must_be_there():
     planning._check_memory(PLAN, [9.5e8])
-    with pytest.raises(ConfigError, match="4 actors of 0.2 GB and 2 readers of 0.1 GB need 0.9 GB .* has 0.8 GB"):
+    with pytest.raises(ConfigError, match=r"4 actors of 0.2 GB and 2 readers of 0.1 GB need 0.9 GB .* has 0.8 GB"):
         planning._check_memory(PLAN, [4e8, 4e8])
 
 
@@ -118,7 +118,7 @@ def test_a_trial_takes_pieces_of_all_inputs_in_turn(tmp_path):
 
 def test_nothing_that_can_be_read(tmp_path):
     (tmp_path / "a.xml").write_text("<collection>")
-    with pytest.raises(InputError, match="nothing to try the job on: .*a.xml"):
+    with pytest.raises(InputError, match=r"nothing to try the job on: .*a.xml"):
         try_reading(find_sources([str(tmp_path)]), ReadOptions(), 1)
 
 

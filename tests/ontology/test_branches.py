@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from raybel.errors import ConfigError
 from raybel.ontology import Concept, Ontology
-from raybel.ontology.branches import Hierarchy, branches_of_concepts
+from raybel.ontology.branches import Hierarchy, branch_names, branches_of_concepts
 
 CONCEPTS = [
     Concept("D1", "Bog Fevers", tree_numbers=["C01"], types=["descriptor"], alt_ids=["OLD:1"]),
@@ -84,6 +84,19 @@ def test_tree_numbers_and_concepts_say_the_same(numbers):
         assert members("C" + number, concepts) == below
         same = {c.concept_id for c in concepts if c.tree_numbers == concept.tree_numbers}
         assert members(concept.concept_id, concepts) == (below - same) | {concept.concept_id}
+
+
+def test_names_of_branches_and_numbers_as_ctd_writes_them():
+    ontology = Ontology.from_concepts(
+        [
+            Concept("A", "Neoplasms", tree_numbers=["C04"]),
+            Concept("B", "a tumour", tree_numbers=["C04.588", "C05.1"]),
+            Concept("C", "a syndrome", tree_numbers=["C04/C538614"]),
+            Concept("D", "", tree_numbers=["C05"]),
+        ]
+    )
+    assert branch_names(ontology) == {"C04": "Neoplasms"}
+    assert branches_of_concepts(ontology) == [("C04",), ("C04", "C05"), ("C04",), ("C05",)]
 
 
 def test_branches_of_concepts():

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from raybel.candidates.calibration import CandidateCalibration
 from raybel.rerank.calibration import Calibration
-from raybel.rerank.cascade import ACCURACY, LIMITS, LOSS, Cascade, fit_limit
+from raybel.rerank.cascade import ACCURACY, LIMITS, LOSS, Cascade, cascade_for, fit_limit
 
 #: Probability of a first candidate, whether it is right, whether the re-ranker's is.
 MENTIONS = st.lists(st.tuples(st.floats(0, 1), st.booleans(), st.booleans()), max_size=40)
@@ -48,7 +48,7 @@ def test_what_is_sure():
 
 
 def cascade(**changed):
-    weights = CandidateCalibration(score=9.0, none=4.0), 0.9, Calibration(none=2.0), "ngrams", 0.4, {"sure": 0.7}
+    weights = CandidateCalibration(score=9.0, none=4.0), 0.9, Calibration(none=2.0), "ngrams f", "o", 0.4, {"sure": 0.7}
     return Cascade(*weights, **changed)
 
 
@@ -56,6 +56,37 @@ def test_a_rule_comes_back_out_of_json():
     assert Cascade.from_dict(json.loads(json.dumps(cascade().to_dict()))) == cascade()
     none = Cascade(CandidateCalibration(), None, Calibration(), "dense")
     assert Cascade.from_dict(json.loads(json.dumps(none.to_dict()))) == none
+
+
+class Candidates:
+    """A generator's name, and what it was made of."""
+
+    def __init__(self, description, ontology):
+        self.description, self.ontology_fingerprint, self.name = description, ontology, description.split()[0]
+
+
+def test_which_rule_holds_for_a_generator():
+    rules = [
+        Cascade(CandidateCalibration(), None, Calibration(), generator, ontology)
+        for generator, ontology in (
+            ("dense a", "mesh"),
+            ("ngrams b", "mesh"),
+            ("dense c", "medic"),
+            ("dense d", "mesh"),
+        )
+    ]
+
+    def chosen(*generator):
+        found = cascade_for(rules, Candidates(*generator))
+        return found and found.generator
+
+    assert chosen("dense d", "mesh") == "dense d"
+    assert chosen("dense other", "medic") == "dense c"
+    assert chosen("dense other", "mesh") == "dense a"
+    assert chosen("dense c", "elsewhere") == "dense a"
+    assert chosen("ngrams b", "mesh") == "ngrams b"
+    assert chosen("hybrid b", "mesh") is None
+    assert cascade_for([], Candidates("dense a", "mesh")) is None
 
 
 def test_the_limit_itself_is_sure():

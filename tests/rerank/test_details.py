@@ -51,6 +51,8 @@ def test_the_first_branch_stands_for_types_where_there_are_tree_numbers():
     )
     shown = found([0, 1, 2, 3], ontology=ontology, concept_type=True)
     assert [each.types for each in shown] == [("Neoplasms",), ("Neoplasms",), ("descriptor",), ("supplementary",)]
+    untyped = Ontology.from_concepts([Concept("D0", "Neoplasms", tree_numbers=["C04"])])
+    assert detail_notes(untyped, ALIASES, CrossEncoderParameters(concept_type=True)) == []
 
 
 def test_parents_that_are_known_and_have_a_name():

@@ -50,7 +50,7 @@ def calibrate_reranker(config: CalibrateConfig) -> Cascade:
     home = config.reranker_model
     with training_directory(home, second_stage.KIND).lock():
         ontology = Ontology.open(config.ontology)
-        state = second_stage.describe(home, ontology)
+        state = second_stage.describe(home)  # for any ontology: the rule says for which one it holds
         if not state["parameters"]["calibrate"]:
             raise ConfigError(f"{home} was trained without weights for both stages (calibrate): it ranks all mentions")
         _, generator = _opened(config, state["parameters"]["top_k"])

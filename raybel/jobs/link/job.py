@@ -56,7 +56,7 @@ def link(config: LinkConfig, watch: Callable[[Progress], None] | None = None) ->
         result = job.finish(config.metric_file)
         for route in routes:
             result.notes += corpus_notes(run, job.finished, route.ontology, config.wanted_mentions, route.types)
-            result.notes += route.notes(config.rerank)
+            result.notes += route.notes(config.rerank, config.top_k)
     result.notes = list(dict.fromkeys(result.notes))
     return result
 

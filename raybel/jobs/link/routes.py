@@ -133,11 +133,12 @@ class OpenedRoute:
             **({"types": list(self.types), "threshold": self.route.threshold} if self.types else {}),
         }
 
-    def notes(self, rerank: Rerank) -> list[str]:
+    def notes(self, rerank: Rerank, top_k: int) -> list[str]:
         """Return what a person should know of its models.
 
         Args:
             rerank: Which mentions its re-ranker ranks.
+            top_k: Candidates of a mention.
         """
         notes = list(self.ontology.notes)
         if self.reranker and (note := self._fit_note(self.reranker, rerank)):
@@ -147,19 +148,25 @@ class OpenedRoute:
 
             shown = CrossEncoderParameters.of_model(self.reranker["parameters"])
             notes += detail_notes(self.ontology, self.generator.alias_table, shown)
+            if shown.top_k != top_k:
+                notes.append(
+                    f"the re-ranker was trained with {shown.top_k} candidates of a mention, these are {top_k}: what is "
+                    f"sure, and its probabilities, were fitted to {shown.top_k} (--top-k)"
+                )
         return notes + self._threshold_notes(rerank)
 
     def _fit_note(self, reranker: dict[str, Any], rerank: Rerank) -> str:
         """Say what a re-ranker's probabilities were fitted to, where that isn't this generator; "" where it is."""
-        trained_on = reranker["generator"]
-        if self.generator.name != trained_on and UNKNOWN_GENERATOR not in (trained_on, self.generator.name):
+        kinds = {reranker["generator"], *(held["generator"].split()[0] for held in reranker.get("generators", ()))}
+        if not kinds & {self.generator.name, UNKNOWN_GENERATOR} and self.generator.name != UNKNOWN_GENERATOR:
+            trained = f"the re-ranker was trained on {' and '.join(sorted(kinds))} candidates"
             if self.cascade is None:
                 return (
-                    f"the re-ranker was trained on {trained_on} candidates, these are {self.generator.name} ones: its "
-                    "probabilities were fitted to the others' scores; `raybel calibrate --reranker-model` fits them to "
-                    "these"
+                    f"{trained}, these are {self.generator.name} ones: its probabilities were fitted to the others' "
+                    "scores; `raybel calibrate --reranker-model` fits them to these"
                 )
-            return f"the re-ranker was trained on {trained_on} candidates, these are {self.generator.name} ones"
+            if self.cascade.ontology == self.ontology.fingerprint:
+                return f"{trained}, these are {self.generator.name} ones"
         if rerank == "all":
             return ""
         if self.cascade is None:

@@ -13,8 +13,6 @@ from raybel.candidates.base import CANDIDATE_DTYPE, NO_CANDIDATES
 from raybel.ontology import Ontology
 from raybel.runs.mentions import read_mentions_table
 
-#: The name of the generator whose candidates are a surface's concepts, by how many of its mentions have them.
-FREQUENT = "frequent"
 #: (Surface, concept) -> mentions; concept -1 stands for all mentions of the surface that have an id.
 Counts = Counter[tuple[str, int]]
 

@@ -24,7 +24,7 @@ from ray.data import ActorPoolStrategy
 
 from raybel.candidates.base import Generator, chunk_surfaces
 from raybel.candidates.calibrating import store
-from raybel.candidates.lookup import ALIASES, KIND, VERSION, bucket_table, buckets, hashes, write_json
+from raybel.candidates.lookup import ALIASES, FREQUENT, KIND, VERSION, bucket_table, buckets, hashes, write_json
 from raybel.candidates.registry import open_generator, uses_encoder
 from raybel.corpus.chunks import read_chunks
 from raybel.corpus.documents import ReadOptions, reading_identity
@@ -37,7 +37,6 @@ from raybel.jobs.datasets import BiocDatasource, Input
 from raybel.jobs.lookup.config import LookupConfig
 from raybel.jobs.lookup.directory import lookup_directory, range_name
 from raybel.jobs.lookup.frequent import (
-    FREQUENT,
     Counts,
     annotated_in,
     annotated_in_run,

@@ -52,17 +52,15 @@ _OF_RUN = ["document", "ordinal", "doc_id", "surface", "type", "start", "end", "
 
 
 @dataclass(frozen=True)
-class DrawnInput:
-    """What is drawn from, numbered.
+class DrawnInput(Input):
+    """What is drawn from; its shard names its outputs.
 
     Args:
-        item: The input; its shard names its outputs.
         number: Its place among the inputs.
         table: The mentions table of a run's shard; None for another corpus.
     """
 
-    item: Input
-    number: int
+    number: int = 0
     table: str | None = None
 
 
@@ -72,18 +70,17 @@ def draw_mentions(config: SampleConfig, inputs: list[DrawnInput], allocation: Al
     Memory of a task that reads: `per_surface` mentions (150 bytes each) of each distinct surface of an input; of one
     that merges, those of all inputs in a range of surfaces; of one that writes, the sampled mentions of an input.
     """
-    wanted = None if config.surfaces is None else frozenset(read_surfaces(config.surfaces))
-    by_path = {drawn.item.source.path: drawn for drawn in inputs}
-    corpus = BiocDatasource(
-        [drawn.item for drawn in inputs], config.read_options, partial(_reservoir, config, by_path, wanted)
-    )
+    wanted = None
+    if config.surfaces is not None:  # once for all tasks: each of them would carry it
+        wanted = ray.put(pa.array(read_surfaces(config.surfaces), pa.string()))
+    corpus = BiocDatasource(inputs, config.read_options, partial(_reservoir, config, wanted))
     cpus = allocation.cpus_per_task
     reservoirs = ray.data.read_datasource(corpus, override_num_blocks=len(inputs), num_cpus=cpus)
     partitions = 4 * allocation.actors
     merged = reservoirs.groupby("range", num_partitions=min(config.ranges, partitions)).map_groups(
         partial(_merged, config.per_surface), batch_format="pyarrow", num_cpus=cpus
     )
-    names = {drawn.number: drawn.item.shard for drawn in inputs}
+    names = {drawn.number: drawn.shard for drawn in inputs}
     written = merged.groupby("source", num_partitions=min(len(inputs), partitions)).map_groups(
         partial(_write_table, SampleDirectory(config.out_corpus), names), batch_format="pyarrow", num_cpus=cpus
     )
@@ -107,21 +104,17 @@ def read_surfaces(path: str) -> list[str]:
 
 
 def _reservoir(
-    config: SampleConfig,
-    inputs: dict[str, DrawnInput],
-    wanted: frozenset[str] | None,
-    item: Input,
-    options: ReadOptions,
+    config: SampleConfig, wanted: ray.ObjectRef[pa.Array] | None, drawn: DrawnInput, options: ReadOptions
 ) -> Iterator[pa.Table]:
     """Yield the rows of an input's reservoir, and those of what went wrong."""
-    drawn = inputs[item.source.path]
     problems: list[str] = []
     bad: list[int] = []
     if drawn.table is not None:
         tables: Iterable[pa.Table] = [_of_run(drawn.table, config)]
     else:
-        tables = _of_corpus(item, options, bad, problems)
-    prepared = (_prepared(table, drawn.number, wanted, config.seed) for table in tables)
+        tables = _of_corpus(drawn, options, bad, problems)
+    surfaces = None if wanted is None else ray.get(wanted)
+    prepared = (_prepared(table, drawn.number, surfaces, config.seed) for table in tables)
     kept = draw(prepared, config.per_surface)
     distinct = kept["surface"].combine_chunks().dictionary_encode()
     of_surface = buckets(hashes(distinct.dictionary.to_pylist()), config.ranges)
@@ -182,11 +175,11 @@ def _of_corpus(item: Input, options: ReadOptions, bad: list[int], problems: list
         problems.append(f"{item.source.path}: {counted(unnamed, 'more file')} of it")
 
 
-def _prepared(table: pa.Table, number: int, wanted: frozenset[str] | None, seed: int) -> pa.Table:
+def _prepared(table: pa.Table, number: int, wanted: pa.Array | None, seed: int) -> pa.Table:
     """Return mentions as `DRAWN`: those with a surface, that is wanted."""
     chosen = pc.not_equal(table["surface"], "")
     if wanted is not None:
-        chosen = pc.and_(chosen, pc.is_in(table["surface"], value_set=pa.array(sorted(wanted), pa.string())))
+        chosen = pc.and_(chosen, pc.is_in(table["surface"], value_set=wanted))
     table = table.filter(chosen)
     table = table.set_column(table.schema.get_field_index("type"), "type", pc.fill_null(table["type"], ""))
     keyed = ("surface", "type", "doc_id", "start")

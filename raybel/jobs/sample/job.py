@@ -18,7 +18,6 @@ from raybel.errors import ConfigError
 from raybel.files import storage, tables
 from raybel.files.fingerprints import fingerprint
 from raybel.files.provenance import OUTPUT_FORMAT
-from raybel.jobs.datasets import Input
 from raybel.jobs.runtime import Allocation, allocate, data_context, ray_session
 from raybel.jobs.sample.config import SampleConfig
 from raybel.jobs.sample.directory import SampleDirectory
@@ -91,7 +90,7 @@ def sample(config: SampleConfig) -> SampleResult:
         with ray_session(), data_context() as context:
             context.target_max_block_size = 16 << 20  # rows are small here
             context.execution_no_progress_timeout_s = DRAW_SECONDS
-            size = sum(each.item.source.size for each in inputs)
+            size = sum(each.source.size for each in inputs)
             allocation = allocate(config.resources, ray.cluster_resources(), input_bytes=size)
             if drawn is None:
                 drawn = draw_mentions(config, inputs, allocation)
@@ -129,7 +128,7 @@ def _inputs(config: SampleConfig) -> tuple[list[DrawnInput], dict[str, str]]:
     inputs, versions = [], {}
     for number, item in enumerate(found):
         table = tables_of.get(item.source.path)
-        inputs.append(DrawnInput(Input(item.source, item.name), number, table))
+        inputs.append(DrawnInput(item.source, item.name, number=number, table=table))
         versions[item.name] = item.source.version
         if table is not None:
             versions[item.name] += f" {corpus_bytes([(table, '')])}"
@@ -143,7 +142,7 @@ def _write_shards(
     write = ray.remote(num_cpus=allocation.cpus_per_task, max_retries=config.resources.max_restarts)(_write_input)
     waiting = []
     for each in inputs:
-        name = each.item.shard
+        name = each.shard
         if storage.exists(directory.mentions_file(name)) and not storage.exists(directory.state_file(name)):
             waiting.append(write.remote(config, directory, each))
     while waiting:
@@ -153,18 +152,17 @@ def _write_shards(
 
 def _write_input(config: SampleConfig, directory: SampleDirectory, drawn: DrawnInput) -> None:
     """Write the documents of an input that have sampled mentions, then the input's state."""
-    item = drawn.item
-    rows = pq.read_table(io.BytesIO(storage.read_bytes(directory.mentions_file(item.shard)))).to_pylist()
+    rows = pq.read_table(io.BytesIO(storage.read_bytes(directory.mentions_file(drawn.shard)))).to_pylist()
     wanted: dict[int, dict[int, dict[str, str]]] = {}
     for row in rows:
         wanted.setdefault(row["document"], {})[row["ordinal"]] = _label(config, row)
     remove = () if config.confident is None else LINK_INFONS
     options = replace(config.read_options, source_only=True)
     shards = 0
-    for name, content in excerpt_shards(item.source, item.shard, options, wanted, remove):
+    for name, content in excerpt_shards(drawn.source, drawn.shard, options, wanted, remove):
         storage.publish(directory.shard_file(name), content)
         shards += 1
-    storage.publish_json(directory.state_file(item.shard), {"documents": len(wanted), "shards": shards})
+    storage.publish_json(directory.state_file(drawn.shard), {"documents": len(wanted), "shards": shards})
 
 
 def _label(config: SampleConfig, row: dict[str, Any]) -> dict[str, str]:

@@ -40,6 +40,8 @@ from raybel.rerank.training.sure import fit_sure
 
 #: Documents in a chunk.
 CHUNK = 64
+#: Written last into the directory of a split.
+COUNTS_FILE = "counts.json"
 _COUNTS = (
     "documents",
     "mentions",
@@ -84,6 +86,11 @@ class FeatureConfig:
     rule: Cascade | None = None
 
 
+def are_made(config: FeatureConfig, split: str) -> bool:
+    """Return whether the features of a split are there, of an earlier start."""
+    return storage.exists(join(config.folder, split, COUNTS_FILE))
+
+
 def make_features(
     config: FeatureConfig, split: str, paths: tuple[str, ...], scopes: tuple[AliasScope, ...]
 ) -> dict[str, int]:
@@ -102,8 +109,8 @@ def make_features(
         InputError: A file can't be read.
     """
     folder = join(config.folder, split)
-    counts_file = join(folder, "counts.json")
-    if storage.exists(counts_file):
+    counts_file = join(folder, COUNTS_FILE)
+    if are_made(config, split):
         return dict(storage.read_json(counts_file))
     options = ReadOptions(config.mentions, sentences=True, chunk_documents=CHUNK)
     sources = find_sources(paths)

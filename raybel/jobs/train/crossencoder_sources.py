@@ -16,7 +16,7 @@ from raybel.files import storage
 from raybel.files.storage import join
 from raybel.jobs.train.config import TrainCrossEncoderConfig
 from raybel.jobs.train.corpora import MAIN, TrainingCorpus, label
-from raybel.jobs.train.crossencoder_features import FeatureConfig, make_features, sure_rule
+from raybel.jobs.train.crossencoder_features import FeatureConfig, are_made, make_features, sure_rule
 from raybel.jobs.train.name_features import make_name_features
 from raybel.ontology import Ontology
 from raybel.rerank.details import detail_notes
@@ -84,7 +84,7 @@ class OpenedCorpus:
             *sibling_notes(ontology, parameters),
         ]
         notes = notes if name == MAIN else [f"{name}: {note}" for note in notes]
-        scopes = alias_scopes(generator, parameters.dictionary_share)
+        scopes = alias_scopes(generator, parameters.dictionary_share) if corpus.train_corpus else ()
         return cls(name, folder, corpus, ontology, f"{generator.name} {generator.fingerprint}", scopes, notes)
 
     @property
@@ -218,7 +218,8 @@ class FeatureMaker:
             of = "" if source.name == MAIN else f" of {source.name}"
             self.watch({"stage": f"candidates of the {split} corpus{of}"})
             of_split, scopes = features, source.scopes if split == "train" else ("all",)
-            if split == "train" and self.config.parameters.train_on == "unsure":
+            unsure = split == "train" and self.config.parameters.train_on == "unsure"
+            if unsure and not are_made(features, split):
                 of_split = replace(features, rule=sure_rule(features, source.opened, corpus.val_corpus))
             counts[split] = make_features(of_split, split, paths, scopes)
         for split, counted in counts.items():

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Literal
 
 from raybel.candidates.base import Generator
+from raybel.candidates.lookup import FREQUENT
 from raybel.errors import ConfigError
 
 AliasScope = Literal["all", "cross_fitted", "dictionary"]
@@ -49,6 +50,11 @@ def alias_scopes(generator: Generator, dictionary_share: float) -> tuple[AliasSc
     """
     has_training_aliases = generator.has_training_aliases
     if generator.stored:
+        if generator.name == FREQUENT:
+            raise ConfigError(
+                "the lookup holds each surface's most frequent links (lookup --frequent), and would hand training "
+                "mentions their own answers: train with a generator (--ngrams-model or --dense-index)"
+            )
         if has_training_aliases:
             raise ConfigError(
                 "the lookup was made with training mentions as aliases, and would hand them their own answers: train "

@@ -66,9 +66,14 @@ def fit_cascade(
     logits, scores, golds = reranker.logits(mentions.examples), mentions.scores, mentions.golds
     first = np.array([first_stage.probabilities(of_mention)[0] for of_mention in mentions.features])
     every = best_candidates(logits, scores, reranker.calibration)[0]
-    limit = fit_limit(first, golds == 0, every == golds)
+    # The re-ranker's own weights may be of another generator's scores: it is judged with those that fit these best.
+    fitted = best_candidates(logits, scores, calibration.fit(logits, scores, golds.tolist()))[0]
+    limit = fit_limit(first, golds == 0, fitted == golds)
     sure = np.zeros(len(first), bool) if limit is None else first >= np.float32(limit)
     rest = np.flatnonzero(~sure).tolist()
+    if reranker.layout.mentions_matter:  # with the sure ones in their sequences they had other logits
+        for row, of_mention in zip(rest, reranker.logits([mentions.examples[row] for row in rest]), strict=True):
+            logits[row] = of_mention
     unsure = calibration.fit([logits[row] for row in rest], [scores[row] for row in rest], golds[rest].tolist())
     best, probability = best_candidates(logits, scores, unsure)
     best, probability = np.where(sure, 0, best), np.where(sure, first, probability)

@@ -450,6 +450,8 @@ def test_damaged_weights(damaged, no_ray):
         ({"edges": "a"}, "train the model again", "train the model again"),
         ({"cascade": {"first_stage": {}}}, "train the model again", "train the model again"),
         ({"cascades": [{"first_stage": {}}]}, "train the model again", "train the model again"),
+        ({"generators": [{"ontology": "o", "edges": []}]}, "train the model again", "train the model again"),
+        ({"generators": [{"generator": " ", "ontology": "o", "edges": []}]}, "has no name", "has no name"),
     ],
 )
 def test_a_damaged_description(damaged, state, linking, training, no_ray):

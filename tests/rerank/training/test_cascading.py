@@ -9,6 +9,7 @@ from raybel.candidates.base import CANDIDATE_DTYPE, NO_CANDIDATES, Generator
 from raybel.config import MentionOptions
 from raybel.ontology import Concept, Ontology
 from raybel.rerank.calibration import Calibration
+from raybel.rerank.layouts import LAYOUTS
 from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.rerank.training.cascading import fit_cascade, read_annotated
 
@@ -35,7 +36,7 @@ class ByName(Generator):
 class Knowing:
     """Knows that `disease` is anemia, and `strange` and `odd` nothing; if it is bad at names, takes their second."""
 
-    parameters, calibration = CrossEncoderParameters(top_k=3), Calibration()
+    parameters, calibration, layout = CrossEncoderParameters(top_k=3), Calibration(), LAYOUTS["tree"]
 
     def __init__(self, bad_at_names=False):
         self.bad, self.scored = bad_at_names, []
@@ -75,7 +76,7 @@ USUAL = [("anemia", gold("D0"))] * 60 + [("gout", gold("D2"))] * 60 + [("disease
 def test_names_are_sure_and_what_the_reranker_knows_better_is_not(tmp_path):
     reranker = Knowing()
     rule = fitted(tmp_path, reranker, *USUAL)
-    assert rule.generator == "names"
+    assert (rule.generator, rule.ontology) == ("names f", "o")
     assert rule.sure_from is not None
     assert rule.figures["sure"] == rule.figures["pairs_saved"] == 120 / 150
     assert rule.figures["first_stage_right_of_sure"] == rule.figures["reranked_right_of_sure"] == 1
@@ -84,6 +85,29 @@ def test_names_are_sure_and_what_the_reranker_knows_better_is_not(tmp_path):
     assert rule.figures["ECE"] < 0.1
     assert rule.threshold is None
     assert len(reranker.scored) == 150
+
+
+class KnowingTogether(Knowing):
+    """Scores a mention in another way where there is a name beside it."""
+
+    layout = LAYOUTS["multi"]
+
+    def _of(self, example):
+        alone = not {"anemia", "gout"} & set(self.scored[self.begun :])
+        return np.roll(super()._of(example), 0 if alone else 1)
+
+    def logits(self, examples):
+        self.begun = len(self.scored)
+        return super().logits(examples)
+
+
+def test_mentions_that_see_each_other_are_scored_as_linking_does(tmp_path):
+    """The unsure ones without the sure ones, which aren't in their sequences then."""
+    reranker = KnowingTogether()
+    rule = fitted(tmp_path, reranker, *USUAL)
+    assert rule.figures["sure"] == 120 / 150
+    assert reranker.scored[150:] == ["disease"] * 30
+    assert rule.figures["reranked_right_of_unsure"] == 1
 
 
 def test_a_reranker_that_is_bad_at_names_loses_nothing_on_them(tmp_path):
