@@ -108,9 +108,16 @@ class Plan:
 
     @property
     def seconds(self) -> float:
-        """How long the job would take: its slower stage, after the models are loaded."""
+        """How long the job would take, after the models are loaded: its slower stage, or all that its CPUs have to do.
+
+        By default there are more readers and actors than CPUs, so that whichever is behind gets them.
+        """
         before = self.working.before if self.working else 0.0
-        return before + max(self.reading_seconds, self.working_seconds)
+        on_gpu = self.allocation.gpus_per_actor > 0
+        of_cpus = self.readers * self.reading_seconds + (0 if on_gpu else self.allocation.actors * self.working_seconds)
+        return before + max(
+            self.reading_seconds, self.working_seconds, of_cpus / max(1.0, self.cluster.get("CPU", 0.0))
+        )
 
     def hours_of(self, kind: str) -> float:
         """Return the hours of the cluster's CPUs or GPUs, busy or not: `CPU` or `GPU`."""

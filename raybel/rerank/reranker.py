@@ -70,9 +70,12 @@ def describe(directory: str, ontology: Ontology | None = None, crosstype: str | 
     try:
         CrossEncoderParameters.of_model(state["parameters"]).of_type(state["crosstype"])
         Calibration(**(state["calibration"] or {}))
-        for each in (*cascades_of(state), *(held["generator"] for held in state.get("generators", ()))):
-            if not (each.generator if isinstance(each, Cascade) else each).split():
-                raise ValueError("a generator has no name")
+        named = [
+            *(each.generator for each in cascades_of(state)),
+            *(each["generator"] for each in state.get("generators", ())),
+        ]
+        if not all(name.split() for name in named):
+            raise ValueError("a generator has no name")
         for each in (state, *state.get("generators", ())):
             np.asarray(each["edges"], np.float32)
         ontologies_of(state)

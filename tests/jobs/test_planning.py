@@ -37,6 +37,10 @@ def test_what_is_expected():
     assert PLAN.cost == pytest.approx((8 * 0.5 + 3.0) * 103 / 3600)
     assert PLAN.waiting_bytes == 6 * planning.WAITING * 4_096
     assert replace(PLAN, prices=None).cost is None
+    # Ten actors on eight CPUs, which read too.
+    crowded = replace(PLAN, allocation=Allocation(10, 0.5, 0.5))
+    assert crowded.seconds == pytest.approx(3 + (800 * 0.5 + 800 * 0.02) / 8)
+    assert replace(crowded, allocation=Allocation(10, 0.5, 0.5, 0.1)).seconds == pytest.approx(3 + 40)
     slow_reader = replace(PLAN, reading=replace(READ, seconds=200.0))
     assert slow_reader.seconds == pytest.approx(3 + 200 / 100 * 800 / 2)
 
