@@ -17,18 +17,19 @@ def local_ray():
     """One Ray of two CPUs for all tests that want one, started as a job starts its own."""
     import ray
 
-    from raybel.jobs import runtime
+    from raybel.jobs import connection
 
-    os.environ.update({name: value for name, value in runtime.ENVIRONMENT.items() if name not in os.environ})
-    ray.init(
-        address="local",
-        num_cpus=2,
-        include_dashboard=False,
-        logging_level="ERROR",
-        log_to_driver=False,
-        object_store_memory=runtime.LOCAL_STORE_BYTES,
-        _system_config=runtime.LOCAL_SYSTEM_CONFIG,
-    )
+    os.environ.update({name: value for name, value in connection.ENVIRONMENT.items() if name not in os.environ})
+    with connection.loopback_only():
+        ray.init(
+            address="local",
+            num_cpus=2,
+            include_dashboard=False,
+            logging_level="ERROR",
+            log_to_driver=False,
+            object_store_memory=connection.LOCAL_STORE_BYTES,
+            _system_config=connection.LOCAL_SYSTEM_CONFIG,
+        )
     yield
     ray.shutdown()
 

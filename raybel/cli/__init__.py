@@ -11,6 +11,7 @@ from typing import NoReturn
 
 import click
 
+from raybel.cli import endings
 from raybel.cli.common import CONTEXT, Commands
 
 #: Command -> the module in this package that defines it, and its line in `raybel --help`, in the pipeline's order.
@@ -121,11 +122,15 @@ def run(args: Sequence[str] | None = None) -> NoReturn:
     """
     status = 1
     try:
+        endings.take_signals()
         main(args, prog_name="raybel")
     except SystemExit as ended:
         status = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except BaseException:
-        sys.excepthook(*sys.exc_info())
+        if not endings.stopped():
+            sys.excepthook(*sys.exc_info())
+    if status and endings.stopped():  # whatever an import, or Ray, made of the KeyboardInterrupt
+        status = endings.status()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)

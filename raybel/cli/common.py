@@ -7,9 +7,11 @@ from typing import Any
 
 import click
 
+from raybel.cli import endings
 from raybel.errors import RaybelError
 
-#: Exit statuses: 1 an error that stopped the command, 2 wrong usage, 3 finished but some input couldn't be used.
+#: Exit statuses: 1 an error that stopped the command, 2 wrong usage, 3 finished but some input couldn't be used;
+#: `endings` has those of a command that was stopped.
 FAILED, USAGE, INCOMPLETE = 1, 2, 3
 
 
@@ -17,9 +19,11 @@ class Commands(click.Group):
     """A group whose errors are sentences, with a traceback under `--debug` only."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; raybel's own errors end it with exit status 1."""
+        """Run a command; raybel's own errors end it with exit status 1, one that is stopped as `endings` says."""
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt:
+            endings.stop()
         except RaybelError as error:
             if ctx.find_root().params.get("debug"):
                 raise

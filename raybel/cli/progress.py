@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from raybel.cli import tables
+from raybel.cli import endings, tables
 from raybel.display import counted, duration, percent, rate
 from raybel.tuning.trials import score_text
 
@@ -109,14 +109,13 @@ def _epochs(state: dict[str, Any]) -> str:
 
 @contextlib.contextmanager
 def show_progress(render: Callable[[Any], str], goes_on: str = "from here") -> Iterator[ProgressLine]:
-    """Show a job's progress while it runs; Ctrl-C ends the command with exit status 130 and says how it goes on."""
+    """Show a job's progress while it runs; where it is stopped, say how it goes on (`endings`)."""
     line = ProgressLine(render)
     try:
         yield line
     except KeyboardInterrupt:
         line.close()
-        tables.err.print(f"stopped; the same command goes on {goes_on}", style="yellow")
-        sys.exit(130)
+        endings.stop(f"; the same command goes on {goes_on}")
     finally:
         line.close()
 

@@ -7,7 +7,6 @@ under a temporary name, synced and renamed; an object is PUT once, under its fin
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import io
 import json
@@ -29,6 +28,7 @@ from pyarrow import fs
 
 from raybel.display import counted
 from raybel.errors import AccessError, ConfigError, InputError
+from raybel.files import private
 from raybel.files.meter import Meter
 from raybel.files.stored import open_stored
 
@@ -291,6 +291,10 @@ def localise(uri: str) -> Path:
 
     What lies on an object store is copied once per machine, into a folder named after its files' identities, so that
     a changed artefact is copied anew and several actors share one copy.
+
+    Raises:
+        InputError: There is nothing.
+        ConfigError: The folder for copies isn't this user's alone (`private.directory`).
     """
     if is_local(uri):
         return Path(resolve(uri)[1])
@@ -299,11 +303,9 @@ def localise(uri: str) -> Path:
         raise InputError("no such file or directory", path=uri)
     sources = {name: join(uri, name) if name else uri for name in inside}
     key = repr([(name, identity(source)) for name, source in sources.items()]) + uri
-    home = Path(tempfile.gettempdir()) / f"raybel-{os.getuid()}"
+    home = private.directory()
     target = home / hashlib.sha256(key.encode()).hexdigest()[:24]
-    home.mkdir(mode=0o700, exist_ok=True)
-    with open(f"{target}.lock", "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # one process of this machine copies, the others wait for it
+    with private.locked(Path(f"{target}.lock")):  # one process of this machine copies, the others wait for it
         if not target.exists():
             staging = Path(tempfile.mkdtemp(dir=home))
             try:

@@ -1,10 +1,9 @@
-"""Ray for our jobs: a quiet local start, or the cluster that we run on; what a job takes of it without starving."""
+"""Ray for our jobs: its errors as sentences, its Datasets' settings; what a job takes of it without starving."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import re
 import sys
 import warnings
@@ -20,30 +19,16 @@ from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskErr
 from raybel.config import Resources
 from raybel.display import counted
 from raybel.errors import ConfigError, RaybelError
+from raybel.jobs.connection import connection, debugs
 
-#: Bytes of a local object store: chunks are about 1 MB, and back-pressure keeps few of them.
-LOCAL_STORE_BYTES = 512 << 20
 #: A job that makes no progress for this long fails in place of waiting without end.
 NO_PROGRESS_SECONDS = 1200
 #: Stored bytes of input for which a further actor is worth its start, which takes some six seconds of a CPU (importing
 #: torch and transformers, loading models): a dozen abstracts as XML, some seventy gzipped.
 INPUT_BYTES_PER_ACTOR = 32 << 10
 
-#: Ray stops a worker that is idle for a second; each of ours takes two seconds of CPU to start and import again.
-LOCAL_SYSTEM_CONFIG = {"idle_worker_killing_time_threshold_ms": 60_000, "num_workers_soft_limit": 8}
-
 #: What Ray Data adds to the text of an error, ours too: how often it tried, and which of its settings to change.
 _RETRIES = re.compile(r"\nFailed to .+ after \d+/\d+ attempts \(total backoff [\s\S]*")
-
-#: Environment of a Ray that says nothing on its own, for its processes too.
-ENVIRONMENT = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
-    "TOKENIZERS_PARALLELISM": "false",
-    "OMP_WAIT_POLICY": "PASSIVE",
-    "KMP_BLOCKTIME": "0",
-}
 
 
 @contextlib.contextmanager
@@ -57,13 +42,8 @@ def ray_session() -> Iterator[None]:
         RaybelError: A worker's own error, as it is; or a worker failed or died too often, Ray gave up, or the job made
             no progress.
     """
-    with _errors_as_sentences(), _own_lines_only(), _connection():
+    with _errors_as_sentences(), _own_lines_only(), connection():
         yield
-
-
-def _debugs() -> bool:
-    """Whether all that Ray says is wanted: `raybel --debug` lets raybel's own logger through to the last."""
-    return logging.getLogger("raybel").isEnabledFor(logging.DEBUG)
 
 
 @contextlib.contextmanager
@@ -75,51 +55,11 @@ def _own_lines_only() -> Iterator[None]:
     """
     before = ray._private.worker._worker_logs_enabled
     if not ray.is_initialized():
-        ray._private.worker._worker_logs_enabled = _debugs()
+        ray._private.worker._worker_logs_enabled = debugs()
     try:
         yield
     finally:
         ray._private.worker._worker_logs_enabled = before
-
-
-@contextlib.contextmanager
-def _connection() -> Iterator[None]:
-    if ray.is_initialized():
-        yield
-        return
-    for name, value in ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
-    if os.environ.get("RAY_ADDRESS"):
-        ray.init(logging_level=logging.ERROR, log_to_driver=_debugs())
-    else:
-        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # Ray's C++ core writes to our terminal otherwise
-        with standard_error_dropped():
-            ray.init(
-                address="local",
-                include_dashboard=False,
-                logging_level=logging.ERROR,
-                log_to_driver=_debugs(),
-                object_store_memory=LOCAL_STORE_BYTES,
-                _system_config=LOCAL_SYSTEM_CONFIG,
-            )
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-@contextlib.contextmanager
-def standard_error_dropped() -> Iterator[None]:
-    """Drop what Ray's C++ core writes to the standard error of this process; Python's errors are raised as ever."""
-    sys.stderr.flush()
-    terminal, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(terminal, 2)
-        os.close(terminal)
-        os.close(nowhere)
 
 
 @contextlib.contextmanager
@@ -179,7 +119,7 @@ def data_context() -> Iterator[DataContext]:
     """Settings of Ray Data for chunks, put back afterwards: a block per row, no output of its own, no endless wait."""
     context = DataContext.get_current()
     for name in ("ray.data", "ray"):
-        logging.getLogger(name).setLevel(logging.ERROR if _debugs() else logging.CRITICAL)  # they are raised, said once
+        logging.getLogger(name).setLevel(logging.ERROR if debugs() else logging.CRITICAL)  # they are raised, said once
     settings = {
         "target_max_block_size": 1,  # a row is never split, so that each chunk is a block of its own
         "enable_progress_bars": False,

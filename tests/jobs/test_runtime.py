@@ -1,5 +1,3 @@
-import os
-
 import pytest
 import ray
 from ray.data import DataContext
@@ -131,13 +129,6 @@ def test_settings_are_put_back():
     with runtime.data_context() as inside:
         assert inside.target_max_block_size == 1
     assert (context.target_max_block_size, context.raise_original_map_exception) == before
-
-
-def test_standard_error_is_dropped_and_comes_back(capfd):
-    with runtime.standard_error_dropped():
-        os.write(2, b"dropped")
-    os.write(2, b"kept")
-    assert capfd.readouterr().err == "kept"
 
 
 def test_a_ray_that_is_there_is_used(local_ray):
