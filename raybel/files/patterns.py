@@ -13,6 +13,7 @@ from pyarrow import fs
 from raybel.display import counted
 from raybel.errors import ConfigError
 from raybel.files import places, storage
+from raybel.files.outages import patiently
 
 #: Suffixes of raybel's own tables and ontologies, which may lie beside a corpus.
 _OWN_SUFFIXES = (".arrow", ".parquet")
@@ -45,8 +46,8 @@ def expand(patterns: Iterable[str], suffixes: tuple[str, ...]) -> list[tuple[str
         files.append((path, name))
 
     for pattern in patterns:
-        filesystem, path = storage.resolve(pattern)
-        info = filesystem.get_file_info(path)
+        path = storage.resolve(pattern)[1]
+        info = storage.info(pattern)
         if info.is_file:
             add(pattern, os.path.basename(path))
         elif info.type == fs.FileType.Directory:
@@ -124,7 +125,8 @@ def _glob(pattern: str) -> list[str]:
     if "*" not in path:
         return []
     above = path[: path.index("*")].rpartition("/")[0]
-    infos = filesystem.get_file_info(fs.FileSelector(above, recursive=True, allow_not_found=True))
+    selector = fs.FileSelector(above, recursive=True, allow_not_found=True)
+    infos = patiently(pattern, "listed", lambda: filesystem.get_file_info(selector))
     matched = sorted(info.path for info in infos if info.is_file and fnmatch.fnmatchcase(info.path, path))
     whole, mark, query = pattern.partition("?")
     scheme = whole[: whole.index(path)] if path in whole else whole.partition("://")[0] + "://"

@@ -14,9 +14,11 @@ import logging
 import os
 import shutil
 import tempfile
-import uuid
 import zlib
+from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
@@ -26,57 +28,32 @@ import pyarrow.parquet as pq
 from isal import igzip, isal_zlib
 from pyarrow import fs
 
-from raybel.display import counted
 from raybel.errors import AccessError, ConfigError, InputError
-from raybel.files import private
+from raybel.files import guards, private, s3
+from raybel.files.addresses import absolute as absolute
+from raybel.files.addresses import is_local as is_local
+from raybel.files.addresses import join as join
+from raybel.files.addresses import name_of as name_of
+from raybel.files.addresses import resolve as resolve
+from raybel.files.listing import local_names
 from raybel.files.meter import Meter
+from raybel.files.outages import patiently, without_secrets
 from raybel.files.stored import open_stored
+from raybel.files.writing import TEMPORARY, delete_stored, write_local, write_stored
 
 _LOG = logging.getLogger(__name__)
 COPY_BYTES = 1 << 20
-#: End of the (hidden) name under which a local file is written before it is renamed.
-TEMPORARY = ".tmp"
+#: Of a file on an object store, so much is read at once: each read is a request.
+STORE_BYTES = 8 << 20
 #: What reading a damaged or truncated gzip file raises.
 DAMAGED: tuple[type[Exception], ...] = (EOFError, OSError, zlib.error, cast("type[Exception]", isal_zlib.error))
 _NOT_JSON: tuple[type[Exception], ...] = (ValueError, *DAMAGED)
 #: What goes to an object store waits in memory up to here, then on the local disk.
 SPOOL_BYTES = 64 << 20
+#: How many files of an object store are read at a time where several are wanted.
+READ_AHEAD = 4
 #: isal's level 3 of 0..3; its bytes depend on the data alone (no time, no name in the header).
 GZIP_LEVEL = 3
-_LOCAL = fs.LocalFileSystem()
-
-
-def resolve(uri: str) -> tuple[fs.FileSystem, str]:
-    """Return the file system of a path or URI, and the path in it; raises `AccessError` where it can't be reached."""
-    if "://" not in uri:
-        return _LOCAL, os.path.abspath(os.path.expanduser(uri))
-    try:
-        return fs.FileSystem.from_uri(uri)
-    except pa.ArrowInvalid as error:
-        raise ConfigError(f"{uri}: isn't a path, or a URI of a file system that is known: {error}") from error
-    except OSError as error:
-        raise AccessError(f"can't be reached: {error}", path=uri) from error
-
-
-def absolute(uri: str) -> str:
-    """Return a local path as an absolute one, which means the same in every process; a URI as it is."""
-    return uri if "://" in uri else os.path.abspath(os.path.expanduser(uri))
-
-
-def name_of(uri: str) -> str:
-    """Return a path or URI without a URI's query: where its suffix is."""
-    return uri.partition("?")[0] if "://" in uri else uri
-
-
-def is_local(uri: str) -> bool:
-    """True for a path on this machine's file systems (network mounts too)."""
-    return isinstance(resolve(uri)[0], fs.LocalFileSystem)
-
-
-def join(uri: str, *names: str) -> str:
-    """Append names to a directory's path or URI (a URI's query stays at its end)."""
-    base, mark, query = uri.partition("?") if "://" in uri else (uri, "", "")
-    return "/".join([base.rstrip("/"), *names]) + mark + query
 
 
 @dataclass(frozen=True)
@@ -89,15 +66,37 @@ class FileIdentity:
 
 def identity(uri: str) -> FileIdentity | None:
     """Return a file's identity, or None where there is no such file."""
+    if s3.is_s3(uri):
+        known = patiently(uri, "looked up", lambda: s3.info(uri))
+        return None if known is None else FileIdentity(*known)
+    found = info(uri)
+    return FileIdentity(found.size, found.mtime_ns or 0) if found.is_file else None
+
+
+def info(uri: str) -> fs.FileInfo:
+    """Return what a path leads to: a file, a directory, or nothing.
+
+    Raises:
+        AccessError: The store doesn't say.
+    """
     filesystem, path = resolve(uri)
-    info = filesystem.get_file_info(path)
-    return FileIdentity(info.size, info.mtime_ns or 0) if info.is_file else None
+    return patiently(uri, "looked up", lambda: filesystem.get_file_info(path))
 
 
 def exists(uri: str) -> bool:
     """True if there is a file or a directory."""
-    filesystem, path = resolve(uri)
-    return filesystem.get_file_info(path).type != fs.FileType.NotFound
+    return info(uri).type != fs.FileType.NotFound
+
+
+def listed(directory: str, recursive: bool) -> list[fs.FileInfo]:
+    """Return what lies in a directory, [] where there is none.
+
+    Raises:
+        AccessError: The store doesn't say.
+    """
+    filesystem, path = resolve(directory)
+    selector = fs.FileSelector(path, recursive=recursive, allow_not_found=True)
+    return list(patiently(directory, "listed", lambda: filesystem.get_file_info(selector)))
 
 
 def names(directory: str) -> list[str]:
@@ -111,47 +110,13 @@ def names(directory: str) -> list[str]:
     """
     filesystem, path = resolve(directory)
     if isinstance(filesystem, fs.LocalFileSystem):
-        return _local_names(path)
-    infos = filesystem.get_file_info(fs.FileSelector(path, recursive=True, allow_not_found=True))
-    return sorted(os.path.relpath(info.path, path) for info in infos if info.is_file)
-
-
-def _local_names(path: str) -> list[str]:
-    if not os.path.exists(path):
-        return []
-    found, seen, broken = [], set(), []
-    waiting, linked = [path], list[str]()
-    while waiting or linked:
-        folder = waiting.pop() if waiting else linked.pop(0)
-        try:
-            status = os.stat(folder)
-            if (status.st_dev, status.st_ino) in seen:
-                continue
-            seen.add((status.st_dev, status.st_ino))
-            inside = sorted(os.scandir(folder), key=lambda entry: entry.name)
-        except FileNotFoundError:  # another process has just deleted it
-            continue
-        except OSError as error:
-            raise ConfigError(f"{folder}: can't be listed: {error.strerror or error}") from error
-        below = folder.rstrip("/").removeprefix(path.rstrip("/")).lstrip("/")
-        for entry in inside:
-            link = entry.is_symlink()
-            if os.path.isdir(entry.path) if link else entry.is_dir():
-                (linked if link else waiting).append(entry.path)
-            elif os.path.isfile(entry.path) if link else entry.is_file():
-                found.append(os.path.join(below, entry.name))
-            elif link:
-                broken.append(os.path.join(below, entry.name))
-    if broken:
-        _LOG.warning(f"{path}: {counted(len(broken), 'link')} to no file, such as {min(broken)}: passed over")
-    return sorted(found)
+        return local_names(path)
+    return sorted(os.path.relpath(each.path, path) for each in listed(directory, recursive=True) if each.is_file)
 
 
 def entries(directory: str) -> list[str]:
     """Return the sorted names of the files and folders directly in a directory; [] where there is none."""
-    filesystem, path = resolve(directory)
-    inside = filesystem.get_file_info(fs.FileSelector(path, allow_not_found=True))
-    return sorted(info.base_name for info in inside)
+    return sorted(each.base_name for each in listed(directory, recursive=False))
 
 
 @contextlib.contextmanager
@@ -166,17 +131,49 @@ def open_bytes(uri: str, meter: Meter | None = None) -> Iterator[IO[bytes]]:
         AccessError: There is no such file, or it can't be opened, or not be read on while it is open.
     """
     with open_stored(*resolve(uri), uri) as raw:
-        buffered = io.BufferedReader(raw, COPY_BYTES)
+        buffered = io.BufferedReader(raw, COPY_BYTES if is_local(uri) else STORE_BYTES)
         packed = buffered.peek(2)[:2] == b"\x1f\x8b"
         file: Any = meter.counting(buffered) if meter else buffered
         yield igzip.IGzipFile(fileobj=file) if packed else file
 
 
 def read_bytes(uri: str) -> bytes:
-    """Return a whole file as it is (not decompressed)."""
-    filesystem, path = resolve(uri)
-    with filesystem.open_input_stream(path, compression=None) as stream:
-        return bytes(stream.read())
+    """Return a whole file as it is (not decompressed).
+
+    Raises:
+        AccessError: There is no such file, or it can't be read.
+    """
+    if s3.is_s3(uri):
+        try:
+            return patiently(uri, "read", lambda: s3.get(uri)).data
+        except FileNotFoundError as error:
+            raise AccessError("no such file", path=without_secrets(uri)) from error
+    with open_stored(*resolve(uri), uri) as file:
+        return file.read()
+
+
+def find_bytes(uri: str) -> bytes | None:
+    """Return a whole file as it is, None where there is none; on S3 that is one request."""
+    if s3.is_s3(uri):
+        with contextlib.suppress(FileNotFoundError):
+            return patiently(uri, "read", lambda: s3.get(uri)).data
+        return None
+    return read_bytes(uri) if identity(uri) is not None else None
+
+
+def read_all(uris: Iterable[str]) -> Iterator[bytes]:
+    """Yield whole files in order; of an object store, the next few are read meanwhile."""
+    with ThreadPoolExecutor(READ_AHEAD) as pool:
+        waiting: deque[Future[bytes]] = deque()
+        for uri in uris:
+            if is_local(uri):
+                yield read_bytes(uri)
+                continue
+            waiting.append(pool.submit(copy_context().run, read_bytes, uri))
+            if len(waiting) > READ_AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def size_and_digest(uri: str) -> tuple[int, str]:
@@ -205,32 +202,23 @@ def publish(uri: str, data: bytes | Iterable[bytes]) -> None:
     """
     pieces = (data,) if isinstance(data, bytes) else data
     filesystem, path = resolve(uri)
+    guards.check(uri)
     try:
-        if not isinstance(filesystem, fs.LocalFileSystem):
-            # A stream that is closed early publishes what it got, so the pieces are gathered before it is opened.
-            with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as whole:
-                for piece in pieces:
-                    whole.write(piece)
-                whole.seek(0)
-                filesystem.create_dir(os.path.dirname(path), recursive=True)
-                with filesystem.open_output_stream(path, compression=None) as stream:
-                    shutil.copyfileobj(whole, stream, COPY_BYTES)
+        if isinstance(filesystem, fs.LocalFileSystem):
+            write_local(path, pieces)
             return
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        temporary = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.{uuid.uuid4().hex[:8]}{TEMPORARY}")
-        try:
-            with open(temporary, "wb") as file:
-                for piece in pieces:
-                    file.write(piece)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)
-            raise
+        # A stream that is closed early publishes what it got, so the pieces are gathered before it is opened.
+        with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as whole:
+            for piece in pieces:
+                whole.write(piece)
+            size = whole.tell()
+            whole.seek(0)
+            if s3.is_s3(uri):
+                s3.publish(uri, whole, size)
+            else:
+                patiently(uri, "written", lambda: write_stored(filesystem, path, whole))
     except OSError as error:
-        raise ConfigError(f"{uri}: can't be written: {error.strerror or error}") from error
+        raise ConfigError(f"{without_secrets(uri)}: can't be written: {error.strerror or error}") from error
 
 
 def publish_json(uri: str, value: Any) -> None:
@@ -244,11 +232,24 @@ def read_json(uri: str) -> Any:
     Raises:
         InputError: No such file, or not JSON.
     """
+    return _json(uri, read_bytes(uri))
+
+
+def find_json(uri: str) -> Any:
+    """Return the value in a JSON file, None where there is no such file.
+
+    Raises:
+        InputError: It isn't JSON.
+    """
+    data = find_bytes(uri)
+    return None if data is None else _json(uri, data)
+
+
+def _json(uri: str, data: bytes) -> Any:
     try:
-        with open_bytes(uri) as file:
-            return json.load(file)
+        return json.loads(igzip.decompress(data) if data[:2] == b"\x1f\x8b" else data)
     except _NOT_JSON as error:
-        raise InputError(f"isn't readable JSON: {error}", path=uri) from error
+        raise InputError(f"isn't readable JSON: {error}", path=without_secrets(uri)) from error
 
 
 def parquet_bytes(table: pa.Table) -> bytes:
@@ -260,10 +261,9 @@ def parquet_bytes(table: pa.Table) -> bytes:
 
 def copy_bytes(uri: str) -> Iterator[bytes]:
     """Yield a file's bytes in pieces of at most 1 MiB."""
-    filesystem, path = resolve(uri)
-    with filesystem.open_input_stream(path, compression=None) as stream:
-        while piece := stream.read(COPY_BYTES):
-            yield bytes(piece)
+    with open_stored(*resolve(uri), uri) as file:
+        while piece := file.read(COPY_BYTES if is_local(uri) else STORE_BYTES):
+            yield from (piece[start : start + COPY_BYTES] for start in range(0, len(piece), COPY_BYTES))
 
 
 def delete_temporary(directory: str) -> None:
@@ -276,14 +276,23 @@ def delete_temporary(directory: str) -> None:
 def delete(uri: str) -> None:
     """Delete a file or a directory with all that is in it; nothing happens where there is none."""
     filesystem, path = resolve(uri)
+    guards.check(uri)
     if isinstance(filesystem, fs.LocalFileSystem) and os.path.isdir(path):
         shutil.rmtree(path, ignore_errors=True)
+    elif s3.is_s3(uri):
+        patiently(uri, "deleted", lambda: s3.delete_below(uri))
+    else:
+        with contextlib.suppress(FileNotFoundError):
+            patiently(uri, "deleted", lambda: delete_stored(filesystem, path))
+
+
+def delete_file(uri: str) -> None:
+    """Delete a file, not a directory; nothing happens where there is none. On S3 that is one request."""
+    if not s3.is_s3(uri):
+        delete(uri)
         return
-    with contextlib.suppress(FileNotFoundError):
-        if filesystem.get_file_info(path).type == fs.FileType.Directory:
-            filesystem.delete_dir(path)
-        else:
-            filesystem.delete_file(path)
+    guards.check(uri)
+    patiently(uri, "deleted", lambda: s3.delete(uri))
 
 
 def localise(uri: str) -> Path:

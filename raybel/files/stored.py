@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
 from pyarrow import fs
 
 from raybel.errors import AccessError
+from raybel.files.outages import patiently
 
 
 class StoredFile(io.RawIOBase):
@@ -19,14 +19,21 @@ class StoredFile(io.RawIOBase):
     What unpacks a file raises an `OSError` where its bytes are damaged, and a store raises one where it can't give
     them at this time (no permission, no network). Here the latter is another error, which unpacking passes on.
 
+    A store that can't give them now is asked again, of a file that is opened anew, which goes on at the same place.
+
     Args:
-        file: The store's file.
+        reopen: Opens the store's file.
         uri: Its path or URI, for errors.
+
+    Raises:
+        OSError: It can't be opened.
     """
 
-    def __init__(self, file: pa.NativeFile, uri: str) -> None:
+    def __init__(self, reopen: Callable[[], pa.NativeFile], uri: str) -> None:
         super().__init__()
-        self.file, self.uri = file, uri
+        self.reopen, self.uri = reopen, uri
+        self.file = reopen()
+        self._broken = False
 
     def read(self, size: int | None = -1) -> bytes:
         """Return at most so many bytes, all that are left for -1.
@@ -34,8 +41,7 @@ class StoredFile(io.RawIOBase):
         Raises:
             AccessError: The store can't give them.
         """
-        with self._as_sentence():
-            return bytes(self.file.read(None if size is None or size < 0 else size))
+        return bytes(self._patiently(lambda: self.file.read(None if size is None or size < 0 else size)))
 
     def readinto(self, buffer: Any) -> int:
         """Fill a buffer, and return how many bytes that took.
@@ -43,8 +49,7 @@ class StoredFile(io.RawIOBase):
         Raises:
             AccessError: The store can't give them.
         """
-        with self._as_sentence():
-            return int(self.file.readinto(buffer))
+        return int(self._patiently(lambda: self.file.readinto(buffer)))
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Go to a place, and return it; only where the file was opened so that it can.
@@ -52,8 +57,7 @@ class StoredFile(io.RawIOBase):
         Raises:
             AccessError: The store can't.
         """
-        with self._as_sentence():
-            return int(self.file.seek(offset, whence))
+        return int(self._patiently(lambda: self.file.seek(offset, whence)))
 
     def tell(self) -> int:
         """Return where the next byte is read."""
@@ -73,12 +77,21 @@ class StoredFile(io.RawIOBase):
             self.file.close()
         super().close()
 
-    @contextlib.contextmanager
-    def _as_sentence(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise AccessError(f"can't be read: {error}", path=self.uri) from error
+    def _patiently(self, call: Callable[[], Any]) -> Any:
+        if "://" not in self.uri:
+            return patiently(self.uri, "read", call)
+        place = self.file.tell()
+
+        def attempt() -> Any:
+            if self._broken:
+                self.file = self.reopen()
+                self.file.seek(place)
+            self._broken = True
+            result = call()
+            self._broken = False
+            return result
+
+        return patiently(self.uri, "read", attempt)
 
 
 def open_stored(filesystem: fs.FileSystem, path: str, uri: str, seekable: bool = False) -> StoredFile:
@@ -93,10 +106,13 @@ def open_stored(filesystem: fs.FileSystem, path: str, uri: str, seekable: bool =
     Raises:
         AccessError: There is no such file, or it can't be opened.
     """
+
+    def reopen() -> pa.NativeFile:
+        if seekable or "://" in uri:  # so that a file that is opened anew can go on where the other one was
+            return filesystem.open_input_file(path)
+        return filesystem.open_input_stream(path, compression=None)
+
     try:
-        if seekable:
-            return StoredFile(filesystem.open_input_file(path), uri)
-        return StoredFile(filesystem.open_input_stream(path, compression=None), uri)
-    except OSError as error:
-        reason = "no such file" if isinstance(error, FileNotFoundError) else f"can't be opened: {error}"
-        raise AccessError(reason, path=uri) from error
+        return patiently(uri, "opened", lambda: StoredFile(reopen, uri))
+    except FileNotFoundError as error:
+        raise AccessError("no such file", path=uri) from error
