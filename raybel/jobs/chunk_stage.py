@@ -107,7 +107,8 @@ def map_chunks(
     finished = [partial(run.finished, item, of_item) for item, of_item in zip(inputs, states, strict=True)]
     session = uuid.uuid4().hex
     records = [partial(ReaderRecord, run.reader_record(item), session, max_restarts) for item in inputs]
-    files = [Input(item.source, item.name, *known) for item, *known in zip(inputs, finished, records, strict=True)]
+    of_inputs = zip(inputs, finished, records, strict=True)
+    files = [Input(item.source, item.name, known, record) for item, known, record in of_inputs]
     return read_files(files, options, allocation.cpus_per_task).map_batches(
         stage,
         fn_constructor_args=(*arguments, by_name, session),
