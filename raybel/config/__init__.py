@@ -131,7 +131,7 @@ class Resources:
         Ge(0),
         Option("GPUs (or the share of one) of an actor that runs an encoder.", default="1 where there are any"),
     ] = None
-    max_restarts: Annotated[int, Ge(0), Option("Restarts of an actor that dies before the job fails.")] = 10
+    max_restarts: Annotated[int, Ge(0), Option("Restarts of an actor, or of a reader, that dies.")] = 10
 
 
 @configuration

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import bioc as model
 import pyarrow as pa
 
 from raybel.corpus.documents import DocumentRow, ReadOptions, chunk_table, to_row
-from raybel.corpus.formats.base import ShardFormat
+from raybel.corpus.formats.base import Piece, ShardFormat
 from raybel.corpus.formats.registry import FORMATS, format_of
 from raybel.corpus.opening import OpenedFile, files_of
+from raybel.corpus.reader_deaths import Position, ReaderRecord
 from raybel.corpus.sources import Source
 from raybel.errors import AccessError, InputError
 from raybel.files.meter import Meter
@@ -21,8 +22,6 @@ CHUNK_BYTES = 4 << 20
 #: So many of the files that can't be read before a chunk ends are named in it; further ones are counted. An archive may
 #: have millions of them in a row.
 MAX_NAMED = 100
-#: A place in a source: (number of its file, how many of that file's documents come before).
-Position = tuple[int, int]
 _START: Position = (0, 0)
 
 
@@ -57,7 +56,11 @@ class Finished:
 
 
 def read_chunks(
-    source: Source, shard: str, options: ReadOptions, finished: Finished | None = None
+    source: Source,
+    shard: str,
+    options: ReadOptions,
+    finished: Finished | None = None,
+    record: ReaderRecord | None = None,
 ) -> Iterator[pa.Table]:
     """Yield a source's chunks in order, each a table of one row of `schemas.CHUNK`; the last one has `next` null.
 
@@ -74,8 +77,11 @@ def read_chunks(
         shard: Name of a file's shard; of the folder of a bundle's.
         options: How documents become rows.
         finished: What was linked before; None for nothing.
+        record: What earlier readers of the source died at; one that died too often ends the reading of its file, as
+            damage does. None to record nothing.
     """
     chunker = (_BundleChunker if source.is_bundle else _FileChunker)(source, shard, options, finished or Finished())
+    chunker.record = record
     return chunker.read()
 
 
@@ -89,8 +95,32 @@ class _Chunker:
         self.unreadable: list[str] = []
         self.unnamed = self.passed_over = 0
         self.meter = Meter()
+        self.record: ReaderRecord | None = None
         #: How far the source was read when this start's own work began; None until then.
         self.skipped_bytes = None if finished.shards or finished.chunks else 0
+
+    def files(self) -> Iterator[OpenedFile]:
+        """Yield the source's files; that its reading begins is recorded before."""
+        if self.record is not None:
+            self.record.begin()
+        yield from files_of(self.source, self.meter)
+
+    def recorded(self, pieces: Iterable[Piece], file: OpenedFile) -> Iterator[Piece]:
+        """Yield a file's pieces; each document's turn, from its parsing to its row, is recorded before it comes."""
+        remaining, place = iter(pieces), 0
+        while True:
+            if self.record is not None:
+                self.record.enter((file.number, place))
+            piece = next(remaining, None)
+            if piece is None:
+                return
+            yield piece
+            place += not isinstance(piece, bytes)
+
+    def deadly(self, file: int) -> Position | None:
+        """Return the document at which the reading of a file ended since readers died there, None for none."""
+        ended = self.record.ended if self.record is not None else None
+        return ended if ended is not None and ended[0] == file else None
 
     def add(self, document: model.BioCDocument, serialisation: bytes, file: str) -> None:
         """Take a document."""
@@ -119,6 +149,8 @@ class _Chunker:
         self.rows, self.unreadable = [], []
         self.documents = self.size = self.unnamed = self.passed_over = 0
         self.number += 1
+        if self.record is not None:
+            self.record.begin_chunk()
         return table
 
 
@@ -130,9 +162,9 @@ class _FileChunker(_Chunker):
         header: bytes | None = None
         position = 0
         try:
-            opened = next(files_of(self.source, self.meter))
+            opened = next(self.files())
             with opened.open() as (known, file):
-                for item in known.read(file, self.options.max_document_bytes):
+                for item in self.recorded(known.read(file, self.options.max_document_bytes), opened):
                     if isinstance(item, bytes):
                         if header is None:
                             header = item
@@ -147,6 +179,8 @@ class _FileChunker(_Chunker):
                     self.add(*item, opened.name)
                     position += 1
         except InputError as error:
+            if (deadly := self.deadly(0)) and self.is_full():
+                yield self.take(deadly, False, header=None if self.number else header)
             yield self.take(None, True, header=None if self.number else header, error=str(error))
 
     def _rest_is_finished(self) -> bool:
@@ -175,7 +209,7 @@ class _BundleChunker(_Chunker):
         error: str | None = None
         yield from self._pass_finished()
         try:
-            for opened in files_of(self.source, self.meter) if self.wanted else ():
+            for opened in self.files() if self.wanted else ():
                 if self.wanted is None:
                     return
                 if opened.number < self.wanted[0]:
@@ -193,7 +227,7 @@ class _BundleChunker(_Chunker):
     def _read_file(self, opened: OpenedFile) -> Iterator[pa.Table]:
         try:
             with opened.open() as (known, file):
-                pieces = known.read(file, self.options.max_document_bytes)
+                pieces = self.recorded(known.read(file, self.options.max_document_bytes), opened)
                 written = known.shard_format.bundle_format
                 documents = (item for item in pieces if not isinstance(item, bytes))
                 for place, (document, serialisation) in enumerate(documents):
@@ -212,6 +246,9 @@ class _BundleChunker(_Chunker):
         except AccessError:
             raise
         except InputError as error:
+            if (deadly := self.deadly(opened.number)) and self._ends_before(written):
+                yield self._take(deadly, self._is_shard_full(written))
+                yield from self._pass_finished()
             if self.wanted is not None and opened.number >= self.wanted[0]:  # else it was noted before
                 self._note_damage(str(error))
 

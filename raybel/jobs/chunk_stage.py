@@ -11,6 +11,7 @@ import pyarrow as pa
 from ray.data import ActorPoolStrategy, Dataset
 
 from raybel.corpus.documents import ReadOptions
+from raybel.corpus.reader_deaths import ReaderRecord
 from raybel.errors import RaybelError
 from raybel.jobs.datasets import Input, read_files
 from raybel.jobs.runtime import Allocation
@@ -99,15 +100,18 @@ def map_chunks(
         inputs: What to read.
         options: How documents become rows.
         allocation: Actors and tasks.
-        max_restarts: Of an actor that dies.
+        max_restarts: Of an actor or a reader that dies.
     """
     by_name = {item.source.name: item for item in inputs}
     states = [run.finished_shards(item) if item.source.is_bundle else {} for item in inputs]
     finished = [partial(run.finished, item, of_item) for item, of_item in zip(inputs, states, strict=True)]
-    files = [Input(item.source, item.name, known) for item, known in zip(inputs, finished, strict=True)]
+    session = uuid.uuid4().hex
+    records = [partial(ReaderRecord, run.reader_record(item), session, max_restarts) for item in inputs]
+    of_inputs = zip(inputs, finished, records, strict=True)
+    files = [Input(item.source, item.name, known, record) for item, known, record in of_inputs]
     return read_files(files, options, allocation.cpus_per_task).map_batches(
         stage,
-        fn_constructor_args=(*arguments, by_name, uuid.uuid4().hex),
+        fn_constructor_args=(*arguments, by_name, session),
         batch_size=1,
         batch_format="pyarrow",
         zero_copy_batch=True,

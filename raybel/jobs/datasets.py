@@ -15,6 +15,7 @@ from ray.data.block import BlockMetadata
 
 from raybel.corpus.chunks import Finished, read_chunks
 from raybel.corpus.documents import ReadOptions
+from raybel.corpus.reader_deaths import ReaderRecord
 from raybel.corpus.sources import Source, find_sources
 from raybel.errors import InputError
 from raybel.files import storage
@@ -30,11 +31,13 @@ class Input:
         source: A file, an archive or a group.
         shard: Name of its shard; of the folder of a bundle's.
         finished: Called when it is read: what is wanted without its documents.
+        record: Called then, too: where readers that die are recorded; None for nowhere.
     """
 
     source: Source
     shard: str
     finished: Callable[[], Finished] = Finished
+    record: Callable[[], ReaderRecord] | None = None
 
 
 class BiocDatasource(Datasource):
@@ -71,7 +74,7 @@ class BiocDatasource(Datasource):
 
 
 def _read_chunks(item: Input, options: ReadOptions) -> Iterator[pa.Table]:
-    return read_chunks(item.source, item.shard, options, item.finished())
+    return read_chunks(item.source, item.shard, options, item.finished(), item.record and item.record())
 
 
 def read_bioc(paths: str | Iterable[str], options: ReadOptions | None = None, num_cpus: float | None = None) -> Dataset:

@@ -23,6 +23,7 @@ import pyarrow as pa
 
 from raybel.corpus.chunks import Finished, FinishedChunk
 from raybel.corpus.formats.registry import is_corpus_name
+from raybel.corpus.reader_deaths import SUFFIX
 from raybel.corpus.sources import is_group_name
 from raybel.errors import InputError
 from raybel.files import artefacts, storage
@@ -89,6 +90,10 @@ class RunDirectory:
     def part_file(self, shard: Shard, chunk: int, suffix: str) -> str:
         """Return the path of a part's file; the `.json` one is written last."""
         return join(self._parts(shard), f"{chunk:06d}{suffix}")
+
+    def reader_record(self, item: RunInput) -> str:
+        """Return where it is recorded what the readers of an input died at; no input's name has such a beginning."""
+        return join(self.uri, "parts", ".readers", item.name + SUFFIX)
 
     def _parts(self, shard: Shard) -> str:
         return join(self.uri, "parts", shard.name, shard.key)

@@ -141,4 +141,4 @@ def test_a_local_ray_listens_on_loopback_only(local_ray):
         if place.status == psutil.CONN_LISTEN
     }
     assert listening
-    assert {each for each in listening if each[1] not in ("127.0.0.1", "::1")} == set()
+    assert {each for each in listening if each[1] not in ("127.0.0.1", "::ffff:127.0.0.1", "::1")} == set()

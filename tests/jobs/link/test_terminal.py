@@ -5,6 +5,8 @@ import signal
 import time
 from pathlib import Path
 
+import psutil
+import pytest
 from ray_fixture import command, corpus_of
 
 
@@ -31,11 +33,39 @@ def test_an_error_in_a_worker_is_one_line(model, tmp_path):
     assert line.endswith("can't be written: Not a directory")
 
 
-def test_ctrl_c_says_how_it_goes_on(model, tmp_path):
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_job_that_is_stopped_says_how_it_goes_on(model, tmp_path, number, status):
     run = tmp_path / "run"
     with command(*arguments(model, tmp_path, "--chunk-documents", 1)) as process:
         wait_for(process, lambda: list(run.glob("parts/*/*/*.json")))
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to all processes in its foreground
+        if number == signal.SIGINT:
+            os.killpg(process.pid, number)  # as a terminal does, to all processes in its foreground
+        else:
+            process.send_signal(number)
         output, _ = process.communicate(timeout=200)
     lines = [each for each in output.splitlines() if each.strip() and not each.startswith("link: ")]
-    assert (process.returncode, lines) == (130, ["stopped; the same command goes on from here"])
+    assert (process.returncode, lines) == (status, ["stopped; the same command goes on from here"])
+
+
+@pytest.mark.bench
+def test_a_head_that_is_killed_is_one_line(model, tmp_path):
+    run = tmp_path / "run"
+    with command(*arguments(model, tmp_path, "--chunk-documents", 1)) as process:
+        wait_for(process, lambda: list(run.glob("parts/*/*/*.json")))
+        (head,) = (each for each in psutil.Process(process.pid).children() if each.name() == "gcs_server")
+        head.kill()
+        output, _ = process.communicate(timeout=200)
+    (line,) = (each for each in output.splitlines() if each.strip() and not each.startswith("link: "))
+    assert process.returncode == 1
+    assert line.startswith("raybel: the head of the Ray cluster (127.0.0.1:")
+    assert "start the same command again" in line
+
+
+@pytest.mark.bench
+def test_a_stop_while_ray_starts(model, tmp_path):
+    with command(*arguments(model, tmp_path)) as process:
+        ray = psutil.Process(process.pid)
+        wait_for(process, lambda: any(each.name() == "gcs_server" for each in ray.children()))
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=200)
+    assert (process.returncode, output.splitlines()) == (143, ["stopped; the same command goes on from here"])
