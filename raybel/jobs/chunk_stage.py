@@ -93,7 +93,7 @@ def map_chunks(
     """Return a Dataset that maps a stage over the chunks of some inputs; it yields a row of counts for each.
 
     Args:
-        stage: Made in each actor with the arguments, the inputs by name, and the session.
+        stage: Made in each actor with the arguments, the run directory, the inputs by name, and the session.
         arguments: The stage's own.
         run: The run directory.
         inputs: What to read.
@@ -107,7 +107,7 @@ def map_chunks(
     files = [Input(item.source, item.name, known) for item, known in zip(inputs, finished, strict=True)]
     return read_files(files, options, allocation.cpus_per_task).map_batches(
         stage,
-        fn_constructor_args=(*arguments, by_name, uuid.uuid4().hex),
+        fn_constructor_args=(*arguments, run, by_name, uuid.uuid4().hex),
         batch_size=1,
         batch_format="pyarrow",
         zero_copy_batch=True,

@@ -14,9 +14,10 @@ A shard is finished when its state says so for the input file's identity and the
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -27,6 +28,7 @@ from raybel.corpus.sources import is_group_name
 from raybel.errors import InputError
 from raybel.files import artefacts, storage
 from raybel.files.fingerprints import fingerprint
+from raybel.files.leases import Lease
 from raybel.files.storage import join
 from raybel.files.work_directory import WorkDirectory
 from raybel.runs.inputs import RunInput, Shard
@@ -48,9 +50,15 @@ Routes = tuple[tuple[tuple[str, ...], str], ...]
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """What a link run leaves, by its path or URI; the only place that knows which file lies where."""
+    """What a link run leaves, by its path or URI; the only place that knows which file lies where.
+
+    Args:
+        uri: Path or URI.
+        lease: Of the job that writes it, on an object store: asked before anything is published or deleted.
+    """
 
     uri: str
+    lease: Lease | None = None
 
     def file(self, folder: str, name: str) -> str:
         """Return the path of a shard's file in one of the folders above."""
@@ -110,7 +118,7 @@ class RunDirectory:
 
     def routes(self) -> Routes:
         """Return what the run linked mentions to; () where it doesn't say."""
-        manifest = storage.read_json(self._manifest) if storage.exists(self._manifest) else None
+        manifest = storage.find_json(self._manifest)
         known = manifest if isinstance(manifest, dict) else {}
         listed = [each for each in known.get("routes") or [known.get("config")] if isinstance(each, dict)]
         paths = [(tuple(each.get("types", ())), each.get("ontology")) for each in listed]
@@ -119,6 +127,25 @@ class RunDirectory:
     def shard_names(self) -> list[str]:
         """Return the names of the shards that are there, in order."""
         return [name for name in storage.names(join(self.uri, "shards")) if is_corpus_name(name)]
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[RunDirectory]:
+        """Hold the directory for one job; what it publishes, it does by the one that this yields.
+
+        Raises:
+            LockedError: Another job holds it.
+        """
+        with self.work.lock() as lease:
+            yield replace(self, lease=lease)
+
+    def check(self, now: bool = False) -> None:
+        """Return if the job that writes the directory still has it; of `now`, `leases.Lease.check` tells.
+
+        Raises:
+            LockedError: Another job has it.
+        """
+        if self.lease is not None:
+            self.lease.check(now)
 
     @property
     def work(self) -> WorkDirectory:
@@ -142,11 +169,8 @@ class RunDirectory:
 
     def state(self, shard: Shard) -> dict[str, Any] | None:
         """Return a finished shard's state, None for one that is to do (or whose input or configuration changed)."""
-        path = self.file("state", shard.name)
-        if storage.identity(path) is None:
-            return None
-        state: dict[str, Any] = storage.read_json(path)
-        return state if state["key"] == shard.key else None
+        state: dict[str, Any] | None = storage.find_json(self.file("state", shard.name))
+        return state if state is not None and state["key"] == shard.key else None
 
     def states(self) -> list[dict[str, Any]]:
         """Return the states of all shards that are there, in order of their names, also of an earlier content's."""
@@ -191,7 +215,12 @@ class RunDirectory:
         return frozenset(int(name[:6]) for name in storage.names(self._parts(shard)) if name.endswith(".json"))
 
     def write_part(self, shard: Shard, part: Part) -> dict[str, Any]:
-        """Write a chunk's files, the summary last, and return the summary."""
+        """Write a chunk's files, the summary last, and return the summary.
+
+        Raises:
+            LockedError: Another job has the directory.
+        """
+        self.check()
         number = part.summary["chunk"]
         storage.publish(self.part_file(shard, number, ".gz"), part.data)
         storage.publish(self.part_file(shard, number, ".arrow"), artefacts.arrow_bytes(part.mentions))
@@ -211,7 +240,11 @@ class RunDirectory:
         Args:
             shard: With all its chunks finished, none of them with a file error.
             chunks: How many.
+
+        Raises:
+            LockedError: Another job has the directory.
         """
+        self.check(now=True)
         done = self.state(shard)
         if done is not None:
             return done
@@ -229,11 +262,12 @@ class RunDirectory:
         if quarantine:
             storage.publish(self.file("quarantine", shard.name), quarantine.encode())
         else:
-            storage.delete(self.file("quarantine", shard.name))
+            storage.delete_file(self.file("quarantine", shard.name))
         ends = {"next": summaries[-1]["next"]}
         of = {"name": shard.name, "input": shard.path, "source": shard.source, "key": shard.key}
         state = {**of, **sum_counts(summaries), **ends}
         storage.publish_json(self.file("state", shard.name), state)
+        self.check(now=True)
         storage.delete(join(self.uri, "parts", shard.name))
         return state
 
@@ -280,7 +314,12 @@ class RunDirectory:
                     storage.delete(join(self.uri, folder, file))
 
     def finish(self, states: Iterable[dict[str, Any]]) -> pa.Table:
-        """Write the counts of finished shards and return them; delete what nobody needs any more."""
+        """Write the counts of finished shards and return them; delete what nobody needs any more.
+
+        Raises:
+            LockedError: Another job has the directory.
+        """
+        self.check(now=True)
         counts = counts_table(states)
         storage.publish(self.counts_file, storage.parquet_bytes(counts))
         storage.delete(join(self.uri, "parts"))

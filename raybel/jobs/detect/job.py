@@ -50,16 +50,15 @@ def detect(config: DetectConfig, watch: Callable[[Progress], None] | None = None
     }
     inputs = find_inputs(config.in_corpus, fingerprint(identity), config.input.group_files)
     refuse_output_as_input(config.out_corpus, inputs)
-    run = RunDirectory(config.out_corpus)
-    with run.work.lock():
+    with RunDirectory(config.out_corpus).held() as run:
         run.open(identity, {"config": asdict(config), "versions": versions(), "git": git_hash()}, config.overwrite)
         job = ShardJob(run, inputs, config.max_bad_fraction, watch)
         if job.to_do:
-            job.go(partial(_stream, config), config.resources, encodes=config.detection.detector is not None)
+            job.go(partial(_stream, run, config), config.resources, encodes=config.detection.detector is not None)
         return job.finish(config.metric_file)
 
 
-def _stream(config: DetectConfig, inputs: list[RunInput], allocation: Allocation) -> Dataset:
+def _stream(run: RunDirectory, config: DetectConfig, inputs: list[RunInput], allocation: Allocation) -> Dataset:
     """Return the job's Dataset: consuming it writes the parts, and yields a row of counts for each chunk."""
-    run, restarts = RunDirectory(config.out_corpus), config.resources.max_restarts
+    restarts = config.resources.max_restarts
     return map_chunks(DetectStage, (config, allocation), run, inputs, config.read_options, allocation, restarts)

@@ -58,8 +58,7 @@ def link(config: LinkConfig, watch: Callable[[Progress], None] | None = None) ->
     }
     inputs = find_inputs(config.in_corpus, fingerprint(identity), config.input.group_files)
     refuse_output_as_input(config.out_corpus, inputs)
-    run = RunDirectory(config.out_corpus)
-    with run.work.lock():
+    with RunDirectory(config.out_corpus).held() as run:
         manifest: dict[str, Any] = {"config": asdict(config), "versions": versions(), "git": git_hash()}
         if config.routes:
             manifest["routes"] = [{"types": list(types), **asdict(route)} for types, route in config.opened_routes]
@@ -67,7 +66,7 @@ def link(config: LinkConfig, watch: Callable[[Progress], None] | None = None) ->
         job = ShardJob(run, inputs, config.max_bad_fraction, watch)
         if job.to_do:
             encodes = any(route.route.encodes for route in routes) or config.detection.detector is not None
-            job.go(partial(_stream, config, _for_workers(run, routes, names)), config.resources, encodes)
+            job.go(partial(_stream, run, config, _for_workers(run, routes, names)), config.resources, encodes)
         result = job.finish(config.metric_file)
         for route in routes:
             result.notes += corpus_notes(run, job.finished, route.ontology, wanted, route.types)
@@ -88,7 +87,9 @@ def _for_workers(run: RunDirectory, routes: list[OpenedRoute], names: list[str])
     return mapped
 
 
-def _stream(config: LinkConfig, routes: list[Any], inputs: list[RunInput], allocation: Allocation) -> Dataset:
+def _stream(
+    run: RunDirectory, config: LinkConfig, routes: list[Any], inputs: list[RunInput], allocation: Allocation
+) -> Dataset:
     """Return the job's Dataset: consuming it writes the parts, and yields a row of counts for each chunk."""
-    run, restarts = RunDirectory(config.out_corpus), config.resources.max_restarts
+    restarts = config.resources.max_restarts
     return map_chunks(LinkStage, (config, routes, allocation), run, inputs, config.read_options, allocation, restarts)

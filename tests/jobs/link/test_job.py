@@ -355,7 +355,8 @@ def test_a_chunk_of_a_broken_file_is_never_a_part(base, model, tmp_path):
     (item,) = find_inputs([source], "x")
     shard = item.shard()
     routes = [(*config.opened_routes[0], config.ontology, "o.arrow")]
-    linker = stage.LinkStage(config, routes, Allocation(1, 0.5, 0.5), {item.source.name: item}, "session")
+    run = RunDirectory(config.out_corpus)
+    linker = stage.LinkStage(config, routes, Allocation(1, 0.5, 0.5), run, {item.source.name: item}, "session")
     (chunk,) = read_chunks(item.source, shard.name, config.read_options)
     assert linker(chunk)["error"][0].as_py()
     assert RunDirectory(config.out_corpus).finished_parts(shard) == frozenset()
