@@ -11,7 +11,6 @@ import fcntl
 import hashlib
 import io
 import json
-import logging
 import os
 import shutil
 import tempfile
@@ -42,13 +41,11 @@ from raybel.files.outages import patiently, without_secrets
 from raybel.files.stored import open_stored
 from raybel.files.writing import TEMPORARY, delete_stored, write_local, write_stored
 
-_LOG = logging.getLogger(__name__)
 COPY_BYTES = 1 << 20
 #: Of a file on an object store, so much is read at once: each read is a request.
 STORE_BYTES = 8 << 20
 #: What reading a damaged or truncated gzip file raises.
 DAMAGED: tuple[type[Exception], ...] = (EOFError, OSError, zlib.error, cast("type[Exception]", isal_zlib.error))
-_NOT_JSON: tuple[type[Exception], ...] = (ValueError, *DAMAGED)
 #: What goes to an object store waits in memory up to here, then on the local disk.
 SPOOL_BYTES = 64 << 20
 #: How many files of an object store are read at a time where several are wanted.
@@ -90,11 +87,7 @@ def exists(uri: str) -> bool:
 
 
 def listed(directory: str, recursive: bool) -> list[fs.FileInfo]:
-    """Return what lies in a directory, [] where there is none.
-
-    Raises:
-        AccessError: The store doesn't say.
-    """
+    """Return what lies in a directory, [] where there is none."""
     filesystem, path = resolve(directory)
     selector = fs.FileSelector(path, recursive=recursive, allow_not_found=True)
     return list(patiently(directory, "listed", lambda: filesystem.get_file_info(selector)))
@@ -249,7 +242,7 @@ def find_json(uri: str) -> Any:
 def _json(uri: str, data: bytes) -> Any:
     try:
         return json.loads(igzip.decompress(data) if data[:2] == b"\x1f\x8b" else data)
-    except _NOT_JSON as error:
+    except (ValueError, *DAMAGED) as error:
         raise InputError(f"isn't readable JSON: {error}", path=without_secrets(uri)) from error
 
 

@@ -62,12 +62,12 @@ class ChunkStage(ABC):
         if chunk["error"][0].as_py():
             row = {"error": chunk["error"][0].as_py(), "chunk": number, "last": True, "next": None}
             return _counts(row, chunk, shard)
-        summary = self.run.read_summary(shard, number)
+        crashes, done = CrashRecord(self.run.part_file(shard, number, SUFFIX), self.session), chunk["done"][0].as_py()
+        summary = None if crashes.is_first and not done else self.run.read_summary(shard, number)
         if summary is None:
-            if chunk["done"][0].as_py():
+            if done:
                 part = self.run.part_file(shard, number, "")
                 raise RaybelError(f"{part} was there and is gone: run the same command again")
-            crashes = CrashRecord(self.run.part_file(shard, number, SUFFIX), self.session)
             crashes.begin()
             summary = self.run.write_part(shard, self.part(chunk, crashes))
         return _counts(summary, chunk, shard)

@@ -26,7 +26,7 @@ from raybel.corpus.chunks import Finished, FinishedChunk
 from raybel.corpus.formats.registry import is_corpus_name
 from raybel.corpus.sources import is_group_name
 from raybel.errors import InputError
-from raybel.files import artefacts, storage
+from raybel.files import storage
 from raybel.files.fingerprints import fingerprint
 from raybel.files.leases import Lease
 from raybel.files.storage import join
@@ -38,6 +38,7 @@ from raybel.runs.parts import (
     join_documents,
     join_mentions,
     quarantine_lines,
+    read_part,
     sum_counts,
 )
 
@@ -95,7 +96,7 @@ class RunDirectory:
         return self.file("mentions", name)
 
     def part_file(self, shard: Shard, chunk: int, suffix: str) -> str:
-        """Return the path of a part's file; the `.json` one is written last."""
+        """Return the path of a part's file; the `.arrow` one is written last."""
         return join(self._parts(shard), f"{chunk:06d}{suffix}")
 
     def _parts(self, shard: Shard) -> str:
@@ -130,20 +131,12 @@ class RunDirectory:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[RunDirectory]:
-        """Hold the directory for one job; what it publishes, it does by the one that this yields.
-
-        Raises:
-            LockedError: Another job holds it.
-        """
+        """Hold the directory for one job, which writes by the one that this yields; else raise `LockedError`."""
         with self.work.lock() as lease:
             yield replace(self, lease=lease)
 
     def check(self, now: bool = False) -> None:
-        """Return if the job that writes the directory still has it; of `now`, `leases.Lease.check` tells.
-
-        Raises:
-            LockedError: Another job has it.
-        """
+        """Raise `LockedError` if the job that writes the directory has lost it; of `now`, `Lease.check` tells."""
         if self.lease is not None:
             self.lease.check(now)
 
@@ -212,25 +205,20 @@ class RunDirectory:
 
     def finished_parts(self, shard: Shard) -> frozenset[int]:
         """Return the numbers of a shard's chunks that are done."""
-        return frozenset(int(name[:6]) for name in storage.names(self._parts(shard)) if name.endswith(".json"))
+        return frozenset(int(name[:6]) for name in storage.names(self._parts(shard)) if name.endswith(".arrow"))
 
     def write_part(self, shard: Shard, part: Part) -> dict[str, Any]:
-        """Write a chunk's files, the summary last, and return the summary.
-
-        Raises:
-            LockedError: Another job has the directory.
-        """
+        """Write a chunk's files, the one with the summary last, and return the summary."""
         self.check()
         number = part.summary["chunk"]
         storage.publish(self.part_file(shard, number, ".gz"), part.data)
-        storage.publish(self.part_file(shard, number, ".arrow"), artefacts.arrow_bytes(part.mentions))
-        storage.publish(self.part_file(shard, number, ".json"), part.to_json())
+        storage.publish(self.part_file(shard, number, ".arrow"), part.table_bytes())
         return part.summary
 
     def read_summary(self, shard: Shard, chunk: int) -> dict[str, Any] | None:
         """Return the summary of a finished part, None for one that isn't there."""
-        path = self.part_file(shard, chunk, ".json")
-        return storage.read_json(path) if storage.identity(path) is not None else None
+        data = storage.find_bytes(self.part_file(shard, chunk, ".arrow"))
+        return None if data is None else read_part(data)[1]
 
     def assemble(self, shard: Shard, chunks: int) -> dict[str, Any]:
         """Publish a shard from its parts, then delete them; return its state.
@@ -240,9 +228,6 @@ class RunDirectory:
         Args:
             shard: With all its chunks finished, none of them with a file error.
             chunks: How many.
-
-        Raises:
-            LockedError: Another job has the directory.
         """
         self.check(now=True)
         done = self.state(shard)
@@ -252,11 +237,15 @@ class RunDirectory:
         def files(suffix: str) -> list[str]:
             return [self.part_file(shard, chunk, suffix) for chunk in range(chunks)]
 
-        summaries = [storage.read_json(path) for path in files(".json")]
-        tables = (pa.ipc.open_file(storage.read_bytes(path)).read_all() for path in files(".arrow"))
-        pieces = (piece for path in files(".gz") for piece in storage.copy_bytes(path))
-        storage.publish(self.shard_file(shard.name), pieces)
-        storage.publish(self.mentions_file(shard.name), join_mentions(tables, summaries))
+        summaries: list[dict[str, Any]] = []
+
+        def tables() -> Iterator[pa.Table]:
+            for table, summary in map(read_part, storage.read_all(files(".arrow"))):
+                summaries.append(summary)  # before its table is asked for, and used with it
+                yield table
+
+        storage.publish(self.shard_file(shard.name), storage.read_all(files(".gz")))
+        storage.publish(self.mentions_file(shard.name), join_mentions(tables(), summaries))
         storage.publish(self.file("documents", shard.name), join_documents(shard.name, summaries))
         quarantine = "".join(quarantine_lines(shard.path, summaries))
         if quarantine:
@@ -314,11 +303,7 @@ class RunDirectory:
                     storage.delete(join(self.uri, folder, file))
 
     def finish(self, states: Iterable[dict[str, Any]]) -> pa.Table:
-        """Write the counts of finished shards and return them; delete what nobody needs any more.
-
-        Raises:
-            LockedError: Another job has the directory.
-        """
+        """Write the counts of finished shards and return them; delete what nobody needs any more."""
         self.check(now=True)
         counts = counts_table(states)
         storage.publish(self.counts_file, storage.parquet_bytes(counts))

@@ -317,14 +317,14 @@ def test_a_killed_driver_goes_on(sixty, tmp_path):
     arguments += ["--ngrams-model", sixty.ngrams_model, "--chunk-documents", 10]
     with command(*arguments) as process:
         end = time.monotonic() + 200
-        while not list(run.glob("parts/*/*/*.json")) and process.poll() is None and time.monotonic() < end:
+        while not list(run.glob("parts/*/*/*.arrow")) and process.poll() is None and time.monotonic() < end:
             time.sleep(0.005)
         time.sleep(random.Random(7).uniform(0, 0.1))
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     assert process.returncode == -signal.SIGKILL
     assert not (run / "counts.parquet").exists()
-    done = len(list(run.glob("parts/*/*/*.json"))) + 6 * len(list(run.glob("state/*")))
+    done = len(list(run.glob("parts/*/*/*.arrow"))) + 6 * len(list(run.glob("state/*")))
     assert 0 < done < 36
     with command(*arguments) as process:
         output, _ = process.communicate(timeout=200)

@@ -34,7 +34,7 @@ def test_an_error_in_a_worker_is_one_line(model, tmp_path):
 def test_ctrl_c_says_how_it_goes_on(model, tmp_path):
     run = tmp_path / "run"
     with command(*arguments(model, tmp_path, "--chunk-documents", 1)) as process:
-        wait_for(process, lambda: list(run.glob("parts/*/*/*.json")))
+        wait_for(process, lambda: list(run.glob("parts/*/*/*.arrow")))
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to all processes in its foreground
         output, _ = process.communicate(timeout=200)
     lines = [each for each in output.splitlines() if each.strip() and not each.startswith("link: ")]
