@@ -73,6 +73,12 @@ def every(number: int, status: int):
     return lambda method, path: status if next(count) % number == 0 else None
 
 
+def first(number: int, status):
+    """A fault of the next so many requests."""
+    count = itertools.count(1)
+    return lambda method, path: status if next(count) <= number else None
+
+
 def for_seconds(seconds: float, status):
     """A fault that passes after some time."""
     end = time.monotonic() + seconds
