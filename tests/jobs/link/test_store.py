@@ -6,7 +6,7 @@ from raybel.files import storage
 from raybel.files.storage import join
 from raybel.jobs.link.job import link
 
-#: As docs/clusters.md says.
+#: All told, with what a job does at its start and its end.
 MOST_REQUESTS_OF_A_CHUNK = 8
 
 
