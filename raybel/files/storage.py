@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import io
 import json
-import logging
 import os
 import shutil
 import tempfile
@@ -41,7 +40,6 @@ from raybel.files.outages import patiently, without_secrets
 from raybel.files.stored import open_stored
 from raybel.files.writing import TEMPORARY, delete_stored, write_local, write_stored
 
-_LOG = logging.getLogger(__name__)
 COPY_BYTES = 1 << 20
 #: Of a file on an object store, so much is read at once: each read is a request.
 STORE_BYTES = 8 << 20
@@ -89,11 +87,7 @@ def exists(uri: str) -> bool:
 
 
 def listed(directory: str, recursive: bool) -> list[fs.FileInfo]:
-    """Return what lies in a directory, [] where there is none.
-
-    Raises:
-        AccessError: The store doesn't say.
-    """
+    """Return what lies in a directory, [] where there is none."""
     filesystem, path = resolve(directory)
     selector = fs.FileSelector(path, recursive=recursive, allow_not_found=True)
     return list(patiently(directory, "listed", lambda: filesystem.get_file_info(selector)))

@@ -18,6 +18,7 @@ from raybel.display import duration, relative
 from raybel.errors import ConfigError, InputError
 from raybel.files import artefacts, locks, storage
 from raybel.files.fingerprints import differences
+from raybel.files.leases import Lease
 from raybel.files.storage import join
 
 DESCRIPTION = "raybel.json"
@@ -65,8 +66,8 @@ class WorkDirectory:
     description: str = DESCRIPTION
     outputs: tuple[str, ...] = ("*",)
 
-    def lock(self) -> AbstractContextManager[None]:
-        """Hold the directory for one job; one that writes nothing leaves nothing.
+    def lock(self) -> AbstractContextManager[Lease | None]:
+        """Hold the directory for one job; one that writes nothing leaves nothing. Of the lease, `locks.lock` tells.
 
         Raises:
             LockedError: Another job holds it.

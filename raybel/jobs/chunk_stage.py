@@ -63,12 +63,12 @@ class ChunkStage(ABC):
         if chunk["error"][0].as_py():
             row = {"error": chunk["error"][0].as_py(), "chunk": number, "last": True, "next": None}
             return _counts(row, chunk, shard)
-        summary = self.run.read_summary(shard, number)
+        crashes, done = CrashRecord(self.run.part_file(shard, number, SUFFIX), self.session), chunk["done"][0].as_py()
+        summary = None if crashes.is_first and not done else self.run.read_summary(shard, number)
         if summary is None:
-            if chunk["done"][0].as_py():
+            if done:
                 part = self.run.part_file(shard, number, "")
                 raise RaybelError(f"{part} was there and is gone: run the same command again")
-            crashes = CrashRecord(self.run.part_file(shard, number, SUFFIX), self.session)
             crashes.begin()
             summary = self.run.write_part(shard, self.part(chunk, crashes))
         return _counts(summary, chunk, shard)
@@ -94,7 +94,7 @@ def map_chunks(
     """Return a Dataset that maps a stage over the chunks of some inputs; it yields a row of counts for each.
 
     Args:
-        stage: Made in each actor with the arguments, the inputs by name, and the session.
+        stage: Made in each actor with the arguments, the run directory, the inputs by name, and the session.
         arguments: The stage's own.
         run: The run directory.
         inputs: What to read.
@@ -111,7 +111,7 @@ def map_chunks(
     files = [Input(item.source, item.name, known, record) for item, known, record in of_inputs]
     return read_files(files, options, allocation.cpus_per_task).map_batches(
         stage,
-        fn_constructor_args=(*arguments, by_name, session),
+        fn_constructor_args=(*arguments, run, by_name, session),
         batch_size=1,
         batch_format="pyarrow",
         zero_copy_batch=True,

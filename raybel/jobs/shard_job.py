@@ -248,6 +248,7 @@ class ShardJob:
 
     def _show(self) -> None:
         self.watch(self.progress)
+        self.run.check()  # a job that lost its directory ends now, not with the next shard
         if time.time() - self.written > PROGRESS_SECONDS:
             self.written = time.time()
             self._log(finished=False)

@@ -42,6 +42,7 @@ class CrashRecord:
         deaths: How many workers died on a document by itself, by the document's number in the chunk.
         current: The document that is being worked on by itself; None where there is none.
         one_by_one: Whether this attempt goes document by document, since those at the whole chunk failed.
+        is_first: Whether nobody worked on the chunk before: there is no record, and so no part.
 
     Raises:
         InputError: The file isn't readable.
@@ -53,9 +54,12 @@ class CrashRecord:
     deaths: dict[int, int] = field(default_factory=dict)
     current: int | None = None
     one_by_one: bool = field(init=False)
+    is_first: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        value = storage.read_json(self.path) if storage.identity(self.path) is not None else {}
+        value = storage.find_json(self.path)
+        self.is_first = value is None
+        value = value or {}
         if value.get("session") == self.session:
             self.whole = value["whole"]
             self.deaths = {int(document): count for document, count in value["deaths"].items()}

@@ -13,11 +13,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from raybel.files import storage
+from raybel.files import artefacts, storage
 from raybel.schemas import DOCUMENTS, SHARD_COUNTS
 
 #: What is counted of a chunk, of a shard and of a run.
 COUNTS = tuple(SHARD_COUNTS.names[1:])
+_SUMMARY = b"summary"
 
 
 @dataclass
@@ -39,10 +40,22 @@ class Part:
     summary: dict[str, Any]
     quarantine: list[dict[str, Any]]
 
-    def to_json(self) -> bytes:
-        """Return what `data` and `mentions` don't hold: the counts, the documents' rows, the quarantine."""
+    def table_bytes(self) -> bytes:
+        """Return the mentions as an Arrow file, whose metadata are the summary, with the documents and the quarantine.
+
+        So a part is two files: on an object store, each is a request to write and one to read.
+        """
         value = {**self.summary, "quarantine": self.quarantine, "rows": self.documents}
-        return json.dumps(value, ensure_ascii=False).encode()
+        metadata = {**(self.mentions.schema.metadata or {}), _SUMMARY: json.dumps(value, ensure_ascii=False).encode()}
+        return artefacts.arrow_bytes(self.mentions.replace_schema_metadata(metadata))
+
+
+def read_part(data: bytes) -> tuple[pa.Table, dict[str, Any]]:
+    """Return the mentions and the summary that `Part.table_bytes` wrote."""
+    table = pa.ipc.open_file(data).read_all()
+    metadata = dict(table.schema.metadata)
+    summary: dict[str, Any] = json.loads(metadata.pop(_SUMMARY))
+    return table.replace_schema_metadata(metadata or None), summary
 
 
 def join_mentions(tables: Iterable[pa.Table], summaries: Iterable[dict[str, Any]]) -> bytes:
@@ -50,7 +63,7 @@ def join_mentions(tables: Iterable[pa.Table], summaries: Iterable[dict[str, Any]
 
     Args:
         tables: Of each part in order, taken one at a time.
-        summaries: As `Part.to_json` wrote them.
+        summaries: As `read_part` returns them.
     """
     sink = io.BytesIO()
     writer, first = None, 0

@@ -14,9 +14,10 @@ A shard is finished when its state says so for the input file's identity and the
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -26,8 +27,9 @@ from raybel.corpus.formats.registry import is_corpus_name
 from raybel.corpus.reader_deaths import SUFFIX
 from raybel.corpus.sources import is_group_name
 from raybel.errors import InputError
-from raybel.files import artefacts, storage
+from raybel.files import storage
 from raybel.files.fingerprints import fingerprint
+from raybel.files.leases import Lease
 from raybel.files.storage import join
 from raybel.files.work_directory import WorkDirectory
 from raybel.runs.inputs import RunInput, Shard
@@ -37,6 +39,7 @@ from raybel.runs.parts import (
     join_documents,
     join_mentions,
     quarantine_lines,
+    read_part,
     sum_counts,
 )
 
@@ -49,9 +52,15 @@ Routes = tuple[tuple[tuple[str, ...], str], ...]
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """What a link run leaves, by its path or URI; the only place that knows which file lies where."""
+    """What a link run leaves, by its path or URI; the only place that knows which file lies where.
+
+    Args:
+        uri: Path or URI.
+        lease: Of the job that writes it, on an object store: asked before anything is published or deleted.
+    """
 
     uri: str
+    lease: Lease | None = None
 
     def file(self, folder: str, name: str) -> str:
         """Return the path of a shard's file in one of the folders above."""
@@ -88,7 +97,7 @@ class RunDirectory:
         return self.file("mentions", name)
 
     def part_file(self, shard: Shard, chunk: int, suffix: str) -> str:
-        """Return the path of a part's file; the `.json` one is written last."""
+        """Return the path of a part's file; the `.arrow` one is written last."""
         return join(self._parts(shard), f"{chunk:06d}{suffix}")
 
     def reader_record(self, item: RunInput) -> str:
@@ -115,7 +124,7 @@ class RunDirectory:
 
     def routes(self) -> Routes:
         """Return what the run linked mentions to; () where it doesn't say."""
-        manifest = storage.read_json(self._manifest) if storage.exists(self._manifest) else None
+        manifest = storage.find_json(self._manifest)
         known = manifest if isinstance(manifest, dict) else {}
         listed = [each for each in known.get("routes") or [known.get("config")] if isinstance(each, dict)]
         paths = [(tuple(each.get("types", ())), each.get("ontology")) for each in listed]
@@ -124,6 +133,17 @@ class RunDirectory:
     def shard_names(self) -> list[str]:
         """Return the names of the shards that are there, in order."""
         return [name for name in storage.names(join(self.uri, "shards")) if is_corpus_name(name)]
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[RunDirectory]:
+        """Hold the directory for one job, which writes by the one that this yields; else raise `LockedError`."""
+        with self.work.lock() as lease:
+            yield replace(self, lease=lease)
+
+    def check(self, now: bool = False) -> None:
+        """Raise `LockedError` if the job that writes the directory has lost it; of `now`, `Lease.check` tells."""
+        if self.lease is not None:
+            self.lease.check(now)
 
     @property
     def work(self) -> WorkDirectory:
@@ -147,11 +167,8 @@ class RunDirectory:
 
     def state(self, shard: Shard) -> dict[str, Any] | None:
         """Return a finished shard's state, None for one that is to do (or whose input or configuration changed)."""
-        path = self.file("state", shard.name)
-        if storage.identity(path) is None:
-            return None
-        state: dict[str, Any] = storage.read_json(path)
-        return state if state["key"] == shard.key else None
+        state: dict[str, Any] | None = storage.find_json(self.file("state", shard.name))
+        return state if state is not None and state["key"] == shard.key else None
 
     def states(self) -> list[dict[str, Any]]:
         """Return the states of all shards that are there, in order of their names, also of an earlier content's."""
@@ -193,20 +210,20 @@ class RunDirectory:
 
     def finished_parts(self, shard: Shard) -> frozenset[int]:
         """Return the numbers of a shard's chunks that are done."""
-        return frozenset(int(name[:6]) for name in storage.names(self._parts(shard)) if name.endswith(".json"))
+        return frozenset(int(name[:6]) for name in storage.names(self._parts(shard)) if name.endswith(".arrow"))
 
     def write_part(self, shard: Shard, part: Part) -> dict[str, Any]:
-        """Write a chunk's files, the summary last, and return the summary."""
+        """Write a chunk's files, the one with the summary last, and return the summary."""
+        self.check()
         number = part.summary["chunk"]
         storage.publish(self.part_file(shard, number, ".gz"), part.data)
-        storage.publish(self.part_file(shard, number, ".arrow"), artefacts.arrow_bytes(part.mentions))
-        storage.publish(self.part_file(shard, number, ".json"), part.to_json())
+        storage.publish(self.part_file(shard, number, ".arrow"), part.table_bytes())
         return part.summary
 
     def read_summary(self, shard: Shard, chunk: int) -> dict[str, Any] | None:
         """Return the summary of a finished part, None for one that isn't there."""
-        path = self.part_file(shard, chunk, ".json")
-        return storage.read_json(path) if storage.identity(path) is not None else None
+        data = storage.find_bytes(self.part_file(shard, chunk, ".arrow"))
+        return None if data is None else read_part(data)[1]
 
     def assemble(self, shard: Shard, chunks: int) -> dict[str, Any]:
         """Publish a shard from its parts, then delete them; return its state.
@@ -217,6 +234,7 @@ class RunDirectory:
             shard: With all its chunks finished, none of them with a file error.
             chunks: How many.
         """
+        self.check(now=True)
         done = self.state(shard)
         if done is not None:
             return done
@@ -224,21 +242,26 @@ class RunDirectory:
         def files(suffix: str) -> list[str]:
             return [self.part_file(shard, chunk, suffix) for chunk in range(chunks)]
 
-        summaries = [storage.read_json(path) for path in files(".json")]
-        tables = (pa.ipc.open_file(storage.read_bytes(path)).read_all() for path in files(".arrow"))
-        pieces = (piece for path in files(".gz") for piece in storage.copy_bytes(path))
-        storage.publish(self.shard_file(shard.name), pieces)
-        storage.publish(self.mentions_file(shard.name), join_mentions(tables, summaries))
+        summaries: list[dict[str, Any]] = []
+
+        def tables() -> Iterator[pa.Table]:
+            for table, summary in map(read_part, storage.read_all(files(".arrow"))):
+                summaries.append(summary)  # before its table is asked for, and used with it
+                yield table
+
+        storage.publish(self.shard_file(shard.name), storage.read_all(files(".gz")))
+        storage.publish(self.mentions_file(shard.name), join_mentions(tables(), summaries))
         storage.publish(self.file("documents", shard.name), join_documents(shard.name, summaries))
         quarantine = "".join(quarantine_lines(shard.path, summaries))
         if quarantine:
             storage.publish(self.file("quarantine", shard.name), quarantine.encode())
         else:
-            storage.delete(self.file("quarantine", shard.name))
+            storage.delete_file(self.file("quarantine", shard.name))
         ends = {"next": summaries[-1]["next"]}
         of = {"name": shard.name, "input": shard.path, "source": shard.source, "key": shard.key}
         state = {**of, **sum_counts(summaries), **ends}
         storage.publish_json(self.file("state", shard.name), state)
+        self.check(now=True)
         storage.delete(join(self.uri, "parts", shard.name))
         return state
 
@@ -286,6 +309,7 @@ class RunDirectory:
 
     def finish(self, states: Iterable[dict[str, Any]]) -> pa.Table:
         """Write the counts of finished shards and return them; delete what nobody needs any more."""
+        self.check(now=True)
         counts = counts_table(states)
         storage.publish(self.counts_file, storage.parquet_bytes(counts))
         storage.delete(join(self.uri, "parts"))

@@ -29,7 +29,7 @@ WAIT_SECONDS = 300
 
 
 def parts(run: Path) -> int:
-    return len(list(run.glob("parts/**/*.json")))
+    return len(list(run.glob("parts/**/*.arrow")))
 
 
 def state(run: Path) -> str:

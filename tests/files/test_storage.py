@@ -141,35 +141,6 @@ def test_one_holder_of_a_lock(place):
     assert [name for name in storage.names(place) if name != ".lock"] == []
 
 
-def test_a_lease_that_nobody_renews_is_abandoned(endpoint, tmp_path):
-    place = endpoint(tmp_path.name + "-lease")
-    held = {"host": "h", "pid": 1, "id": "x", "time": time.time() - locks.LEASE_SECONDS - 1}
-    storage.publish_json(storage.join(place, ".lock"), held)
-    with locks.lock(place):
-        assert storage.read_json(storage.join(place, ".lock"))["pid"] == os.getpid()
-    assert storage.names(place) == []
-
-
-def test_a_lease_is_renewed(endpoint, tmp_path, monkeypatch):
-    monkeypatch.setattr(locks, "LEASE_SECONDS", 1.2)
-    monkeypatch.setattr(locks, "SETTLE_SECONDS", 0.1)
-    place = endpoint(tmp_path.name + "-renewed")
-    with locks.lock(place):
-        first = storage.read_json(storage.join(place, ".lock"))["time"]
-        time.sleep(1.5)
-        assert storage.read_json(storage.join(place, ".lock"))["time"] > first
-        assert locks.is_locked(place)
-
-
-def test_only_its_owner_ends_a_lease(endpoint, tmp_path, monkeypatch):
-    monkeypatch.setattr(locks, "SETTLE_SECONDS", 0.1)
-    place = endpoint(tmp_path.name + "-taken")
-    with locks.lock(place):
-        other = {"host": "h", "pid": 1, "id": "other", "time": time.time()}
-        storage.publish_json(storage.join(place, ".lock"), other)
-    assert storage.read_json(storage.join(place, ".lock"))["id"] == "other"
-
-
 def test_globs_and_suffixes_on_an_object_store(endpoint, tmp_path):
     place = endpoint(tmp_path.name + "-globs")
     for name in ("a.xml", "b.xml.gz", "below/c.json"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -42,12 +42,12 @@ def detect(config: DetectConfig, watch: Callable[[Progress], None] | None = None
         BadFractionError: Too many documents went to the quarantine; what is finished stays.
         RaybelError: A worker died again and again, or the cluster made no progress.
     """
-    run, identity, inputs = _opened(config)
-    with run.work.lock():
+    opened, identity, inputs = _opened(config)
+    with opened.held() as run:
         run.open(identity, {"config": asdict(config), "versions": versions(), "git": git_hash()}, config.overwrite)
         job = ShardJob(run, inputs, config.max_bad_fraction, watch)
         if job.to_do:
-            job.go(partial(_stream, config), config.resources, encodes=config.detection.detector is not None)
+            job.go(partial(_stream, run, config), config.resources, encodes=config.detection.detector is not None)
         return job.finish(config.metric_file)
 
 
@@ -73,7 +73,7 @@ def plan_detect(config: DetectConfig, prices: Prices | None = None) -> Plan:
 
 def _tried_stage(config: DetectConfig, home: str, allocation: Allocation) -> DetectStage:
     """Return a stage that notes what it must in another directory than the run's."""
-    return DetectStage(replace(config, out_corpus=home), allocation, {}, "")
+    return DetectStage(config, allocation, RunDirectory(home), {}, "")
 
 
 def _opened(config: DetectConfig) -> tuple[RunDirectory, dict[str, Any], list[RunInput]]:
@@ -90,7 +90,7 @@ def _opened(config: DetectConfig) -> tuple[RunDirectory, dict[str, Any], list[Ru
     return RunDirectory(config.out_corpus), identity, inputs
 
 
-def _stream(config: DetectConfig, inputs: list[RunInput], allocation: Allocation) -> Dataset:
+def _stream(run: RunDirectory, config: DetectConfig, inputs: list[RunInput], allocation: Allocation) -> Dataset:
     """Return the job's Dataset: consuming it writes the parts, and yields a row of counts for each chunk."""
-    run, restarts = RunDirectory(config.out_corpus), config.resources.max_restarts
+    restarts = config.resources.max_restarts
     return map_chunks(DetectStage, (config, allocation), run, inputs, config.read_options, allocation, restarts)

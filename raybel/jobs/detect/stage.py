@@ -65,8 +65,14 @@ class DetectingStage(ChunkStage):
 class DetectStage(DetectingStage):
     """Finds a chunk's mentions, and writes the chunk's part; one per actor."""
 
-    def __init__(self, config: DetectConfig, allocation: Allocation, inputs: dict[str, RunInput], session: str) -> None:
-        run = RunDirectory(config.out_corpus)
+    def __init__(
+        self,
+        config: DetectConfig,
+        allocation: Allocation,
+        run: RunDirectory,
+        inputs: dict[str, RunInput],
+        session: str,
+    ) -> None:
         super().__init__(run, config.detection, config.read_options, allocation, inputs, session)
 
     def part(self, chunk: pa.Table, crashes: CrashRecord) -> Part:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
@@ -43,15 +43,15 @@ def link(config: LinkConfig, watch: Callable[[Progress], None] | None = None) ->
         RaybelError: A worker died again and again, or the cluster made no progress.
     """
     opened = _Opened.open(config)
-    run, routes = opened.run, opened.routes
-    with run.work.lock():
+    routes = opened.routes
+    with opened.run.held() as run:
         manifest: dict[str, Any] = {"config": asdict(config), "versions": versions(), "git": git_hash()}
         if config.routes:
             manifest["routes"] = [{"types": list(types), **asdict(route)} for types, route in config.opened_routes]
         run.open(opened.identity, manifest, config.overwrite)
         job = ShardJob(run, opened.inputs, config.max_bad_fraction, watch)
         if job.to_do:
-            stream = partial(_stream, config, _for_workers(run, routes, opened.names))
+            stream = partial(_stream, run, config, _for_workers(run, routes, opened.names))
             job.go(stream, config.resources, opened.encodes)
         result = job.finish(config.metric_file)
         for route in routes:
@@ -85,7 +85,7 @@ def plan_link(config: LinkConfig, prices: Prices | None = None) -> Plan:
 
 def _tried_stage(config: LinkConfig, routes: list[Any], home: str, allocation: Allocation) -> LinkStage:
     """Return a stage that notes what it must in another directory than the run's."""
-    return LinkStage(replace(config, out_corpus=home), routes, allocation, {}, "")
+    return LinkStage(config, routes, allocation, RunDirectory(home), {}, "")
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,9 @@ def _for_workers(run: RunDirectory, routes: list[OpenedRoute], names: list[str])
     return mapped
 
 
-def _stream(config: LinkConfig, routes: list[Any], inputs: list[RunInput], allocation: Allocation) -> Dataset:
+def _stream(
+    run: RunDirectory, config: LinkConfig, routes: list[Any], inputs: list[RunInput], allocation: Allocation
+) -> Dataset:
     """Return the job's Dataset: consuming it writes the parts, and yields a row of counts for each chunk."""
-    run, restarts = RunDirectory(config.out_corpus), config.resources.max_restarts
+    restarts = config.resources.max_restarts
     return map_chunks(LinkStage, (config, routes, allocation), run, inputs, config.read_options, allocation, restarts)

@@ -28,6 +28,7 @@ class LinkStage(DetectingStage):
         config: What the job is asked to do.
         routes: The types of mentions (none for all), what they are linked to, its ontology's path for workers and name.
         allocation: What an actor has.
+        run: As `ChunkStage`.
         inputs: As `ChunkStage`.
         session: As `ChunkStage`.
     """
@@ -37,10 +38,10 @@ class LinkStage(DetectingStage):
         config: LinkConfig,
         routes: list[tuple[tuple[str, ...], Route, str, str]],
         allocation: Allocation,
+        run: RunDirectory,
         inputs: dict[str, RunInput],
         session: str,
     ) -> None:
-        run = RunDirectory(config.out_corpus)
         super().__init__(run, config.detection, config.read_options, allocation, inputs, session)
         self.config = config
         loaded: dict[str, Any] = {}

@@ -317,14 +317,14 @@ def test_a_killed_driver_goes_on(sixty, tmp_path):
     arguments += ["--ngrams-model", sixty.ngrams_model, "--chunk-documents", 10]
     with command(*arguments) as process:
         end = time.monotonic() + 200
-        while not list(run.glob("parts/*/*/*.json")) and process.poll() is None and time.monotonic() < end:
+        while not list(run.glob("parts/*/*/*.arrow")) and process.poll() is None and time.monotonic() < end:
             time.sleep(0.005)
         time.sleep(random.Random(7).uniform(0, 0.1))
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     assert process.returncode == -signal.SIGKILL
     assert not (run / "counts.parquet").exists()
-    done = len(list(run.glob("parts/*/*/*.json"))) + 6 * len(list(run.glob("state/*")))
+    done = len(list(run.glob("parts/*/*/*.arrow"))) + 6 * len(list(run.glob("state/*")))
     assert 0 < done < 36
     with command(*arguments) as process:
         output, _ = process.communicate(timeout=200)
@@ -355,7 +355,8 @@ def test_a_chunk_of_a_broken_file_is_never_a_part(base, model, tmp_path):
     (item,) = find_inputs([source], "x")
     shard = item.shard()
     routes = [(*config.opened_routes[0], config.ontology, "o.arrow")]
-    linker = stage.LinkStage(config, routes, Allocation(1, 0.5, 0.5), {item.source.name: item}, "session")
+    run = RunDirectory(config.out_corpus)
+    linker = stage.LinkStage(config, routes, Allocation(1, 0.5, 0.5), run, {item.source.name: item}, "session")
     (chunk,) = read_chunks(item.source, shard.name, config.read_options)
     assert linker(chunk)["error"][0].as_py()
     assert RunDirectory(config.out_corpus).finished_parts(shard) == frozenset()

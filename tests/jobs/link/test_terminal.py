@@ -37,7 +37,7 @@ def test_an_error_in_a_worker_is_one_line(model, tmp_path):
 def test_a_job_that_is_stopped_says_how_it_goes_on(model, tmp_path, number, status):
     run = tmp_path / "run"
     with command(*arguments(model, tmp_path, "--chunk-documents", 1)) as process:
-        wait_for(process, lambda: list(run.glob("parts/*/*/*.json")))
+        wait_for(process, lambda: list(run.glob("parts/*/*/*.arrow")))
         if number == signal.SIGINT:
             os.killpg(process.pid, number)  # as a terminal does, to all processes in its foreground
         else:
@@ -51,7 +51,7 @@ def test_a_job_that_is_stopped_says_how_it_goes_on(model, tmp_path, number, stat
 def test_a_head_that_is_killed_is_one_line(model, tmp_path):
     run = tmp_path / "run"
     with command(*arguments(model, tmp_path, "--chunk-documents", 1)) as process:
-        wait_for(process, lambda: list(run.glob("parts/*/*/*.json")))
+        wait_for(process, lambda: list(run.glob("parts/*/*/*.arrow")))
         (head,) = (each for each in psutil.Process(process.pid).children() if each.name() == "gcs_server")
         head.kill()
         output, _ = process.communicate(timeout=200)
