@@ -5,6 +5,7 @@ from hypothesis import HealthCheck, settings
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["RAY_AUTH_MODE"] = "disabled"
+os.environ["RAYBEL_OUTAGE_SECONDS"] = "1"  # a store that a test makes unreachable stays so
 
 settings.register_profile(
     "raybel", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]

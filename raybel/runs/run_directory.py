@@ -252,14 +252,12 @@ class RunDirectory:
         storage.publish(self.shard_file(shard.name), storage.read_all(files(".gz")))
         storage.publish(self.mentions_file(shard.name), join_mentions(tables(), summaries))
         storage.publish(self.file("documents", shard.name), join_documents(shard.name, summaries))
-        quarantine = "".join(quarantine_lines(shard.path, summaries))
-        if quarantine:
+        if quarantine := "".join(quarantine_lines(shard.path, summaries)):
             storage.publish(self.file("quarantine", shard.name), quarantine.encode())
         else:
             storage.delete_file(self.file("quarantine", shard.name))
-        ends = {"next": summaries[-1]["next"]}
         of = {"name": shard.name, "input": shard.path, "source": shard.source, "key": shard.key}
-        state = {**of, **sum_counts(summaries), **ends}
+        state = {**of, **sum_counts(summaries), "next": summaries[-1]["next"]}
         storage.publish_json(self.file("state", shard.name), state)
         self.check(now=True)
         storage.delete(join(self.uri, "parts", shard.name))
@@ -268,8 +266,7 @@ class RunDirectory:
     def set_aside(self, shard: Shard, reason: str) -> None:
         """Record that an input file can't be read; its shard isn't published, and the next run tries it again."""
         record = {"path": shard.path, "doc_id": None, "document": None, "stage": "read", "reason": reason}
-        line = json.dumps(record, ensure_ascii=False) + "\n"
-        storage.publish(self.file("quarantine", shard.name), line.encode())
+        storage.publish(self.file("quarantine", shard.name), f"{json.dumps(record, ensure_ascii=False)}\n".encode())
         for folder in ("state", "shards", "mentions", "documents"):  # published while the file could be read
             storage.delete(self.file(folder, shard.name))
         storage.delete(join(self.uri, "parts", shard.name))
