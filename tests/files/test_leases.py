@@ -28,6 +28,7 @@ def place(store, tmp_path, monkeypatch):
     monkeypatch.setattr(leases, "LEASE_SECONDS", LEASE)
     monkeypatch.setattr(leases, "SETTLE_SECONDS", 0.02)
     monkeypatch.setattr(outages, "FIRST_PAUSE_SECONDS", 0.05)
+    monkeypatch.delenv(outages.VARIABLE, raising=False)
     monkeypatch.setattr(outages, "OUTAGE_SECONDS", 30.0)
     store.fault = lambda method, path: None
     storage.find_bytes(store.uri("none"))  # what is made once takes its time
@@ -98,6 +99,7 @@ def test_a_job_that_may_not_renew_for_as_long_as_its_lease_lasts_writes_nothing_
     assert storage.read_bytes(join(place, "parts/x")) == b"x"
 
 
+@pytest.mark.bench
 def test_a_store_that_is_away_for_longer_than_the_lease_is_waited_for(store, place):
     with locks.lock(place) as lease:
         store.fault = for_seconds(2 * LEASE, "away")
@@ -136,6 +138,7 @@ def test_a_worker_looks_at_the_lease_only_now_and_then(store, place):
             worker.check()
 
 
+@pytest.mark.bench
 def test_a_worker_bears_a_refusal_for_a_while(store, place):
     with locks.lock(place) as lease:
         worker = cloudpickle.loads(cloudpickle.dumps(lease))
@@ -169,6 +172,7 @@ def test_an_abandoned_lease_is_taken_by_the_stores_clock(place):
     assert storage.names(place) == []
 
 
+@pytest.mark.bench
 def test_without_the_stores_clock_a_lease_is_watched(place, monkeypatch):
     answer = s3.get
 
