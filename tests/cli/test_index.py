@@ -15,6 +15,7 @@ def run(*arguments):
     return CliRunner().invoke(main, [str(each) for each in arguments])
 
 
+@pytest.mark.bench
 def test_index_then_link(local_ray, model, encoder, tmp_path):
     corpus = three_files(tmp_path / "corpus")
     made = run(

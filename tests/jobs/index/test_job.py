@@ -240,6 +240,7 @@ def test_a_damaged_index_is_mended(copy, made):
     assert files(copy) == files(made[0])
 
 
+@pytest.mark.bench
 def test_a_generator_that_cannot_work_stops_the_job(copy, made, model, tmp_path):
     """It isn't the documents' fault: none goes to the quarantine, and no shard is written."""
     (Path(copy.out_index) / "index.faiss").write_bytes(b"x" * (Path(copy.out_index) / "index.faiss").stat().st_size)
@@ -297,6 +298,7 @@ def test_link_with_a_dense_index(linked):
             assert infons[f"a{i}"]["link_score"] == "1.0000"
 
 
+@pytest.mark.bench
 def test_both_generators_are_fused(made, model, tmp_path):
     corpus = three_files(tmp_path / "corpus")
     runs = []

@@ -73,6 +73,7 @@ def mention_rows(result):
     return found
 
 
+@pytest.mark.bench
 def test_a_changed_archive_leaves_no_shard_of_the_one_before(local_ray, model, tmp_path):
     for number in range(3):
         save(tmp_path / f"files/{number}.xml", collection(simple_document(str(number))))

@@ -23,7 +23,7 @@ def outputs(run):
 
 
 def test_a_run_on_a_store_makes_few_requests_and_the_same_bytes(local_ray, model, store, tmp_path):
-    chunks = 24
+    chunks = 40  # what a start and an end cost is spread over them
     for name in ("a.xml", "b.xml"):
         save(tmp_path / "in" / name, collection(*(simple_document(name + str(number)) for number in range(chunks))))
     here, there = str(tmp_path / "run"), store.uri("run")

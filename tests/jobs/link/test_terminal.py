@@ -21,6 +21,7 @@ def arguments(model, home: Path, *further):
     return ["link", *inputs, "--ngrams-model", model.ngrams, "--out-corpus", home / "run", *further]
 
 
+@pytest.mark.bench
 def test_an_error_in_a_worker_is_one_line(model, tmp_path):
     run = tmp_path / "run"
     with command(*arguments(model, tmp_path)) as process:

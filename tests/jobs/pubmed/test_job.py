@@ -104,6 +104,7 @@ def test_a_pipeline_that_stops_in_the_middle_goes_on(config, result, tmp_path, m
     assert {name: stopped[name] for name in same} == {name: whole[name] for name in same}
 
 
+@pytest.mark.bench
 def test_a_shorter_archive_leaves_no_links_and_no_counts_of_the_longer_one(config, tmp_path, monkeypatch):
     files = {f"{name}.xml": collection(document(name, passage(TEXTS[0]))).encode() for name in "abc"}
     path = tmp_path / "dump.tar.gz"
@@ -138,6 +139,7 @@ def test_routes(config, model, tmp_path):
     assert storage.read_json(f"{tmp_path}/out/routes.json")["Disease"]["candidates_lookup"].startswith(str(tmp_path))
 
 
+@pytest.mark.bench
 def test_an_ontology_in_json_gives_the_same_links(config, result, model, tmp_path):
     ontology = str(tmp_path / "ontology.json.gz")
     Ontology.open(model.ontology).save(ontology)

@@ -224,6 +224,7 @@ def test_link_with_a_reranker(linked, made, model):
     assert any(each["first_rank"] != each["rank"] for row in rows for each in row["ranking"])
 
 
+@pytest.mark.bench
 def test_the_number_of_actors_changes_nothing(linked):
     job, run = linked
     link_job.link(replace(job, out_corpus=str(run / "b"), resources=replace(job.resources, actors=2)))
@@ -561,6 +562,7 @@ def test_bad_settings(made, encoder, tmp_path, no_ray):
         train_crossencoder(replace(config, workers=Workers(2)))
 
 
+@pytest.mark.bench
 def test_a_corpus_without_anything_to_learn(made, local_ray, tmp_path):
     config, _, _ = made
     fresh = replace(config, output_dir=str(tmp_path / "new"), metric_file=None, val_corpus=())

@@ -90,6 +90,7 @@ def test_trials_end_with_the_best_of_their_epochs_and_are_not_repeated(swept, tm
     assert (none.earlier, none.busy, none.trials) == (5, None, again.trials)
 
 
+@pytest.mark.bench
 def test_a_trial_that_fails_or_dies_is_recorded_and_the_sweep_goes_on(swept, tmp_path):
     space = Space({"x": Choice((1, 2, 3, 4, 5))}, {})
     options = {"space": space, "samples": 5, "known": "grid", "fails": (2,), "dies": (3,), "dies_once": (4,)}
@@ -120,6 +121,7 @@ def test_bad_trials_stop_early_also_by_what_earlier_starts_found(swept, tmp_path
     assert again.best.parameters == {"x": 8}
 
 
+@pytest.mark.bench
 def test_the_end_of_the_time_cuts_trials_short_which_a_further_start_runs(swept, tmp_path):
     cut = swept(tmp_path, samples=None, time_budget=6.0, epochs=300, sleep=0.1)
     assert cut.seconds < 40
