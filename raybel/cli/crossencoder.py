@@ -118,7 +118,7 @@ def _show_epochs(trained: TrainedCrossEncoder, parameters: CrossEncoderParameter
     notes += [_names_note(path, counts, parameters.top_k) for path, counts in trained.names.items()]
     notes.append(
         "* the best epoch, which is kept; Acc@1 and recall are those of the ranking, the other columns are by the "
-        "cross-encoder's logits alone; F1 is the macro one over pairs"
+        "cross-encoder's logits alone (with its prior's evidence, where it has one); F1 is the macro one over pairs"
     )
     if parameters.train_on == "unsure":
         learned = [counts for name, counts in trained.counts.items() if name.endswith("train")]
@@ -167,17 +167,18 @@ def _show_corpora(trained: TrainedCrossEncoder, parameters: CrossEncoderParamete
     ]
     if parameters.calibrate:
         notes.append(
-            f"the model keeps the weights of {trained.main} for all mentions, and each corpus's own for the unsure "
-            "ones; `raybel calibrate --reranker-model` fits these to another corpus"
+            "the model keeps each corpus's weights, for all mentions and for the unsure ones; `raybel calibrate "
+            "--reranker-model` fits some to another corpus"
         )
     tables.table("validation corpora", header, rows, notes)
 
 
 def _show_stages(trained: TrainedCrossEncoder, parameters: CrossEncoderParameters, names: list[str]) -> None:
     scores, without_gold = trained.best["scores"], trained.counts[label(trained.main, "val")]["without_gold"]
-    stages = [("first stage", "first_stage_"), ("re-ranked", "")]
-    if parameters.calibrate:
-        stages.insert(1, ("cross-encoder alone", "alone_"))
+    stages = [("first stage", "first_stage_")]
+    stages += [("prior alone", "prior_")] if f"prior_{names[0]}" in scores else []
+    stages += [("cross-encoder alone", "alone_")] if parameters.calibrate else []
+    stages.append(("re-ranked", ""))
     rows = [[stage, *(percent(scores[prefix + name]) for name in names)] for stage, prefix in stages]
     notes = [
         "the best epoch was chosen on this corpus"

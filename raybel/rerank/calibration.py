@@ -1,4 +1,4 @@
-"""Probabilities from a cross-encoder's logits, the first stage's scores and its ranks.
+"""Probabilities from a cross-encoder's logits, the first stage's scores and ranks, and a prior's evidence.
 
 A mention's candidates and "none of them" share a softmax; its weights are fitted by maximum likelihood on mentions that
 the model wasn't trained on. The logit's weight alone is temperature scaling (Guo et al., ICML 2017); the others
@@ -26,22 +26,26 @@ class Calibration:
         logit: Weight of the cross-encoder's logit.
         score: Weight of the first stage's score.
         rank: Weight of 1 / (1 + first stage's rank), which tells candidates of the same score apart.
+        prior: Weight of the prior's evidence (`rerank.priors`), where there is any.
         none: Evidence for "none of them".
     """
 
     logit: float = 1.0
     score: float = 0.0
     rank: float = 0.0
+    prior: float = 1.0
     none: float = 0.0
 
-    def evidence(self, logits: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    def evidence(self, logits: np.ndarray, scores: np.ndarray, prior: np.ndarray | None = None) -> np.ndarray:
         """Return the evidence for each candidate, by which they are ordered: float64.
 
         Args:
             logits: Those of one mention's candidates in the first stage's order; may be empty.
             scores: The first stage's scores of the same candidates.
+            prior: The prior's evidence for them; None for none.
         """
-        return round_evidence(self.logit * logits + self.score * scores + self.rank / (1 + np.arange(len(logits))))
+        evidence = self.logit * logits + self.score * scores + self.rank / (1 + np.arange(len(logits)))
+        return round_evidence(evidence if prior is None else evidence + self.prior * prior)
 
     def probabilities(self, evidence: np.ndarray) -> np.ndarray:
         """Return each candidate's probability, float64: with that of "none of them" they sum to 1."""
@@ -52,13 +56,19 @@ class Calibration:
         return asdict(self)
 
 
-def fit(logits: Sequence[np.ndarray], scores: Sequence[np.ndarray], golds: Sequence[int]) -> Calibration:
+def fit(
+    logits: Sequence[np.ndarray],
+    scores: Sequence[np.ndarray],
+    golds: Sequence[int],
+    priors: Sequence[np.ndarray | None] | None = None,
+) -> Calibration:
     """Return the most likely weights.
 
     Args:
         logits: Those of each mention's candidates, in the first stage's order.
         scores: The first stage's scores of the same candidates.
         golds: The place of each mention's right candidate; -1 where it isn't among them.
+        priors: The prior's evidence for the same candidates, None for none.
 
     Returns:
         The defaults where no mention has the right candidate among its own.
@@ -66,8 +76,8 @@ def fit(logits: Sequence[np.ndarray], scores: Sequence[np.ndarray], golds: Seque
     if not any(gold >= 0 for gold, of_mention in zip(golds, logits, strict=True) if len(of_mention)):
         return Calibration()
     features = [
-        np.stack([logit, score, 1 / (1 + np.arange(len(logit)))], axis=1)
-        for logit, score in zip(logits, scores, strict=True)
+        np.stack([logit, score, 1 / (1 + np.arange(len(logit))), np.zeros(len(logit)) if prior is None else prior], 1)
+        for logit, score, prior in zip(logits, scores, priors or [None] * len(logits), strict=True)
     ]
     weights = fit_weights(features, golds, np.array(list(asdict(Calibration()).values())), PRIOR)
     return Calibration(*(round(float(weight), 6) for weight in weights))

@@ -37,6 +37,7 @@ class Cascade:
         ontology: Fingerprint of the ontology that this one's candidates refer to.
         threshold: The least probability that a link should have; None where nothing says so.
         figures: What was measured on the validation mentions.
+        every: Weights for candidates where all mentions are re-ranked; None where they weren't fitted.
     """
 
     first_stage: CandidateCalibration
@@ -46,6 +47,7 @@ class Cascade:
     ontology: str = ""
     threshold: float | None = None
     figures: Mapping[str, float | None] = field(default_factory=dict)
+    every: Calibration | None = None
 
     def is_sure(self, probabilities: np.ndarray) -> bool:
         """Return whether a mention is sure.
@@ -74,9 +76,11 @@ class Cascade:
         """
         weights = {key: {name: float(item) for name, item in value[key].items()} for key in ("first_stage", "unsure")}
         first_stage, unsure = CandidateCalibration(**weights["first_stage"]), Calibration(**weights["unsure"])
+        held = value.get("every")
+        every = None if held is None else Calibration(**{name: float(item) for name, item in held.items()})
         sure_from, threshold = (None if value[key] is None else float(value[key]) for key in ("sure_from", "threshold"))
         fitted_to = (str(value["generator"]), str(value.get("ontology", "")))
-        return cls(first_stage, sure_from, unsure, *fitted_to, threshold, dict(value["figures"]))
+        return cls(first_stage, sure_from, unsure, *fitted_to, threshold, dict(value["figures"]), every)
 
 
 def cascade_for(cascades: Sequence[Cascade], generator: Generator) -> Cascade | None:

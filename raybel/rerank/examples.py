@@ -15,6 +15,7 @@ from raybel.corpus.text import surface
 from raybel.ontology import Ontology
 from raybel.rerank.details import DetailFinder, Details
 from raybel.rerank.parameters import CrossEncoderParameters
+from raybel.rerank.prior_features import PriorFeatureFinder, PriorFeatures, with_document
 
 #: What separates the passages in a document context.
 PASSAGE_SEPARATOR = "\n"
@@ -36,6 +37,7 @@ class Example:
         details: What else is shown of each candidate; [] for nothing of any.
         sure: In training, whether the first stage settles it (`training.sure`).
         siblings: In training, whether each candidate shares a parent with the right one; [] where none does.
+        known: What a prior weighs of its candidates; None where there is none.
     """
 
     context: str
@@ -49,14 +51,16 @@ class Example:
     details: list[Details] = field(default_factory=list)
     sure: bool = False
     siblings: list[bool] = field(default_factory=list)
+    known: PriorFeatures | None = None
 
 
 class Described(NamedTuple):
-    """What is shown of a mention's candidates; see `Example`."""
+    """What is shown of a mention's candidates, and known of them by themselves; see `Example`."""
 
     names: list[str]
     aliases: list[str | None]
     details: list[Details]
+    known: PriorFeatures | None = None
 
 
 class Describer:
@@ -72,6 +76,7 @@ class Describer:
         self.names = ontology.table["name"]
         self.aliases = None if aliases is None else aliases["alias"]
         self.details = DetailFinder(ontology, aliases, parameters)
+        self.known = PriorFeatureFinder(ontology, aliases) if parameters.prior else None
 
     def describe(
         self,
@@ -103,8 +108,14 @@ class Describer:
         left_out = [each and each.take(mention_of) for each in (excluded, own)]
         of_mentions = [surfaces[number] for number in mention_of]
         details = self.details.find(flat["concept"], names, aliases, of_mentions, *left_out)
+        found: Sequence[PriorFeatures | None] = [None] * len(sizes)
+        if self.known is not None:
+            found = self.known.find(by_mention, names, aliases, surfaces, *left_out)
         bounds = pairwise(np.cumsum([0, *sizes]).tolist())
-        return [Described(names[start:end], aliases[start:end], details[start:end]) for start, end in bounds]
+        return [
+            Described(names[start:end], aliases[start:end], details[start:end], of_mention)
+            for (start, end), of_mention in zip(bounds, found, strict=True)
+        ]
 
 
 def contexts(
@@ -168,9 +179,20 @@ def document_examples(
     """
     mentions = document["mentions"]
     places = contexts(document["passages"], mentions, context)
+    alone = [of.known for of in described if of.known is not None]
+    if len(alone) == len(described):
+        known: Sequence[PriorFeatures | None] = with_document(
+            alone, document, candidates, [of.names for of in described]
+        )
+    else:
+        known = [None] * len(described)
     return [
-        Example(text, start, (number, *group), mention_text(mention), of_mention, names, aliases, details=details)
-        for (text, start, group), mention, of_mention, (names, aliases, details) in zip(
-            places, mentions, candidates, described, strict=True
+        Example(
+            *(text, start, (number, *group), mention_text(mention), of_mention, of.names, of.aliases),
+            details=of.details,
+            known=known_of,
+        )
+        for (text, start, group), mention, of_mention, of, known_of in zip(
+            places, mentions, candidates, described, known, strict=True
         )
     ]

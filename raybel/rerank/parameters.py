@@ -21,7 +21,10 @@ Rerank = Literal["all", "unsure"]
 Context = Literal["sentence", "passage", "document"]
 CONTEXTS: tuple[Context, ...] = get_args(Context)
 #: What a model does that doesn't say it, being of before it could do otherwise.
-BEFORE = {"further_names": 0, "concept_type": False, "parents": 0, "definition": 0, "frequency_token": False}
+BEFORE = {
+    **{"further_names": 0, "concept_type": False, "parents": 0, "definition": 0, "frequency_token": False},
+    "prior": False,
+}
 #: The validation score that decides which epoch is the best.
 EpochMetric = Literal["Acc@1", "F1", "loss"]
 EPOCH_METRICS: tuple[EpochMetric, ...] = get_args(EpochMetric)
@@ -51,9 +54,11 @@ class CrossEncoderParameters(HyperParameters):
         definition: How many tokens of the first sentence of its definition are shown there; 0 for none.
         score_token: Whether a candidate's block shows the first stage's score, as one of ten tokens.
         frequency_token: Whether it shows how many training mentions its concept has, as one of seven tokens.
+        prior: Whether a prior (`rerank.priors`), fitted on the training mentions, says how likely each candidate is by
+            what the model isn't shown, and the model learns only what that doesn't tell.
         shuffle: Whether candidates that see each other come in random order in training.
-        calibrate: Whether logits, first-stage scores and ranks are combined into probabilities, by weights that are
-            fitted on the validation corpus.
+        calibrate: Whether logits, first-stage scores and ranks, and the prior's evidence are combined into
+            probabilities, by weights that are fitted on the validation corpus.
         train_on: `all` training mentions, or the `unsure` ones alone: those that the first stage doesn't settle
             (`rerank.training.sure`).
         sure_share: Where it is trained on unsure mentions, the share of the sure ones, drawn anew in each epoch, that
@@ -94,6 +99,7 @@ class CrossEncoderParameters(HyperParameters):
     definition: Annotated[int, Ge(0)] = 0
     score_token: bool = True
     frequency_token: bool = False
+    prior: bool = True
     shuffle: bool = True
     calibrate: bool = True
     train_on: Literal["all", "unsure"] = "all"
@@ -141,6 +147,7 @@ class CrossEncoderParameters(HyperParameters):
             definition=0,
             score_token=False,
             frequency_token=False,
+            prior=False,
             shuffle=False,
             calibrate=False,
             train_on="all",

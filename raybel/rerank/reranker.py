@@ -25,6 +25,7 @@ from raybel.rerank.cascade import Cascade, cascade_for
 from raybel.rerank.examples import Example
 from raybel.rerank.layouts import LAYOUTS, Layout
 from raybel.rerank.parameters import CrossEncoderParameters
+from raybel.rerank.priors import Prior, prior_for
 from raybel.rerank.scoring import Scorer
 from raybel.rerank.tokens import Tokens
 
@@ -78,6 +79,7 @@ def describe(directory: str, ontology: Ontology | None = None, crosstype: str | 
             raise ValueError("a generator has no name")
         for each in (state, *state.get("generators", ())):
             np.asarray(each["edges"], np.float32)
+        priors_of(state)
         ontologies_of(state)
     except (AttributeError, ConfigError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{error}: train the model again", path=path) from error
@@ -122,6 +124,11 @@ def cascades_of(state: Mapping[str, Any]) -> list[Cascade]:
     return [Cascade.from_dict(held) for held in state.get("cascades", ())]
 
 
+def priors_of(state: Mapping[str, Any]) -> list[Prior]:
+    """Return the priors that a `raybel.json` holds, of each generator that training mentions had candidates of."""
+    return [Prior.from_dict(held) for held in state.get("priors", ())]
+
+
 def with_cascades(state: Mapping[str, Any], cascades: Sequence[Cascade]) -> dict[str, Any]:
     """Return what a `raybel.json` says with further rules, and the model's fingerprint.
 
@@ -131,7 +138,7 @@ def with_cascades(state: Mapping[str, Any], cascades: Sequence[Cascade]) -> dict
     fitted = {(each.ontology, name) for each in cascades for name in (each.generator, each.generator_name)}
     kept = [each for each in cascades_of(state) if (each.ontology, each.generator) not in fitted]
     held = {"cascades": [each.to_dict() for each in (*kept, *cascades)]} if kept or cascades else {}
-    several = {"generators": state["generators"]} if state.get("generators") else {}
+    several = {name: state[name] for name in ("generators", "priors") if state.get(name)}
     result = {name: state[name] for name in ("weights", "edges", "calibration")} | several | held
     others = {name: value for name, value in state.items() if name not in ("cascade", "cascade_ontology", "cascades")}
     return {**others, **held, "fingerprint": fingerprint(result)}
@@ -180,6 +187,8 @@ class Reranker:
         self.home, self.cascades, self.state = home, cascades, state
         #: The rule that holds, once it is known for which generator (`for_generator`); None where all must be ranked.
         self.cascade: Cascade | None = None
+        #: What logits are added to, once it is known for which generator; None for nothing.
+        self.prior: Prior | None = None
 
     @classmethod
     def load(
@@ -230,11 +239,12 @@ class Reranker:
         return LAYOUTS[self.scorer.crosstype]
 
     def for_generator(self, generator: Generator) -> Reranker:
-        """Return the same model, with the rule for a generator, and shown its scores as it was trained to see them."""
+        """Return the same model, with rule and prior for a generator, and shown its scores as in training."""
         adapted = copy.copy(self)
         adapted.cascade = cascade_for(self.cascades, generator)
         if self.state is None:
             return adapted
+        adapted.prior = prior_for(priors_of(self.state), generator)
         adapted.scorer = copy.copy(self.scorer)
         adapted.scorer.tokens = copy.copy(self.scorer.tokens)
         adapted.scorer.tokens.edges = np.asarray(edges_for(self.state, generator), np.float32)
@@ -254,6 +264,14 @@ class Reranker:
             )
         return found
 
+    def priors(self, examples: Sequence[Example]) -> list[np.ndarray | None]:
+        """Return the prior's evidence for each mention's candidates, float32; None where there is none."""
+        known = [example.known for example in examples if example.known is not None]
+        if self.prior is None or not known:
+            return [None] * len(examples)
+        evidence = iter(self.prior.evidence(known))
+        return [None if example.known is None else next(evidence) for example in examples]
+
     def rank(self, examples: Sequence[Example], unsure: bool = False) -> list[Ranking]:
         """Return each mention's candidates in their new order, with probabilities.
 
@@ -265,12 +283,18 @@ class Reranker:
         Raises:
             InputError: A score isn't a number (NaN or infinite): the weights are damaged, or overflow the precision.
         """
-        calibration = self.cascade.unsure if unsure and self.cascade else self.calibration
-        pairs = zip(self.logits(examples), examples, strict=True)
-        return [ranked(logits, example.candidates["score"], calibration) for logits, example in pairs]
+        calibration = self.calibration
+        if self.cascade is not None:
+            calibration = self.cascade.unsure if unsure else self.cascade.every or calibration
+        of_mentions = zip(self.logits(examples), examples, self.priors(examples), strict=True)
+        return [
+            ranked(logits, example.candidates["score"], calibration, prior) for logits, example, prior in of_mentions
+        ]
 
 
-def ranked(logits: np.ndarray, scores: np.ndarray, calibration: Calibration | None) -> Ranking:
+def ranked(
+    logits: np.ndarray, scores: np.ndarray, calibration: Calibration | None, prior: np.ndarray | None = None
+) -> Ranking:
     """Return a mention's candidates in the order of their evidence; of equal evidence, in the first stage's.
 
     With a calibration, a mention's probabilities sum to at most 1; the difference is that of "none of them". They are
@@ -280,12 +304,13 @@ def ranked(logits: np.ndarray, scores: np.ndarray, calibration: Calibration | No
         logits: Those of its candidates.
         scores: The first stage's scores of them.
         calibration: Weights; None for the published way.
+        prior: A prior's evidence for them; None for none.
     """
     if calibration is None:
-        evidence = round_evidence(logits)
+        evidence = round_evidence(logits if prior is None else logits + prior)
         probabilities = expit(evidence)
     else:
-        evidence = calibration.evidence(logits, scores)
+        evidence = calibration.evidence(logits, scores, prior)
         probabilities = calibration.probabilities(evidence)
     order = np.argsort(-evidence, kind="stable")
     return Ranking(order, np.round(probabilities[order], DECIMALS).astype(np.float32))

@@ -14,6 +14,7 @@ from raybel.errors import ConfigError
 from raybel.rerank.details import NO_DETAILS, Details
 from raybel.rerank.examples import Example
 from raybel.rerank.parameters import CrossEncoderParameters
+from raybel.rerank.prior_features import PriorFeatures
 
 #: Texts whose token ids are cached; about 500 bytes each.
 CACHE = 200_000
@@ -44,6 +45,8 @@ class TokenisedExample:
             is, aside.
         sure: In training, whether the first stage settles it.
         siblings: In training, whether each candidate shares a parent with the right one; [] where none does.
+        known: What a prior weighs of its candidates; None where there is none.
+        prior: In training, a prior's evidence for each candidate, float32; None where there is none.
     """
 
     context: list[int]
@@ -55,6 +58,8 @@ class TokenisedExample:
     truncated: int = 0
     sure: bool = False
     siblings: list[bool] = field(default_factory=list)
+    known: PriorFeatures | None = None
+    prior: np.ndarray | None = None
 
 
 class Tokens:
@@ -152,6 +157,7 @@ class Tokens:
                     (len(mention) > self.max_mention) + sum(cut for _, cut in candidates),
                     example.sure,
                     example.siblings,
+                    example.known,
                 )
             )
         return tokenised

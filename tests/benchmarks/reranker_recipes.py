@@ -253,7 +253,8 @@ def judge(corpus: Corpus, home: str, unsure_below: float) -> dict[str, Any]:
     """Acc@1 of both stages on the development documents, on all mentions and on the unsure ones.
 
     `reranked` is what `link` does: what the model's own rule takes as sure keeps the first stage's order. `all` is the
-    re-ranker on every mention. Mentions without candidates count as wrong, and as unsure.
+    re-ranker on every mention, `prior` the ranking by its prior alone, where it has one. Mentions without candidates
+    count as wrong, and as unsure.
     """
     ontology = Ontology.open(corpus.ontology)
     generator = open_generator(ontology, corpus.generator, threads=2)
@@ -277,12 +278,17 @@ def judge(corpus: Corpus, home: str, unsure_below: float) -> dict[str, Any]:
         unsure = [int(r.order[0]) if len(r.order) else -2 for r in reranker.rank(examples, unsure=True)]
         kept = np.where(sure, 0, unsure)
     right = {"first_stage": golds == 0, "reranked": kept == golds, "all": np.array(every) == golds}
+    if reranker.prior is not None:
+        by_prior = [
+            -2 if prior is None or not len(prior) else int(prior.argmax()) for prior in reranker.priors(examples)
+        ]
+        right["prior"] = np.array(by_prior) == golds
     line: dict[str, Any] = {"documents": len(by_document), "mentions": len(examples)}
     line["recall"] = round(float(np.mean(golds >= 0)), 4)
     for name, rows in (("", np.ones(len(golds), bool)), ("unsure_", first < unsure_below)):
         line[f"{name}mentions"] = int(rows.sum())
         line |= {f"{name}{stage}": round(float(value[rows].mean()), 4) for stage, value in right.items()}
-        for stage in ("reranked", "all"):
+        for stage in [*right][1:]:
             gains = right[stage][rows].astype(float) - right["first_stage"][rows]
             line[f"{name}{stage}_gain"] = paired(gains, document[rows])
     return line

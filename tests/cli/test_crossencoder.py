@@ -108,7 +108,7 @@ def test_the_tables_of_several_corpora_and_of_names(capsys):
         "mesh.arrow: 1,200 of 1,500 that were drawn; 300 left out, without their concept among 5; of 2,000 aliases 31",
         "their share of the window: 16",
         "the best epoch has the best mean of Acc@1",
-        "the model keeps the weights of main for all mentions, and each corpus's own for the unsure ones",
+        "the model keeps each corpus's weights, for all mentions and for the unsure ones",
     ):
         assert said in printed
     only_other = [{**epoch, "scores": None, "corpora": {"genes": epoch["scores"]}} for epoch in epochs]

@@ -58,14 +58,15 @@ def test_names_and_aliases():
     found = candidates(["a", "b", "c"])
     found["alias"] = [0, 1, -1]
     aliases = pa.table({"alias": ["anemia", "bronchial asthma"]})
-    describer = Describer(ONTOLOGY, aliases, CrossEncoderParameters())
-    ((names, shown, details),) = describer.describe([found], ["a"])
+    describer = Describer(ONTOLOGY, aliases, CrossEncoderParameters(prior=False))
+    ((names, shown, details, known),) = describer.describe([found], ["a"])
+    assert known is None
     assert names == ["Anemia", "Asthma", ""]
     assert shown == [None, "bronchial asthma", None]  # one that is the name, in lower case, isn't shown twice
     assert details == [NO_DETAILS] * 3
     assert Describer(ONTOLOGY, None, CrossEncoderParameters()).describe([found], ["a"])[0].aliases == [None] * 3
     assert describer.describe([], []) == []
-    assert describer.describe([found[:0]], ["a"]) == [([], [], [])]
+    assert describer.describe([found[:0]], ["a"]) == [([], [], [], None)]
 
 
 def test_a_mention_without_candidates_is_an_example():

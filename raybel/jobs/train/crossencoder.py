@@ -201,6 +201,7 @@ class _Job:
             "weights": files[WEIGHTS][1],
             "edges": outcome["edges"],
             "generators": outcome["generators"],
+            "priors": outcome["priors"],
             "calibration": best["calibration"],
             "epochs": outcome["epochs"],
             **counted,

@@ -25,7 +25,7 @@ from raybel.rerank.training.epochs import Epochs
 #: The hyper-parameters that features depend on, beside `top_k` of some generators.
 FEATURE_PARAMETERS = (
     *("context", "max_length", "alias", "further_names", "concept_type", "parents", "definition", "frequency_token"),
-    "train_on",
+    *("prior", "train_on"),
 )
 #: How long workers wait for each other: the first one validates alone.
 PATIENCE = timedelta(minutes=30)

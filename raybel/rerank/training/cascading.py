@@ -64,18 +64,21 @@ def fit_cascade(
     if first_stage is None:
         return None
     logits, scores, golds = reranker.logits(mentions.examples), mentions.scores, mentions.golds
+    priors = reranker.priors(mentions.examples)
     first = np.array([first_stage.probabilities(of_mention)[0] for of_mention in mentions.features])
-    every = best_candidates(logits, scores, reranker.calibration)[0]
-    # The re-ranker's own weights may be of another generator's scores: it is judged with those that fit these best.
-    fitted = best_candidates(logits, scores, calibration.fit(logits, scores, golds.tolist()))[0]
-    limit = fit_limit(first, golds == 0, fitted == golds)
+    # The re-ranker's own weights may be of another generator's scores: these have weights of their own. (The published
+    # way has none.)
+    weights = calibration.fit(logits, scores, golds.tolist(), priors) if reranker.parameters.calibrate else None
+    every = best_candidates(logits, scores, weights, priors)[0]
+    limit = fit_limit(first, golds == 0, every == golds)
     sure = np.zeros(len(first), bool) if limit is None else first >= np.float32(limit)
     rest = np.flatnonzero(~sure).tolist()
     if reranker.layout.mentions_matter:  # with the sure ones in their sequences they had other logits
         for row, of_mention in zip(rest, reranker.logits([mentions.examples[row] for row in rest]), strict=True):
             logits[row] = of_mention
-    unsure = calibration.fit([logits[row] for row in rest], [scores[row] for row in rest], golds[rest].tolist())
-    best, probability = best_candidates(logits, scores, unsure)
+    kept = ([logits[row] for row in rest], [scores[row] for row in rest], golds[rest].tolist())
+    unsure = calibration.fit(*kept, [priors[row] for row in rest])
+    best, probability = best_candidates(logits, scores, unsure, priors)
     best, probability = np.where(sure, 0, best), np.where(sure, first, probability)
     right = best == golds
     threshold, figures = threshold_of(probability, right, mentions.concepts)
@@ -93,7 +96,7 @@ def fit_cascade(
         "ECE": expected_calibration_error(probability, right),
     }
     fitted_to = (generator.description, generator.ontology_fingerprint)
-    return Cascade(first_stage, limit, unsure, *fitted_to, threshold, figures)
+    return Cascade(first_stage, limit, unsure, *fitted_to, threshold, figures, weights)
 
 
 def read_annotated(paths: tuple[str, ...], options: MentionOptions) -> list[dict[str, Any]]:
@@ -143,7 +146,10 @@ def annotated_examples(
 
 
 def best_candidates(
-    logits: Sequence[np.ndarray], scores: Sequence[np.ndarray], weights: calibration.Calibration | None
+    logits: Sequence[np.ndarray],
+    scores: Sequence[np.ndarray],
+    weights: calibration.Calibration | None,
+    priors: Sequence[np.ndarray | None] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the place of each mention's first candidate after re-ranking, int64, and its probability, float32.
 
@@ -151,8 +157,10 @@ def best_candidates(
         logits: Those of each mention's candidates, one or more.
         scores: The first stage's scores of them.
         weights: Of both; None for the published way.
+        priors: A prior's evidence for them, None for none.
     """
-    rankings = [ranked(*pair, weights) for pair in zip(logits, scores, strict=True)]
+    of_mentions = zip(logits, scores, priors or [None] * len(logits), strict=True)
+    rankings = [ranked(logit, score, weights, prior) for logit, score, prior in of_mentions]
     return np.array([each.order[0] for each in rankings]), np.array([each.scores[0] for each in rankings])
 
 

@@ -72,7 +72,8 @@ class Epochs(EpochTrainer):
         )
         epochs = self.parameters.max_epochs if len(self.train) or not self.pretraining else 0
         super().__init__(trainer, tokenizer, self.pretraining + epochs, self.parameters.patience)
-        judged = [(source, list(source.validation.examples())) for source in self.corpora] if worker == 0 else []
+        judging = self.corpora if worker == 0 else []
+        judged = [(source, source.with_prior([*source.validation.examples()])) for source in judging]
         self.validation = {source.name: (source, examples) for source, examples in judged if examples}
 
     @property
@@ -108,9 +109,18 @@ class Epochs(EpochTrainer):
         return self._judged(results, main)
 
     def facts(self) -> dict[str, Any]:
-        """Return the borders between first-stage scores: the main generator's, and of several, those of each."""
+        """Return what linking needs to know of generators.
+
+        `edges`: the main one's borders between scores; `generators`: of several, those of each; `priors`: of each that
+        has one.
+        """
         facts = [source.facts() for source in (*self.corpora, *self.named)]
-        return {"edges": facts[0]["edges"], "generators": facts if len(facts) > 1 else []}
+        priors = {source.generator: source.prior.to_dict() for source in self.corpora if source.prior is not None}
+        return {
+            "edges": facts[0]["edges"],
+            "generators": facts if len(facts) > 1 else [],
+            "priors": [*priors.values()],
+        }
 
     def _judged(self, results: Mapping[str, ValidationResult], main: str) -> dict[str, Any]:
         """Return an epoch's scores, and whether it is the best so far; without a validation corpus the last one is.

@@ -16,11 +16,13 @@ import pyarrow.compute as pc
 from raybel.errors import InputError
 from raybel.files import artefacts, storage
 from raybel.files.storage import join
+from raybel.rerank.prior_features import FEATURES, PriorFeatures
 from raybel.rerank.tokens import TokenisedExample
 from raybel.rerank.training.steps import TrainingMention
 
+_TEXTS = pa.list_(pa.string())
 #: `sure` says whether the first stage settles the mention with these candidates, `siblings` which of them share a
-#: parent with the right one; it is empty where none does.
+#: parent with the right one; it is empty where none does. `known` holds what a prior weighs, null for nothing.
 _CANDIDATES = pa.struct(
     [
         ("tokens", pa.list_(pa.list_(pa.int32()))),
@@ -28,6 +30,7 @@ _CANDIDATES = pa.struct(
         ("gold", pa.int16()),
         ("sure", pa.bool_()),
         ("siblings", pa.list_(pa.bool_())),
+        ("known", pa.struct([("values", pa.list_(pa.list_(pa.float32()))), ("categories", pa.list_(_TEXTS))])),
     ]
 )
 _CONTEXT = pa.struct([("group", pa.list_(pa.int32())), ("tokens", pa.list_(pa.int32()))])
@@ -59,6 +62,8 @@ def document_row(sets: Sequence[Sequence[TokenisedExample]]) -> dict[str, Any]:
                 "gold": example.gold,
                 "sure": example.sure,
                 "siblings": example.siblings if any(example.siblings) else [],
+                "known": example.known
+                and {"values": example.known.values.tolist(), "categories": example.known.categories},
             }
             for example in of_mention
         ]
@@ -123,6 +128,7 @@ class Features:
                     candidates["gold"] if self.top_k is None or candidates["gold"] < self.top_k else -1,
                     sure=candidates["sure"],
                     siblings=candidates["siblings"],
+                    known=_known(candidates["known"], self.top_k),
                 )
                 for candidates in (
                     sets if self.candidate_sets is None else [sets[index] for index in self.candidate_sets]
@@ -136,6 +142,14 @@ class Features:
         for number in range(len(self)):
             for mention in self.document(number):
                 yield mention.cross_fitted
+
+
+def _known(stored: dict[str, Any] | None, top_k: int | None) -> PriorFeatures | None:
+    """Return what is known of the candidates that count."""
+    if stored is None:
+        return None
+    values = np.array(stored["values"][:top_k], np.float32).reshape(-1, len(FEATURES))
+    return PriorFeatures(values, [tuple(each) for each in stored["categories"][:top_k]])
 
 
 def _open_table(path: Path) -> pa.Table:

@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 
 from raybel.files.storage import join
+from raybel.rerank.priors import Prior
 from raybel.rerank.tokens import SCORE_TOKENS, TokenisedExample, score_edges
 from raybel.rerank.training.features import Features
+from raybel.rerank.training.priors import fit_prior
 from raybel.rerank.training.steps import TrainingMention
 
 #: The edges between the numbers of ten ranges: with these a model is shown numbers in the place of scores.
@@ -32,6 +34,7 @@ class Source:
         train: What is learned.
         validation: What epochs are judged by.
         edges: The scores between the ranges that the model is shown.
+        prior: What the model's logits are added to; None for nothing.
     """
 
     name: str
@@ -40,6 +43,15 @@ class Source:
     train: Features
     validation: Features
     edges: list[float] = field(default_factory=list)
+    prior: Prior | None = None
+
+    def with_prior(self, examples: Sequence[TokenisedExample]) -> list[TokenisedExample]:
+        """Return examples with the prior's evidence, where there is any."""
+        known = [example.known for example in examples if example.known is not None]
+        if self.prior is None or not known:
+            return [*examples]
+        evidence = iter(self.prior.evidence(known))
+        return [example if example.known is None else replace(example, prior=next(evidence)) for example in examples]
 
     def shown(self, example: TokenisedExample) -> TokenisedExample:
         """Return an example as the model sees it: with the number of its range, from 0, in the place of each score."""
@@ -60,7 +72,8 @@ def open_sources(
     """Open the features of some sources, and find the edges between their score ranges.
 
     Sources of the same generator have the same edges: those of the scores that are learned from, or of the validation
-    corpora's where there are none of these.
+    corpora's where there are none of these. They have the same prior, fitted on what is learned from: on candidates
+    that other documents' training mentions helped to find, as they do in linking.
 
     Args:
         folder: Path or URI of the directory of features.
@@ -81,7 +94,16 @@ def open_sources(
         learned = np.concatenate([other.train.scores() for other in alike])
         judged = [other.validation.scores() for other in alike] if not len(learned) else []
         source.edges = score_edges(np.concatenate([learned, *judged]))
+        same = next((other for other in sources if other.generator == source.generator), source)
+        source.prior = _prior(alike) if same is source else same.prior
     return sources
+
+
+def _prior(sources: Sequence[Source]) -> Prior | None:
+    """Fit the prior of sources of the same generator; None where nothing is known of their candidates."""
+    examples = [example for source in sources for example in source.train.examples()]
+    mentions = [(example.known, example.gold) for example in examples if example.known is not None]
+    return fit_prior(mentions, sources[0].generator, sources[0].ontology) if mentions else None
 
 
 class JoinedSources:
@@ -108,4 +130,6 @@ class JoinedSources:
             return replace(source.shown(example), group=(number, *example.group[1:]))
 
         mentions = source.train.document(number - first)
-        return [TrainingMention(joined(mention.cross_fitted), joined(mention.dictionary)) for mention in mentions]
+        by_set = ([mention.cross_fitted for mention in mentions], [mention.dictionary for mention in mentions])
+        pairs = zip(*(map(joined, source.with_prior(examples)) for examples in by_set), strict=True)
+        return [TrainingMention(*pair) for pair in pairs]

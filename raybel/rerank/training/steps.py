@@ -120,6 +120,23 @@ def _units_of_steps(
     return by_step
 
 
+def with_prior(
+    margin: torch.Tensor, owners: Sequence[tuple[int, int]], examples: Sequence[TokenisedExample]
+) -> torch.Tensor:
+    """Return pairs' logits with the prior's evidence added, where mentions have one.
+
+    Args:
+        margin: Each pair's logit of "right" less that of "wrong", float32 (pairs,).
+        owners: Each pair: (mention, candidate).
+        examples: The mentions.
+    """
+    priors = [examples[row].prior for row, _ in owners]
+    if all(prior is None for prior in priors):
+        return margin
+    added = [0.0 if of is None else float(of[candidate]) for of, (_, candidate) in zip(priors, owners, strict=True)]
+    return margin + torch.tensor(added, device=margin.device)
+
+
 def with_sibling_margin(
     margin: torch.Tensor, owners: Sequence[tuple[int, int]], examples: Sequence[TokenisedExample], more: float
 ) -> torch.Tensor:

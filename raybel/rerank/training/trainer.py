@@ -19,7 +19,7 @@ from raybel.rerank.packing import PackedSequence
 from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.rerank.scoring import Scorer
 from raybel.rerank.tokens import TokenisedExample, Tokens
-from raybel.rerank.training.steps import Step, TrainingMention, loss_sum, steps, with_sibling_margin
+from raybel.rerank.training.steps import Step, TrainingMention, loss_sum, steps, with_prior, with_sibling_margin
 from raybel.rerank.training.validation import ValidationResult, validate
 
 #: Tokens that go forward and backward together; gradients of a larger step are accumulated over micro-batches.
@@ -103,7 +103,7 @@ class Trainer(StepTrainer[Step]):
             batch = collate(sequences, self.encoder.pad).to(self.device)
             with torch.autocast(self.device.split(":")[0], PRECISIONS[self.precision], self.precision != "fp32"):
                 logits = self.encoder.logits(batch)
-            margin = logits[:, 1] - logits[:, 0]
+            margin = with_prior(logits[:, 1] - logits[:, 0], batch.owners, step.examples)
             if more := self.parameters.sibling_margin:
                 margin = with_sibling_margin(margin, batch.owners, step.examples, more)
             of_batch = loss_sum(margin, batch.owners, golds, self.parameters.loss)

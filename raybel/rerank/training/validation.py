@@ -60,18 +60,29 @@ def validate(
 
     Returns:
         `Acc@1`, `recall@5`, `recall@10` of the re-ranker's ranking, and with the prefix `first_stage_` those of the
-        first stage's; if `calibrate`, with the prefix `alone_` those of the ranking by logits. `recall@all`; `loss` per
-        mention or pair; `F1`, macro, over pairs. By logits: `first_share`, the share of mentions whose first candidate
-        stays first, and `shuffled_Acc@1`. A score is None where no mention counts.
+        first stage's; with the prefix `prior_` those of the ranking by the prior alone, where there is one; if
+        `calibrate`, with the prefix `alone_` those of the ranking by logits. `recall@all`; `loss` per mention or pair;
+        `F1`, macro, over pairs. By logits: `first_share`, the share of mentions whose first candidate stays first, and
+        `shuffled_Acc@1`. A score is None where no mention counts. Logits are those that the model was trained with: a
+        prior's evidence is added to them.
     """
-    golds = [example.gold for example in examples]
-    calibration = fit(logits, [example.scores for example in examples], golds) if calibrate else None
+    golds, priors = [example.gold for example in examples], [example.prior for example in examples]
+    calibration = fit(logits, [example.scores for example in examples], golds, priors) if calibrate else None
     weights = calibration or Calibration()
-    evidence = [weights.evidence(logit, example.scores) for logit, example in zip(logits, examples, strict=True)]
+    evidence = [
+        weights.evidence(logit, example.scores, example.prior) for logit, example in zip(logits, examples, strict=True)
+    ]
+    logits, shuffled = (
+        [logit if prior is None else logit + prior for logit, prior in zip(each, priors, strict=True)]
+        for each in (logits, shuffled)
+    )
     first_stage = [-np.arange(len(logit)) for logit in logits]
     rankings: dict[str, Sequence[np.ndarray]] = {"": evidence, "first_stage_": first_stage}
     if calibrate:
         rankings["alone_"] = logits
+    if any(prior is not None for prior in priors):
+        nothing = [np.zeros(len(logit)) for logit in logits]
+        rankings["prior_"] = [none if prior is None else prior for none, prior in zip(nothing, priors, strict=True)]
     scores: dict[str, Any] = {}
     for prefix, values in rankings.items():
         ranks = ranks_of_gold(values, golds)

@@ -41,7 +41,8 @@ from raybel.ontology import Concept, Ontology
 from raybel.rerank.calibration import Calibration
 from raybel.rerank.cascade import Cascade
 from raybel.rerank.parameters import BEFORE, CrossEncoderParameters
-from raybel.rerank.reranker import KIND, Reranker, cascades_of, describe, with_cascades
+from raybel.rerank.prior_features import FEATURES, PriorFeatures
+from raybel.rerank.reranker import KIND, Reranker, cascades_of, describe, priors_of, with_cascades
 from raybel.rerank.training.alias_scopes import check_generator
 from raybel.rerank.training.epochs import Epochs
 from raybel.rerank.training.features import Features
@@ -285,6 +286,24 @@ def test_training_fits_a_rule(made):
     assert cascade.sure_from is None  # twelve mentions tell too little
 
 
+def test_training_fits_a_prior_that_linking_adds(made):
+    config, done, _ = made
+    (prior,) = priors_of(describe(config.output_dir))
+    generator = NgramGenerator.load(config.generator.ngrams_model, Ontology.open(config.ontology))
+    assert (prior.generator, prior.ontology) == (generator.description, generator.ontology_fingerprint)
+    assert done.best["scores"]["prior_Acc@1"] is not None
+    reranker = Reranker.load(config.output_dir).for_generator(generator)
+    assert reranker.prior == prior
+    one = example("anemia", ["anemia", "asthma"])
+    assert reranker.priors([one]) == [None]
+    values = np.zeros((2, len(FEATURES)), np.float32)
+    decided = replace(prior, categories={"right": 50.0, "wrong": -50.0})
+    reranker.prior = decided
+    for categories, order in ((["right", "wrong"], [0, 1]), (["wrong", "right"], [1, 0])):
+        known = PriorFeatures(values, [(each,) for each in categories])
+        assert reranker.rank([replace(one, known=known)])[0].order.tolist() == order
+
+
 def of_before(state, cascade):
     """What a model says whose only rule tells the kind of its generator alone."""
     held = {name: value for name, value in cascade.to_dict().items() if name != "ontology"}
@@ -449,6 +468,7 @@ def test_damaged_weights(damaged, no_ray):
         ({"crosstype": "best"}, "crosstype must be one of .*train the model again", "crosstype must be"),
         ({"calibration": {"x": 1}}, "train the model again", "train the model again"),
         ({"edges": "a"}, "train the model again", "train the model again"),
+        ({"priors": [{"features": {}}]}, "train the model again", "train the model again"),
         ({"cascade": {"first_stage": {}}}, "train the model again", "train the model again"),
         ({"cascades": [{"first_stage": {}}]}, "train the model again", "train the model again"),
         ({"generators": [{"ontology": "o", "edges": []}]}, "train the model again", "train the model again"),

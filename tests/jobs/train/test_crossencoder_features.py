@@ -105,7 +105,7 @@ def test_features_are_shared_by_hyperparameters_that_make_the_same():
     keys = {feature_key(CrossEncoderParameters(), True)}
     for name, value in [
         *(("context", "passage"), ("max_length", 64), ("alias", False), ("further_names", 1), ("concept_type", True)),
-        *(("parents", 1), ("definition", 8), ("frequency_token", True), ("train_on", "unsure")),
+        *(("parents", 1), ("definition", 8), ("frequency_token", True), ("prior", False), ("train_on", "unsure")),
     ]:
         assert name in FEATURE_PARAMETERS
         keys.add(feature_key(CrossEncoderParameters().changed({name: value}), True))

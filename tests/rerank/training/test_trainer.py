@@ -16,7 +16,7 @@ from raybel.errors import ConfigError, RaybelError
 from raybel.rerank.parameters import CROSSTYPES
 from raybel.rerank.tokens import TokenisedExample
 from raybel.rerank.training import trainer as trainer_module
-from raybel.rerank.training.steps import TrainingMention, loss_sum, steps, with_sibling_margin
+from raybel.rerank.training.steps import TrainingMention, loss_sum, steps, with_prior, with_sibling_margin
 from raybel.rerank.training.trainer import Trainer
 from raybel.rerank.training.validation import macro_f1, ranks_of_gold
 
@@ -193,6 +193,27 @@ def test_a_margin_between_siblings():
     assert more.tolist() == [2, 0, 0, 0, 0, 0, 0, 0, 0]
     loss = loss_sum(more, owners, [1, 1, -1], "listwise")
     assert float(loss) == pytest.approx(np.log(3 + np.exp(2)) + 2 * np.log(4), abs=1e-5)
+
+
+def test_a_prior_is_added_to_logits():
+    known = TokenisedExample([], (0,), [], [[1]] * 2, np.ones(2), 1, prior=np.array([0.5, -2], np.float32))
+    unknown = replace(known, prior=None)
+    owners = [(row, candidate) for row in range(2) for candidate in range(2)]
+    assert with_prior(torch.ones(4), owners, [known, unknown]).tolist() == [1.5, -1, 1, 1]
+    assert with_prior(torch.ones(2), owners[:2], [unknown]).tolist() == [1, 1]
+
+
+def test_what_the_prior_tells_is_not_learned(kit):
+    """A loss that the prior has settled moves no weight much."""
+    made = mentions(kit, 2)
+    losses = []
+    for told in (0.0, 20.0):
+        for some in made:
+            for mention in some:
+                right = mention.cross_fitted.gold
+                mention.cross_fitted.prior = np.array([told * (place == right) for place in range(4)], np.float32)
+        losses.append(trainer(kit, dictionary_share=0.0).epoch(*numbered(made), 0))
+    assert losses[1] < 0.01 < losses[0]
 
 
 def test_training_knows_siblings(kit):

@@ -1,0 +1,237 @@
+"""What is known of a mention's candidates before a model reads them: names, training mentions, the whole document.
+
+A cross-encoder sees a name and a sentence. It doesn't see how far ahead a candidate is, how often people write about
+its concept, or what else its document is about; a prior (`rerank.priors`) weighs these.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import regex
+
+from raybel.candidates.base import ExcludedMentions
+from raybel.candidates.concept_mentions import ConceptMentions
+from raybel.candidates.overlap import overlaps
+from raybel.corpus.text import surface
+from raybel.ontology import Ontology
+from raybel.ontology.branches import branch_of
+
+#: What is known of a candidate by itself, in order. `score`: the generator's; `margin`: its score less the best other
+#: one's; `first`: 1 for the first candidate; `rank`: 1 / (1 + rank); `exact`: 1 where the matched name is the surface;
+#: `preferred`: 1 where it is the concept's preferred name; `alias_likeness`, `name_likeness`: the share of letter
+#: trigrams that the surface has in common with the matched and with the preferred name (Dice); `covered`: the share of
+#: the surface's words that the matched name has; `added`: how many other words that one has; `missing`: how many words
+#: of the surface it lacks; `numbers`: 1 where it has a number that the surface lacks; `mentions`: log(1 + training
+#: mentions of the concept); `mentions_ahead`: the same less the first candidate's; `alias_mentions`: log(1 + training
+#: mentions of the concept that are the matched name); `names`: log(number of the concept's names); `depth`: the least
+#: depth among its tree numbers, 0 where it has none.
+OF_CANDIDATES = (
+    *("score", "margin", "first", "rank", "exact", "preferred", "alias_likeness", "name_likeness", "covered", "added"),
+    *("missing", "numbers", "mentions", "mentions_ahead", "alias_mentions", "names", "depth"),
+)
+#: What its document tells of it. `in_text`: 1 where the preferred name is in the document's text; `linked_beside`:
+#: log(1 + mentions with other surfaces whose first candidate it is).
+OF_DOCUMENT = ("in_text", "linked_beside")
+FEATURES = (*OF_CANDIDATES, *OF_DOCUMENT)
+#: Texts whose words are kept; about 300 bytes each.
+CACHE = 100_000
+_WORD = regex.compile(r"[^\W_]+")
+
+
+class PriorFeatures(NamedTuple):
+    """What is known of a mention's candidates.
+
+    Args:
+        values: float32 (candidates, `FEATURES`), or (candidates, `OF_CANDIDATES`) where the document isn't known yet.
+        categories: Of each candidate its concept's types, and the branches that its tree numbers are in: sorted.
+    """
+
+    values: np.ndarray
+    categories: list[tuple[str, ...]]
+
+
+class PriorFeatureFinder:
+    """Looks up in memory-mapped tables what is known of candidates.
+
+    Args:
+        ontology: The ontology whose rows the candidates' concepts are.
+        aliases: The generator's alias table; None where it isn't known: nothing has training mentions then.
+    """
+
+    def __init__(self, ontology: Ontology, aliases: pa.Table | None) -> None:
+        self.ontology = ontology
+        self.mentions = None if aliases is None else ConceptMentions(aliases)
+        self.frequency = None if aliases is None else aliases["frequency"]
+
+    def find(
+        self,
+        by_mention: Sequence[np.ndarray],
+        names: Sequence[str],
+        aliases: Sequence[str | None],
+        surfaces: Sequence[str],
+        excluded: ExcludedMentions | None = None,
+        own: ExcludedMentions | None = None,
+    ) -> list[PriorFeatures]:
+        """Return what is known of the candidates of each mention, by themselves.
+
+        Args:
+            by_mention: Those of each, best first, as `CANDIDATE_DTYPE`.
+            names: Names of all candidates, one after the other.
+            aliases: Those that matched; None where it is the name, or unknown.
+            surfaces: Of the mentions.
+            excluded: Training mentions that don't count as names, for each candidate.
+            own: Training mentions that don't count for how many a concept has, for each candidate.
+        """
+        sizes = np.array([len(of_mention) for of_mention in by_mention], np.int64)
+        ends = np.cumsum(sizes)
+        if not len(ends) or not ends[-1]:
+            return [PriorFeatures(np.zeros((0, len(OF_CANDIDATES)), np.float32), []) for _ in by_mention]
+        flat, mention_of = np.concatenate(by_mention), np.repeat(np.arange(len(sizes)), sizes)
+        first = (ends - sizes)[mention_of]
+        preferred = [surface(name) for name in names]
+        matched = [alias or name for alias, name in zip(aliases, preferred, strict=True)]
+        of_mentions = [surfaces[number] for number in mention_of.tolist()]
+        mentions = self._mentions(flat["concept"], own)
+        concepts, row = np.unique(flat["concept"], return_inverse=True)
+        names_of, depth, categories = self._of_concepts(concepts)
+        values = dict[str, Any](
+            score=flat["score"],
+            margin=_margins(flat["score"], ends - sizes, sizes),
+            first=np.arange(len(flat)) == first,
+            rank=1 / (1 + np.arange(len(flat)) - first),
+            exact=np.array([one == other for one, other in zip(matched, of_mentions, strict=True)]),
+            preferred=np.array([one == other for one, other in zip(matched, preferred, strict=True)]),
+            mentions=mentions,
+            mentions_ahead=mentions - mentions[first],
+            alias_mentions=self._alias_mentions(flat, matched, excluded),
+            names=names_of[row],
+            depth=depth[row],
+            **_likeness(surfaces, mention_of, matched, preferred),
+            **_words(of_mentions, matched),
+        )
+        table = np.stack([np.asarray(values[name], np.float32) for name in OF_CANDIDATES], axis=1)
+        of_candidates = [categories[place] for place in row.tolist()]
+        bounds = zip((ends - sizes).tolist(), ends.tolist(), strict=True)
+        return [PriorFeatures(table[start:end], of_candidates[start:end]) for start, end in bounds]
+
+    def _mentions(self, concepts: np.ndarray, own: ExcludedMentions | None) -> np.ndarray:
+        if self.mentions is None:
+            return np.zeros(len(concepts))
+        counts: np.ndarray = np.log1p(self.mentions.of(concepts, own))
+        return counts
+
+    def _alias_mentions(
+        self, flat: np.ndarray, matched: Sequence[str], excluded: ExcludedMentions | None
+    ) -> np.ndarray:
+        """Return how many training mentions of its concept are each candidate's matched name: log(1 + n), float64."""
+        counts = np.zeros(len(flat), np.int64)
+        known = np.flatnonzero(flat["alias"] >= 0)
+        if self.frequency is None or (excluded is not None and excluded.counts is None):
+            return counts.astype(np.float64)
+        counts[known] = self.frequency.take(pa.array(flat["alias"][known])).to_numpy()
+        if excluded is not None and excluded.counts is not None:
+            for place in np.flatnonzero(counts).tolist():
+                counts[place] -= excluded.counts[place].get((matched[place], int(flat["concept"][place])), 0)
+        logarithms: np.ndarray = np.log1p(np.maximum(counts, 0))
+        return logarithms
+
+    def _of_concepts(self, concepts: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[tuple[str, ...]]]:
+        """Return log(number of names), depth, and categories of concepts."""
+        table = self.ontology.table.select(["aliases", "types", "tree_numbers"]).take(pa.array(concepts))
+        names = 1 + pc.fill_null(pc.list_value_length(table["aliases"]), 0).to_numpy()
+        types, numbers = (table[name].to_pylist() for name in ("types", "tree_numbers"))
+        depth = np.array([min((1 + number.count(".") for number in each or ()), default=0) for each in numbers])
+        categories = [
+            tuple(sorted({*(of_types or ()), *map(branch_of, of_numbers or ())}))
+            for of_types, of_numbers in zip(types, numbers, strict=True)
+        ]
+        return np.log(names), depth, categories
+
+
+def with_document(
+    known: Sequence[PriorFeatures],
+    document: dict[str, Any],
+    candidates: Sequence[np.ndarray],
+    names: Sequence[list[str]],
+) -> list[PriorFeatures]:
+    """Return what is known of the candidates of a document's mentions, with what the document tells of them.
+
+    Args:
+        known: What is known of each mention's candidates by themselves.
+        document: Its `passages` and `mentions` as in `schemas.DOCUMENT`.
+        candidates: Each mention's candidates, as `CANDIDATE_DTYPE`; of mentions that `known` and `names` tell nothing
+            of, too.
+        names: The candidates' names.
+    """
+    text = "\n".join(passage["text"] for passage in document["passages"]).lower()
+    surfaces = [mention["surface"] for mention in document["mentions"]]
+    firsts = [int(found["concept"][0]) if len(found) else -1 for found in candidates]
+    counts = Counter(zip(surfaces, firsts, strict=True))
+    by_concept: Counter[int] = Counter()
+    for (_, concept), count in counts.items():
+        by_concept[concept] += count
+    in_text: dict[str, bool] = {}
+    complete = []
+    for of_mention, found, mention_surface, shown in zip(known, candidates, surfaces, names, strict=True):
+        values = np.zeros((len(of_mention.values), len(FEATURES)), np.float32)
+        values[:, : len(OF_CANDIDATES)] = of_mention.values
+        for row, (name, concept) in enumerate(zip(shown, found["concept"].tolist(), strict=False)):
+            if name not in in_text:
+                in_text[name] = name.lower() in text
+            values[row, -2] = in_text[name]
+            values[row, -1] = np.log1p(by_concept[concept] - counts[mention_surface, concept])
+        complete.append(PriorFeatures(values, of_mention.categories))
+    return complete
+
+
+def _margins(scores: np.ndarray, starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Return each score less the best other one of its mention; of an only candidate, its score: float32."""
+    margins = np.empty(len(scores), np.float32)
+    filled = sizes > 0
+    for start, size in zip(starts[filled].tolist(), sizes[filled].tolist(), strict=True):
+        of_mention = scores[start : start + size]
+        best, second = (*np.sort(of_mention)[::-1][:2], 0, 0)[:2]
+        margins[start : start + size] = of_mention - np.where(np.arange(size) == np.argmax(of_mention), second, best)
+    return margins
+
+
+def _likeness(
+    surfaces: Sequence[str], mention_of: np.ndarray, matched: Sequence[str], preferred: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """Return `alias_likeness` and `name_likeness`."""
+    places: dict[str, int] = {}
+    for text in (*surfaces, *matched, *preferred):
+        places.setdefault(text, len(places))
+    texts = [*places]
+    one = np.array([places[text] for text in surfaces])[mention_of]
+    return {
+        name: overlaps(texts, one, np.array([places[text] for text in others]))
+        for name, others in (("alias_likeness", matched), ("name_likeness", preferred))
+    }
+
+
+def _words(surfaces: Sequence[str], matched: Sequence[str]) -> dict[str, list[float]]:
+    """Return `covered`, `added`, `missing` and `numbers`."""
+    rows = []
+    for one, other in zip(surfaces, matched, strict=True):
+        mention, name = words(one), words(other)
+        common, added = len(mention & name), name - mention
+        numbers = any(word.isdigit() for word in added)
+        rows.append((common / max(1, len(mention)), len(added), len(mention) - common, float(numbers)))
+    columns = zip(*rows, strict=True)
+    return {
+        name: list(column) for name, column in zip(("covered", "added", "missing", "numbers"), columns, strict=True)
+    }
+
+
+@lru_cache(CACHE)
+def words(text: str) -> frozenset[str]:
+    """Return the distinct words of a surface: letters and digits."""
+    return frozenset(_WORD.findall(text))
