@@ -18,7 +18,7 @@ from raybel.files.work_directory import DESCRIPTION
 from raybel.jobs.runtime import ray_session
 from raybel.jobs.train.config import TrainCrossEncoderConfig
 from raybel.jobs.train.corpora import MAIN
-from raybel.jobs.train.crossencoder_sources import FeatureMaker, OpenedCorpus, TrainingSources
+from raybel.jobs.train.crossencoder_sources import FeatureMaker, OpenedCorpus, TrainingSources, shared_notes
 from raybel.jobs.train.crossencoder_worker import train_worker
 from raybel.jobs.train.directory import (
     BASE,
@@ -142,8 +142,9 @@ class _Job:
             for cascade in cascades
             if (cascade.ontology, cascade.generator) == (corpus.ontology, corpus.generator)
         }
+        notes = [*sources.notes, *shared_notes(counted.get("shared_documents", {}))]
         return TrainedCrossEncoder(
-            self.home, epochs, counts, seconds, resumed, sources.notes, by_corpus, names, sources.main_name
+            self.home, epochs, counts, seconds, resumed, notes, by_corpus, names, sources.main_name
         )
 
     def train(self) -> TrainedCrossEncoder:
@@ -170,7 +171,11 @@ class _Job:
         return self._trained(counted, outcome["epochs"], outcome["resumed"], cascades, seconds)
 
     def _features(self) -> dict[str, Any]:
-        """Make the features that aren't there; return the `counts` of each split, and of the ontologies' `names`."""
+        """Make the features that aren't there.
+
+        Returns:
+            The `counts` of each split, of the ontologies' `names`, and of `shared_documents`, where there are any.
+        """
         config = self.config
         made = FeatureMaker(join(self.home, FEATURES), join(self.home, BASE), self.positions, config, self.watch)
         try:
@@ -178,10 +183,12 @@ class _Job:
             for corpus in self.sources.corpora:
                 counts |= made.of_corpus(corpus)
             names = made.of_names(self.sources.named)
+            shared = made.shared_documents(self.sources.corpora)
         except InputError:  # nothing is learned yet: the directory is free for the corrected command
             self.work.clear()
             raise
-        return {"counts": counts, "names": names} if names else {"counts": counts}
+        more = {name: value for name, value in (("names", names), ("shared_documents", shared)) if value}
+        return {"counts": counts, **more}
 
     def _publish(self, counted: dict[str, Any], outcome: dict[str, Any]) -> list[Cascade]:
         """Complete the Hugging Face directory, then delete what only training needed; return what is sure."""

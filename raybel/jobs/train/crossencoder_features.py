@@ -227,5 +227,5 @@ class FeatureStage:
             counts["sure_by_names"] += sum(example.sure for example in last)
             counts["mentions"] += len(first)
             counts["left_out"] += len(document["mentions"]) - len(first)
-            rows.append(document_row(tokenised))
+            rows.append(document_row(tokenised, document["doc_id"]))
         return pa.Table.from_pylist(rows, schema=SCHEMA)

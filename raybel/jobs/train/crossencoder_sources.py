@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -11,6 +11,7 @@ from raybel.candidates.registry import open_generator
 from raybel.config import GeneratorPaths, MentionOptions
 from raybel.corpus.documents import reading_identity
 from raybel.corpus.sources import corpus_digests
+from raybel.display import counted
 from raybel.errors import InputError
 from raybel.files import storage
 from raybel.files.storage import join
@@ -22,6 +23,7 @@ from raybel.ontology import Ontology
 from raybel.rerank.details import detail_notes
 from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.rerank.training.alias_scopes import AliasScope, alias_scopes, check_generator, generator_notes
+from raybel.rerank.training.features import Features
 from raybel.rerank.training.siblings import sibling_notes
 
 
@@ -222,10 +224,21 @@ class FeatureMaker:
             if unsure and not are_made(features, split):
                 of_split = replace(features, rule=sure_rule(features, source.opened, corpus.val_corpus))
             counts[split] = make_features(of_split, split, paths, scopes)
-        for split, counted in counts.items():
+        for split, figures in counts.items():
             name = "" if source.name == MAIN else source.name
-            check_counts(counted, corpus.splits[split], source.opened, self.config.parameters.top_k, name)
-        return {label(source.name, split): counted for split, counted in counts.items()}
+            check_counts(figures, corpus.splits[split], source.opened, self.config.parameters.top_k, name)
+        return {label(source.name, split): figures for split, figures in counts.items()}
+
+    def shared_documents(self, sources: Sequence[OpenedCorpus]) -> dict[str, int]:
+        """Return how many documents of each validation corpus are learned from too, in whichever corpus; no zeros.
+
+        Args:
+            sources: Those whose features are made. Documents are the same if their ids are.
+        """
+        homes = {source.name: self._home(source) for source in sources}
+        learned = set[str]().union(*(Features(home, "train").doc_ids() for home in homes.values()))
+        shared = {label(name, "val"): len(learned & Features(home, "val").doc_ids()) for name, home in homes.items()}
+        return {name: count for name, count in shared.items() if count}
 
     def of_names(self, sources: Sequence[NamedOntology]) -> dict[str, dict[str, int]]:
         """Return what was counted of each ontology's names, by its path.
@@ -249,14 +262,31 @@ class FeatureMaker:
             self.watch({"stage": stage})
 
         counts = make_name_features(configs, self.config.parameters.pretrain_examples, self.config.seed, watch)
-        return {source.path: counted for source, counted in zip(sources, counts, strict=True)}
+        return {source.path: of_names for source, of_names in zip(sources, counts, strict=True)}
 
     def _features(
         self, source: TrainingSource, ontology: str, generator: GeneratorPaths, mentions: MentionOptions
     ) -> FeatureConfig:
-        folder = join(self.folder, source.folder) if source.folder else self.folder
         parameters, resources = self.config.parameters, self.config.resources
-        return FeatureConfig(folder, ontology, generator, self.base, self.positions, parameters, mentions, resources)
+        return FeatureConfig(
+            self._home(source), ontology, generator, self.base, self.positions, parameters, mentions, resources
+        )
+
+    def _home(self, source: TrainingSource) -> str:
+        return join(self.folder, source.folder) if source.folder else self.folder
+
+
+def shared_notes(shared: Mapping[str, int]) -> list[str]:
+    """Return what a person should know of documents that are learned from and judged by.
+
+    Args:
+        shared: How many there are of each validation corpus.
+    """
+    return [
+        f"{counted(count, 'document')} of the corpus {name} with an id that training documents have too: its scores, "
+        "and what is fitted to it, come out too good"
+        for name, count in shared.items()
+    ]
 
 
 def check_counts(counts: dict[str, int], paths: Sequence[str], ontology: Ontology, top_k: int, name: str = "") -> None:

@@ -38,18 +38,19 @@ _CONTEXT = pa.struct([("group", pa.list_(pa.int32())), ("tokens", pa.list_(pa.in
 _MENTION = pa.struct(
     [("context", pa.int32()), ("tokens", pa.list_(pa.int32())), ("candidate_sets", pa.list_(_CANDIDATES))]
 )
-#: A row per document.
-SCHEMA = pa.schema([("contexts", pa.list_(_CONTEXT)), ("mentions", pa.list_(_MENTION))])
+#: A row per document; a name that is learned is a document without an id.
+SCHEMA = pa.schema([("doc_id", pa.string()), ("contexts", pa.list_(_CONTEXT)), ("mentions", pa.list_(_MENTION))])
 
 
-def document_row(sets: Sequence[Sequence[TokenisedExample]]) -> dict[str, Any]:
+def document_row(sets: Sequence[Sequence[TokenisedExample]], doc_id: str | None = None) -> dict[str, Any]:
     """Return a document's mentions as a row of `SCHEMA`.
 
     Args:
         sets: The mentions, once with each set of candidates.
+        doc_id: The document's id.
     """
     contexts: dict[tuple[int, ...], int] = {}
-    row: dict[str, Any] = {"contexts": [], "mentions": []}
+    row: dict[str, Any] = {"doc_id": doc_id, "contexts": [], "mentions": []}
     for of_mention in zip(*sets, strict=True):
         first = of_mention[0]
         if first.group not in contexts:
@@ -97,6 +98,11 @@ class Features:
     def __len__(self) -> int:
         """Number of documents."""
         return int(self.starts[-1])
+
+    def doc_ids(self) -> set[str]:
+        """Return the ids of the documents that have a mention."""
+        with_mentions = [table.filter(pc.greater(pc.list_value_length(table["mentions"]), 0)) for table in self.tables]
+        return {doc_id for table in with_mentions for doc_id in table["doc_id"].to_pylist() if doc_id is not None}
 
     def scores(self) -> np.ndarray:
         """Return the first stage's scores of all candidates that count, float32."""

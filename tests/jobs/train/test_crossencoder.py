@@ -273,7 +273,9 @@ def test_a_model_of_before_there_were_details_shows_none(made, tmp_path):
 
 def test_what_the_ontology_lacks_is_said(made):
     config, done, _ = made
-    assert done.notes == [f"{config.ontology} has no definition: none are shown of candidates (definition)"]
+    none, shared = done.notes
+    assert none == f"{config.ontology} has no definition: none are shown of candidates (definition)"
+    assert shared.startswith("12 documents of the corpus val with an id that training documents have too")
 
 
 def test_training_fits_a_rule(made):

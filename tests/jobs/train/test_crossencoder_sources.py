@@ -108,6 +108,11 @@ def made(files, settings):
 
 def test_what_several_sources_leave(made, files):
     config, done = made
+    shared = [note for note in done.notes if "training documents have too" in note]
+    assert [note.split(" with ")[0] for note in shared] == [
+        "6 documents of the corpus val",
+        "8 documents of the corpus genes val",
+    ]
     _, _, diseases, genes = files
     assert [(each["epoch"], each.get("stage")) for each in done.epochs][:3] == [(1, "names"), (2, "names"), (3, None)]
     assert "stage" not in done.best
