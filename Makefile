@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= ../shared/data
-# Errors are shown, and no warnings.
-PIP_INSTALL := $(BIN)/pip install -qq --disable-pip-version-check
+# Errors are shown, and no warnings. Modules are compiled when they are first imported: all of them would take a minute.
+PIP_INSTALL := $(BIN)/pip install -qq --no-compile --disable-pip-version-check
 
 # pip is told where to find nothing else than what constraints.txt says.
 export PIP_CONSTRAINT := constraints.txt
