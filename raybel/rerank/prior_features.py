@@ -24,17 +24,17 @@ from raybel.ontology import Ontology
 from raybel.ontology.branches import branch_of
 
 #: What is known of a candidate by itself, in order. `score`: the generator's; `margin`: its score less the best other
-#: one's; `first`: 1 for the first candidate; `rank`: 1 / (1 + rank); `exact`: 1 where the matched name is the surface;
-#: `preferred`: 1 where it is the concept's preferred name; `alias_likeness`, `name_likeness`: the share of letter
-#: trigrams that the surface has in common with the matched and with the preferred name (Dice); `covered`: the share of
-#: the surface's words that the matched name has; `added`: how many other words that one has; `missing`: how many words
-#: of the surface it lacks; `numbers`: 1 where it has a number that the surface lacks; `mentions`: log(1 + training
-#: mentions of the concept); `mentions_ahead`: the same less the first candidate's; `alias_mentions`: log(1 + training
-#: mentions of the concept that are the matched name); `names`: log(number of the concept's names); `depth`: the least
-#: depth among its tree numbers, 0 where it has none.
+#: one's; `first`: 1 for the first candidate; `exact`: 1 where the matched name is the surface; `preferred`: 1 where it
+#: is the concept's preferred name; `alias_likeness`, `name_likeness`: the share of letter trigrams that the surface has
+#: in common with the matched and with the preferred name (Dice); `added`: how many words the matched name has beside
+#: the surface's; `missing`: how many words of the surface it lacks; `numbers`: 1 where it has a number that the surface
+#: lacks; `mentions`: log(1 + training mentions of the concept), `inexact_mentions`: the same, 0 where the name is
+#: exact; `mentions_ahead`: `mentions` less the first candidate's; `alias_mentions`: log(1 + training mentions of the
+#: concept that are the matched name); `names`: log(number of the concept's names); `depth`: the least depth among its
+#: tree numbers, 0 where it has none.
 OF_CANDIDATES = (
-    *("score", "margin", "first", "rank", "exact", "preferred", "alias_likeness", "name_likeness", "covered", "added"),
-    *("missing", "numbers", "mentions", "mentions_ahead", "alias_mentions", "names", "depth"),
+    *("score", "margin", "first", "exact", "preferred", "alias_likeness", "name_likeness", "added", "missing"),
+    *("numbers", "mentions", "inexact_mentions", "mentions_ahead", "alias_mentions", "names", "depth"),
 )
 #: What its document tells of it. `in_text`: 1 where the preferred name is in the document's text; `linked_beside`:
 #: log(1 + mentions with other surfaces whose first candidate it is).
@@ -50,7 +50,8 @@ class PriorFeatures(NamedTuple):
 
     Args:
         values: float32 (candidates, `FEATURES`), or (candidates, `OF_CANDIDATES`) where the document isn't known yet.
-        categories: Of each candidate its concept's types, and the branches that its tree numbers are in: sorted.
+        categories: Of each candidate its concept's types, the branches that its tree numbers are in (`C04`), and the
+            letters that these begin with: sorted.
     """
 
     values: np.ndarray
@@ -98,6 +99,7 @@ class PriorFeatureFinder:
         preferred = [surface(name) for name in names]
         matched = [alias or name for alias, name in zip(aliases, preferred, strict=True)]
         of_mentions = [surfaces[number] for number in mention_of.tolist()]
+        exact = np.array([one == other for one, other in zip(matched, of_mentions, strict=True)])
         mentions = self._mentions(flat["concept"], own)
         concepts, row = np.unique(flat["concept"], return_inverse=True)
         names_of, depth, categories = self._of_concepts(concepts)
@@ -105,10 +107,10 @@ class PriorFeatureFinder:
             score=flat["score"],
             margin=_margins(flat["score"], ends - sizes, sizes),
             first=np.arange(len(flat)) == first,
-            rank=1 / (1 + np.arange(len(flat)) - first),
-            exact=np.array([one == other for one, other in zip(matched, of_mentions, strict=True)]),
+            exact=exact,
             preferred=np.array([one == other for one, other in zip(matched, preferred, strict=True)]),
             mentions=mentions,
+            inexact_mentions=np.where(exact, 0.0, mentions),
             mentions_ahead=mentions - mentions[first],
             alias_mentions=self._alias_mentions(flat, matched, excluded),
             names=names_of[row],
@@ -149,7 +151,9 @@ class PriorFeatureFinder:
         types, numbers = (table[name].to_pylist() for name in ("types", "tree_numbers"))
         depth = np.array([min((1 + number.count(".") for number in each or ()), default=0) for each in numbers])
         categories = [
-            tuple(sorted({*(of_types or ()), *map(branch_of, of_numbers or ())}))
+            tuple(
+                sorted({*(of_types or ()), *map(branch_of, of_numbers or ()), *(each[:1] for each in of_numbers or ())})
+            )
             for of_types, of_numbers in zip(types, numbers, strict=True)
         ]
         return np.log(names), depth, categories
@@ -218,17 +222,14 @@ def _likeness(
 
 
 def _words(surfaces: Sequence[str], matched: Sequence[str]) -> dict[str, list[float]]:
-    """Return `covered`, `added`, `missing` and `numbers`."""
+    """Return `added`, `missing` and `numbers`."""
     rows = []
     for one, other in zip(surfaces, matched, strict=True):
         mention, name = words(one), words(other)
-        common, added = len(mention & name), name - mention
-        numbers = any(word.isdigit() for word in added)
-        rows.append((common / max(1, len(mention)), len(added), len(mention) - common, float(numbers)))
+        added = name - mention
+        rows.append((len(added), len(mention - name), float(any(word.isdigit() for word in added))))
     columns = zip(*rows, strict=True)
-    return {
-        name: list(column) for name, column in zip(("covered", "added", "missing", "numbers"), columns, strict=True)
-    }
+    return {name: [*column] for name, column in zip(("added", "missing", "numbers"), columns, strict=True)}
 
 
 @lru_cache(CACHE)

@@ -11,9 +11,9 @@ from raybel.rerank.prior_features import FEATURES, PriorFeatures
 from raybel.rerank.priors import Prior
 
 #: A feature with more distinct values than this is cut into as many ranges above its least value, of as many candidates
-#: each. More ranges fit the training mentions better, and others worse: BENCHMARKS.md.
-RANGES = 4
-#: How strongly weights are pulled towards 0: half of what a wrong mention of even odds costs is 0.35.
+#: each. More ranges fit the training mentions better, and others worse.
+RANGES = 3
+#: How strongly weights are pulled towards 0: what the square of a weight costs, where a mention of even odds costs 0.7.
 PULL = 3.0
 #: Decimals of weights.
 DECIMALS = 4
