@@ -177,7 +177,8 @@ def _show_stages(trained: TrainedCrossEncoder, parameters: CrossEncoderParameter
     scores, without_gold = trained.best["scores"], trained.counts[label(trained.main, "val")]["without_gold"]
     stages = [("first stage", "first_stage_")]
     stages += [("prior alone", "prior_")] if f"prior_{names[0]}" in scores else []
-    stages += [("cross-encoder alone", "alone_")] if parameters.calibrate else []
+    alone = "cross-encoder and prior, unweighed" if f"prior_{names[0]}" in scores else "cross-encoder alone"
+    stages += [(alone, "alone_")] if parameters.calibrate else []
     stages.append(("re-ranked", ""))
     rows = [[stage, *(percent(scores[prefix + name]) for name in names)] for stage, prefix in stages]
     notes = [

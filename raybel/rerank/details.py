@@ -161,6 +161,8 @@ def detail_notes(ontology: Ontology, aliases: pa.Table | None, parameters: Cross
         notes.append("the lookup doesn't say which names it was made with: no further names of candidates are shown")
     if parameters.frequency_token and aliases is None:
         notes.append("the lookup doesn't say what it was made with: candidates are shown without training mentions")
+    if parameters.prior and aliases is None:
+        notes.append("the lookup doesn't say what it was made with: the prior knows of no training mentions")
     for name, column in (("concept_type", "types"), ("parents", "parents"), ("definition", "definition")):
         branches = name == "concept_type" and branch_names(ontology)
         if getattr(parameters, name) and not branches and not _has(ontology.table[column]):

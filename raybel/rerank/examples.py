@@ -15,7 +15,7 @@ from raybel.corpus.text import surface
 from raybel.ontology import Ontology
 from raybel.rerank.details import DetailFinder, Details
 from raybel.rerank.parameters import CrossEncoderParameters
-from raybel.rerank.prior_features import PriorFeatureFinder, PriorFeatures, with_document
+from raybel.rerank.prior_features import PriorFeatureFinder, PriorFeatures, first_concepts, with_document
 
 #: What separates the passages in a document context.
 PASSAGE_SEPARATOR = "\n"
@@ -37,7 +37,7 @@ class Example:
         details: What else is shown of each candidate; [] for nothing of any.
         sure: In training, whether the first stage settles it (`training.sure`).
         siblings: In training, whether each candidate shares a parent with the right one; [] where none does.
-        known: What a prior weighs of its candidates; None where there is none.
+        known: What a prior weighs of its candidates; without it, a re-ranker ranks by its logits alone.
     """
 
     context: str
@@ -97,12 +97,13 @@ class Describer:
         """
         flat = np.concatenate([NO_CANDIDATES, *by_mention])
         names: list[str] = [name or "" for name in self.names.take(pa.array(flat["concept"])).to_pylist()]
+        preferred = {name: surface(name) for name in names}
         aliases: list[str | None] = [None] * len(flat)
         if self.aliases is not None and len(flat):
             known = np.flatnonzero(flat["alias"] >= 0)
             matched = self.aliases.take(pa.array(flat["alias"][known])).to_pylist()
             for row, alias in zip(known.tolist(), matched, strict=True):
-                aliases[row] = None if alias == surface(names[row]) else alias
+                aliases[row] = None if alias == preferred[names[row]] else alias
         sizes = [len(of_mention) for of_mention in by_mention]
         mention_of = np.repeat(np.arange(len(sizes)), sizes).tolist()
         left_out = [each and each.take(mention_of) for each in (excluded, own)]
@@ -110,7 +111,7 @@ class Describer:
         details = self.details.find(flat["concept"], names, aliases, of_mentions, *left_out)
         found: Sequence[PriorFeatures | None] = [None] * len(sizes)
         if self.known is not None:
-            found = self.known.find(by_mention, names, aliases, surfaces, *left_out)
+            found = self.known.find(by_mention, [preferred[name] for name in names], aliases, surfaces, *left_out)
         bounds = pairwise(np.cumsum([0, *sizes]).tolist())
         return [
             Described(names[start:end], aliases[start:end], details[start:end], of_mention)
@@ -167,6 +168,7 @@ def document_examples(
     described: Sequence[Described],
     context: str,
     number: int = 0,
+    beside: Sequence[tuple[str, int]] | None = None,
 ) -> list[Example]:
     """Return an example for each mention of a document, those without candidates too.
 
@@ -176,13 +178,19 @@ def document_examples(
         described: What is shown of them, as `Describer.describe` returns it.
         context: `sentence`, `passage` or `document`.
         number: Number of the document, part of the group.
+        beside: What all mentions of the document have as their first candidates (`first_concepts`), where these aren't
+            all of them.
     """
     mentions = document["mentions"]
     places = contexts(document["passages"], mentions, context)
     alone = [of.known for of in described if of.known is not None]
     if len(alone) == len(described):
         known: Sequence[PriorFeatures | None] = with_document(
-            alone, document, candidates, [of.names for of in described]
+            alone,
+            document,
+            candidates,
+            [of.names for of in described],
+            first_concepts(mentions, candidates) if beside is None else beside,
         )
     else:
         known = [None] * len(described)

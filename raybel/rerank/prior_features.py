@@ -19,7 +19,6 @@ import regex
 from raybel.candidates.base import ExcludedMentions
 from raybel.candidates.concept_mentions import ConceptMentions
 from raybel.candidates.overlap import overlaps
-from raybel.corpus.text import surface
 from raybel.ontology import Ontology
 from raybel.ontology.branches import branch_of
 
@@ -30,19 +29,20 @@ from raybel.ontology.branches import branch_of
 #: the surface's; `missing`: how many words of the surface it lacks; `numbers`: 1 where it has a number that the surface
 #: lacks; `mentions`: log(1 + training mentions of the concept), `inexact_mentions`: the same, 0 where the name is
 #: exact; `mentions_ahead`: `mentions` less the first candidate's; `alias_mentions`: log(1 + training mentions of the
-#: concept that are the matched name); `names`: log(number of the concept's names); `depth`: the least depth among its
-#: tree numbers, 0 where it has none.
+#: concept that are the matched name); `names`: log(number of the concept's names); `depth`: the least number of parts
+#: of its tree numbers, 0 where it has none.
 OF_CANDIDATES = (
     *("score", "margin", "first", "exact", "preferred", "alias_likeness", "name_likeness", "added", "missing"),
     *("numbers", "mentions", "inexact_mentions", "mentions_ahead", "alias_mentions", "names", "depth"),
 )
-#: What its document tells of it. `in_text`: 1 where the preferred name is in the document's text; `linked_beside`:
-#: log(1 + mentions with other surfaces whose first candidate it is).
+#: What its document tells of it. `in_text`: 1 where the words of the preferred name stand in the text, in a row;
+#: `linked_beside`: log(1 + mentions with other surfaces whose first candidate it is).
 OF_DOCUMENT = ("in_text", "linked_beside")
 FEATURES = (*OF_CANDIDATES, *OF_DOCUMENT)
-#: Texts whose words are kept; about 300 bytes each.
+#: Texts whose words are kept, and concepts; about 1 kB each.
 CACHE = 100_000
 _WORD = regex.compile(r"[^\W_]+")
+_PARTS = regex.compile(r"[./]")
 
 
 class PriorFeatures(NamedTuple):
@@ -50,8 +50,8 @@ class PriorFeatures(NamedTuple):
 
     Args:
         values: float32 (candidates, `FEATURES`), or (candidates, `OF_CANDIDATES`) where the document isn't known yet.
-        categories: Of each candidate its concept's types, the branches that its tree numbers are in (`C04`), and the
-            letters that these begin with: sorted.
+        categories: Of each candidate its concept's types (`type Disease`), the branches that its tree numbers are in
+            (`branch C04`), and the letters that these begin with (`branch C`): sorted.
     """
 
     values: np.ndarray
@@ -67,14 +67,18 @@ class PriorFeatureFinder:
     """
 
     def __init__(self, ontology: Ontology, aliases: pa.Table | None) -> None:
-        self.ontology = ontology
+        table = ontology.table
+        self.names = 1 + pc.fill_null(pc.list_value_length(table["aliases"]), 0).to_numpy()
+        # A column of several chunks would be copied whole each time that some rows are taken.
+        self.types, self.numbers = (table[name].combine_chunks() for name in ("types", "tree_numbers"))
+        self._known: dict[int, tuple[int, tuple[str, ...]]] = {}
         self.mentions = None if aliases is None else ConceptMentions(aliases)
         self.frequency = None if aliases is None else aliases["frequency"]
 
     def find(
         self,
         by_mention: Sequence[np.ndarray],
-        names: Sequence[str],
+        preferred: Sequence[str],
         aliases: Sequence[str | None],
         surfaces: Sequence[str],
         excluded: ExcludedMentions | None = None,
@@ -84,7 +88,7 @@ class PriorFeatureFinder:
 
         Args:
             by_mention: Those of each, best first, as `CANDIDATE_DTYPE`.
-            names: Names of all candidates, one after the other.
+            preferred: The surfaces of all candidates' preferred names, one after the other.
             aliases: Those that matched; None where it is the name, or unknown.
             surfaces: Of the mentions.
             excluded: Training mentions that don't count as names, for each candidate.
@@ -96,13 +100,11 @@ class PriorFeatureFinder:
             return [PriorFeatures(np.zeros((0, len(OF_CANDIDATES)), np.float32), []) for _ in by_mention]
         flat, mention_of = np.concatenate(by_mention), np.repeat(np.arange(len(sizes)), sizes)
         first = (ends - sizes)[mention_of]
-        preferred = [surface(name) for name in names]
         matched = [alias or name for alias, name in zip(aliases, preferred, strict=True)]
         of_mentions = [surfaces[number] for number in mention_of.tolist()]
         exact = np.array([one == other for one, other in zip(matched, of_mentions, strict=True)])
         mentions = self._mentions(flat["concept"], own)
-        concepts, row = np.unique(flat["concept"], return_inverse=True)
-        names_of, depth, categories = self._of_concepts(concepts)
+        depth, categories = self._of_concepts(flat["concept"])
         values = dict[str, Any](
             score=flat["score"],
             margin=_margins(flat["score"], ends - sizes, sizes),
@@ -113,15 +115,14 @@ class PriorFeatureFinder:
             inexact_mentions=np.where(exact, 0.0, mentions),
             mentions_ahead=mentions - mentions[first],
             alias_mentions=self._alias_mentions(flat, matched, excluded),
-            names=names_of[row],
-            depth=depth[row],
+            names=np.log(self.names[flat["concept"]]),
+            depth=depth,
             **_likeness(surfaces, mention_of, matched, preferred),
             **_words(of_mentions, matched),
         )
         table = np.stack([np.asarray(values[name], np.float32) for name in OF_CANDIDATES], axis=1)
-        of_candidates = [categories[place] for place in row.tolist()]
         bounds = zip((ends - sizes).tolist(), ends.tolist(), strict=True)
-        return [PriorFeatures(table[start:end], of_candidates[start:end]) for start, end in bounds]
+        return [PriorFeatures(table[start:end], categories[start:end]) for start, end in bounds]
 
     def _mentions(self, concepts: np.ndarray, own: ExcludedMentions | None) -> np.ndarray:
         if self.mentions is None:
@@ -144,19 +145,27 @@ class PriorFeatureFinder:
         logarithms: np.ndarray = np.log1p(np.maximum(counts, 0))
         return logarithms
 
-    def _of_concepts(self, concepts: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[tuple[str, ...]]]:
-        """Return log(number of names), depth, and categories of concepts."""
-        table = self.ontology.table.select(["aliases", "types", "tree_numbers"]).take(pa.array(concepts))
-        names = 1 + pc.fill_null(pc.list_value_length(table["aliases"]), 0).to_numpy()
-        types, numbers = (table[name].to_pylist() for name in ("types", "tree_numbers"))
-        depth = np.array([min((1 + number.count(".") for number in each or ()), default=0) for each in numbers])
-        categories = [
-            tuple(
-                sorted({*(of_types or ()), *map(branch_of, of_numbers or ()), *(each[:1] for each in of_numbers or ())})
-            )
-            for of_types, of_numbers in zip(types, numbers, strict=True)
-        ]
-        return np.log(names), depth, categories
+    def _of_concepts(self, concepts: np.ndarray) -> tuple[list[int], list[tuple[str, ...]]]:
+        """Return depth and categories of concepts, which may repeat; those of the last `CACHE` are kept."""
+        known = self._known
+        unknown = sorted({concept for concept in concepts.tolist() if concept not in known})
+        columns = (column.take(pa.array(unknown, pa.int32())).to_pylist() for column in (self.types, self.numbers))
+        for concept, types, numbers in zip(unknown, *columns, strict=True):
+            numbers = [number for number in numbers or () if number]
+            depth = min((len(_PARTS.split(number)) for number in numbers), default=0)
+            branches = {each for number in numbers for each in (branch_of(number), number[0])}
+            of_types = (f"type {name}" for name in types or ())
+            known[concept] = depth, tuple(sorted({*of_types, *(f"branch {each}" for each in branches)}))
+        found = [known[concept] for concept in concepts.tolist()]
+        while len(known) > CACHE:  # the oldest go first
+            del known[next(iter(known))]
+        return [depth for depth, _ in found], [categories for _, categories in found]
+
+
+def first_concepts(mentions: Sequence[dict[str, Any]], candidates: Sequence[np.ndarray]) -> list[tuple[str, int]]:
+    """Return the surface of each mention that has candidates, and the concept of the first one."""
+    pairs = zip(mentions, candidates, strict=True)
+    return [(mention["surface"], int(found["concept"][0])) for mention, found in pairs if len(found)]
 
 
 def with_document(
@@ -164,35 +173,44 @@ def with_document(
     document: dict[str, Any],
     candidates: Sequence[np.ndarray],
     names: Sequence[list[str]],
+    beside: Sequence[tuple[str, int]],
 ) -> list[PriorFeatures]:
     """Return what is known of the candidates of a document's mentions, with what the document tells of them.
 
     Args:
-        known: What is known of each mention's candidates by themselves.
+        known: What is known of each mention's candidates by themselves; of a mention that isn't ranked, of none.
         document: Its `passages` and `mentions` as in `schemas.DOCUMENT`.
-        candidates: Each mention's candidates, as `CANDIDATE_DTYPE`; of mentions that `known` and `names` tell nothing
-            of, too.
-        names: The candidates' names.
+        candidates: Each mention's candidates, as `CANDIDATE_DTYPE`.
+        names: The preferred names of those candidates that something is known of.
+        beside: Of all mentions of the document, these and others, as `first_concepts` returns them.
     """
-    text = "\n".join(passage["text"] for passage in document["passages"]).lower()
-    surfaces = [mention["surface"] for mention in document["mentions"]]
-    firsts = [int(found["concept"][0]) if len(found) else -1 for found in candidates]
-    counts = Counter(zip(surfaces, firsts, strict=True))
-    by_concept: Counter[int] = Counter()
-    for (_, concept), count in counts.items():
-        by_concept[concept] += count
+    text = word_row("\n".join(passage["text"] for passage in document["passages"]))
+    text_words = {*text.split()}
+    by_concept = Counter(concept for _, concept in beside)
+    of_surface = Counter(beside)
     in_text: dict[str, bool] = {}
     complete = []
-    for of_mention, found, mention_surface, shown in zip(known, candidates, surfaces, names, strict=True):
+    for of_mention, found, mention, shown in zip(known, candidates, document["mentions"], names, strict=True):
         values = np.zeros((len(of_mention.values), len(FEATURES)), np.float32)
         values[:, : len(OF_CANDIDATES)] = of_mention.values
         for row, (name, concept) in enumerate(zip(shown, found["concept"].tolist(), strict=False)):
             if name not in in_text:
-                in_text[name] = name.lower() in text
+                in_text[name] = _stands_in(word_row(name), text, text_words)
             values[row, -2] = in_text[name]
-            values[row, -1] = np.log1p(by_concept[concept] - counts[mention_surface, concept])
+            values[row, -1] = np.log1p(by_concept[concept] - of_surface[mention["surface"], concept])
         complete.append(PriorFeatures(values, of_mention.categories))
     return complete
+
+
+def word_row(text: str) -> str:
+    """Return the words of a text, in lower case, each with a space before and after it."""
+    return f" {' '.join(_WORD.findall(text.lower()))} "
+
+
+def _stands_in(name: str, text: str, text_words: set[str]) -> bool:
+    """Whether the words of a name stand in a text, in a row; most names are told by a word that it lacks."""
+    own = name.split()
+    return bool(own) and text_words.issuperset(own) and name in text
 
 
 def _margins(scores: np.ndarray, starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:

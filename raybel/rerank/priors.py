@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from raybel.candidates.base import Generator
 from raybel.candidates.probabilities import round_evidence
 from raybel.rerank.prior_features import FEATURES, PriorFeatures
 
@@ -77,19 +76,30 @@ class Prior:
         held = [value["features"][name] for name in FEATURES]
         borders, weights = ([[float(item) for item in each[key]] for each in held] for key in ("from", "weight"))
         if any(len(one) != len(other) for one, other in zip(borders, weights, strict=True)):
-            raise ValueError("a range has no weight")
+            raise ValueError("a range of the prior has no weight")
+        if {*value["features"]} - {*FEATURES}:
+            raise ValueError("the prior has features that aren't known")
         categories = {str(name): float(weight) for name, weight in value["categories"].items()}
-        return cls(borders, weights, categories, float(value["none"]), str(value["generator"]), str(value["ontology"]))
+        none = float(value["none"])
+        numbers = [none, *categories.values(), *(number for each in (*borders, *weights) for number in each)]
+        if not np.isfinite(numbers).all() or any((np.diff(each) <= 0).any() for each in borders):
+            raise ValueError("the prior has weights that aren't numbers, or ranges that don't rise")
+        return cls(borders, weights, categories, none, str(value["generator"]), str(value["ontology"]))
 
 
-def prior_for(priors: Sequence[Prior], generator: Generator) -> Prior | None:
+def prior_for(priors: Sequence[Prior], generator: str, ontology: str) -> Prior | None:
     """Return the prior of several that holds for a generator's candidates; None where there is none.
 
     It is the one that was fitted to this very generator; else to one of its kind for its ontology; else to any for its
     ontology; else to one of its kind; else the first.
+
+    Args:
+        priors: The main corpus's first.
+        generator: Name and fingerprint of what the candidates are from.
+        ontology: Fingerprint of what they refer to.
     """
-    of_ontology = [each for each in priors if each.ontology == generator.ontology_fingerprint]
-    kind = [each for each in priors if each.generator.split()[0] == generator.name]
+    of_ontology = [each for each in priors if each.ontology == ontology]
+    kind = [each for each in priors if each.generator.split(" ")[0] == generator.split(" ")[0]]
     both = [each for each in of_ontology if each in kind]
-    same = [each for each in both if each.generator == generator.description]
+    same = [each for each in both if each.generator == generator]
     return next(iter([*same, *both, *of_ontology, *kind, *priors]), None)

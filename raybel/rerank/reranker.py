@@ -74,12 +74,12 @@ def describe(directory: str, ontology: Ontology | None = None, crosstype: str | 
         named = [
             *(each.generator for each in cascades_of(state)),
             *(each["generator"] for each in state.get("generators", ())),
+            *(each.generator for each in priors_of(state)),
         ]
         if not all(name.split() for name in named):
             raise ValueError("a generator has no name")
         for each in (state, *state.get("generators", ())):
             np.asarray(each["edges"], np.float32)
-        priors_of(state)
         ontologies_of(state)
     except (AttributeError, ConfigError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{error}: train the model again", path=path) from error
@@ -187,8 +187,8 @@ class Reranker:
         self.home, self.cascades, self.state = home, cascades, state
         #: The rule that holds, once it is known for which generator (`for_generator`); None where all must be ranked.
         self.cascade: Cascade | None = None
-        #: What logits are added to, once it is known for which generator; None for nothing.
-        self.prior: Prior | None = None
+        #: What logits are added to: the main corpus's, until it is known for which generator; None for nothing.
+        self.prior: Prior | None = next(iter(priors_of(state or {})), None)
 
     @classmethod
     def load(
@@ -244,7 +244,7 @@ class Reranker:
         adapted.cascade = cascade_for(self.cascades, generator)
         if self.state is None:
             return adapted
-        adapted.prior = prior_for(priors_of(self.state), generator)
+        adapted.prior = prior_for(priors_of(self.state), generator.description, generator.ontology_fingerprint)
         adapted.scorer = copy.copy(self.scorer)
         adapted.scorer.tokens = copy.copy(self.scorer.tokens)
         adapted.scorer.tokens.edges = np.asarray(edges_for(self.state, generator), np.float32)

@@ -98,12 +98,12 @@ def cascade_figures(
         rule = fit_cascade(reranker, generator, ontology, chosen[0])
         assert isinstance(rule, Cascade)
         mentions = annotated_examples(reranker.parameters, generator, ontology, chosen[1])
-        logits = reranker.logits(mentions.examples)
+        logits, priors = reranker.logits(mentions.examples), reranker.priors(mentions.examples)
         sure = np.array([rule.is_sure(rule.first_stage.probabilities(each)) for each in mentions.features])
         first = mentions.golds == 0
         every, unsure = (
-            best_candidates(logits, mentions.scores, weights)[0] == mentions.golds
-            for weights in (reranker.calibration, rule.unsure)
+            best_candidates(logits, mentions.scores, weights, priors)[0] == mentions.golds
+            for weights in (rule.every, rule.unsure)
         )
         of_sure, of_unsure = ([each[part].mean() for each in (first, every)] for part in (sure, ~sure))
         rows.append([sure.mean(), *of_sure, *of_unsure, every.mean(), np.where(sure, first, unsure).mean()])
@@ -136,7 +136,7 @@ def main() -> None:
                 judged = read_linkable(val, ontology, MentionOptions()).judged
                 show(f"{corpus} {name}", GENERATOR_COLUMNS, generator_figures(generator, judged, args.splits))
                 if args.reranker_model:
-                    reranker = Reranker.load(args.reranker_model)
+                    reranker = Reranker.load(args.reranker_model).for_generator(generator)
                     documents = read_annotated(val, MentionOptions())
                     figures = cascade_figures(reranker, generator, ontology, documents, args.splits)
                     show(f"{corpus} {name} + {Path(args.reranker_model).name}", CASCADE_COLUMNS, figures)

@@ -50,7 +50,7 @@ def known(surface, *pairs, excluded=None, own=None):
 
 def test_what_is_known_of_candidates_by_themselves():
     (first, second), categories = known("brca type 3", ("cancer of breast", 0), ("breast cancer type 2", 1))
-    assert categories == [("C", "C04", "C17", "disease"), ()]
+    assert categories == [("branch C", "branch C04", "branch C17", "type disease"), ()]
     assert [each["score"] for each in (first, second)] == [1, 0.75]
     assert [each["margin"] for each in (first, second)] == [0.25, -0.25]
     assert [each["first"] for each in (first, second)] == [1, 0]
@@ -111,6 +111,31 @@ def test_what_the_document_tells():
     assert tell[0] == pytest.approx(np.array([[1, math.log(2)]]))
     assert tell[2] == pytest.approx(np.array([[1, math.log(3)], [0, 0]]))
     assert examples[3].known.values.shape == (0, len(FEATURES))
+
+
+@pytest.mark.parametrize(
+    ("text", "stands"),
+    [
+        ("A BREAST  cancer, here", True),
+        ("breast-cancer", True),
+        ("breast cancers", False),
+        ("cancer of the breast", False),
+        ("abreast cancer", False),
+        ("", False),
+    ],
+)
+def test_a_name_stands_in_a_text_as_whole_words_in_a_row(text, stands):
+    of_each = [found(("breast cancer", 0))]
+    described = Describer(ONTOLOGY, ALIASES, CrossEncoderParameters()).describe(of_each, ["x"])
+    (example,) = document_examples(document_of(text, "x"), of_each, described, "sentence")
+    assert example.known.values[0, FEATURES.index("in_text")] == stands
+
+
+def test_tree_numbers_of_both_spellings_have_their_depth():
+    concepts = [Concept("D0", "a", tree_numbers=["C04/C538614"]), Concept("D1", "b", tree_numbers=["C04.5.6", ""])]
+    describer = Describer(Ontology.from_concepts(concepts), None, CrossEncoderParameters())
+    ((*_, known_of),) = describer.describe([candidates(["a", "b"])], ["x"])
+    assert known_of.values[:, OF_CANDIDATES.index("depth")].tolist() == [2, 3]
 
 
 def test_mentions_that_are_not_described_still_tell_of_others():
@@ -197,21 +222,21 @@ def test_evidence_depends_on_the_mention_alone_and_is_stored(drawn, data):
 def test_a_damaged_prior_is_refused():
     held = fit_prior([(features_of([{}, {"score": 1}]), 1)] * 9, "g", "o").to_dict()
     short = held["features"] | {"score": {"from": [1.0], "weight": []}}
-    for damaged in ({}, held | {"features": {}}, held | {"features": short}, held | {"none": "x"}):
+    unknown = held["features"] | {"weight": {"from": [], "weight": []}}
+    falling = held["features"] | {"score": {"from": [1.0, 0.0], "weight": [1.0, 1.0]}}
+    of_features = [{"features": each} for each in ({}, short, unknown, falling)]
+    for damaged in ({}, *(held | each for each in (*of_features, {"none": "x"}, {"none": float("nan")}))):
         with pytest.raises((KeyError, TypeError, ValueError)):
             Prior.from_dict(damaged)
 
 
 def test_the_prior_that_is_nearest_to_a_generator():
-    class Generator:
-        name, description, ontology_fingerprint = "ngrams", "ngrams a", "o"
-
     def prior(generator, ontology):
         return Prior([[]] * len(FEATURES), [[]] * len(FEATURES), {}, 0.0, generator, ontology)
 
     order = [prior(*each) for each in (("dense z", "p"), ("ngrams z", "p"), ("dense a", "o"), ("ngrams b", "o"))]
     order.append(prior("ngrams a", "o"))
     while order:
-        assert prior_for(order, Generator) is (order[-1] if len(order) > 1 else order[0])
+        assert prior_for(order, "ngrams a", "o") is (order[-1] if len(order) > 1 else order[0])
         order.pop()
-    assert prior_for([], Generator) is None
+    assert prior_for([], "ngrams a", "o") is None

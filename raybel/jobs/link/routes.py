@@ -167,17 +167,18 @@ class OpenedRoute:
                 )
             if self.cascade.ontology == self.ontology.fingerprint:
                 return f"{trained}, these are {self.generator.name} ones"
-        if rerank == "all":
-            return ""
         if self.cascade is None:
+            if rerank == "all":
+                return ""
             return (
                 "the re-ranker has no rule that says which mentions are sure: all are re-ranked; "
                 "`raybel calibrate --reranker-model` fits one"
             )
         if self.cascade.ontology != self.ontology.fingerprint:
+            and_sure = "" if rerank == "all" else ", and what is sure,"
             return (
-                "the re-ranker's probabilities, and what is sure, were fitted to the mentions of another ontology: "
-                "`raybel calibrate --reranker-model` fits what is sure to these"
+                f"the re-ranker's probabilities{and_sure} were fitted to the mentions of another ontology: "
+                "`raybel calibrate --reranker-model` fits them to these"
             )
         return ""
 

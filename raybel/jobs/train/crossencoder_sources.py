@@ -283,8 +283,8 @@ def shared_notes(shared: Mapping[str, int]) -> list[str]:
         shared: How many there are of each validation corpus.
     """
     return [
-        f"{counted(count, 'document')} of the corpus {name} with an id that training documents have too: its scores, "
-        "and what is fitted to it, come out too good"
+        f"{counted(count, 'document')} of the corpus {name} with an id that training documents have too: if they are "
+        "the same, its scores, and what is fitted to it, come out too good"
         for name, count in shared.items()
     ]
 

@@ -23,6 +23,7 @@ from raybel.rerank import calibration
 from raybel.rerank.cascade import Cascade, fit_limit
 from raybel.rerank.examples import Describer, Example, document_examples
 from raybel.rerank.parameters import CrossEncoderParameters
+from raybel.rerank.prior_features import first_concepts
 from raybel.rerank.reranker import Reranker, ranked
 
 
@@ -125,9 +126,10 @@ def annotated_examples(
     concepts = iter(concepts_of([m["gold"] for document in documents for m in document["mentions"]], ontology))
     pairs = [[(mention, next(concepts)) for mention in document["mentions"]] for document in documents]
     judged = [[(mention, concept) for mention, concept in of_document if concept is not None] for of_document in pairs]
-    distinct = sorted({mention["surface"] for of_document in judged for mention, _ in of_document})
-    found = dict(zip(distinct, generator.search(distinct, parameters.top_k), strict=True)) if distinct else {}
     describer = Describer(ontology, generator.alias_table, parameters)
+    searched = judged if describer.known is None else pairs  # what isn't judged tells of the others, too
+    distinct = sorted({mention["surface"] for of_document in searched for mention, _ in of_document})
+    found = dict(zip(distinct, generator.search(distinct, parameters.top_k), strict=True)) if distinct else {}
     examples: list[Example] = []
     surfaces: list[str] = []
     golds: list[int] = []
@@ -139,7 +141,10 @@ def annotated_examples(
         candidates = [found[surface] for surface in of_mentions]
         golds += places_of(candidates, [concept for _, concept in ranked_ones])
         described = describer.describe(candidates, of_mentions)
-        examples += document_examples(kept, candidates, described, parameters.context, number)
+        beside = None
+        if describer.known is not None:
+            beside = first_concepts(document["mentions"], [found[each["surface"]] for each in document["mentions"]])
+        examples += document_examples(kept, candidates, described, parameters.context, number, beside)
     features = Evidence(generator.alias_table).of(surfaces, [example.candidates for example in examples])
     every_concept = [concept for of_document in judged for _, concept in of_document]
     return AnnotatedExamples(examples, features, np.array(golds, np.int64), every_concept)

@@ -8,15 +8,18 @@ aliases that only they added are left out, and frequencies are reduced by theirs
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from raybel.candidates.base import ExcludedMentions, Generator
 from raybel.candidates.evidence import Evidence, places_of
 from raybel.ontology import Ontology
 from raybel.rerank.cascade import Cascade
 from raybel.rerank.examples import Describer, Example, document_examples
+from raybel.rerank.prior_features import first_concepts
 from raybel.rerank.training.alias_scopes import AliasScope
 from raybel.rerank.training.siblings import siblings
 from raybel.rerank.training.sure import are_sure
@@ -53,7 +56,7 @@ def labelled_examples(
         first: Number of the first document.
         rule: Says which mentions are sure, by their candidates without what doesn't count; None for none of them.
     """
-    linkable = []
+    linkable, every = [], [document["mentions"] for document in documents]
     for document in documents:
         golds = gold_rows(document["mentions"], ontology)
         rows = [row for row, gold in enumerate(golds) if gold >= 0]
@@ -65,9 +68,10 @@ def labelled_examples(
     query_of: dict[tuple[int, str], int] = {}
     for number, (document, golds) in enumerate(linkable):
         left_out = -1 if alias_scope == "all" else number
-        of_document = [mention["surface"] for mention in document["mentions"]]
-        pairs = Counter(zip(of_document, golds, strict=True))
-        for surface in of_document:
+        pairs = Counter(zip((mention["surface"] for mention in document["mentions"]), golds, strict=True))
+        # What isn't linkable tells of the others, too, as it does in linking.
+        searched = document["mentions"] if describer.known is None else every[number]
+        for surface in (mention["surface"] for mention in searched):
             if (left_out, surface) not in query_of:
                 query_of[left_out, surface] = len(surfaces)
                 surfaces.append(surface)
@@ -89,6 +93,7 @@ def labelled_examples(
             [described[query] for query in queries],
             context,
             first + number,
+            None if describer.known is None else _beside(every[number], left_out, query_of, candidates),
         )
         places = places_of([example.candidates for example in examples], golds)
         by_document.append(
@@ -103,3 +108,13 @@ def labelled_examples(
             ]
         )
     return by_document
+
+
+def _beside(
+    mentions: Sequence[dict[str, Any]],
+    left_out: int,
+    query_of: Mapping[tuple[int, str], int],
+    candidates: Sequence[np.ndarray],
+) -> list[tuple[str, int]]:
+    """Return what a document's mentions have as their first candidates."""
+    return first_concepts(mentions, [candidates[query_of[left_out, mention["surface"]]] for mention in mentions])

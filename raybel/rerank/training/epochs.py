@@ -115,7 +115,7 @@ class Epochs(EpochTrainer):
         has one.
         """
         facts = [source.facts() for source in (*self.corpora, *self.named)]
-        priors = {source.generator: source.prior.to_dict() for source in self.corpora if source.prior is not None}
+        priors = {source.prior.generator: source.prior.to_dict() for source in self.corpora if source.prior is not None}
         return {
             "edges": facts[0]["edges"],
             "generators": facts if len(facts) > 1 else [],

@@ -21,6 +21,7 @@ from raybel.rerank.tokens import TokenisedExample
 from raybel.rerank.training.steps import TrainingMention
 
 _TEXTS = pa.list_(pa.string())
+_KNOWN = pa.struct([("values", pa.list_(pa.list_(pa.float32(), len(FEATURES)))), ("categories", pa.list_(_TEXTS))])
 #: `sure` says whether the first stage settles the mention with these candidates, `siblings` which of them share a
 #: parent with the right one; it is empty where none does. `known` holds what a prior weighs, null for nothing.
 _CANDIDATES = pa.struct(
@@ -30,7 +31,7 @@ _CANDIDATES = pa.struct(
         ("gold", pa.int16()),
         ("sure", pa.bool_()),
         ("siblings", pa.list_(pa.bool_())),
-        ("known", pa.struct([("values", pa.list_(pa.list_(pa.float32()))), ("categories", pa.list_(_TEXTS))])),
+        ("known", _KNOWN),
     ]
 )
 _CONTEXT = pa.struct([("group", pa.list_(pa.int32())), ("tokens", pa.list_(pa.int32()))])
@@ -39,7 +40,10 @@ _MENTION = pa.struct(
     [("context", pa.int32()), ("tokens", pa.list_(pa.int32())), ("candidate_sets", pa.list_(_CANDIDATES))]
 )
 #: A row per document; a name that is learned is a document without an id.
-SCHEMA = pa.schema([("doc_id", pa.string()), ("contexts", pa.list_(_CONTEXT)), ("mentions", pa.list_(_MENTION))])
+SCHEMA = pa.schema(
+    [("doc_id", pa.string()), ("contexts", pa.list_(_CONTEXT)), ("mentions", pa.list_(_MENTION))],
+    metadata={"prior_features": " ".join(FEATURES)},
+)
 
 
 def document_row(sets: Sequence[Sequence[TokenisedExample]], doc_id: str | None = None) -> dict[str, Any]:
@@ -116,6 +120,29 @@ class Features:
                 scores.append(pc.list_flatten(by_mention).to_numpy(zero_copy_only=False))
         return np.concatenate(scores)
 
+    def known(self) -> list[tuple[PriorFeatures, int]]:
+        """Return what is known of each mention's first set of candidates that counts, and the place of the right one.
+
+        Mentions that nothing is known of are left out.
+        """
+        place = 0 if self.candidate_sets is None else self.candidate_sets[0]
+        found: list[tuple[PriorFeatures, int]] = []
+        for table in self.tables:
+            sets = pc.struct_field(pc.list_flatten(table["mentions"].combine_chunks()), "candidate_sets")
+            of_mentions = pc.list_element(sets, place) if len(sets) else pa.array([], _CANDIDATES)
+            known = pc.struct_field(of_mentions, "known")
+            told = known.is_valid()
+            known, golds = known.filter(told), pc.struct_field(of_mentions, "gold").filter(told).to_pylist()
+            rows = pc.struct_field(known, "values")
+            sizes = pc.list_value_length(rows).to_numpy(zero_copy_only=False)
+            values = pc.list_flatten(pc.list_flatten(rows)).to_numpy(zero_copy_only=False).reshape(-1, len(FEATURES))
+            categories = pc.struct_field(known, "categories").to_pylist()
+            ends = np.cumsum(sizes)
+            for start, end, names, gold in zip((ends - sizes).tolist(), ends.tolist(), categories, golds, strict=True):
+                of_mention = PriorFeatures(values[start:end][: self.top_k], [*map(tuple, names[: self.top_k])])
+                found.append((of_mention, gold if self.top_k is None or gold < self.top_k else -1))
+        return found
+
     def document(self, number: int) -> list[TrainingMention]:
         """Return a document's mentions."""
         place = int(np.searchsorted(self.starts, number, side="right")) - 1
@@ -164,6 +191,6 @@ def _open_table(path: Path) -> pa.Table:
     except (pa.ArrowInvalid, OSError) as error:
         reason = f"is damaged ({error}): delete the directory `features` to make it anew"
         raise InputError(reason, path=str(path)) from error
-    if not table.schema.equals(SCHEMA):
+    if not table.schema.equals(SCHEMA, check_metadata=True):
         raise InputError("is of another version: delete the directory `features` to make it anew", path=str(path))
     return table

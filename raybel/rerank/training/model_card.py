@@ -16,6 +16,7 @@ def model_card(base: str, state: dict[str, Any]) -> str:
     """
     plain = "It loads with `AutoModelForTokenClassification`."
     tree = "Its attention mask and positions are raybel's (`tree`): use it through `raybel link`."
+    prior = bool(state.get("priors"))
     best = [epoch for epoch in state["epochs"] if epoch["best"]][-1]
     lines = [
         "---",
@@ -28,6 +29,10 @@ def model_card(base: str, state: dict[str, Any]) -> str:
         f"Made by raybel from `{base}`: ranks the concepts proposed for a mention. The score of a candidate is the",
         "second label's logit less the first's at the `[MASK]` before its name. "
         + (tree if LAYOUTS[state["crosstype"]].tree else plain),
+        *(
+            ["What it learned is what its prior (`priors` in `raybel.json`) doesn't tell: its evidence is added."]
+            * prior
+        ),
         "",
         f"Ontology: fingerprint {state['ontology_fingerprint']}. Candidates: {state['generator']}. Epoch: "
         f"{best['epoch']} of {len(state['epochs'])}.",
@@ -45,7 +50,8 @@ def model_card(base: str, state: dict[str, Any]) -> str:
         lines += ["", f"On {which}:", "", "| score | value |", "| --- | --- |"]
         lines += [f"| {name} | {value:.4f} |" for name, value in scores.items() if value is not None]
     if state["calibration"]:
-        weights = ", ".join(f"{name} {value}" for name, value in state["calibration"].items())
+        held = {name: value for name, value in state["calibration"].items() if prior or name != "prior"}
+        weights = ", ".join(f"{name} {value}" for name, value in held.items())
         lines += ["", f"Weights of the evidence, fitted there: {weights}."]
     for cascade in state.get("cascades", ()):
         if cascade["sure_from"] is not None:

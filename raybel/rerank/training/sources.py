@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from raybel.files.storage import join
-from raybel.rerank.priors import Prior
+from raybel.rerank.priors import Prior, prior_for
 from raybel.rerank.tokens import SCORE_TOKENS, TokenisedExample, score_edges
 from raybel.rerank.training.features import Features
 from raybel.rerank.training.priors import fit_prior
@@ -73,7 +73,8 @@ def open_sources(
 
     Sources of the same generator have the same edges: those of the scores that are learned from, or of the validation
     corpora's where there are none of these. They have the same prior, fitted on what is learned from: on candidates
-    that other documents' training mentions helped to find, as they do in linking.
+    that other documents' training mentions helped to find, as they do in linking. A source without training mentions
+    has the prior that linking would take.
 
     Args:
         folder: Path or URI of the directory of features.
@@ -96,13 +97,16 @@ def open_sources(
         source.edges = score_edges(np.concatenate([learned, *judged]))
         same = next((other for other in sources if other.generator == source.generator), source)
         source.prior = _prior(alike) if same is source else same.prior
+    priors = [source.prior for source in sources if source.prior is not None]
+    for source in sources:
+        if source.prior is None:
+            source.prior = prior_for(priors, source.generator, source.ontology)
     return sources
 
 
 def _prior(sources: Sequence[Source]) -> Prior | None:
     """Fit the prior of sources of the same generator; None where nothing is known of their candidates."""
-    examples = [example for source in sources for example in source.train.examples()]
-    mentions = [(example.known, example.gold) for example in examples if example.known is not None]
+    mentions = [of_mention for source in sources for of_mention in source.train.known()]
     return fit_prior(mentions, sources[0].generator, sources[0].ontology) if mentions else None
 
 

@@ -45,7 +45,7 @@ from raybel.rerank.prior_features import FEATURES, PriorFeatures
 from raybel.rerank.reranker import KIND, Reranker, cascades_of, describe, priors_of, with_cascades
 from raybel.rerank.training.alias_scopes import check_generator
 from raybel.rerank.training.epochs import Epochs
-from raybel.rerank.training.features import Features
+from raybel.rerank.training.features import SCHEMA, Features
 from raybel.rerank.training.validation import ValidationResult
 
 PARAMETERS = CrossEncoderParameters(
@@ -513,6 +513,10 @@ def test_features_that_are_missing_or_damaged(tmp_path):
     with pytest.raises(InputError, match=r"a.arrow: is damaged .*: delete the directory `features`"):
         Features(str(tmp_path), "train")
     (tmp_path / "train" / "a.arrow").write_bytes(artefacts.arrow_bytes(pa.table({"contexts": [1]})))
+    with pytest.raises(InputError, match=r"a.arrow: is of another version: delete the directory `features`"):
+        Features(str(tmp_path), "train")
+    of_other_features = SCHEMA.with_metadata({"prior_features": "others"}).empty_table()
+    (tmp_path / "train" / "a.arrow").write_bytes(artefacts.arrow_bytes(of_other_features))
     with pytest.raises(InputError, match=r"a.arrow: is of another version: delete the directory `features`"):
         Features(str(tmp_path), "train")
 

@@ -15,6 +15,7 @@ from raybel.rerank.calibration import Calibration
 from raybel.rerank.cascade import Cascade
 from raybel.rerank.examples import Describer
 from raybel.rerank.parameters import CrossEncoderParameters
+from raybel.rerank.prior_features import FEATURES
 from raybel.rerank.training.crossfit import gold_rows, labelled_examples
 
 ONTOLOGY = Ontology.from_concepts(
@@ -88,6 +89,34 @@ def test_training_mentions_of_a_concept_are_those_of_other_documents():
     # Found by the ontology's own names alone, as a mention is that training doesn't know; others wrote about its
     # concept all the same.
     assert counts("dictionary") == [1, None, 2]
+
+
+def known_of(example):
+    named = zip(example.candidates["concept"].tolist(), example.known.values, strict=True)
+    return {concept: dict(zip(FEATURES, values.tolist(), strict=True)) for concept, values in named}
+
+
+def test_the_prior_knows_no_more_than_other_documents_tell():
+    """Document 0 has three of the four mentions of D1, two of them `anemias`; of itself it knows nothing."""
+    documents = [
+        document(mention("anemias", "D1"), mention("anemias", "D1"), mention("anemic", "D1")),
+        document(mention("anemias", "D1"), mention("gout", "D3")),
+    ]
+    everything = known_of(by_mention("all", documents)[0, "anemias"])[0]
+    cross_fitted = known_of(by_mention("cross_fitted", documents)[0, "anemias"])[0]
+    dictionary = known_of(by_mention("dictionary", documents)[0, "anemias"])[0]
+    assert [each["mentions"] for each in (everything, cross_fitted, dictionary)] == pytest.approx(
+        np.log1p([4, 1, 1]).tolist()
+    )
+    assert [each["alias_mentions"] for each in (everything, cross_fitted, dictionary)] == pytest.approx(
+        np.log1p([3, 1, 0]).tolist()
+    )
+
+
+def test_mentions_without_a_single_id_tell_of_the_others_as_they_do_in_linking():
+    documents = [document(mention("gout", "D3"), mention("gouts"), mention("gout types", "D1", "D3"))]
+    (example,) = [e for (_, name), e in by_mention("all", documents).items() if name == "gout"]
+    assert known_of(example)[2]["linked_beside"] == pytest.approx(np.log1p(2))
 
 
 def test_the_ontologys_own_names_stay_and_lose_what_the_document_counted():

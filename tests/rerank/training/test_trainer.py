@@ -203,8 +203,7 @@ def test_a_prior_is_added_to_logits():
     assert with_prior(torch.ones(2), owners[:2], [unknown]).tolist() == [1, 1]
 
 
-def test_what_the_prior_tells_is_not_learned(kit):
-    """A loss that the prior has settled moves no weight much."""
+def test_the_loss_is_that_of_logits_and_prior(kit):
     made = mentions(kit, 2)
     losses = []
     for told in (0.0, 20.0):
