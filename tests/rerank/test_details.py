@@ -92,7 +92,9 @@ def test_what_an_ontology_lacks_is_said():
     assert [note.split(":")[0] for note in detail_notes(bare, ALIASES, everything)] == [
         "bare.arrow has no types", "bare.arrow has no parents", "bare.arrow has no definition"
     ]  # fmt: skip
-    assert detail_notes(bare, None, CrossEncoderParameters()) == []
+    (of_prior,) = detail_notes(bare, None, CrossEncoderParameters())
+    assert "the prior knows of no training mentions" in of_prior
+    assert detail_notes(bare, None, CrossEncoderParameters(prior=False)) == []
 
 
 @pytest.mark.parametrize(
