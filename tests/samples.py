@@ -101,7 +101,7 @@ class FixedGenerator:
     def __init__(self) -> None:
         self.calls: list[list[str]] = []
 
-    def search(self, surfaces: Any, top_k: int) -> list[Any]:
+    def search(self, surfaces: Any, top_k: int, excluded: Any = None) -> list[Any]:
         import numpy as np
 
         from raybel.candidates.base import CANDIDATE_DTYPE, NO_CANDIDATES

@@ -25,6 +25,7 @@ from tiny_crossencoder import example
 from raybel.candidates.base import CandidateCache
 from raybel.candidates.calibration import CandidateCalibration
 from raybel.candidates.evidence import Probabilities
+from raybel.config import MentionOptions
 from raybel.errors import InputError
 from raybel.linking.candidates import add_candidates
 from raybel.linking.poison import CrashRecord
@@ -35,7 +36,10 @@ from raybel.rerank.calibration import Calibration
 from raybel.rerank.cascade import Cascade
 from raybel.rerank.examples import Describer
 from raybel.rerank.parameters import CrossEncoderParameters
+from raybel.rerank.prior_features import FEATURES
 from raybel.rerank.reranker import Ranking, Reranker
+from raybel.rerank.training.cascading import read_annotated
+from raybel.rerank.training.crossfit import labelled_examples
 
 
 class Reversed:
@@ -49,6 +53,7 @@ class Reversed:
 
     def rank(self, examples, unsure=False):
         self.calls += 1
+        self.examples = [*examples]
         self.ranked += [each.mention for each in examples]
         if any(each.mention == self.fails for each in examples):
             raise self.error("this one")
@@ -158,6 +163,35 @@ def with_cascade(sure_from=0.9, **changed):
 
 def sure_of(part):
     return part.mentions["sure"].to_pylist()
+
+
+def test_the_prior_sees_in_linking_what_it_was_fitted_to(tmp_path):
+    """Also of a document with mentions that training can't learn from, and where some mentions are sure."""
+    text = "Anemia, gout, asthma and lupus, and gout."
+    golds = {"Anemia": "D1", "gout": "D1", "asthma": "-1", "lupus": "D1|a|b=c"}
+    places = [(text.index(name), len(name)) for name in golds]
+    marked = zip(golds.items(), places, strict=True)
+    spots = [annotation(name, place, name=name, concept_id=gold) for (name, gold), place in marked]
+    again = annotation("gout", (text.rindex("gout"), 4), name="again", concept_id="D1")
+    path = save(tmp_path / "a.xml", collection(document("1", passage(text, *spots, again))))
+    (chunk,) = chunks(path, sentences=True)
+    ontology, generator = two_concepts(), FixedGenerator()
+    generator.alias_table = ALIASES.append_column("concept", pa.array([0, 0, 0, 0, 1], pa.int32()))
+    describer = Describer(ontology, generator.alias_table, CrossEncoderParameters())
+    documents = read_annotated((path,), MentionOptions())
+    (learned,) = labelled_examples(documents, generator, ontology, describer, "sentence", 10)
+    assert [each.mention for each in learned] == ["Anemia", "gout", "gout"]
+    assert learned[0].known.values[0, FEATURES.index("linked_beside")] == pytest.approx(np.log1p(4))
+    for sure in (set(), {"Anemia"}):
+        reranker, first_stage = with_cascade() if sure else (Reversed(), None)
+        rerank(add_candidates(chunk, CandidateCache(generator, 10), "fixed"), reranker, describer, None, first_stage)
+        by_mention = [each for each in reranker.examples if each.mention in ("Anemia", "gout")]
+        assert [each.mention for each in reranker.examples] == [
+            name for name in ("Anemia", "gout", "asthma", "lupus", "gout") if name not in sure
+        ]
+        for one, other in zip([each for each in learned if each.mention not in sure], by_mention, strict=True):
+            assert np.array_equal(one.known.values, other.known.values)
+            assert one.known.categories == other.known.categories
 
 
 def test_sure_mentions_keep_the_first_stage_s_order_and_the_others_do_not(tmp_path):
