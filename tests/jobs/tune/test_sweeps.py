@@ -283,6 +283,7 @@ def test_a_sweep_whose_time_is_over_before_a_trial_ends_says_so(local_ray, model
     assert sweep_status.figures[0] == ("trials", "0 of 2")
 
 
+@pytest.mark.bench
 def test_a_killed_sweep_goes_on_and_repeats_no_trial(local_ray, model, corpus, tmp_path):
     out = tmp_path / "s"
     arguments = [
