@@ -105,7 +105,6 @@ def test_a_pipeline_that_stops_in_the_middle_goes_on(config, result, tmp_path, m
 
 
 @pytest.mark.bench
-@pytest.mark.bench
 def test_a_shorter_archive_leaves_no_links_and_no_counts_of_the_longer_one(config, tmp_path, monkeypatch):
     files = {f"{name}.xml": collection(document(name, passage(TEXTS[0]))).encode() for name in "abc"}
     path = tmp_path / "dump.tar.gz"
