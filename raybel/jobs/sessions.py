@@ -25,6 +25,6 @@ class Session:
 
     def begin(self) -> None:
         """Have the process that this is called in log as the session does; workers call it with each piece of work."""
-        if self.log_format == "json":
+        if self.log_format == "json" and not logs.is_json():  # else a driver that debugs would stop that
             logs.use("json")
         logs.process_is_about(self.run)

@@ -219,9 +219,9 @@ def test_contexts_that_leave_no_memory_are_halved_too(kit, monkeypatch):
 @pytest.mark.parametrize("crosstype", CROSSTYPES)
 def test_pairs_and_tokens_are_counted_once_whatever_the_batches(kit, crosstype):
     examples = kit.tokens(EXAMPLES)
-    length = None if crosstype != "tree" else max(kit.tokens.length, 256)
-    tokens = sum(map(len, pack(crosstype, kit.tokens, examples, length=length)))
     for budget in (1, 256):
+        length = max(kit.tokens.length, budget) if crosstype == "tree" else None
+        tokens = sum(map(len, pack(crosstype, kit.tokens, examples, length=length)))
         tally.take()
         kit.scorer(crosstype, budget).logits(examples)
         assert tally.take() == {("tokens", "reranking"): tokens, ("pairs", ""): 9}
@@ -234,7 +234,8 @@ def test_a_context_that_is_reused_counts_once(kit):
     whole = tally.take()["tokens", "reranking"]
     kit.scorer("tree").logits(examples, attention="reuse")
     alone = tally.take()["tokens", "reranking"]
-    (shared,) = pack("tree", kit.tokens, examples[:3])
     by_mention = list(pack("tree", kit.tokens, examples, together=False))
-    assert alone == sum(map(len, by_mention)) - shared.context
+    contexts = {tuple(sequence.ids[: sequence.context]) for sequence in by_mention}
+    assert len(contexts) == 2
+    assert alone == sum(map(len, contexts)) + sum(len(sequence) - sequence.context for sequence in by_mention)
     assert alone <= whole
