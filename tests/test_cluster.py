@@ -23,7 +23,7 @@ from stand_ins import parsed, submitted
 ROOT = Path(__file__).parent.parent
 CLUSTER, JOBS = ROOT / "cluster", ROOT / "jobs"
 RAY_UP, KUBERAY, SLURM = CLUSTER / "ray-up.yaml", CLUSTER / "kuberay-link.yaml", CLUSTER / "slurm-link.sh"
-FILES = sorted(CLUSTER.iterdir())
+FILES = sorted(path for path in CLUSTER.iterdir() if path.suffix != ".json")  # a dashboard starts nothing
 RAYBEL = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from raybel.candidates.calibration import FittedCalibration
+from raybel.reporting import tally
 from raybel.schemas import CANDIDATE, CANDIDATES
 
 #: One candidate: row of the ontology, score (higher is better), row of the generator's alias table or -1.
@@ -125,6 +126,8 @@ class CandidateCache:
         fresh = dict(zip(unknown, self.generator.search(unknown, self.top_k), strict=True)) if unknown else {}
         result = [fresh[surface] if surface in fresh else known[surface] for surface in surfaces]
         known.update(fresh)
+        tally.add("cache_misses", len(unknown), self.generator.name)
+        tally.add("cache_hits", len(surfaces) - len(unknown), self.generator.name)
         while len(known) > self.size:  # the oldest go first
             del known[next(iter(known))]
         return result

@@ -7,12 +7,14 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import NoReturn, get_args
 
 import click
 
 from raybel.cli import endings
 from raybel.cli.common import CONTEXT, Commands
+from raybel.reporting import logs
+from raybel.reporting.logs import VARIABLE, LogFormat
 
 #: Command -> the module in this package that defines it, and its line in `raybel --help`, in the pipeline's order.
 #: The module is imported when the command is used: `--help` stays fast.
@@ -77,7 +79,15 @@ class Pipeline(Commands):
 @click.group(cls=Pipeline, context_settings=CONTEXT)
 @click.version_option(package_name="raybel")
 @click.option("--debug", is_flag=True, help="Show tracebacks, and what Ray says of its workers.")
-def main(debug: bool) -> None:
+@click.option(
+    "--log-format",
+    type=click.Choice(get_args(LogFormat)),
+    default="text",
+    envvar=VARIABLE,
+    show_envvar=True,
+    help="What standard error gets: text, or lines of JSON alone.",
+)
+def main(debug: bool, log_format: LogFormat) -> None:
     """Link biomedical text to ontologies, as one batch job on Ray.
 
     \b
@@ -92,9 +102,10 @@ def main(debug: bool) -> None:
     log = logging.getLogger("raybel")
     for handler in [handler for handler in log.handlers if isinstance(handler, _Notes)]:
         log.removeHandler(handler)
-    log.addHandler(_Notes())
-    log.setLevel(logging.DEBUG if debug else logging.NOTSET)  # with it, Ray's own reports are shown too
-    log.propagate = False
+    logs.use(log_format, debug)  # with debug, Ray's own reports are shown too
+    if log_format == "text":
+        log.addHandler(_Notes())
+        log.propagate = False
 
 
 class _Notes(logging.Handler):
@@ -111,7 +122,7 @@ class _Notes(logging.Handler):
         message = record.getMessage()
         if message not in self.printed:
             self.printed.add(message)
-            tables.err.print(message, style="yellow", markup=False, soft_wrap=True)
+            tables.say(message, logging.WARNING)
 
 
 def run(args: Sequence[str] | None = None) -> NoReturn:

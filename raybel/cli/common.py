@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import Any
 
@@ -9,7 +10,9 @@ import click
 
 from raybel.cli import endings
 from raybel.errors import RaybelError
+from raybel.reporting import logs
 
+_LOG = logging.getLogger(__name__)
 #: Exit statuses: 1 an error that stopped the command, 2 wrong usage, 3 finished but some input couldn't be used;
 #: `endings` has those of a command that was stopped.
 FAILED, USAGE, INCOMPLETE = 1, 2, 3
@@ -24,12 +27,17 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             endings.stop()
+        except click.ClickException as error:
+            if not logs.is_json():
+                raise
+            _LOG.error(f"wrong usage: {error.format_message()}")
+            sys.exit(error.exit_code)
         except RaybelError as error:
             if ctx.find_root().params.get("debug"):
                 raise
             from raybel.cli import tables  # rich takes a tenth of a second
 
-            tables.err.print(f"raybel: {error}", style="red", markup=False, soft_wrap=True)
+            tables.say(f"raybel: {error}", logging.ERROR)
             sys.exit(FAILED)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 from types import FrameType
@@ -42,5 +43,5 @@ def stop(goes_on: str = "") -> NoReturn:
     """
     from raybel.cli import tables  # rich takes a tenth of a second
 
-    tables.err.print(f"stopped{goes_on}", style="yellow")
+    tables.say(f"stopped{goes_on}", logging.WARNING)
     sys.exit(status())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -150,8 +151,8 @@ def _line(name: str, size: int, total: int | None) -> str:
 
 
 def _complain(name: str, problem: InputError) -> None:
-    tables.err.print(f"{name}: {problem}", style="red", markup=False, soft_wrap=True)
+    tables.say(f"{name}: {problem}", logging.ERROR)
 
 
 def _say(line: str) -> None:
-    tables.err.print(line, style="dim", markup=False, soft_wrap=True)
+    tables.say(line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -113,15 +114,15 @@ def summary(result: RunResult, links: bool = True, threshold: float | None = Non
     tables.table(f"run directory {relative(result.run)}", ["", "count"], rows, notes)
     tables.not_read(result.failed.values())
     for reason in result.unreadable:
-        tables.err.print(f"not read to its end: {reason}", style="red", markup=False, soft_wrap=True)
+        tables.say(f"not read to its end: {reason}", logging.ERROR)
     if totals["unreadable"]:
         files = counted(totals["unreadable"], "file")
-        tables.err.print(
+        tables.say(
             f"{files} of archives or groups couldn't be read to the end; {relative(result.run)}/quarantine says why",
-            style="red",
+            logging.ERROR,
         )
     if result.failed:
-        tables.err.print(
+        tables.say(
             f"{counted(len(result.failed), 'input file')} couldn't be read: fix this and run the same command",
-            style="red",
+            logging.ERROR,
         )

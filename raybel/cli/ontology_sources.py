@@ -20,7 +20,7 @@ from raybel.prepare.select import SelectConfig, select_concepts
 
 
 def _say(line: str) -> None:
-    tables.err.print(line, style="dim", markup=False, soft_wrap=True)
+    tables.say(line)
 
 
 def _table(title: str, counts: Mapping[str, int]) -> None:

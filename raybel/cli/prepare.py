@@ -219,7 +219,7 @@ def _outputs(values: Mapping[str, Any], directory: str | None) -> Outputs:
 
 
 def _say(line: str) -> None:
-    tables.err.print(line, style="dim", markup=False, soft_wrap=True)
+    tables.say(line)
 
 
 def show(summary: Summary) -> None:

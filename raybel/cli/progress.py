@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from raybel.cli import endings, tables
 from raybel.display import counted, duration, percent, rate
+from raybel.reporting import logs
 from raybel.tuning.trials import score_text
 
 if TYPE_CHECKING:  # they import Ray
@@ -125,7 +126,7 @@ class ProgressLine:
 
     def __init__(self, render: Callable[[Any], str]) -> None:
         self.render = render
-        self.terminal = sys.stderr.isatty()
+        self.terminal = sys.stderr.isatty() and not logs.is_json()
         self.shown = 0.0
         self.width = 0
 
@@ -142,7 +143,7 @@ class ProgressLine:
             sys.stderr.flush()
             self.width = len(text)
         else:
-            tables.err.print(text, markup=False, soft_wrap=True)
+            tables.say(text, style="")
 
     def close(self) -> None:
         """Clear the line."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import Any
 
@@ -56,7 +57,7 @@ def pubmed(more: tuple[str, ...], values: dict[str, Any]) -> None:
     columns = ["", "documents", "mentions", "surfaces", "linked", "time", "documents/s"]
     tables.table(f"dump to links {relative(result.out_dir)}", columns, rows, result.notes)
     for reason in result.unread:
-        tables.err.print(reason, style="red", markup=False, soft_wrap=True)
+        tables.say(reason, logging.ERROR)
     if result.incomplete:
-        tables.err.print("some input files couldn't be read; the quarantines in found/ and links/ say why", style="red")
+        tables.say("some input files couldn't be read; the quarantines in found/ and links/ say why", logging.ERROR)
         sys.exit(INCOMPLETE)

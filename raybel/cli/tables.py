@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Literal
@@ -10,8 +11,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from raybel.reporting import logs
+
+_LOG = logging.getLogger(__name__)
 #: Characters that a column keeps at least, where it has so many, however narrow the terminal is.
 _LEAST_WIDTH = 8
+_STYLES = {logging.ERROR: "red", logging.WARNING: "yellow", logging.INFO: "dim"}
 #: Results go to standard output, progress and complaints to standard error.
 out = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else 160)
 err = Console(stderr=True, highlight=False, emoji=False, width=None if sys.stderr.isatty() else 160)
@@ -20,7 +25,21 @@ err = Console(stderr=True, highlight=False, emoji=False, width=None if sys.stder
 def not_read(reasons: Iterable[str]) -> None:
     """Print why files couldn't be read."""
     for reason in reasons:
-        err.print(f"not read: {reason}", style="red", markup=False, soft_wrap=True)
+        say(f"not read: {reason}", logging.ERROR)
+
+
+def say(text: str, level: int = logging.INFO, style: str | None = None) -> None:
+    """Print a line to standard error, or log it where lines of JSON are wanted.
+
+    Args:
+        text: The line.
+        level: Of logging.
+        style: How it is printed; None for the level's: an error is red, a warning yellow, news dim.
+    """
+    if logs.is_json():
+        _LOG.log(level, text)
+    else:
+        err.print(text, style=_STYLES[level] if style is None else style, markup=False, soft_wrap=True)
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], notes: Sequence[str] = ()) -> None:

@@ -27,6 +27,7 @@ from raybel.encoders.device_errors import device_errors, in_halves
 from raybel.encoders.precision import PRECISIONS, best_precision
 from raybel.errors import ConfigError, InputError
 from raybel.files import storage, things
+from raybel.reporting import tally
 
 #: Tokens per batch. On a CPU more of them only cost cache.
 CPU_TOKENS, GPU_TOKENS = 2_048, 32_768
@@ -188,6 +189,7 @@ class TokenClassifier(Detector):
         filled = [self.tokeniser.window_ids(window, sentences) for window in windows]
         by_length: dict[int, list[int]] = {}
         longest = self.tokeniser.room + len(self.tokeniser.before) + len(self.tokeniser.behind)
+        tally.add("tokens", sum(len(ids) for ids, _ in filled), "detection")
         for number, (ids, _) in enumerate(filled):
             by_length.setdefault(min(-(-len(ids) // ROUND_UP) * ROUND_UP, longest), []).append(number)
         for length in sorted(by_length, reverse=True):  # so that too little memory shows at once

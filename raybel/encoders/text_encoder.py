@@ -26,6 +26,7 @@ from transformers.utils import logging as transformers_logging
 from raybel.encoders.device_errors import device_errors, in_halves
 from raybel.encoders.pretrained import check_files, pooling_of
 from raybel.errors import ConfigError, InputError
+from raybel.reporting import tally
 
 #: Tokens per batch. On a CPU more of them only cost cache.
 CPU_TOKENS, GPU_TOKENS = 4_096, 32_768
@@ -142,6 +143,7 @@ class TextEncoder:
             return np.empty((0, self.width), np.float32)
         rows_of: dict[tuple[int, ...], int] = {}
         row_of = np.array([rows_of.setdefault(tuple(ids), len(rows_of)) for ids in self.token_ids(texts)])
+        tally.add("tokens", sum(map(len, rows_of)), "candidates")
         vectors = np.empty((len(rows_of), self.width), np.float32)
         for rows, batch in self._batches(list(rows_of)):
             vectors[rows] = self._forward(batch)[: len(rows)]

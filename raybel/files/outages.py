@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from raybel.display import duration
 from raybel.errors import AccessError, ConfigError
+from raybel.reporting import tally
 
 _LOG = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -106,6 +107,9 @@ def patiently(uri: str, what: str, call: Callable[[], Result]) -> Result:
     """
     begun, first = time.monotonic(), None
     for pause in pauses():
+        if "://" in uri:
+            tally.add("store_requests", 1)
+            tally.add("store_retries", int(first is not None))
         try:
             return call()
         except FileNotFoundError:

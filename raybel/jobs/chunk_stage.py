@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import uuid
+import logging
+import time
 from abc import ABC, abstractmethod
 from functools import partial
 from typing import Any
@@ -12,14 +13,19 @@ from ray.data import ActorPoolStrategy, Dataset
 
 from raybel.corpus.documents import ReadOptions
 from raybel.corpus.reader_deaths import ReaderRecord
+from raybel.display import counted, duration
 from raybel.errors import RaybelError
+from raybel.jobs import metrics
 from raybel.jobs.datasets import Input, read_files
 from raybel.jobs.runtime import Allocation
+from raybel.jobs.sessions import Session
 from raybel.linking.poison import SUFFIX, CrashRecord
+from raybel.reporting import logs, tally
 from raybel.runs.inputs import RunInput, Shard
 from raybel.runs.parts import COUNTS, Part
 from raybel.runs.run_directory import RunDirectory
 
+_LOG = logging.getLogger(__name__)
 _COUNTS_SCHEMA = pa.schema(
     [
         ("source", pa.string()),
@@ -41,10 +47,10 @@ class ChunkStage(ABC):
     Args:
         run: The run directory.
         inputs: What is read, by the names of the sources.
-        session: Identifies this start of the job.
+        session: This start of the job.
     """
 
-    def __init__(self, run: RunDirectory, inputs: dict[str, RunInput], session: str) -> None:
+    def __init__(self, run: RunDirectory, inputs: dict[str, RunInput], session: Session) -> None:
         self.run, self.inputs, self.session = run, inputs, session
 
     @abstractmethod
@@ -59,19 +65,51 @@ class ChunkStage(ABC):
     def __call__(self, chunk: pa.Table) -> pa.Table:
         """Write a chunk's part, if it isn't there from an earlier start, and return its counts."""
         source, name, number = (chunk[column][0].as_py() for column in ("source", "shard", "chunk"))
-        shard = self.inputs[source].shard(name)
-        if chunk["error"][0].as_py():
-            row = {"error": chunk["error"][0].as_py(), "chunk": number, "last": True, "next": None}
-            return _counts(row, chunk, shard)
-        crashes, done = CrashRecord(self.run.part_file(shard, number, SUFFIX), self.session), chunk["done"][0].as_py()
+        self.session.begin()
+        with logs.about(shard=name, chunk=number):
+            return self._done(chunk, self.inputs[source].shard(name), number)
+
+    def _done(self, chunk: pa.Table, shard: Shard, number: int) -> pa.Table:
+        if reason := chunk["error"][0].as_py():
+            _LOG.info(f"not read to its end: {reason}")
+            return _counts({"error": reason, "chunk": number, "last": True, "next": None}, chunk, shard)
+        crashes, done = (
+            CrashRecord(self.run.part_file(shard, number, SUFFIX), self.session.id),
+            chunk["done"][0].as_py(),
+        )
         summary = None if crashes.is_first and not done else self.run.read_summary(shard, number)
         if summary is None:
             if done:
                 part = self.run.part_file(shard, number, "")
                 raise RaybelError(f"{part} was there and is gone: run the same command again")
             crashes.begin()
-            summary = self.run.write_part(shard, self.part(chunk, crashes))
+            summary = self._write(shard, chunk, crashes)
+        metrics.publish(self.session.run)
         return _counts(summary, chunk, shard)
+
+    def _write(self, shard: Shard, chunk: pa.Table, crashes: CrashRecord) -> dict[str, Any]:
+        """Make a chunk's part, write it, and report that."""
+        begun = time.perf_counter()
+        part = self.part(chunk, crashes)
+        with tally.seconds_of("writing"):
+            summary = self.run.write_part(shard, part)
+        seconds = time.perf_counter() - begun
+        metrics.record(self.session.run, "chunk_seconds", seconds)
+        metrics.publish(self.session.run, summary)
+        done = f"{counted(summary['documents'], 'document')}, {counted(summary['mentions'], 'mention')}"
+        bad = f"; {summary['quarantined']:,} in quarantine" if summary["quarantined"] else ""
+        _LOG.info(f"a chunk is done: {done}, in {duration(seconds)}{bad}")
+        return summary
+
+
+def assemble_shard(run: RunDirectory, session: Session, shard: Shard, chunks: int) -> dict[str, Any]:
+    """Publish a shard from its parts, in a task, and return its state; see `RunDirectory.assemble`."""
+    session.begin()
+    with logs.about(shard=shard.name), tally.seconds_of("writing"):
+        state = run.assemble(shard, chunks)
+        _LOG.info(f"a shard is published: {counted(state['documents'], 'document')}")
+    metrics.publish(session.run)
+    return state
 
 
 def _counts(summary: dict[str, Any], chunk: pa.Table, shard: Shard) -> pa.Table:
@@ -105,10 +143,10 @@ def map_chunks(
     by_name = {item.source.name: item for item in inputs}
     states = [run.finished_shards(item) if item.source.is_bundle else {} for item in inputs]
     finished = [partial(run.finished, item, of_item) for item, of_item in zip(inputs, states, strict=True)]
-    session = uuid.uuid4().hex
-    records = [partial(ReaderRecord, run.reader_record(item), session, max_restarts) for item in inputs]
+    session = Session(metrics.run_name(run.uri))
+    records = [partial(ReaderRecord, run.reader_record(item), session.id, max_restarts) for item in inputs]
     of_inputs = zip(inputs, finished, records, strict=True)
-    files = [Input(item.source, item.name, known, record) for item, known, record in of_inputs]
+    files = [Input(item.source, item.name, known, record, session) for item, known, record in of_inputs]
     return read_files(files, options, allocation.cpus_per_task).map_batches(
         stage,
         fn_constructor_args=(*arguments, run, by_name, session),

@@ -17,7 +17,9 @@ from ray._private import ray_constants
 from ray.exceptions import RayError
 
 from raybel.errors import RaybelError
+from raybel.reporting import logs
 
+_LOG = logging.getLogger(__name__)
 #: Bytes of a local object store: chunks are about 1 MB, and back-pressure keeps few of them.
 LOCAL_STORE_BYTES = 512 << 20
 #: Ray stops a worker that is idle for a second; each of ours takes two seconds of CPU to start and import again.
@@ -43,8 +45,11 @@ _LOST, _GRACE_SECONDS = signal.SIGUSR2, 10.0
 
 
 def debugs() -> bool:
-    """Whether all that Ray says is wanted: `raybel --debug` lets raybel's own logger through to the last."""
-    return logging.getLogger("raybel").isEnabledFor(logging.DEBUG)
+    """Whether all that Ray says is wanted: `raybel --debug` lets raybel's own logger through to the last.
+
+    Where lines of JSON are wanted, it isn't: what Ray says is text, and stays in Ray's own logs.
+    """
+    return not logs.is_json() and logging.getLogger("raybel").isEnabledFor(logging.DEBUG)
 
 
 @contextlib.contextmanager
@@ -196,7 +201,10 @@ class Head:
             if silent >= self.patience:
                 signal.pthread_kill(threading.main_thread().ident or 0, _LOST)
                 if not stop.wait(_GRACE_SECONDS):
-                    print(f"raybel: {self}", file=sys.stderr, flush=True)
+                    if logs.is_json():
+                        _LOG.critical(str(self))
+                    else:
+                        print(f"raybel: {self}", file=sys.stderr, flush=True)
                     os._exit(1)
                 return
 

@@ -19,7 +19,10 @@ from raybel.corpus.reader_deaths import ReaderRecord
 from raybel.corpus.sources import Source, find_sources
 from raybel.errors import InputError
 from raybel.files import storage
+from raybel.jobs import metrics
 from raybel.jobs.runtime import data_context
+from raybel.jobs.sessions import Session
+from raybel.reporting import logs, tally
 from raybel.schemas import CHUNK, MENTION
 
 
@@ -32,12 +35,14 @@ class Input:
         shard: Name of its shard; of the folder of a bundle's.
         finished: Called when it is read: what is wanted without its documents.
         record: Called then, too: where readers that die are recorded; None for nowhere.
+        session: The start of a job that its metrics and logs are of; None for none.
     """
 
     source: Source
     shard: str
     finished: Callable[[], Finished] = Finished
     record: Callable[[], ReaderRecord] | None = None
+    session: Session | None = None
 
 
 class BiocDatasource(Datasource):
@@ -74,7 +79,19 @@ class BiocDatasource(Datasource):
 
 
 def _read_chunks(item: Input, options: ReadOptions) -> Iterator[pa.Table]:
-    return read_chunks(item.source, item.shard, options, item.finished(), item.record and item.record())
+    """Yield an input's chunks; what reading each of them took is published before it goes on."""
+    if item.session is not None:
+        item.session.begin()
+    chunks = read_chunks(item.source, item.shard, options, item.finished(), item.record and item.record())
+    chunk: pa.Table | None = None
+    while True:
+        with logs.about(shard=item.shard), tally.seconds_of("reading"):
+            chunk = next(chunks, None)
+        if item.session is not None:
+            metrics.publish(item.session.run)
+        if chunk is None:
+            return
+        yield chunk
 
 
 def read_bioc(paths: str | Iterable[str], options: ReadOptions | None = None, num_cpus: float | None = None) -> Dataset:

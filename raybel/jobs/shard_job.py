@@ -15,8 +15,11 @@ from raybel.config import Resources
 from raybel.display import counted
 from raybel.errors import BadFractionError, ConfigError, RaybelError
 from raybel.files import places, storage, tables
+from raybel.jobs import metrics
+from raybel.jobs.chunk_stage import assemble_shard
 from raybel.jobs.progress import Progress
 from raybel.jobs.runtime import Allocation, allocate, data_context, ray_session
+from raybel.jobs.sessions import Session
 from raybel.runs.findings import quarantine_reasons, repeated_ids, unreadable_files
 from raybel.runs.inputs import RunInput, Shard
 from raybel.runs.logs import write_plan, write_progress
@@ -108,6 +111,8 @@ class ShardJob:
         watch: Callable[[Progress], None] | None = None,
     ) -> None:
         self.run, self.max_bad_fraction, self.watch = run, max_bad_fraction, watch or (lambda progress: None)
+        self.session = Session(metrics.run_name(run.uri))
+        self.session.begin()
         self.inputs = {item.source.name: item for item in inputs}
         self.finished: dict[str, dict[str, Any]] = {}
         self.to_do: dict[str, RunInput] = {}
@@ -166,7 +171,7 @@ class ShardJob:
             allocation = allocate(resources, ray.cluster_resources(), encodes, self.progress.bytes_total)
             self.progress.started = time.time()
             dataset = stream(list(self.to_do.values()), allocation)
-            assemble = ray.remote(num_cpus=allocation.cpus_per_task, max_retries=3)(RunDirectory.assemble)
+            assemble = ray.remote(num_cpus=allocation.cpus_per_task, max_retries=3)(assemble_shard)
             for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
                 for row in batch.to_pylist():
                     self._count(row, assemble)
@@ -176,6 +181,7 @@ class ShardJob:
             while self.assembling:
                 self._collect(timeout=5)
                 self._show()
+            self._publish()
             missing = [
                 item.name
                 for item in self.to_do.values()
@@ -221,7 +227,10 @@ class ShardJob:
                 self._add_counts(sum_counts(tallies), -1)
                 self.run.set_aside(shard, self.errors[name])
             else:
-                self.assembling[assemble.remote(self.run, shard, self.last[name] + 1)] = (row["source"], shard)
+                self.assembling[assemble.remote(self.run, self.session, shard, self.last[name] + 1)] = (
+                    row["source"],
+                    shard,
+                )
             del self.tallies[name]
 
     def _add_counts(self, counts: Mapping[str, int], times: int = 1) -> None:
@@ -252,6 +261,12 @@ class ShardJob:
         if time.time() - self.written > PROGRESS_SECONDS:
             self.written = time.time()
             self._log(finished=False)
+            self._publish()
+
+    def _publish(self) -> None:
+        """Publish the driver's own metrics."""
+        metrics.record(self.session.run, "share_read", self.progress.share or 0.0)
+        metrics.publish(self.session.run)
 
     def _log(self, finished: bool) -> None:
         figures = {"seconds": self.progress.seconds, "share": self.progress.share}

@@ -17,6 +17,7 @@ from raybel.linking.matched_names import MatchedNames
 from raybel.linking.poison import CrashRecord, with_failures
 from raybel.linking.rankings import Rankings, Target
 from raybel.ontology import Ontology
+from raybel.reporting import tally
 from raybel.rerank.examples import Describer
 from raybel.rerank.parameters import Rerank
 
@@ -93,20 +94,23 @@ class Linker:
         """
         if self.splitter is None:
             return self._link(chunk, crashes)
-        divided, composites = split_composites(chunk, self.splitter, crashes)
+        with tally.seconds_of("candidates"):
+            divided, composites = split_composites(chunk, self.splitter, crashes)
         linked, rankings = self._link(divided, crashes)
         rankings = rankings.folded(places_of_parts(chunk, composites))
         return with_failures(chunk, linked["failures"][0].as_py()), rankings
 
     def _link(self, chunk: pa.Table, crashes: CrashRecord | None) -> tuple[pa.Table, Rankings]:
-        linked = add_candidates(chunk, self.cache, self.name, crashes, self.calibrated)
+        with tally.seconds_of("candidates"):
+            linked = add_candidates(chunk, self.cache, self.name, crashes, self.calibrated)
         if self.reranker_model is not None:
             from raybel.linking.reranking import rerank  # imports torch
 
             reranker = self._reranker(self.reranker_model)
             if self._describer is None:
                 self._describer = Describer(self.ontology, self.aliases, reranker.parameters)
-            linked = rerank(linked, reranker, self._describer, crashes, self._first_stage_of(reranker))
+            with tally.seconds_of("reranking"):
+                linked = rerank(linked, reranker, self._describer, crashes, self._first_stage_of(reranker))
         return linked, Rankings.of(linked, self.target)
 
     def _first_stage_of(self, reranker: Reranker) -> Probabilities | None:

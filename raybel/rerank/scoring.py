@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from raybel.encoders.device_errors import device_errors, in_halves
+from raybel.reporting import tally
 from raybel.rerank.batching import batches, collate
 from raybel.rerank.model import CrossEncoder
 from raybel.rerank.packing import PackedSequence, pack
@@ -67,6 +68,7 @@ class Scorer:
                 self._score_with_contexts(examples, margins)
             else:
                 self._score_whole(examples, orders, attention == "branches", margins)
+        tally.add("pairs", sum(map(len, margins)))
         return margins
 
     def _attention(self, examples: Sequence[TokenisedExample], wanted: TreeAttention | None) -> TreeAttention:
@@ -90,6 +92,8 @@ class Scorer:
         length = max(self.tokens.length, self.budget) if by_branches else None
         sequences = list(pack(self.crosstype, self.tokens, examples, orders, length=length))
 
+        tally.add("tokens", sum(map(len, sequences)), "reranking")
+
         def score(rows: Sequence[int]) -> None:
             of_batch = [sequences[row] for row in rows]
             batch = collate(of_batch, self.encoder.pad).to(self.device)
@@ -105,6 +109,9 @@ class Scorer:
         for sequence in pack(self.crosstype, self.tokens, examples, together=False):
             groups.setdefault(examples[sequence.owners[0][0]].group, []).append(sequence)
         by_context = list(groups.values())
+        contexts = sum(of_context[0].context for of_context in by_context)
+        below = sum(len(sequence) - sequence.context for of_context in by_context for sequence in of_context)
+        tally.add("tokens", contexts + below, "reranking")
 
         def score(places: Sequence[int]) -> None:
             cache = self.encoder.encode_contexts([by_context[place][0] for place in places], self.device)

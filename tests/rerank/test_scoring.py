@@ -12,6 +12,7 @@ from tiny_crossencoder import Kit, example, make_kit
 from transformers import AutoModelForTokenClassification
 
 from raybel.errors import ConfigError, DeviceError
+from raybel.reporting import tally
 from raybel.rerank.model import CrossEncoder
 from raybel.rerank.packing import pack
 from raybel.rerank.parameters import CROSSTYPES
@@ -213,3 +214,28 @@ def test_contexts_that_leave_no_memory_are_halved_too(kit, monkeypatch):
     monkeypatch.setattr(CrossEncoder, "logits_with_contexts", refuse)
     same(whole, scores(kit, "tree", examples, attention="reuse"))
     assert (max(held), held[-1]) == (8, 2)
+
+
+@pytest.mark.parametrize("crosstype", CROSSTYPES)
+def test_pairs_and_tokens_are_counted_once_whatever_the_batches(kit, crosstype):
+    examples = kit.tokens(EXAMPLES)
+    for budget in (1, 256):
+        length = max(kit.tokens.length, budget) if crosstype == "tree" else None
+        tokens = sum(map(len, pack(crosstype, kit.tokens, examples, length=length)))
+        tally.take()
+        kit.scorer(crosstype, budget).logits(examples)
+        assert tally.take() == {("tokens", "reranking"): tokens, ("pairs", ""): 9}
+
+
+def test_a_context_that_is_reused_counts_once(kit):
+    examples = kit.tokens(EXAMPLES)
+    tally.take()
+    kit.scorer("tree").logits(examples, attention="mask")
+    whole = tally.take()["tokens", "reranking"]
+    kit.scorer("tree").logits(examples, attention="reuse")
+    alone = tally.take()["tokens", "reranking"]
+    by_mention = list(pack("tree", kit.tokens, examples, together=False))
+    contexts = {tuple(sequence.ids[: sequence.context]) for sequence in by_mention}
+    assert len(contexts) == 2
+    assert alone == sum(map(len, contexts)) + sum(len(sequence) - sequence.context for sequence in by_mention)
+    assert alone <= whole

@@ -20,6 +20,7 @@ from raybel.jobs.detect.stage import DetectStage
 from raybel.jobs.planning import Plan, Prices, plan_job
 from raybel.jobs.progress import Progress
 from raybel.jobs.runtime import Allocation
+from raybel.jobs.sessions import Session
 from raybel.jobs.shard_job import RunResult, ShardJob, refuse_output_among_input, refuse_output_as_input
 from raybel.runs.inputs import RunInput, find_inputs
 from raybel.runs.run_directory import RunDirectory
@@ -73,7 +74,7 @@ def plan_detect(config: DetectConfig, prices: Prices | None = None) -> Plan:
 
 def _tried_stage(config: DetectConfig, home: str, allocation: Allocation) -> DetectStage:
     """Return a stage that notes what it must in another directory than the run's."""
-    return DetectStage(config, allocation, RunDirectory(home), {}, "")
+    return DetectStage(config, allocation, RunDirectory(home), {}, Session(""))
 
 
 def _opened(config: DetectConfig) -> tuple[RunDirectory, dict[str, Any], list[RunInput]]:

@@ -15,10 +15,12 @@ from raybel.detection.registry import open_detector
 from raybel.jobs.chunk_stage import ChunkStage
 from raybel.jobs.detect.config import DetectConfig
 from raybel.jobs.runtime import Allocation
+from raybel.jobs.sessions import Session
 from raybel.linking.detection import add_mentions
 from raybel.linking.poison import CrashRecord
 from raybel.linking.rankings import Rankings
 from raybel.linking.render import render
+from raybel.reporting import tally
 from raybel.runs.inputs import RunInput
 from raybel.runs.parts import Part
 from raybel.runs.run_directory import RunDirectory
@@ -43,7 +45,7 @@ class DetectingStage(ChunkStage):
         options: ReadOptions,
         allocation: Allocation,
         inputs: dict[str, RunInput],
-        session: str,
+        session: Session,
     ) -> None:
         super().__init__(run, inputs, session)
         self.detection, self.options, self.allocation = detection, replace(options, source_only=False), allocation
@@ -59,7 +61,9 @@ class DetectingStage(ChunkStage):
         """Return a chunk with the mentions that are found; as it is, where none are to be found."""
         if not self.detection.detects:
             return chunk
-        return add_mentions(chunk, self.detector, self.options, self.detection.existing_annotations, crashes)
+        detector = self.detector  # loading it isn't detecting
+        with tally.seconds_of("detection"):
+            return add_mentions(chunk, detector, self.options, self.detection.existing_annotations, crashes)
 
 
 class DetectStage(DetectingStage):
@@ -71,11 +75,12 @@ class DetectStage(DetectingStage):
         allocation: Allocation,
         run: RunDirectory,
         inputs: dict[str, RunInput],
-        session: str,
+        session: Session,
     ) -> None:
         super().__init__(run, config.detection, config.read_options, allocation, inputs, session)
 
     def part(self, chunk: pa.Table, crashes: CrashRecord) -> Part:
         """Find a chunk's mentions."""
         found = self.with_mentions(chunk, crashes)
-        return render(found, Rankings.none(len(chunk_surfaces(found))))
+        with tally.seconds_of("writing"):
+            return render(found, Rankings.none(len(chunk_surfaces(found))))

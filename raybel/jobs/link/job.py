@@ -22,6 +22,7 @@ from raybel.jobs.link.stage import LinkStage
 from raybel.jobs.planning import Plan, Prices, plan_job
 from raybel.jobs.progress import Progress
 from raybel.jobs.runtime import Allocation
+from raybel.jobs.sessions import Session
 from raybel.jobs.shard_job import RunResult, ShardJob, refuse_output_among_input, refuse_output_as_input
 from raybel.linking.corpus_notes import corpus_notes
 from raybel.runs.inputs import RunInput, find_inputs
@@ -85,7 +86,7 @@ def plan_link(config: LinkConfig, prices: Prices | None = None) -> Plan:
 
 def _tried_stage(config: LinkConfig, routes: list[Any], home: str, allocation: Allocation) -> LinkStage:
     """Return a stage that notes what it must in another directory than the run's."""
-    return LinkStage(config, routes, allocation, RunDirectory(home), {}, "")
+    return LinkStage(config, routes, allocation, RunDirectory(home), {}, Session(""))
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,12 @@ from raybel.jobs.detect.stage import DetectingStage
 from raybel.jobs.link.config import LinkConfig
 from raybel.jobs.link.routes import Route
 from raybel.jobs.runtime import Allocation
+from raybel.jobs.sessions import Session
 from raybel.linking.linker import Linker
 from raybel.linking.poison import CrashRecord
 from raybel.linking.render import render
 from raybel.linking.routing import link_by_type
+from raybel.reporting import tally
 from raybel.runs.inputs import RunInput
 from raybel.runs.parts import Part
 from raybel.runs.run_directory import RunDirectory
@@ -40,7 +42,7 @@ class LinkStage(DetectingStage):
         allocation: Allocation,
         run: RunDirectory,
         inputs: dict[str, RunInput],
-        session: str,
+        session: Session,
     ) -> None:
         super().__init__(run, config.detection, config.read_options, allocation, inputs, session)
         self.config = config
@@ -70,4 +72,5 @@ class LinkStage(DetectingStage):
         chunk = self.with_mentions(chunk, crashes)
         types, linker = self.linkers[0]
         chunk, rankings = link_by_type(chunk, self.linkers, crashes) if types else linker.link(chunk, crashes)
-        return render(chunk, rankings)
+        with tally.seconds_of("writing"):
+            return render(chunk, rankings)

@@ -33,7 +33,7 @@ def linked_concepts(run: RunDirectory) -> pa.Table:
     Tasks count a shard each; the driver adds their counts up, in memory for the concepts alone.
     """
     with ray_session():
-        count = ray.remote(num_cpus=0.5, max_retries=3)(_of_shard)
+        count = ray.remote(num_cpus=0.5, max_retries=3)(_count_concepts)
         waiting = [count.remote(run.mentions_file(name)) for name in run.shard_names()]
         total = _empty()
         while waiting:
@@ -48,7 +48,7 @@ def _empty() -> pa.Table:
     return pa.schema(list(zip([*_KEYS, "mentions", "documents"], types, strict=True))).empty_table()
 
 
-def _of_shard(path: str) -> pa.Table:
+def _count_concepts(path: str) -> pa.Table:
     """Count the links of a shard's mentions; a composite counts for each of its concepts."""
     table = pq.read_table(io.BytesIO(storage.read_bytes(path)), columns=_COLUMNS)
     whole = table.filter(table["parts"].is_null()).drop_columns("parts")

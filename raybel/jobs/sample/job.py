@@ -139,7 +139,7 @@ def _write_shards(
     config: SampleConfig, directory: SampleDirectory, inputs: list[DrawnInput], allocation: Allocation
 ) -> None:
     """Write the shards of the inputs that have sampled mentions, but of those that an earlier start has done."""
-    write = ray.remote(num_cpus=allocation.cpus_per_task, max_retries=config.resources.max_restarts)(_write_input)
+    write = ray.remote(num_cpus=allocation.cpus_per_task, max_retries=config.resources.max_restarts)(_write_documents)
     waiting = []
     for each in inputs:
         name = each.shard
@@ -150,7 +150,7 @@ def _write_shards(
         ray.get(ready)
 
 
-def _write_input(config: SampleConfig, directory: SampleDirectory, drawn: DrawnInput) -> None:
+def _write_documents(config: SampleConfig, directory: SampleDirectory, drawn: DrawnInput) -> None:
     """Write the documents of an input that have sampled mentions, then the input's state."""
     rows = pq.read_table(io.BytesIO(storage.read_bytes(directory.mentions_file(drawn.shard)))).to_pylist()
     wanted: dict[int, dict[int, dict[str, str]]] = {}

@@ -37,6 +37,7 @@ from raybel.files import locks, storage
 from raybel.jobs.link import job, stage
 from raybel.jobs.link.job import link
 from raybel.jobs.runtime import Allocation
+from raybel.jobs.sessions import Session
 from raybel.runs.inputs import find_inputs
 from raybel.runs.run_directory import RunDirectory
 from raybel.schemas import DOCUMENTS, MENTIONS, SHARD_COUNTS
@@ -356,7 +357,7 @@ def test_a_chunk_of_a_broken_file_is_never_a_part(base, model, tmp_path):
     shard = item.shard()
     routes = [(*config.opened_routes[0], config.ontology, "o.arrow")]
     run = RunDirectory(config.out_corpus)
-    linker = stage.LinkStage(config, routes, Allocation(1, 0.5, 0.5), run, {item.source.name: item}, "session")
+    linker = stage.LinkStage(config, routes, Allocation(1, 0.5, 0.5), run, {item.source.name: item}, Session("run"))
     (chunk,) = read_chunks(item.source, shard.name, config.read_options)
     assert linker(chunk)["error"][0].as_py()
     assert RunDirectory(config.out_corpus).finished_parts(shard) == frozenset()

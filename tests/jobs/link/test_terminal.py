@@ -1,13 +1,15 @@
 """What a person sees of a link job that fails in a worker, or is stopped: our lines, none of Ray's."""
 
+import json
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 
 import psutil
 import pytest
-from ray_fixture import command, corpus_of
+from ray_fixture import RAYBEL, clean_environment, command, corpus_of
 
 
 def wait_for(process, found):
@@ -72,3 +74,23 @@ def test_a_stop_while_ray_starts(model, tmp_path):
         process.send_signal(signal.SIGTERM)
         output, _ = process.communicate(timeout=200)
     assert (process.returncode, output.splitlines()) == (143, ["stopped; the same command goes on from here"])
+
+
+def test_lines_of_json_alone(model, tmp_path):
+    """With a file that can't be read, and all that a debugging person asks for: nothing else is on standard error."""
+    given = list(map(str, arguments(model, tmp_path)))
+    (tmp_path / "corpus" / "broken.xml").write_text("<collection><document>")
+    done = subprocess.run(
+        [RAYBEL, "--debug", "--log-format", "json", *given],
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 3, done.stderr
+    assert "documents/s" in done.stdout
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert {line.get("run") for line in lines} == {f"{tmp_path.name}/run"}
+    messages = [line["message"] for line in lines]
+    assert any(message.startswith("link: files ") for message in messages)
+    assert [line["level"] for line in lines if line["message"].startswith("not read: ")] == ["error"]
