@@ -1,54 +1,22 @@
-"""The cluster files against Ray's own schema, KubeRay's field names and rules, and raybel's command line."""
+"""The cluster files against Ray's own schema and raybel's command line; those of Kubernetes: `test_kubernetes.py`."""
 
-import ast
-import copy
-import json
 import re
 import shlex
-import shutil
 import subprocess
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import click
 import jsonschema
 import pytest
 import ray
-import yaml
+from cluster_files import CLUSTER, FILES, JOB, LONG_LIVED, PATCHES, RAY_UPS, ROOT, changed, commands_of, ids, load
+from command_blocks import blocks, commands, words
 from ray.autoscaler._private.util import prepare_config, validate_config
-from stand_ins import merged, parsed, submitted
+from stand_ins import JOBS, STAND_INS, parsed, submitted
 
-ROOT = Path(__file__).parent.parent
-CLUSTER, JOBS = ROOT / "cluster", ROOT / "jobs"
-RAY_UPS = [CLUSTER / "ray-up.yaml", CLUSTER / "ray-up-gcp.yaml"]
-JOB, LONG_LIVED = CLUSTER / "kuberay-link.yaml", CLUSTER / "kuberay-cluster.yaml"
-#: What is patched, and with what.
-QUEUED = [
-    (JOB, CLUSTER / "kueue-job.yaml"),
-    (LONG_LIVED, CLUSTER / "kueue-cluster.yaml"),
-    (JOB, CLUSTER / "volcano.yaml"),
-    (LONG_LIVED, CLUSTER / "volcano.yaml"),
-]
-FILES = sorted(CLUSTER.iterdir())
 RAYBEL = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-#: A field of a configuration, made wrong in some way.
-Change = Callable[[dict[str, Any]], object]
-
-
-def ids(path: Path) -> str:
-    return path.name
-
-
-def load(path: Path) -> dict[str, Any]:
-    return yaml.safe_load(path.read_text())
-
-
-def changed(value: dict[str, Any], change: Change) -> dict[str, Any]:
-    made = copy.deepcopy(value)
-    change(made)
-    return made
 
 
 @pytest.mark.parametrize("path", RAY_UPS, ids=ids)
@@ -80,137 +48,17 @@ def test_ray_up_has_workers_of_each_kind(path: Path) -> None:
     assert types["gpu"]["docker"]["worker_image"] == config["docker"]["image"] + "-gpu"
 
 
-def kuberay_validator() -> jsonschema.Draft202012Validator:
-    schema = json.loads((ROOT / "tests/fixtures/cluster/kuberay-schema.json").read_text())
-    jsonschema.Draft202012Validator.check_schema(schema)
-    return jsonschema.Draft202012Validator(schema)
-
-
-def cluster_of(value: dict[str, Any]) -> dict[str, Any]:
-    return value["spec"].get("rayClusterSpec", value["spec"])
-
-
-@pytest.mark.parametrize("path", [JOB, LONG_LIVED], ids=ids)
-def test_kuberay_holds_to_the_api(path: Path) -> None:
-    value, validator = load(path), kuberay_validator()
-    validator.validate(value)
-    for change in (
-        lambda it: it.update(kind="RayJobs"),
-        lambda it: it["metadata"].update(name="both-names", generateName="both-"),
-        lambda it: it["metadata"].update(labels={"kueue.x-k8s.io/queue": "x"}),
-        lambda it: cluster_of(it)["headGroupSpec"]["rayStartParams"].update({"num-cpus": 0}),
-        lambda it: cluster_of(it).update(enableInTreeAutoscaling=False),
-        lambda it: cluster_of(it).pop("enableInTreeAutoscaling"),
-        lambda it: cluster_of(it)["autoscalerOptions"].update(idleTimeout=60),
-        lambda it: cluster_of(it)["autoscalerOptions"].update(version="2"),
-        lambda it: cluster_of(it)["workerGroupSpecs"][0].update(replica=1),
-        lambda it: cluster_of(it)["workerGroupSpecs"][0]["template"]["spec"].update(restartPolicy="Always"),
-        lambda it: cluster_of(it)["workerGroupSpecs"][0]["template"]["spec"]["tolerations"][0].pop("key"),
-        lambda it: cluster_of(it)["workerGroupSpecs"][1]["template"]["spec"]["tolerations"][0].update(value="x"),
-        lambda it: container(it, 1)["resources"]["limits"].update({"nvidia.com/gpus": "1"}),
-    ):
-        assert not validator.is_valid(changed(value, change))
-
-
-def test_kuberay_job_holds_to_the_api() -> None:
-    value, validator = load(JOB), kuberay_validator()
-    for change in (
-        lambda it: it.update(kind="RayCluster"),
-        lambda it: it["spec"].update(shutdownAfterJobFinish=True),
-        lambda it: it["spec"].pop("entrypoint"),
-        lambda it: it["spec"].update(suspend=True, shutdownAfterJobFinishes=False),
-    ):
-        assert not validator.is_valid(changed(value, change))
-
-
-def container(value: dict[str, Any], group: int) -> dict[str, Any]:
-    return cluster_of(value)["workerGroupSpecs"][group]["template"]["spec"]["containers"][0]
-
-
-@pytest.mark.parametrize("path", [JOB, LONG_LIVED], ids=ids)
-def test_kuberay_pods(path: Path) -> None:
-    """They mount what they declare; workers may run on spot nodes, the head mustn't; GPUs are where they are for."""
-    cluster = cluster_of(load(path))
-    head, groups = cluster["headGroupSpec"], cluster["workerGroupSpecs"]
-    for group in (head, *groups):
-        pod = group["template"]["spec"]
-        volumes = {volume["name"]: volume for volume in pod["volumes"]}
-        for each in pod["containers"]:
-            assert {mount["name"] for mount in each["volumeMounts"]} == set(volumes)
-    assert "tolerations" not in head["template"]["spec"]
-    keys = [{each["key"] for each in group["template"]["spec"]["tolerations"]} for group in groups]
-    assert keys[1] - keys[0] == {"nvidia.com/gpu"}
-    assert {"cloud.google.com/gke-spot", "kubernetes.azure.com/scalesetpriority"} <= keys[0]
-    limits = [group["template"]["spec"]["containers"][0]["resources"]["limits"] for group in groups]
-    assert ["nvidia.com/gpu" in each for each in limits] == [False, True]
-
-
-@pytest.mark.parametrize("path", [JOB, LONG_LIVED], ids=ids)
-def test_kuberay_groups_grow_between_bounds(path: Path) -> None:
-    groups = {group["groupName"]: group for group in cluster_of(load(path))["workerGroupSpecs"]}
-    assert list(groups) == ["cpu", "gpu"]
-    for group in groups.values():
-        assert group["minReplicas"] <= group["replicas"] < group["maxReplicas"]
-    assert groups["cpu"]["minReplicas"] > 0, "a job finds no CPU when it starts"
-    assert groups["gpu"]["minReplicas"] == 0
-
-
-@pytest.mark.parametrize(("path", "patch"), QUEUED, ids=ids)
-def test_queues_take_what_is_patched(path: Path, patch: Path) -> None:
-    value, validator = merged(load(path), load(patch)), kuberay_validator()
-    validator.validate(value)
-    name = next(name for name in value["metadata"]["labels"] if name.endswith("/queue-name"))
-    changes: list[Change] = [lambda it: it["metadata"]["labels"].update({name + "s": "x"})]
-    if "kueue" in patch.name:
-        changes += [
-            lambda it: it["spec"].update(suspend=False),
-            lambda it: cluster_of(it).update(workerGroupSpecs=cluster_of(it)["workerGroupSpecs"] * 4),
-        ]
-        inelastic = changed(value, lambda it: it["metadata"].pop("annotations", None))
-        changes.append(lambda it: it.update(changed(inelastic, lambda its: grow(cluster_of(its)))))
-    else:
-        changes.append(lambda it: it["metadata"]["labels"].pop("ray.io/scheduler-name"))
-        changes.append(lambda it: it["metadata"]["labels"].update({"ray.io/scheduler-name": "vulcano"}))
-    for change in changes:
-        assert not validator.is_valid(changed(value, change))
-
-
-def grow(cluster: dict[str, Any]) -> None:
-    cluster["enableInTreeAutoscaling"] = True
-
-
-@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl isn't installed")
-@pytest.mark.parametrize(("path", "patch"), QUEUED, ids=ids)
-def test_kubectl_patches_alike(path: Path, patch: Path) -> None:
-    """The command of the file's own lines, without a cluster."""
-    command = next(line for line in commands_of(patch) if line[:3] == ["kubectl", "patch", "--local"])
-    command = [str(path) if word.endswith(("link.yaml", "kuberay-cluster.yaml")) else word for word in command]
-    command[command.index("-o") + 1 :] = ["json"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout) == merged(load(path), load(patch))
-
-
 def test_versions_are_the_installed_ones() -> None:
     for path in FILES:
         text = path.read_text()
         rays = re.findall(r"rayproject/ray:(\d[\w.]*)", text) + re.findall(r"ray\[default\]==(\d[\w.]*)", text)
         rays += re.findall(r"rayVersion: *(\S+)|that has only Ray ([\d.]+\d)", text)
         rays = ["".join(each) for each in rays]
-        assert rays or path.suffix == ".sh" or path in [patch for _, patch in QUEUED], f"{path} names no version of Ray"
+        assert rays or path.suffix == ".sh" or path in PATCHES, f"{path} names no version of Ray"
         assert set(rays) - {ray.__version__} == set(), path
         raybels = re.findall(r"raybel[:-](\d+(?:\.\d+)+)", text)
         assert set(raybels) - {RAYBEL} == set(), path
         assert set(re.findall(r"py3\d+|python3\.\d+", text)) <= {"py311", "python3.11"}, path
-
-
-def commands_of(path: Path) -> Iterator[list[str]]:
-    """Yield the lines of a file's comments that are commands, as words; what a backslash continues is one line."""
-    text = path.read_text()
-    comments = "\n".join(re.findall(r"(?m)^# ?(.*)", text))
-    text = (ast.get_docstring(ast.parse(text)) or "") if path.suffix == ".py" else comments
-    for line in text.replace("\\\n", " ").splitlines():
-        if re.match(r"\s*(ray job submit|sbatch|raybel|kubectl|docker) ", line):
-            yield shlex.split(line, comments=True)
 
 
 def command_lines(path: Path) -> Iterator[list[str]]:
@@ -220,7 +68,7 @@ def command_lines(path: Path) -> Iterator[list[str]]:
         yield shlex.split(load(path)["spec"]["entrypoint"])
 
 
-WITH_COMMANDS = [path for path in FILES if path.name != "Dockerfile" and path not in [patch for _, patch in QUEUED]]
+WITH_COMMANDS = [path for path in FILES if path.name != "Dockerfile" and path not in PATCHES]
 
 
 @pytest.mark.parametrize("path", [*WITH_COMMANDS, *sorted(JOBS.glob("*.py"))], ids=ids)
@@ -269,3 +117,38 @@ def test_dockerfile_takes_torch_for_its_platform(platform: str, wheels: str) -> 
     assert done.stdout.split()[:4] == ["install", "--no-cache-dir", "--constraint", "constraints.txt"]
     assert ("--extra-index-url" in done.stdout) == bool(wheels)
     assert done.stdout.strip().endswith(wheels)
+
+
+def test_the_page_has_all_files_and_its_commands_fit_them() -> None:
+    """What `test_docs.py` finds as well, after all that the pages before have made."""
+    page = ROOT / "docs/clusters.md"
+    assert set(re.findall(r"`(cluster/[\w.-]+)`", page.read_text())) >= {
+        f"cluster/{path.name}" for path in FILES if path.name != "Dockerfile"
+    }
+    lines = [words(command) for block in blocks(page) if block.language == "sh" for command in commands(block.text)]
+    told = [line for line in lines if line[0] in STAND_INS]
+    assert {line[0] for line in told} == {"docker", "kubectl", "ray", "sbatch"}
+    for line in told:
+        STAND_INS[line[0]](line)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "sbatch cluster/slurm-array.sh --in-korpus x",
+        "sbatch cluster/slurm-none.sh --in-corpus x",
+        "kubectl create -f cluster/kuberay-none.yaml",
+        "kubectl apply -f cluster/kuberay-link.yaml",
+        "kubectl port-forward service/raybel-svc 8265:8265",
+        "kubectl patch --local -f cluster/kuberay-link.yaml --patch-file cluster/none.yaml | kubectl create -f -",
+        "docker build -f cluster/Dockerfile --build-arg CUDA=12 -t x .",
+        "ray job submit --working-dir . -- python jobs/link.py --in-corpus x --out-corpus y",
+        "ray job submit --working-dir jobs -- python jobs/link.py --in-corpus x --out-corpus y",
+        "ray job submit --working-dir . --runtime-env cluster/none.yaml -- python jobs/link.py --in-corpus x",
+        "ray up -y cluster/kuberay-link.yaml",
+    ],
+)
+def test_a_command_that_does_not_fit_would_be_found(command: str) -> None:
+    line = words(command)
+    with pytest.raises((AssertionError, OSError, KeyError, click.ClickException)):
+        STAND_INS[line[0]](line)
