@@ -20,7 +20,9 @@ import yaml
 from raybel.cli import main
 
 ROOT = Path(__file__).parent.parent
-JOBS, SLURM = ROOT / "jobs", ROOT / "cluster/slurm-link.sh"
+JOBS = ROOT / "jobs"
+#: What a script of Slurm hands its arguments to, all or some.
+_RUNS = re.compile(r'^ *(?:python jobs/|raybel )(\w+)(?:\.py)? "\$', re.M)
 
 
 def parsed(name: str, arguments: list[str]) -> dict[str, Any]:
@@ -39,15 +41,29 @@ def submitted(line: list[str]) -> tuple[str, list[str]]:
     if line[0] == "raybel":
         return line[1], line[2:]
     if line[0] == "sbatch":
-        assert (ROOT / line[1]) == SLURM, line
-        return re.search(r"^python jobs/(\w+)\.py \"\$@\"", SLURM.read_text(), re.M)[1], line[2:]
+        at = next(at for at, word in enumerate(line) if word.endswith(".sh"))
+        assert all(word.startswith("--") for word in line[1:at]), line
+        return _RUNS.search((ROOT / line[at]).read_text())[1], line[at + 1 :]
     at = line.index("python") + 1
     script = JOBS / Path(line[at]).name
     assert script.exists(), line
     if line[0] == "ray":
         assert "--" in line[:at]
-        assert line[line.index("--working-dir") + 1] == "jobs"
+        sent = line[line.index("--working-dir") + 1]
+        assert (ROOT / sent / line[at]) == script, line
+        # Where the whole repository is sent, it is because nodes have nothing of it.
+        assert (sent == ".") == ("--runtime-env" in line), line
+        assert sent != "." or (ROOT / line[line.index("--runtime-env") + 1]).exists(), line
     return script.stem, line[at + 1 :]
+
+
+def merged(value: Any, patch: Any) -> Any:
+    """Return a value with a merge patch applied, as RFC 7396 has it: null deletes, lists are replaced."""
+    if not isinstance(patch, dict):
+        return patch
+    kept = dict(value) if isinstance(value, dict) else {}
+    kept |= {name: merged(kept.get(name), each) for name, each in patch.items() if each is not None}
+    return {name: each for name, each in kept.items() if patch.get(name, ...) is not None}
 
 
 def sbatch(line: list[str]) -> None:
@@ -60,19 +76,34 @@ def ray(line: list[str]) -> None:
     if line[1] == "job":
         parsed(*submitted(line))
         return
-    assert line[1] in ("up", "down", "dashboard"), line
+    assert line[1] in ("up", "down", "dashboard", "exec"), line
     assert yaml.safe_load((ROOT / _only(line, ".yaml")).read_text())["cluster_name"]
 
 
 def kubectl(line: list[str]) -> None:
-    """Needs Kubernetes: the manifest loads, and its entry point takes these options."""
-    job = yaml.safe_load((ROOT / _only(line, ".yaml")).read_text())
-    parsed(*submitted(shlex.split(job["spec"]["entrypoint"])))
+    """Needs Kubernetes: the manifest loads, a patch fits it, an entry point takes its options, services are there."""
+    if line[1] == "port-forward":
+        clusters = [yaml.safe_load(path.read_text()) for path in (ROOT / "cluster").glob("kuberay-*.yaml")]
+        assert line[2] in [f"service/{each['metadata'].get('name')}-head-svc" for each in clusters], line
+        return
+    value = yaml.safe_load((ROOT / line[line.index("-f") + 1]).read_text())
+    if line[1] == "patch":
+        patch = yaml.safe_load((ROOT / line[line.index("--patch-file") + 1]).read_text())
+        assert line[line.index("|") :][:3] in (["|", "kubectl", "create"], ["|", "kubectl", "apply"]), line
+        value = merged(value, patch)
+    assert value["kind"] in ("RayJob", "RayCluster"), line
+    assert "apply" not in line or "name" in value["metadata"], f"{line}: only what has a name can be applied"
+    if value["kind"] == "RayJob":
+        parsed(*submitted(shlex.split(value["spec"]["entrypoint"])))
 
 
 def docker(line: list[str]) -> None:
-    """Needs Docker and a registry: the file to build from is there."""
-    assert line[1] == "push" or (ROOT / line[line.index("-f") + 1]).exists(), line
+    """Needs Docker and a registry: the file to build from is there, and has the build's arguments."""
+    if line[1] == "push":
+        return
+    text = (ROOT / line[line.index("-f") + 1]).read_text()
+    named = [line[at + 1].partition("=")[0] for at, word in enumerate(line) if word == "--build-arg"]
+    assert set(named) <= set(re.findall(r"^ARG (\w+)", text, re.M)), line
 
 
 def make(line: list[str]) -> None:

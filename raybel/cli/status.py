@@ -16,7 +16,7 @@ PATIENCE_SECONDS = 10.0
 @click.command(context_settings=CONTEXT)
 @click.argument("directory")
 def status(directory: str) -> None:
-    """Say how far a run, pipeline, sweep, training, index, lookup or sample is, wherever its directory is seen.
+    """Say how far a run, array of runs, pipeline, sweep, training, index, lookup or sample is, from its directory.
 
     \b
     Examples:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import tomllib
 from importlib import metadata
 from pathlib import Path
 
@@ -18,8 +19,19 @@ _PACKAGES = (
 
 def versions() -> dict[str, str]:
     """Return the versions of what a run's output depends on."""
-    packages = {name: metadata.version(name) for name in _PACKAGES}
+    packages = {name: _version(name) for name in _PACKAGES}
     return {**packages, "python": platform.python_version()}
+
+
+def _version(package: str) -> str:
+    """Return a package's version; of a raybel that is imported without being installed, that of its pyproject.toml."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        project = Path(__file__).parents[2] / "pyproject.toml"
+        if package != "raybel" or not project.exists():
+            raise
+        return str(tomllib.loads(project.read_text())["project"]["version"])
 
 
 def git_hash() -> str | None:

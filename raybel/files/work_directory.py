@@ -26,7 +26,8 @@ DESCRIPTION = "raybel.json"
 LAST_UPDATE = "last update"
 #: Neither content nor ever deleted: the lock, and what a person or a job logs.
 _SPARED = (".lock", "logs")
-_STOPPED = "stopped; run the same command to go on"
+#: The state of a job that is neither finished nor running.
+STOPPED = "stopped; run the same command to go on"
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,7 @@ class WorkDirectory:
             problem: What is wrong with a finished job.
             notes: Further lines.
         """
-        state = f"finished, but {problem}" if problem else "finished" if finished else _STOPPED
+        state = f"finished, but {problem}" if problem else "finished" if finished else STOPPED
         state = "running" if self.is_locked() else state
         files = (storage.identity(join(self.uri, name)) for name in updated)
         times = [file.mtime_ns / 1e9 for file in files if file is not None]

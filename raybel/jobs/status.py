@@ -16,6 +16,7 @@ from raybel.jobs.pubmed import directory as pubmed
 from raybel.jobs.sample import directory as sample
 from raybel.jobs.train import directory as train
 from raybel.jobs.tune import directory as tune
+from raybel.runs import array
 from raybel.runs import status as run_status
 from raybel.runs.pipeline import PipelineDirectory
 from raybel.runs.run_directory import RunDirectory
@@ -75,4 +76,6 @@ def _status(uri: str) -> Status:
         return run_status.status(RunDirectory(uri))
     if PipelineDirectory(uri).exists():
         return pubmed.status(PipelineDirectory(uri))
+    if array.runs_of(uri):
+        return array.status(uri)
     raise InputError("holds no run, pipeline, sweep, training, index, lookup or sample of raybel", path=uri)
