@@ -13,7 +13,7 @@ from raybel.config import Option, Resources, configuration, configured
 from raybel.corpus.documents import ReadOptions
 from raybel.errors import ConfigError
 from raybel.files.mappings import read_mapping
-from raybel.jobs.runtime import Allocation, allocate, ray_session
+from raybel.jobs.runtime import Allocation, allocate_here, ray_session
 from raybel.jobs.trials import MakeStage, Trial, try_reading, try_work
 from raybel.runs.inputs import RunInput
 from raybel.runs.run_directory import RunDirectory
@@ -171,7 +171,7 @@ def plan_job(
     sizes = [sum(item.source.size for item in some) for some in (inputs, done, to_do)]
     with ray_session():
         cluster = ray.cluster_resources()
-        allocation = allocate(resources, cluster, encodes, sizes[2])
+        allocation = allocate_here(resources, encodes, sizes[2])
         left = cluster.get("CPU", 0.0) - allocation.actors * allocation.cpus_per_actor
         readers = max(1, min(int(left / allocation.cpus_per_task), len(to_do) or 1))
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
