@@ -131,6 +131,23 @@ class Plan:
         return self.hours_of("CPU") * self.prices.cpu_hour + self.hours_of("GPU") * self.prices.gpu_hour
 
     @property
+    def at_bounds(self) -> list[Plan]:
+        """This plan with the least and with the most actors, on a cluster that has as much for each of them as now.
+
+        Empty where the number of actors is fixed, or nothing is to do.
+        """
+        if self.allocation.bounds is None or self.reading is None:
+            return []
+        plans = []
+        for actors in self.allocation.bounds:
+            share = actors / self.allocation.actors
+            cluster = {name: amount * share for name, amount in self.cluster.items()}
+            allocation = replace(self.allocation, actors=actors, bounds=None)
+            readers = max(1, min(round(self.readers * share), self.files - self.files_before))
+            plans.append(replace(self, cluster=cluster, allocation=allocation, readers=readers))
+        return plans
+
+    @property
     def waiting_bytes(self) -> int:
         """Bytes of chunks that wait in the object store, about."""
         return (self.allocation.actors + self.readers) * WAITING * (self.reading.chunk_bytes if self.reading else 0)
