@@ -104,9 +104,9 @@ def test_the_least_number_waits_for_nodes_where_some_may_come():
     pool, now, later = Resources(actors="6:64"), {"CPU": 1.0}, {"CPU": 32.0}
     assert allocate(pool, now, room=later) == Allocation(6, 0.5, 0.5, 0.0, (6, 64))
     assert allocate(Resources(actors=6), {}, room=later) == Allocation(6, 0.5, 0.5)
-    with pytest.raises(ConfigError, match="6 actors of 0.5 CPUs .* need 3.5 CPUs; the cluster has 1, so that the job"):
+    with pytest.raises(ConfigError, match=r"6 actors of 0.5 CPUs .* need 3.5 CPUs; the cluster has 1, so that the job"):
         allocate(pool, now)
-    with pytest.raises(ConfigError, match="70 actors .* the cluster grows to 32, so that"):
+    with pytest.raises(ConfigError, match=r"70 actors .* the cluster grows to 32, so that"):
         allocate(Resources(actors="70:80"), now, room=later)
     with pytest.raises(ConfigError, match="the cluster has 0"):  # how many can't be told without a node
         allocate(Resources(), {}, room=later)
