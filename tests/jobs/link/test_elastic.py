@@ -39,6 +39,7 @@ def wait_for(condition, job):
 
 
 @pytest.mark.bench
+@pytest.mark.timeout(900)
 def test_a_node_that_joins_is_used_and_one_that_is_lost_takes_only_its_chunks(local_ray, model, tmp_path):
     (tmp_path / "in").mkdir()
     corpus, still, moving = corpus_of(tmp_path / "in", 3, 60), tmp_path / "still", tmp_path / "moving"
