@@ -53,6 +53,7 @@ bench: setup  ## Slow checks on the real corpora; results and commands: BENCHMAR
 	$(BIN)/python tests/benchmarks/embed_million.py --data $(DATA)
 	$(BIN)/python tests/benchmarks/link_throughput.py --data $(DATA)
 	$(BIN)/python tests/benchmarks/kill_and_resume.py --data $(DATA)
+	$(BIN)/python tests/benchmarks/elastic.py --data $(DATA)
 	$(BIN)/python tests/benchmarks/crossencoder_speed.py --data $(DATA)
 	$(BIN)/python tests/benchmarks/crossencoder_accuracy.py --data $(DATA) --aliases --seeds 0 1
 	$(BIN)/python tests/benchmarks/tuning.py --data $(DATA)

@@ -125,11 +125,17 @@ def clean_environment() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def command(*arguments: object) -> Iterator[subprocess.Popen[str]]:
-    """`raybel ...` in a session of its own; what is left of it (a killed driver's Ray) is killed at the end."""
-    environment = clean_environment()
+def command(*arguments: object, program: tuple[str, ...] = (RAYBEL,), **variables: str) -> Iterator[Any]:
+    """`raybel ...` in a session of its own; what is left of it (a killed driver's Ray) is killed at the end.
+
+    Args:
+        arguments: Of the command.
+        program: What is run in the place of `raybel`.
+        variables: Of the environment, beside a shell's.
+    """
+    environment = clean_environment() | variables
     process = subprocess.Popen(
-        [RAYBEL, *map(str, arguments)],
+        [*program, *map(str, arguments)],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

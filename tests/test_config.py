@@ -1,4 +1,5 @@
 import gzip
+import re
 
 import pytest
 
@@ -157,3 +158,44 @@ def test_options_find_their_groups():
     made = config.configured(LinkConfig, given)
     assert (made.generator.dense_index, made.resources.actors, made.top_k) == ("/d", 3, 2)
     assert made == LinkConfig(("/a",), "/r", "/o", GeneratorPaths(dense_index="/d"), top_k=2, resources=Resources(3))
+
+
+@pytest.mark.parametrize(
+    ("given", "expected", "bounds"),
+    [
+        (4, 4, (4, 4)),
+        ("4", 4, (4, 4)),
+        ("2:64", (2, 64), (2, 64)),
+        ([2, 64], (2, 64), (2, 64)),  # as a manifest has it
+        ("3:3", 3, (3, 3)),
+        (None, None, None),
+    ],
+)
+def test_actors_are_a_number_or_bounds(given, expected, bounds):
+    made = Resources(actors=given)
+    assert (made.actors, made.bounds) == (expected, bounds)
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (0, "actors must be at least 1, not 0"),
+        ("0:3", "actors must be at least 1, not '0:3'"),
+        ("5:2", "actors must have the least before the most, not '5:2'"),
+        *(
+            (wrong, "actors must be a whole number, or the least and the most, such as 2:64, not ")
+            for wrong in ("x", " :4", ":4", "4:", "1:2:3", "-1", "", 2.0, True, [1, 2, 3], [1, "x"], {"least": 1})
+        ),
+    ],
+)
+def test_actors_that_cannot_be(given, reason):
+    with pytest.raises(ConfigError, match=re.escape(reason)):
+        Resources(actors=given)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"), [("2:8", (2, 8)), ("2:64", (2, 64)), ("'2:8'", (2, 8)), ("8", 8), ("[2, 8]", (2, 8))]
+)
+def test_bounds_in_a_file_are_no_numbers_to_base_60(tmp_path, line, expected):
+    (tmp_path / "job.yaml").write_text(f"actors: {line}\n")
+    assert Resources(**read_mapping(str(tmp_path / "job.yaml"))).actors == expected

@@ -58,6 +58,10 @@ def show_plan(plan: Plan) -> None:
     rows += [
         ("  documents, about", round(plan.documents)),
         ("expected time", duration(plan.seconds)),
+        *(
+            (f"  with {counted(each.allocation.actors, 'actor')}, and nodes for them", duration(each.seconds))
+            for each in plan.at_bounds
+        ),
         ("  documents/s", rate(round(plan.documents), plan.seconds)),
         ("  core-hours", _hours(plan.hours_of("CPU"))),
     ]
@@ -87,10 +91,11 @@ def show_plan(plan: Plan) -> None:
 def _notes(plan: Plan) -> list[str]:
     assert plan.reading is not None, "it was tried"
     assert plan.working is not None, "it was tried"
-    cluster = plan.cluster
+    cluster, bounds = plan.cluster, plan.allocation.bounds
     store, tried = cluster.get("object_store_memory", 0.0), plan.working
+    grows = f"from {bounds[0]} to {bounds[1]:,} actors, {plan.allocation.actors} at the start; " if bounds else ""
     return [
-        f"{counted(plan.nodes, 'node')}: {cluster.get('CPU', 0):g} CPUs, {cluster.get('GPU', 0):g} GPUs, "
+        f"{grows}{counted(plan.nodes, 'node')}: {cluster.get('CPU', 0):g} CPUs, {cluster.get('GPU', 0):g} GPUs, "
         f"{_bytes(cluster.get('memory', 0))} of memory; object store {_bytes(store)}, of which chunks take about "
         f"{_bytes(plan.waiting_bytes)}",
         f"tried on {counted(plan.reading.documents, 'document')} read and {counted(tried.documents, 'document')} "

@@ -15,6 +15,7 @@ import pydantic
 from annotated_types import Ge, Gt, Le
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, ValidationError
 
+from raybel.config.actors import Actors
 from raybel.config.words import in_words
 from raybel.errors import ConfigError
 from raybel.files import storage, tables
@@ -122,7 +123,12 @@ class Resources:
     """
 
     actors: Annotated[
-        Count | None, Option("Actors that hold the models.", default="one per CPU or GPU; fewer for a small input")
+        Actors | None,
+        Option(
+            "Actors that hold the models: so many (4), or between bounds as nodes come and go (2:64).",
+            "N|LEAST:MOST",
+            default="one per CPU or GPU; fewer for a small input",
+        ),
     ] = None
     cpus_per_actor: Annotated[Positive, Option("Logical CPUs of an actor.")] = 0.5
     cpus_per_task: Annotated[Positive, Option("Logical CPUs of a reading or writing task.")] = 0.5
@@ -131,7 +137,14 @@ class Resources:
         Ge(0),
         Option("GPUs (or the share of one) of an actor that runs an encoder.", default="1 where there are any"),
     ] = None
-    max_restarts: Annotated[int, Ge(0), Option("Restarts of an actor, or of a reader, that dies.")] = 10
+    max_restarts: Annotated[
+        int, Ge(0), Option("Restarts of an actor, or of a reader, that dies; with a lost node doesn't count.")
+    ] = 10
+
+    @property
+    def bounds(self) -> tuple[int, int] | None:
+        """The least and the most actors; twice the number that is given; None where none is."""
+        return (self.actors, self.actors) if isinstance(self.actors, int) else self.actors
 
 
 @configuration

@@ -4,12 +4,13 @@ Ray starts a reader that died again, without end where it was killed for its mem
 recorded before it begins. From the second one on, each chunk is recorded before it is read; where that attempt dies
 too, the next one records each document of that chunk before its turn. Once more readers died than may, the file's
 reading ends in front of what the last one died at, as a damaged file's does. A reader that then dies elsewhere (an
-archive may have several such files) has that left out as well.
+archive may have several such files) has that left out as well. A reader whose machine was lost says nothing of the
+source: its attempt isn't counted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,6 +41,8 @@ class ReaderRecord:
         left_out: At which documents the reading of their file ends, and for each whether that is exact.
         ended: The last of these that this attempt came to. Those before it yielded the chunk in front of it, on which
             Ray counts: where the document would begin a chunk, its file's reading ends with that one.
+        node: The machine that reads it now.
+        is_lost: Tells whether the machine of an earlier attempt is gone; None where there is only one.
 
     Raises:
         InputError: The file isn't readable.
@@ -52,6 +55,8 @@ class ReaderRecord:
     reached: Position | None = None
     exact: bool = False
     left_out: dict[Position, bool] = field(default_factory=dict)
+    node: str = ""
+    is_lost: Callable[[str], bool] | None = None
     ended: Position | None = field(init=False, default=None)
     _suspect: Position | None = field(init=False, default=None)
     _current: Position | None = field(init=False, default=None)
@@ -64,13 +69,15 @@ class ReaderRecord:
             InputError: Readers died too often, without coming to a document that could be left out.
         """
         value: dict[str, Any] = storage.read_json(self.path) if storage.identity(self.path) is not None else {}
+        lost = False
         if value.get("session") == self.session:
-            self.attempts, self.exact = value["attempts"], value["exact"]
-            self.reached = None if value["reached"] is None else _position(value["reached"])
+            lost = self.is_lost is not None and self.is_lost(value["node"])
+            self.attempts, self.exact = value["attempts"] - lost, value["exact"]
+            self.reached = None if value["reached"] is None or lost else _position(value["reached"])
             self.left_out = {_position(each): exact for *each, exact in value["left_out"]}
         self.attempts += 1
         self._suspect, self.reached = self.reached, None
-        if self.attempts > self.max_restarts + 1:
+        if not lost and self.attempts > self.max_restarts + 1:
             if self._suspect is None or len(self.left_out) == MAX_LEFT_OUT:
                 raise InputError(f"{self._died()}: {_REMEDY}")
             self.left_out[self._suspect] = self.exact
@@ -112,7 +119,7 @@ class ReaderRecord:
     def _write(self) -> None:
         value = {"session": self.session, "attempts": self.attempts, "reached": self.reached, "exact": self.exact}
         left_out = [(*position, exact) for position, exact in self.left_out.items()]
-        storage.publish_json(self.path, {**value, "left_out": left_out})
+        storage.publish_json(self.path, {**value, "left_out": left_out, "node": self.node})
 
 
 def _position(value: Sequence[int]) -> Position:

@@ -12,12 +12,15 @@ from raybel.files import storage
 
 
 class _Loader(yaml.SafeLoader):
-    """Takes `1e-05` for a number, as JSON and YAML 1.2 do; YAML 1.1 takes what has no point for text."""
+    """Takes `1e-05` for a number, and `2:8` for text, as YAML 1.2 does; to YAML 1.1 they are a text, and 128."""
 
 
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
 )
+_TO_BASE_60 = re.compile(r"[-+]?[0-9_]+(:[0-9_.]+)+$")
+for _first in "-+0123456789":
+    _Loader.yaml_implicit_resolvers[_first].insert(0, ("tag:yaml.org,2002:str", _TO_BASE_60))
 _NOT_YAML: tuple[type[Exception], ...] = (yaml.YAMLError, ValueError, *storage.DAMAGED)
 
 

@@ -9,14 +9,16 @@ from functools import partial
 from typing import Any
 
 import pyarrow as pa
-from ray.data import ActorPoolStrategy, Dataset
+from ray.data import Dataset
 
 from raybel.corpus.documents import ReadOptions
 from raybel.corpus.reader_deaths import ReaderRecord
 from raybel.display import counted, duration
 from raybel.errors import RaybelError
 from raybel.jobs import metrics
+from raybel.jobs.actors import on_actors
 from raybel.jobs.datasets import Input, read_files
+from raybel.jobs.nodes import is_lost, this_node
 from raybel.jobs.runtime import Allocation
 from raybel.jobs.sessions import Session
 from raybel.linking.poison import SUFFIX, CrashRecord
@@ -51,7 +53,7 @@ class ChunkStage(ABC):
     """
 
     def __init__(self, run: RunDirectory, inputs: dict[str, RunInput], session: Session) -> None:
-        self.run, self.inputs, self.session = run, inputs, session
+        self.run, self.inputs, self.session, self.node = run, inputs, session, this_node()
 
     @abstractmethod
     def part(self, chunk: pa.Table, crashes: CrashRecord) -> Part:
@@ -73,10 +75,8 @@ class ChunkStage(ABC):
         if reason := chunk["error"][0].as_py():
             _LOG.info(f"not read to its end: {reason}")
             return _counts({"error": reason, "chunk": number, "last": True, "next": None}, chunk, shard)
-        crashes, done = (
-            CrashRecord(self.run.part_file(shard, number, SUFFIX), self.session.id),
-            chunk["done"][0].as_py(),
-        )
+        record, done = self.run.part_file(shard, number, SUFFIX), chunk["done"][0].as_py()
+        crashes = CrashRecord(record, self.session.id, node=self.node, is_lost=is_lost)
         summary = None if crashes.is_first and not done else self.run.read_summary(shard, number)
         if summary is None:
             if done:
@@ -144,18 +144,16 @@ def map_chunks(
     states = [run.finished_shards(item) if item.source.is_bundle else {} for item in inputs]
     finished = [partial(run.finished, item, of_item) for item, of_item in zip(inputs, states, strict=True)]
     session = Session(metrics.run_name(run.uri))
-    records = [partial(ReaderRecord, run.reader_record(item), session.id, max_restarts) for item in inputs]
+    records = [partial(_reader_record, run.reader_record(item), session.id, max_restarts) for item in inputs]
     of_inputs = zip(inputs, finished, records, strict=True)
     files = [Input(item.source, item.name, known, record, session) for item, known, record in of_inputs]
     return read_files(files, options, allocation.cpus_per_task).map_batches(
-        stage,
-        fn_constructor_args=(*arguments, run, by_name, session),
+        **on_actors(stage, (*arguments, run, by_name, session), allocation, max_restarts),
         batch_size=1,
         batch_format="pyarrow",
         zero_copy_batch=True,
-        compute=ActorPoolStrategy(size=allocation.actors),
-        num_cpus=allocation.cpus_per_actor,
-        num_gpus=allocation.gpus_per_actor,
-        max_restarts=max_restarts,
-        max_task_retries=max_restarts,
     )
+
+
+def _reader_record(path: str, session: str, max_restarts: int) -> ReaderRecord:
+    return ReaderRecord(path, session, max_restarts, node=this_node(), is_lost=is_lost)

@@ -13,7 +13,7 @@ from raybel.config import Option, Resources, configuration, configured
 from raybel.corpus.documents import ReadOptions
 from raybel.errors import ConfigError
 from raybel.files.mappings import read_mapping
-from raybel.jobs.runtime import Allocation, allocate, ray_session
+from raybel.jobs.runtime import Allocation, allocate_here, ray_session
 from raybel.jobs.trials import MakeStage, Trial, try_reading, try_work
 from raybel.runs.inputs import RunInput
 from raybel.runs.run_directory import RunDirectory
@@ -131,6 +131,23 @@ class Plan:
         return self.hours_of("CPU") * self.prices.cpu_hour + self.hours_of("GPU") * self.prices.gpu_hour
 
     @property
+    def at_bounds(self) -> list[Plan]:
+        """This plan with the least and with the most actors, on a cluster that has as much for each of them as now.
+
+        Empty where the number of actors is fixed, or nothing is to do.
+        """
+        if self.allocation.bounds is None or self.reading is None:
+            return []
+        plans = []
+        for actors in self.allocation.bounds:
+            share = actors / self.allocation.actors
+            cluster = {name: amount * share for name, amount in self.cluster.items()}
+            allocation = replace(self.allocation, actors=actors, bounds=None)
+            readers = max(1, min(round(self.readers * share), self.files - self.files_before))
+            plans.append(replace(self, cluster=cluster, allocation=allocation, readers=readers))
+        return plans
+
+    @property
     def waiting_bytes(self) -> int:
         """Bytes of chunks that wait in the object store, about."""
         return (self.allocation.actors + self.readers) * WAITING * (self.reading.chunk_bytes if self.reading else 0)
@@ -171,7 +188,7 @@ def plan_job(
     sizes = [sum(item.source.size for item in some) for some in (inputs, done, to_do)]
     with ray_session():
         cluster = ray.cluster_resources()
-        allocation = allocate(resources, cluster, encodes, sizes[2])
+        allocation = allocate_here(resources, encodes, sizes[2])
         left = cluster.get("CPU", 0.0) - allocation.actors * allocation.cpus_per_actor
         readers = max(1, min(int(left / allocation.cpus_per_task), len(to_do) or 1))
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]

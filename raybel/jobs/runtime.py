@@ -20,6 +20,7 @@ from raybel.config import Resources
 from raybel.display import counted
 from raybel.errors import ConfigError, RaybelError
 from raybel.jobs.connection import connection, debugs
+from raybel.jobs.nodes import most_resources
 
 #: A job that makes no progress for this long fails in place of waiting without end.
 NO_PROGRESS_SECONDS = 1200
@@ -174,16 +175,23 @@ class Allocation:
     """What a job takes of the cluster.
 
     Args:
-        actors: How many hold the models.
+        actors: How many hold the models; at the start, where their number changes.
         cpus_per_actor: Logical CPUs of each of them.
         cpus_per_task: Logical CPUs of each task that reads or writes.
         gpus_per_actor: GPUs of each actor, or the share of one; 0 where it computes on CPUs.
+        bounds: The least and the most actors, where their number changes; else None.
     """
 
     actors: int
     cpus_per_actor: float
     cpus_per_task: float
     gpus_per_actor: float = 0.0
+    bounds: tuple[int, int] | None = None
+
+    @property
+    def most_actors(self) -> int:
+        """How many actors there may be."""
+        return self.bounds[1] if self.bounds else self.actors
 
     @property
     def device(self) -> str:
@@ -197,7 +205,11 @@ class Allocation:
 
 
 def allocate(
-    wanted: Resources, available: dict[str, float], encodes: bool = False, input_bytes: int | None = None
+    wanted: Resources,
+    available: dict[str, float],
+    encodes: bool = False,
+    input_bytes: int | None = None,
+    room: dict[str, float] | None = None,
 ) -> Allocation:
     """Fit a job onto a cluster.
 
@@ -205,31 +217,48 @@ def allocate(
         wanted: What the configuration says.
         available: As `ray.cluster_resources()` returns it.
         encodes: Whether its actors run an encoder, on GPUs where there are any.
-        input_bytes: Size of the job's input; where the configuration doesn't say how many actors, a small input gets
-            fewer (`INPUT_BYTES_PER_ACTOR`). None: as many as there is room for.
+        input_bytes: Size of the job's input; where the configuration doesn't say how many actors, or gives bounds, a
+            small input gets fewer at the start (`INPUT_BYTES_PER_ACTOR`). None: as many as there is room for.
+        room: What the cluster may grow to, in which the number of actors that the configuration says, or their least
+            number, must fit. None: it doesn't grow.
 
     Raises:
         ConfigError: The actors would hold every CPU, so that reading and writing could never run, or need more GPUs
-            than there are.
+            than there are, or will be.
     """
-    cpus, gpus = available.get("CPU", 0.0), available.get("GPU", 0.0)
+    room = available if room is None or wanted.bounds is None else room
+    per_actor = wanted.gpus_per_actor if wanted.gpus_per_actor is not None else float(room.get("GPU", 0.0) >= 1)
+    per_actor = per_actor if encodes else 0.0
     useful = sys.maxsize if input_bytes is None else max(1, -(-input_bytes // INPUT_BYTES_PER_ACTOR))
-    per_actor = wanted.gpus_per_actor if wanted.gpus_per_actor is not None else float(gpus >= 1)
-    if encodes and per_actor > 0:
-        actors = wanted.actors if wanted.actors is not None else min(int(gpus / per_actor), useful)
-        if not actors or actors * per_actor > gpus:
-            raise ConfigError(
-                f"no room for {counted(actors or 1, 'actor')} of {per_actor:g} GPUs: the cluster has {gpus:g}; "
-                "give fewer --actors, or --gpus-per-actor 0 for the CPU"
-            )
-        return replace(allocate(replace(wanted, actors=actors), available), gpus_per_actor=per_actor)
-    actors = wanted.actors if wanted.actors is not None else min(max(1, int(cpus)), useful)
-    needed = actors * wanted.cpus_per_actor + wanted.cpus_per_task
-    if wanted.actors is None and 0 < cpus < needed:  # one CPU: an actor and a task share what there is
+    cpus = available.get("CPU", 0.0)
+    fitting = int(available.get("GPU", 0.0) / per_actor) if per_actor else max(1, int(cpus))
+    least, most = wanted.bounds or (min(fitting, useful), 0)
+    _check_gpus(least, per_actor, room.get("GPU", 0.0))
+    needed = least * wanted.cpus_per_actor + wanted.cpus_per_task
+    if wanted.bounds is None and not per_actor and 0 < cpus < needed:  # one CPU: an actor and a task share it
         return Allocation(1, cpus / 2, cpus / 2)
-    if needed > cpus:
+    if needed > (most_cpus := room.get("CPU", 0.0)):
+        has = "has" if most_cpus == cpus else "grows to"
         raise ConfigError(
-            f"{counted(actors, 'actor')} of {wanted.cpus_per_actor:g} CPUs and one task of {wanted.cpus_per_task:g} "
-            f"need {needed:g} CPUs; the cluster has {cpus:g}, so that the job could never start: give fewer --actors"
+            f"{counted(least, 'actor')} of {wanted.cpus_per_actor:g} CPUs and one task of {wanted.cpus_per_task:g} "
+            f"need {needed:g} CPUs; the cluster {has} {most_cpus:g}, so that the job could never start: give fewer "
+            "--actors"
         )
-    return Allocation(actors, wanted.cpus_per_actor, wanted.cpus_per_task)
+    given = Allocation(least, wanted.cpus_per_actor, wanted.cpus_per_task, per_actor)
+    if least >= most:
+        return given
+    beside_a_task = int(max(0.0, cpus - wanted.cpus_per_task) / wanted.cpus_per_actor)
+    return replace(given, actors=max(least, min(most, fitting, useful, beside_a_task)), bounds=(least, most))
+
+
+def _check_gpus(actors: int, per_actor: float, gpus: float) -> None:
+    if per_actor and (not actors or actors * per_actor > gpus):
+        raise ConfigError(
+            f"no room for {counted(actors or 1, 'actor')} of {per_actor:g} GPUs: the cluster has {gpus:g}; "
+            "give fewer --actors, or --gpus-per-actor 0 for the CPU"
+        )
+
+
+def allocate_here(wanted: Resources, encodes: bool = False, input_bytes: int | None = None) -> Allocation:
+    """Fit a job onto the cluster that is there, and may grow: see `allocate`."""
+    return allocate(wanted, ray.cluster_resources(), encodes, input_bytes, most_resources())

@@ -18,7 +18,7 @@ from raybel.files import places, storage, tables
 from raybel.jobs import metrics
 from raybel.jobs.chunk_stage import assemble_shard
 from raybel.jobs.progress import Progress
-from raybel.jobs.runtime import Allocation, allocate, data_context, ray_session
+from raybel.jobs.runtime import Allocation, allocate_here, data_context, ray_session
 from raybel.jobs.sessions import Session
 from raybel.runs.findings import quarantine_reasons, repeated_ids, unreadable_files
 from raybel.runs.inputs import RunInput, Shard
@@ -29,6 +29,8 @@ from raybel.runs.run_directory import RunDirectory
 #: The share of bad documents is looked at once so many documents are done (and at the end).
 BAD_FRACTION_AFTER = 10_000
 PROGRESS_SECONDS = 1.0
+#: Starts of a task that assembles a shard, anew: Ray counts those that were lost with their nodes, too.
+ASSEMBLE_RETRIES = 20
 #: How many of the input files that can't be read the log names.
 MAX_NAMED = 3
 
@@ -168,10 +170,10 @@ class ShardJob:
             RaybelError: A worker died again and again, or the cluster made no progress.
         """
         with ray_session(), data_context():
-            allocation = allocate(resources, ray.cluster_resources(), encodes, self.progress.bytes_total)
+            allocation = allocate_here(resources, encodes, self.progress.bytes_total)
             self.progress.started = time.time()
             dataset = stream(list(self.to_do.values()), allocation)
-            assemble = ray.remote(num_cpus=allocation.cpus_per_task, max_retries=3)(assemble_shard)
+            assemble = ray.remote(num_cpus=allocation.cpus_per_task, max_retries=ASSEMBLE_RETRIES)(assemble_shard)
             for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
                 for row in batch.to_pylist():
                     self._count(row, assemble)

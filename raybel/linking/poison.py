@@ -5,7 +5,8 @@ All documents are worked on at once; if that fails, one by one, so that a bad do
 When a worker dies, Ray gives its chunk to another. So each attempt is recorded beside the chunk's part before it
 begins. A chunk that failed twice in this session of the job is worked on document by document, and each is recorded
 before its turn: one that is still recorded was being worked on when the worker died. After the second such death it is
-skipped, and goes to the quarantine.
+skipped, and goes to the quarantine. A worker whose machine was lost says nothing of the documents: its attempt isn't
+counted.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ class CrashRecord:
         whole: How many attempts were made at the whole chunk.
         deaths: How many workers died on a document by itself, by the document's number in the chunk.
         current: The document that is being worked on by itself; None where there is none.
+        node: The machine that works on it now.
+        is_lost: Tells whether the machine of an earlier attempt is gone; None where there is only one.
         one_by_one: Whether this attempt goes document by document, since those at the whole chunk failed.
         is_first: Whether nobody worked on the chunk before: there is no record, and so no part.
 
@@ -53,6 +56,8 @@ class CrashRecord:
     whole: int = 0
     deaths: dict[int, int] = field(default_factory=dict)
     current: int | None = None
+    node: str = ""
+    is_lost: Callable[[str], bool] | None = None
     one_by_one: bool = field(init=False)
     is_first: bool = field(init=False)
 
@@ -63,7 +68,10 @@ class CrashRecord:
         if value.get("session") == self.session:
             self.whole = value["whole"]
             self.deaths = {int(document): count for document, count in value["deaths"].items()}
-            if value["current"] is not None:
+            if self.is_lost is not None and self.is_lost(value["node"]):
+                # Between two documents it can't be told from an attempt at the whole, of which there is one more then.
+                self.whole -= value["current"] is None and self.whole > 0
+            elif value["current"] is not None:
                 self.deaths[value["current"]] = self.deaths.get(value["current"], 0) + 1
         self.one_by_one = self.whole >= MAX_WHOLE_ATTEMPTS
 
@@ -89,7 +97,7 @@ class CrashRecord:
 
     def _write(self) -> None:
         value = {"session": self.session, "whole": self.whole, "deaths": self.deaths, "current": self.current}
-        storage.publish_json(self.path, value)
+        storage.publish_json(self.path, {**value, "node": self.node})
 
 
 def isolate_failures(

@@ -135,3 +135,22 @@ def test_help_imports_neither_ray_nor_torch_nor_transformers():
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert printed.splitlines()[-1] == "[]"
+
+
+def test_actors_between_bounds(tmp_path):
+    runner = CliRunner(env={"COLUMNS": "200"})
+    said = " ".join(runner.invoke(main, ["link", "--help"]).stdout.split())
+    assert "--actors N|LEAST:MOST Actors that hold the models: so many (4), or between bounds" in said
+    assert "(2:64)" in said
+    (tmp_path / "o.arrow").touch()
+    (tmp_path / "m").mkdir()
+    given = ["--in-corpus", tmp_path, "--out-corpus", tmp_path / "r", "--ontology", tmp_path / "o.arrow"]
+    given = ["link", *map(str, given), "--ngrams-model", str(tmp_path / "m")]
+    done = runner.invoke(main, [*given, "--actors", "5:2"])
+    assert done.exit_code == 1
+    assert "actors must have the least before the most, not '5:2'" in done.stderr
+    (tmp_path / "job.yaml").write_text("actors: 0:3\n")
+    done = runner.invoke(main, [*given, "--config", str(tmp_path / "job.yaml")])
+    assert "actors must be at least 1, not '0:3'" in done.stderr
+    done = runner.invoke(main, [*given, "--config", str(tmp_path / "job.yaml"), "--actors", " :4"])
+    assert "actors must be a whole number, or the least and the most, such as 2:64, not ' :4'" in done.stderr

@@ -36,12 +36,17 @@ def corpus(home, name="a.xml", prefix="d", count=12):
     )
 
 
-def read(source, record_file, restarts, session="s", chunk=3):
-    """Start readers until one ends as a reader does; return its chunks, those before it, and how many died."""
+def read(source, record_file, restarts, session="s", chunk=3, lost=()):
+    """Start readers until one ends as a reader does; return its chunks, those before it, and how many died.
+
+    Each has a machine of its own, by its number; `lost` are those that are lost with their readers.
+    """
     died = []
     while True:
         assert len(died) < 60, "readers die without end"
-        record = ReaderRecord(str(record_file), session, restarts)
+        record = ReaderRecord(
+            str(record_file), session, restarts, node=str(len(died)), is_lost=lambda node: int(node) in lost
+        )
         options, got = ReadOptions(chunk_documents=chunk), []
         try:
             for each in read_chunks(source, source.name, options, None, record):
@@ -96,6 +101,28 @@ def test_a_reader_that_dies_less_often_reads_on(source, tmp_path, monkeypatch):
     got, died = read(source, tmp_path / "record", 2)
     assert len(died) == 2
     assert (got[-1]["error"], ids(got)) == (None, [f"d{i}" for i in range(12)])
+
+
+def test_readers_that_are_lost_with_their_machines_do_not_count(source, tmp_path, monkeypatch):
+    turns = iter(range(100))
+    monkeypatch.setattr(
+        chunks_module,
+        "to_row",
+        lambda document, text, options: (killing("d5") if document.id == "d5" and next(turns) < 10 else to_row)(
+            document, text, options
+        ),
+    )
+    got, died = read(source, tmp_path / "record", 0, lost=range(10))
+    assert len(died) == 10
+    assert (got[-1]["error"], ids(got)) == (None, [f"d{i}" for i in range(12)])
+
+
+def test_lost_machines_between_deaths_leave_out_what_kills(source, tmp_path, monkeypatch):
+    monkeypatch.setattr(chunks_module, "to_row", killing("d5"))
+    got, died = read(source, tmp_path / "record", 2, lost=(0, 2, 3))
+    assert len(died) == 6
+    assert ids(got) in ([f"d{i}" for i in range(place)] for place in (3, 5))  # in front of its chunk, or of itself
+    assert "its reader died 3 times" in got[-1]["error"]
 
 
 def test_deaths_of_an_earlier_start_do_not_count(source, tmp_path, monkeypatch):

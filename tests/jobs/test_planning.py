@@ -49,6 +49,22 @@ def test_more_documents_were_read_than_the_size_says():
     assert replace(PLAN, size=2_010).documents == 100
 
 
+def test_bounds_are_tried_on_clusters_of_their_size(capsys):
+    pool = replace(PLAN, allocation=replace(PLAN.allocation, bounds=(2, 16)))
+    few, many = pool.at_bounds
+    assert (few.allocation.actors, few.cluster["CPU"], few.readers) == (2, 4.0, 1)
+    assert (many.allocation.actors, many.cluster["CPU"], many.readers) == (16, 32.0, 3)  # three files are to do
+    assert [each.seconds for each in (few, many)] == pytest.approx([3 + 200, 3 + 25])
+    assert pool.seconds == PLAN.seconds
+    assert PLAN.at_bounds == replace(pool, reading=None).at_bounds == []
+    show_plan(pool)
+    said = capsys.readouterr().out
+    for part in ("with 2 actors, and nodes for them", "3 min 23 s", "28 s", "from 2 to 16 actors, 4 at the start"):
+        assert part in said
+    show_plan(PLAN)
+    assert "nodes for them" not in capsys.readouterr().out
+
+
 def test_what_is_printed(capsys):
     show_plan(PLAN)
     said = capsys.readouterr().out

@@ -6,6 +6,7 @@ from ray.exceptions import ActorDiedError, GetTimeoutError, OutOfMemoryError, Ra
 from raybel.config import Resources
 from raybel.errors import ConfigError, InputError, RaybelError
 from raybel.jobs import runtime
+from raybel.jobs.actors import on_actors
 from raybel.jobs.runtime import Allocation, allocate
 
 
@@ -75,6 +76,58 @@ def test_an_encoder_takes_a_gpu_where_there_are_any(wanted, available, expected)
 def test_more_gpus_than_there_are(wanted):
     with pytest.raises(ConfigError, match="the cluster has 2"):
         allocate(wanted, {"CPU": 16, "GPU": 2}, encodes=True)
+
+
+@pytest.mark.parametrize(
+    ("actors", "cpus", "size", "at_start"),
+    [
+        ("2:64", 8, None, 8),  # one per CPU, as where nothing is said
+        ("2:4", 8, None, 4),
+        ("6:64", 4, None, 6),
+        ("1:64", 1, None, 1),
+        ("2:64", 8, 3, 3),  # of a small input
+        ("2:64", 8, 1, 2),
+    ],
+)
+def test_a_pool_begins_with_what_fits_between_its_bounds(actors, cpus, size, at_start):
+    size = None if size is None else size * runtime.INPUT_BYTES_PER_ACTOR
+    wanted = Resources(actors=actors)
+    assert allocate(wanted, {"CPU": cpus}, input_bytes=size) == Allocation(at_start, 0.5, 0.5, 0.0, wanted.actors)
+
+
+def test_actors_leave_room_for_a_task_at_the_start():
+    wanted = Resources(actors="2:64", cpus_per_actor=1.5, cpus_per_task=1)
+    assert allocate(wanted, {"CPU": 8}).actors == 4
+
+
+def test_the_least_number_waits_for_nodes_where_some_may_come():
+    pool, now, later = Resources(actors="6:64"), {"CPU": 1.0}, {"CPU": 32.0}
+    assert allocate(pool, now, room=later) == Allocation(6, 0.5, 0.5, 0.0, (6, 64))
+    assert allocate(Resources(actors=6), {}, room=later) == Allocation(6, 0.5, 0.5)
+    with pytest.raises(ConfigError, match=r"6 actors of 0.5 CPUs .* need 3.5 CPUs; the cluster has 1, so that the job"):
+        allocate(pool, now)
+    with pytest.raises(ConfigError, match=r"70 actors .* the cluster grows to 32, so that"):
+        allocate(Resources(actors="70:80"), now, room=later)
+    with pytest.raises(ConfigError, match="the cluster has 0"):  # how many can't be told without a node
+        allocate(Resources(), {}, room=later)
+
+
+def test_a_pool_with_gpus():
+    pool, now, later = Resources(actors="2:8"), {"CPU": 16, "GPU": 1}, {"CPU": 64, "GPU": 4}
+    assert allocate(pool, now, encodes=True, room=later) == Allocation(2, 0.5, 0.5, 1.0, (2, 8))
+    assert allocate(pool, later, encodes=True) == Allocation(4, 0.5, 0.5, 1.0, (2, 8))
+    with pytest.raises(ConfigError, match="no room for 2 actors of 1 GPUs: the cluster has 1"):
+        allocate(pool, now, encodes=True)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "tasks", "expected"), [(None, None, (4, 4, 4)), ((2, 9), None, (2, 9, 4)), ((2, 9), 3, (2, 3, 3))]
+)
+def test_a_pool_of_actors(bounds, tasks, expected):
+    pool = on_actors(object, (1,), Allocation(4, 1, 0.5, 0.5, bounds), 3, tasks)
+    compute = pool["compute"]
+    assert (compute.min_size, compute.max_size, compute.initial_size) == expected
+    assert (pool["num_cpus"], pool["num_gpus"], pool["fn_constructor_args"]) == (1, 0.5, (1,))
 
 
 def test_an_actors_threads_are_its_cpus():

@@ -32,6 +32,28 @@ def test_a_document_that_was_entered_and_not_left_is_poison(tmp_path):
     assert CrashRecord(path, "later").deaths == {}
 
 
+def test_what_a_lost_machine_worked_on_is_not_to_blame(tmp_path):
+    path = str(tmp_path / "a.crashes")
+
+    def record(node, *lost):
+        return CrashRecord(path, "now", node=node, is_lost=lost.__contains__)
+
+    for number in range(6):
+        crashes = record(f"n{number}", *(f"n{lost}" for lost in range(number)))
+        assert not crashes.one_by_one
+        crashes.begin()
+    for _ in range(2):  # machines that are there count, those before them don't
+        crashes = record("here")
+        crashes.begin()
+    assert crashes.one_by_one
+    crashes.enter(3)
+    for number in range(4):
+        crashes = record(f"m{number}", "here", *(f"m{lost}" for lost in range(number)))
+        assert (crashes.one_by_one, crashes.deaths) == (True, {})
+        crashes.enter(3)
+    assert record("here").deaths == {3: 1}
+
+
 def test_a_file_that_is_damaged(tmp_path):
     (tmp_path / "a").write_text("{")
     with pytest.raises(InputError):

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import ray
-from ray.data import ActorPoolStrategy
 
 from raybel.candidates import faiss_index
 from raybel.candidates.aliases import AliasTable
@@ -26,10 +25,11 @@ from raybel.encoders import pretrained
 from raybel.files import artefacts, storage, tables
 from raybel.files.fingerprints import fingerprint
 from raybel.files.storage import join
+from raybel.jobs.actors import on_actors
 from raybel.jobs.index.config import Embedding, IndexDenseConfig, IndexResult
 from raybel.jobs.index.directory import GIVEN_ROWS, index_directory
 from raybel.jobs.index.stage import EmbedStage, build_index, given_vectors, precision_of, write_vectors
-from raybel.jobs.runtime import Allocation, allocate, data_context, largest_node_cpus, ray_session
+from raybel.jobs.runtime import Allocation, allocate_here, data_context, largest_node_cpus, ray_session
 from raybel.ontology import Ontology
 
 #: Threads for the building of the FAISS index, at most.
@@ -160,7 +160,7 @@ class _Job:
             return earlier
         begun = time.perf_counter()
         with ray_session(), data_context():
-            allocation = allocate(self.config.resources, ray.cluster_resources(), encodes=True)
+            allocation = allocate_here(self.config.resources, encodes=True)
             if self.identity["precision"] is None:
                 precision = ray.remote(num_cpus=allocation.cpus_per_task, num_gpus=allocation.gpus_per_actor)(
                     precision_of
@@ -195,16 +195,11 @@ class _Job:
 
     def _embed(self, to_do: list[int], allocation: Allocation) -> None:
         rows = ray.data.from_items([{"number": number} for number in to_do], override_num_blocks=len(to_do))
+        arguments = (self.home, self.config.chunk_strings, self.config.vectors, self.identity, allocation)
         counted = rows.map_batches(
-            EmbedStage,
-            fn_constructor_args=(self.home, self.config.chunk_strings, self.config.vectors, self.identity, allocation),
+            **on_actors(EmbedStage, arguments, allocation, self.config.resources.max_restarts, len(to_do)),
             batch_size=1,
             batch_format="pyarrow",
-            compute=ActorPoolStrategy(size=min(allocation.actors, len(to_do))),
-            num_cpus=allocation.cpus_per_actor,
-            num_gpus=allocation.gpus_per_actor,
-            max_restarts=self.config.resources.max_restarts,
-            max_task_retries=self.config.resources.max_restarts,
         )
         for batch in counted.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
             for row in batch.to_pylist():

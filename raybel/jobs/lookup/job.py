@@ -20,7 +20,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import ray
-from ray.data import ActorPoolStrategy
 
 from raybel.candidates.base import Generator, chunk_surfaces
 from raybel.candidates.calibrating import store
@@ -33,6 +32,7 @@ from raybel.display import counted
 from raybel.errors import ConfigError
 from raybel.files import artefacts, storage, tables
 from raybel.files.work_directory import WorkDirectory
+from raybel.jobs.actors import on_actors
 from raybel.jobs.datasets import BiocDatasource, Input
 from raybel.jobs.lookup.config import LookupConfig
 from raybel.jobs.lookup.directory import lookup_directory, range_name
@@ -43,7 +43,7 @@ from raybel.jobs.lookup.frequent import (
     count_concepts,
     frequent_candidates,
 )
-from raybel.jobs.runtime import Allocation, allocate, data_context, ray_session
+from raybel.jobs.runtime import Allocation, allocate_here, data_context, ray_session
 from raybel.ontology import Ontology
 from raybel.runs.mentions import mentions_tables, read_mentions_table
 from raybel.runs.run_directory import RunDirectory
@@ -183,21 +183,15 @@ def _search(config: LookupConfig, work: WorkDirectory, inputs: list[Input]) -> l
         context.execution_no_progress_timeout_s = RANGE_SECONDS
         size = sum(item.source.size for item in inputs)
         encodes = config.generator is not None and uses_encoder(config.generator)
-        allocation = allocate(config.resources, ray.cluster_resources(), encodes, size)
+        allocation = allocate_here(config.resources, encodes, size)
         work.open({}, overwrite=True, ranges=config.ranges)
         corpus = BiocDatasource(inputs, options, partial(_distinct, config))
         distinct = ray.data.read_datasource(
             corpus, override_num_blocks=max(1, len(inputs)), num_cpus=allocation.cpus_per_task
         )
-        written = distinct.groupby("bucket", num_partitions=min(config.ranges, 4 * allocation.actors)).map_groups(
-            LookupStage,
-            fn_constructor_args=(config, work.uri, allocation),
+        written = distinct.groupby("bucket", num_partitions=min(config.ranges, 4 * allocation.most_actors)).map_groups(
+            **on_actors(LookupStage, (config, work.uri, allocation), allocation, config.resources.max_restarts),
             batch_format="pyarrow",
-            compute=ActorPoolStrategy(size=allocation.actors),
-            num_cpus=allocation.cpus_per_actor,
-            num_gpus=allocation.gpus_per_actor,
-            max_restarts=config.resources.max_restarts,
-            max_task_retries=config.resources.max_restarts,
         )
         files_and_ranges: list[dict[str, Any]] = written.take_all()
         return files_and_ranges

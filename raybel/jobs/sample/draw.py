@@ -76,7 +76,7 @@ def draw_mentions(config: SampleConfig, inputs: list[DrawnInput], allocation: Al
     corpus = BiocDatasource(inputs, config.read_options, partial(_reservoir, config, wanted))
     cpus = allocation.cpus_per_task
     reservoirs = ray.data.read_datasource(corpus, override_num_blocks=len(inputs), num_cpus=cpus)
-    partitions = 4 * allocation.actors
+    partitions = 4 * allocation.most_actors
     merged = reservoirs.groupby("range", num_partitions=min(config.ranges, partitions)).map_groups(
         partial(_merged, config.per_surface), batch_format="pyarrow", num_cpus=cpus
     )

@@ -18,7 +18,7 @@ from raybel.errors import ConfigError
 from raybel.files import storage, tables
 from raybel.files.fingerprints import fingerprint
 from raybel.files.provenance import OUTPUT_FORMAT
-from raybel.jobs.runtime import Allocation, allocate, data_context, ray_session
+from raybel.jobs.runtime import Allocation, allocate_here, data_context, ray_session
 from raybel.jobs.sample.config import SampleConfig
 from raybel.jobs.sample.directory import SampleDirectory
 from raybel.jobs.sample.draw import DrawnInput, draw_mentions, read_surfaces
@@ -91,7 +91,7 @@ def sample(config: SampleConfig) -> SampleResult:
             context.target_max_block_size = 16 << 20  # rows are small here
             context.execution_no_progress_timeout_s = DRAW_SECONDS
             size = sum(each.source.size for each in inputs)
-            allocation = allocate(config.resources, ray.cluster_resources(), input_bytes=size)
+            allocation = allocate_here(config.resources, input_bytes=size)
             if drawn is None:
                 drawn = draw_mentions(config, inputs, allocation)
                 work.write_description(identity, drawn=drawn)

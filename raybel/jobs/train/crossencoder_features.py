@@ -13,8 +13,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import ray
-from ray.data import ActorPoolStrategy
 
 from raybel.candidates.base import Generator
 from raybel.candidates.recall import read_linkable
@@ -26,8 +24,9 @@ from raybel.corpus.sources import find_sources
 from raybel.errors import InputError
 from raybel.files import artefacts, storage
 from raybel.files.storage import join
+from raybel.jobs.actors import on_actors
 from raybel.jobs.datasets import Input, read_files
-from raybel.jobs.runtime import Allocation, allocate, data_context
+from raybel.jobs.runtime import Allocation, allocate_here, data_context
 from raybel.ontology import Ontology
 from raybel.rerank.cascade import Cascade
 from raybel.rerank.examples import Describer
@@ -116,20 +115,12 @@ def make_features(
     sources = find_sources(paths)
     with data_context():
         encodes = uses_encoder(config.generator)
-        allocation = allocate(
-            config.resources, ray.cluster_resources(), encodes, sum(source.size for source in sources)
-        )
+        allocation = allocate_here(config.resources, encodes, sum(source.size for source in sources))
         inputs = [Input(source, f"{number:05d}") for number, source in enumerate(sources)]
         rows = read_files(inputs, options, allocation.cpus_per_task).map_batches(
-            FeatureStage,
-            fn_constructor_args=(config, folder, scopes, allocation),
+            **on_actors(FeatureStage, (config, folder, scopes, allocation), allocation, config.resources.max_restarts),
             batch_size=1,
             batch_format="pyarrow",
-            compute=ActorPoolStrategy(size=allocation.actors),
-            num_cpus=allocation.cpus_per_actor,
-            num_gpus=allocation.gpus_per_actor,
-            max_restarts=config.resources.max_restarts,
-            max_task_retries=config.resources.max_restarts,
         )
         counts = dict.fromkeys(_COUNTS, 0)
         examples: list[str] = []

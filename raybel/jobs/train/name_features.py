@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pyarrow as pa
 import ray
-from ray.data import ActorPoolStrategy
 
 from raybel.candidates.ngrams import NgramGenerator
 from raybel.candidates.parameters import NgramParameters
@@ -18,7 +17,8 @@ from raybel.candidates.registry import home_of
 from raybel.errors import InputError
 from raybel.files import artefacts, storage
 from raybel.files.storage import join
-from raybel.jobs.runtime import allocate, data_context
+from raybel.jobs.actors import on_actors
+from raybel.jobs.runtime import allocate_here, data_context
 from raybel.jobs.train.crossencoder_features import FeatureConfig, FeatureStage
 from raybel.ontology import Ontology
 from raybel.rerank.training.features import SCHEMA, document_row
@@ -100,16 +100,12 @@ def _make(config: FeatureConfig, ontology: Ontology, names: OntologyNames) -> No
     counts = {**names.counts, "drawn": len(names.names), **dict.fromkeys(_COUNTED, 0)}
     if chunks:
         with data_context():
-            allocation = allocate(config.resources, ray.cluster_resources())
+            allocation = allocate_here(config.resources)
+            arguments, restarts = (config, home, (), allocation), config.resources.max_restarts
             rows = ray.data.from_arrow(chunks).map_batches(
-                NameFeatureStage,
-                fn_constructor_args=(config, home, (), allocation),
+                **on_actors(NameFeatureStage, arguments, allocation, restarts, len(chunks)),
                 batch_size=None,
                 batch_format="pyarrow",
-                compute=ActorPoolStrategy(size=min(allocation.actors, len(chunks))),
-                num_cpus=allocation.cpus_per_actor,
-                max_restarts=config.resources.max_restarts,
-                max_task_retries=config.resources.max_restarts,
             )
             for batch in rows.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
                 for name in _COUNTED:

@@ -1,0 +1,56 @@
+"""Actors that die are restarted so often, whatever Ray thinks of it."""
+
+import os
+
+import pyarrow as pa
+import pytest
+import ray
+
+from raybel.errors import RaybelError
+from raybel.jobs.actors import on_actors
+from raybel.jobs.nodes import is_lost, most_resources, this_node
+from raybel.jobs.runtime import Allocation, data_context, ray_session
+
+
+class Dies:
+    """Ends its process at its first batches, and notes each start."""
+
+    def __init__(self, home, times):
+        self.home, self.times = home, times
+        self.number = len(os.listdir(home))
+        (home / str(self.number)).touch()
+
+    def __call__(self, batch):
+        if self.number < self.times:
+            os._exit(1)
+        return pa.table({"number": [self.number]})
+
+
+@pytest.mark.parametrize(("max_restarts", "times"), [(1, 1), (1, 2)])
+def test_an_actor_dies_so_often(local_ray, tmp_path, max_restarts, times):
+    with ray_session(), data_context():
+        rows = ray.data.from_items([{"number": 0}]).map_batches(
+            **on_actors(Dies, (tmp_path, times), Allocation(1, 0.5, 0.5), max_restarts), batch_format="pyarrow"
+        )
+        if times <= max_restarts:
+            assert rows.take_all() == [{"number": times}]
+        else:
+            with pytest.raises(RaybelError, match="more often than --max-restarts allows"), ray_session():
+                rows.take_all()
+    assert len(os.listdir(tmp_path)) == max_restarts + 1
+
+
+def test_nodes(local_ray):
+    assert not is_lost(this_node())
+    assert is_lost("0" * 56)
+    assert not is_lost("")
+    assert most_resources()["CPU"] == 2.0
+
+
+def test_a_cluster_that_may_grow(local_ray, monkeypatch):
+    monkeypatch.setattr(
+        ray._private.state.state, "get_max_resources_from_cluster_config", lambda: {"CPU": 64, "GPU": 8, "memory": 1}
+    )
+    most = most_resources()
+    assert (most["CPU"], most["GPU"]) == (64.0, 8.0)
+    assert most["memory"] == ray.cluster_resources()["memory"]
