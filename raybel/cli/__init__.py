@@ -36,7 +36,7 @@ COMMANDS = {
     "sample": ("sample", "Draw mentions of each surface from a corpus, or confidently linked ones from a run."),
     "status": (
         "status",
-        "Say how far a run, pipeline, sweep, training, index, lookup or sample is, wherever its directory is seen.",
+        "Say how far a run, array of runs, pipeline, sweep, training, index, lookup or sample is, from its directory.",
     ),
     "show": ("show", "Show linked documents of a run: their text with mentions marked, and what each was linked to."),
     "evaluate": (

@@ -95,19 +95,21 @@ def show_cascade(cascade: Cascade | None, title: str) -> None:
         return
     figures = cascade.figures
     share = figures["sure"] or 0.0
+    stages = {"first stage": "first_stage_right_of_"}
+    if cascade.settled is not None:
+        stages["with the prior"] = "settled_right_of_"
+    stages["re-ranked"] = "reranked_right_of_"
     rows = [
-        [f"{name} ({percent(part)} %)", percent(figures[f"first_stage_right_of_{name}"]), percent(figures[key])]
-        for name, part, key in (
-            ("sure", share, "reranked_right_of_sure"),
-            ("unsure", 1 - share, "reranked_right_of_unsure"),
-        )
+        [f"{name} ({percent(part)} %)", *(percent(figures[f"{stage}{name}"]) for stage in stages.values())]
+        for name, part in (("sure", share), ("unsure", 1 - share))
     ]
+    order = "the first stage's order" if cascade.settled is None else "the order by first stage and prior"
     limit = "no mention is sure" if cascade.sure_from is None else f"sure from a probability of {cascade.sure_from:.2f}"
     notes = [
-        f"{limit}: these keep the first stage's order, which saves {_points(figures['pairs_saved'])} % of the pairs",
+        f"{limit}: these have {order}, which saves {_points(figures['pairs_saved'])} % of the pairs",
         f"right of all mentions with candidates: {_points(figures['right'])}, "
         f"if all are re-ranked {_points(figures['right_if_all_are_reranked'])}",
         f"expected calibration error {_points(figures['ECE'])} points, on the mentions that it was fitted on",
         *threshold_notes(cascade.threshold, figures),
     ]
-    tables.table(f"{title}: Acc@1 on the validation corpus, %", ["", "first stage", "re-ranked"], rows, notes)
+    tables.table(f"{title}: Acc@1 on the validation corpus, %", ["", *stages], rows, notes)

@@ -15,7 +15,8 @@ from raybel.candidates.base import CANDIDATE_DTYPE, NO_CANDIDATES, chunk_surface
 from raybel.candidates.evidence import Probabilities
 from raybel.linking.poison import CrashRecord, isolate_failures
 from raybel.rerank.examples import Describer, Example, document_examples
-from raybel.rerank.reranker import Ranking, Reranker
+from raybel.rerank.ranking import Ranking
+from raybel.rerank.reranker import Reranker
 from raybel.schemas import CANDIDATE, CANDIDATES
 
 #: What each mention of a document that fails has.
@@ -54,16 +55,17 @@ def rerank(
     """Return a chunk with each mention's candidates in the re-ranker's order.
 
     Their `score` is the re-ranker's, their `rank` still the first stage's. Mentions that the re-ranker's cascade takes
-    as sure keep the first stage's order, and have its probabilities; a column `sure` says which these are. The others,
-    of all documents, are scored at once; if that fails, each document by itself: one that fails then has no candidates,
-    and a traceback among `failures`.
+    as sure have the order and the probabilities by which they are, those of the prior or of the first stage; a column
+    `sure` says which these are. The others, of all documents, are scored at once; if that fails, each document by
+    itself: one that fails then has no candidates, and a traceback among `failures`.
 
     Args:
         chunk: As `add_candidates` returns it.
         reranker: Ranks candidates.
         describer: Looks up what is shown of them, as the re-ranker's hyper-parameters say.
         crashes: What happened at earlier attempts at this chunk, so that a document that kills the process is found.
-        first_stage_probabilities: By the `first_stage` of the re-ranker's cascade; None to re-rank all mentions.
+        first_stage_probabilities: By the `first_stage` of the re-ranker's cascade, which settle mentions where its
+            prior doesn't; None to re-rank all mentions.
 
     Raises:
         RaybelError: The re-ranker can't be used, whatever the document.
@@ -71,7 +73,8 @@ def rerank(
     first_stage = _read(chunk)
     candidates = first_stage.by_mention()
     surfaces = chunk_surfaces(chunk)
-    settled = _settled(surfaces, candidates, reranker, first_stage_probabilities)
+    by_prior = first_stage_probabilities is not None and reranker.settles_by_prior
+    settled = _settled(surfaces, candidates, reranker, None if by_prior else first_stage_probabilities)
     shown = [each if of is None else NO_CANDIDATES for each, of in zip(candidates, settled, strict=True)]
     described = describer.describe(shown, surfaces)
     bounds = [slice(start, end) for start, end in pairwise(first_stage.document_bounds.tolist())]
@@ -83,6 +86,8 @@ def rerank(
         if ranked[number]:
             context = reranker.parameters.context
             examples = document_examples(document, candidates[of], described[of], context, number)
+            if by_prior:
+                settled[of] = reranker.settled(examples)
             unsure[number] = [each for each, ranking in zip(examples, settled[of], strict=True) if ranking is None]
     rank = reranker.rank if first_stage_probabilities is None else partial(reranker.rank, unsure=True)
     reranked, tracebacks = isolate_failures(rank, unsure, UNRANKED, crashes)
@@ -109,7 +114,7 @@ def rerank(
 def _settled(
     surfaces: list[str], candidates: list[np.ndarray], reranker: Reranker, first_stage: Probabilities | None
 ) -> list[Ranking | None]:
-    """Return the rankings of the mentions that are sure, None for the others."""
+    """Return the rankings of the mentions that are sure by the first stage alone, None for the others."""
     if first_stage is None or reranker.cascade is None:
         return [None] * len(candidates)
     probabilities = first_stage.of(surfaces, candidates)

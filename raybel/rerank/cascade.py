@@ -1,8 +1,10 @@
-"""Which mentions are sure: the first stage settles them, and only the others go through the model.
+"""Which mentions are sure: they are settled without the model, and only the others go through it.
 
-A mention is sure if the probability of its first candidate reaches a limit. The probability is fitted to what the first
-stage knows (`candidates.calibration`: score and margin, whether the name is the surface and no other concept's, how
-often training mentions had it), the limit to what re-ranking the sure mentions would have gained.
+A mention is sure if the probability of its best candidate reaches a limit. With a prior (`rerank.priors`), the best one
+and its probability are those of the first stage's scores and the prior together. Without one, they are the first
+stage's, and the probability is fitted to what that knows (`candidates.calibration`: score and margin, whether the name
+is the surface and no other concept's, how often training mentions had it). The limit is fitted to what re-ranking the
+sure mentions would have gained.
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ class Cascade:
         threshold: The least probability that a link should have; None where nothing says so.
         figures: What was measured on the validation mentions.
         every: Weights for candidates where all mentions are re-ranked; None where they weren't fitted.
+        settled: Weights of scores, ranks and prior that settle mentions; None where the first stage does by itself.
     """
 
     first_stage: CandidateCalibration
@@ -48,12 +51,13 @@ class Cascade:
     threshold: float | None = None
     figures: Mapping[str, float | None] = field(default_factory=dict)
     every: Calibration | None = None
+    settled: Calibration | None = None
 
     def is_sure(self, probabilities: np.ndarray) -> bool:
         """Return whether a mention is sure.
 
         Args:
-            probabilities: Those of its candidates, by `first_stage`; may be empty.
+            probabilities: Those of its candidates, falling, by `settled` or by `first_stage`; may be empty.
         """
         # As float32, as they are: the limit itself would be another number in float64.
         return self.sure_from is not None and len(probabilities) > 0 and probabilities[0] >= np.float32(self.sure_from)
@@ -76,11 +80,13 @@ class Cascade:
         """
         weights = {key: {name: float(item) for name, item in value[key].items()} for key in ("first_stage", "unsure")}
         first_stage, unsure = CandidateCalibration(**weights["first_stage"]), Calibration(**weights["unsure"])
-        held = value.get("every")
-        every = None if held is None else Calibration(**{name: float(item) for name, item in held.items()})
+        every, settled = (
+            None if held is None else Calibration(**{name: float(item) for name, item in held.items()})
+            for held in (value.get("every"), value.get("settled"))
+        )
         sure_from, threshold = (None if value[key] is None else float(value[key]) for key in ("sure_from", "threshold"))
         fitted_to = (str(value["generator"]), str(value.get("ontology", "")))
-        return cls(first_stage, sure_from, unsure, *fitted_to, threshold, dict(value["figures"]), every)
+        return cls(first_stage, sure_from, unsure, *fitted_to, threshold, dict(value["figures"]), every, settled)
 
 
 def cascade_for(cascades: Sequence[Cascade], generator: Generator) -> Cascade | None:
@@ -95,20 +101,20 @@ def cascade_for(cascades: Sequence[Cascade], generator: Generator) -> Cascade | 
     return next(iter([*same, *of_ontology, *kind]), None)
 
 
-def fit_limit(first: np.ndarray, first_right: np.ndarray, reranked_right: np.ndarray) -> float | None:
-    """Return the lowest probability from which first candidates are sure; None where none will do.
+def fit_limit(best: np.ndarray, best_right: np.ndarray, reranked_right: np.ndarray) -> float | None:
+    """Return the lowest probability from which best candidates are sure; None where none will do.
 
     Re-ranking them would gain at most `LOSS` of all mentions, and `ACCURACY` of them are right: the first alone could
     be a bad re-ranker's doing.
 
     Args:
-        first: The probability of each mention's first candidate.
-        first_right: Whether it is right, bool.
+        best: The probability of each mention's best candidate, as it is without the model.
+        best_right: Whether it is right, bool.
         reranked_right: Whether the re-ranker's first candidate is, bool.
     """
-    sure = first[None, :] >= LIMITS[:, None].astype(first.dtype)
+    sure = best[None, :] >= LIMITS[:, None].astype(best.dtype)
     count = sure.sum(1)
-    lost = (sure & reranked_right).sum(1) - (sure & first_right).sum(1)
-    accurate = (sure & first_right).sum(1) + 1 >= ACCURACY * (count + 2)
-    fit = np.flatnonzero((count > 0) & (lost <= LOSS * len(first)) & accurate)
+    lost = (sure & reranked_right).sum(1) - (sure & best_right).sum(1)
+    accurate = (sure & best_right).sum(1) + 1 >= ACCURACY * (count + 2)
+    fit = np.flatnonzero((count > 0) & (lost <= LOSS * len(best)) & accurate)
     return float(LIMITS[fit[0]]) if len(fit) else None

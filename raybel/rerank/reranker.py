@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from scipy.special import expit
 
 from raybel.candidates.base import Generator
-from raybel.candidates.probabilities import round_evidence
 from raybel.corpus.typography import check_folding
 from raybel.encoders.precision import PRECISIONS, best_precision
 from raybel.errors import ConfigError, InputError, MismatchError
@@ -26,14 +23,13 @@ from raybel.rerank.examples import Example
 from raybel.rerank.layouts import LAYOUTS, Layout
 from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.rerank.priors import Prior, prior_for
+from raybel.rerank.ranking import Ranking, ranked, unread
 from raybel.rerank.scoring import Scorer
 from raybel.rerank.tokens import Tokens
 
 STATE = "raybel.json"
 KIND, VERSION = "crossencoder", 3
 WEIGHTS = "model.safetensors"
-#: Decimals of scores.
-DECIMALS = 5
 #: What `raybel.json` must hold.
 _KEYS = (
     *("crosstype", "parameters", "edges", "calibration", "ontology_fingerprint"),
@@ -149,19 +145,6 @@ def device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-@dataclass(frozen=True)
-class Ranking:
-    """A mention's candidates in the re-ranker's order.
-
-    Args:
-        order: The candidates' places in the first stage's order, int64.
-        scores: Their probabilities, falling, float32.
-    """
-
-    order: np.ndarray
-    scores: np.ndarray
-
-
 class Reranker:
     """Ranks candidates; made by `load`.
 
@@ -272,6 +255,26 @@ class Reranker:
         evidence = iter(self.prior.evidence(known))
         return [None if example.known is None else next(evidence) for example in examples]
 
+    @property
+    def settles_by_prior(self) -> bool:
+        """Whether the cascade settles mentions with the prior; it knows more than the first stage."""
+        return self.prior is not None and self.cascade is not None and self.cascade.settled is not None
+
+    def settled(self, examples: Sequence[Example]) -> list[Ranking | None]:
+        """Return the rankings of the mentions that are sure by the prior, without the model; None for the others.
+
+        Args:
+            examples: The mentions; with `known`, if the prior is to settle them.
+        """
+        cascade = self.cascade
+        if not self.settles_by_prior or cascade is None:
+            return [None] * len(examples)
+        rankings = [
+            prior if prior is None else unread(example.candidates["score"], cascade.settled, prior)
+            for example, prior in zip(examples, self.priors(examples), strict=True)
+        ]
+        return [each if each is not None and cascade.is_sure(each.scores) else None for each in rankings]
+
     def rank(self, examples: Sequence[Example], unsure: bool = False) -> list[Ranking]:
         """Return each mention's candidates in their new order, with probabilities.
 
@@ -290,27 +293,3 @@ class Reranker:
         return [
             ranked(logits, example.candidates["score"], calibration, prior) for logits, example, prior in of_mentions
         ]
-
-
-def ranked(
-    logits: np.ndarray, scores: np.ndarray, calibration: Calibration | None, prior: np.ndarray | None = None
-) -> Ranking:
-    """Return a mention's candidates in the order of their evidence; of equal evidence, in the first stage's.
-
-    With a calibration, a mention's probabilities sum to at most 1; the difference is that of "none of them". They are
-    rounded to five decimals, so that several may be equal, and the order is that of the evidence.
-
-    Args:
-        logits: Those of its candidates.
-        scores: The first stage's scores of them.
-        calibration: Weights; None for the published way.
-        prior: A prior's evidence for them; None for none.
-    """
-    if calibration is None:
-        evidence = round_evidence(logits if prior is None else logits + prior)
-        probabilities = expit(evidence)
-    else:
-        evidence = calibration.evidence(logits, scores, prior)
-        probabilities = calibration.probabilities(evidence)
-    order = np.argsort(-evidence, kind="stable")
-    return Ranking(order, np.round(probabilities[order], DECIMALS).astype(np.float32))

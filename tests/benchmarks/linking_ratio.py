@@ -46,7 +46,8 @@ from raybel.rerank.batching import collate
 from raybel.rerank.examples import Describer, Example
 from raybel.rerank.packing import pack
 from raybel.rerank.parameters import CrossEncoderParameters
-from raybel.rerank.reranker import Ranking, Reranker, ranked
+from raybel.rerank.ranking import Ranking, ranked
+from raybel.rerank.reranker import Reranker
 
 
 @dataclass

@@ -37,7 +37,9 @@ from raybel.rerank.cascade import Cascade
 from raybel.rerank.examples import Describer
 from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.rerank.prior_features import FEATURES
-from raybel.rerank.reranker import Ranking, Reranker
+from raybel.rerank.priors import Prior
+from raybel.rerank.ranking import Ranking
+from raybel.rerank.reranker import Reranker
 from raybel.rerank.training.cascading import read_annotated
 from raybel.rerank.training.crossfit import labelled_examples
 
@@ -45,7 +47,7 @@ from raybel.rerank.training.crossfit import labelled_examples
 class Reversed:
     """Likes the first stage's last candidate best; fails on a mention of a name."""
 
-    parameters, cascade = CrossEncoderParameters(), None
+    parameters, cascade, settles_by_prior = CrossEncoderParameters(), None, False
 
     def __init__(self, fails=None, error=RuntimeError):
         self.fails, self.error, self.calls = fails, error, 0
@@ -212,6 +214,46 @@ def test_sure_mentions_keep_the_first_stage_s_order_and_the_others_do_not(tmp_pa
     assert counts == {"sure": 2, "unsure": 3, "pairs": 8, "pairs_saved": 4}
     marks = re.findall(r'key="link_sure">(\w+)<', gzip.decompress(part.data).decode())
     assert marks == ["yes", "no", "yes", "no"]
+
+
+class Settling(Reversed):
+    """Takes mentions as sure by a prior: the candidate whose preferred name is the mention, by far."""
+
+    settles_by_prior = True
+
+    def __init__(self):
+        super().__init__()
+        borders = [[0.99] if name == "name_likeness" else [] for name in FEATURES]
+        weights = [[8.0] if name == "name_likeness" else [] for name in FEATURES]
+        self.judge = Reranker(None, None, CrossEncoderParameters())
+        self.judge.prior = Prior(borders, weights, {}, 2.0, "fixed", "")
+        self.judge.cascade = Cascade(FIRST_STAGE, 0.9, Calibration(), "fixed", settled=Calibration(logit=0.0))
+        self.settled = self.judge.settled
+
+
+def test_with_a_prior_sure_mentions_have_its_order(tmp_path):
+    """`Anemia` is the first stage's second candidate."""
+    reranker, first_stage = Settling(), with_cascade()[1]
+    documents = [
+        with_mention(str(number), name) for number, name in enumerate(["Asthma & co <x>", "Anemia", "asthmatic"])
+    ]
+    part, before = link(tmp_path, *documents, document("none"), reranker=reranker, first_stage=first_stage)
+    assert reranker.judge.settles_by_prior
+    assert sure_of(part) == [True, True, False]
+    assert reranker.ranked == ["asthmatic"]
+    assert [each[0][0] for each in rankings(before)] == ["a|b=c"] * 3
+    assert [each[0] for each in rankings(part)] == [("a|b=c", 0), ("D1", 1), ("D1", 1)]
+    scores = [each["score"] for each in part.mentions.to_pylist()[0]["ranking"]]
+    assert scores[0] >= 0.9
+    assert scores == sorted(scores, reverse=True)
+    assert part.summary["pairs_saved"] == 4
+
+
+def test_without_a_prior_nothing_is_settled_by_one():
+    reranker = Settling().judge
+    reranker.prior = None
+    assert not reranker.settles_by_prior
+    assert reranker.settled([example("x", ["x"])]) == [None]
 
 
 @given(names=st.lists(st.sampled_from(["Anemia", "gout", "unknown"]), max_size=5))

@@ -15,12 +15,20 @@ from raybel.cli import main
 from raybel.reporting import logs
 
 
+@pytest.fixture(autouse=True)
+def _about_nothing(monkeypatch):
+    """A process that has run no job; a test of a job in this one may have."""
+    monkeypatch.setattr(logs, "_of_process", {})
+    token = logs._of_block.set({})
+    yield
+    logs._of_block.reset(token)
+
+
 @pytest.fixture
 def _json():
     logs.use("json")
     yield
     logs.use("text")
-    logs._of_process.clear()
 
 
 def lines(text):

@@ -54,6 +54,8 @@ def cascade(**changed):
 
 def test_a_rule_comes_back_out_of_json():
     assert Cascade.from_dict(json.loads(json.dumps(cascade().to_dict()))) == cascade()
+    by_prior = cascade(settled=Calibration(logit=0.0, prior=0.5), every=Calibration())
+    assert Cascade.from_dict(json.loads(json.dumps(by_prior.to_dict()))) == by_prior
     none = Cascade(CandidateCalibration(), None, Calibration(), "dense")
     assert Cascade.from_dict(json.loads(json.dumps(none.to_dict()))) == none
 

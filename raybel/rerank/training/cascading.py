@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from raybel.candidates.base import Generator
 from raybel.candidates.calibrating import threshold_of
-from raybel.candidates.calibration import fit
+from raybel.candidates.calibration import CandidateCalibration, fit
 from raybel.candidates.evidence import Evidence, places_of
 from raybel.candidates.probabilities import expected_calibration_error
 from raybel.candidates.recall import concepts_of
@@ -20,11 +20,13 @@ from raybel.corpus.reading import SetAside, read_rows
 from raybel.corpus.sources import corpus_files
 from raybel.ontology import Ontology
 from raybel.rerank import calibration
+from raybel.rerank.calibration import Calibration
 from raybel.rerank.cascade import Cascade, fit_limit
 from raybel.rerank.examples import Describer, Example, document_examples
 from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.rerank.prior_features import first_concepts
-from raybel.rerank.reranker import Reranker, ranked
+from raybel.rerank.ranking import ranked
+from raybel.rerank.reranker import Reranker
 
 
 @dataclass
@@ -66,13 +68,13 @@ def fit_cascade(
         return None
     logits, scores, golds = reranker.logits(mentions.examples), mentions.scores, mentions.golds
     priors = reranker.priors(mentions.examples)
-    first = np.array([first_stage.probabilities(of_mention)[0] for of_mention in mentions.features])
+    settled, settled_as, certainty = _without_model(mentions, first_stage, priors)
     # The re-ranker's own weights may be of another generator's scores: these have weights of their own. (The published
     # way has none.)
     weights = calibration.fit(logits, scores, golds.tolist(), priors) if reranker.parameters.calibrate else None
     every = best_candidates(logits, scores, weights, priors)[0]
-    limit = fit_limit(first, golds == 0, every == golds)
-    sure = np.zeros(len(first), bool) if limit is None else first >= np.float32(limit)
+    limit = fit_limit(certainty, settled_as == golds, every == golds)
+    sure = np.zeros(len(golds), bool) if limit is None else certainty >= np.float32(limit)
     rest = np.flatnonzero(~sure).tolist()
     if reranker.layout.mentions_matter:  # with the sure ones in their sequences they had other logits
         for row, of_mention in zip(rest, reranker.logits([mentions.examples[row] for row in rest]), strict=True):
@@ -80,7 +82,7 @@ def fit_cascade(
     kept = ([logits[row] for row in rest], [scores[row] for row in rest], golds[rest].tolist())
     unsure = calibration.fit(*kept, [priors[row] for row in rest])
     best, probability = best_candidates(logits, scores, unsure, priors)
-    best, probability = np.where(sure, 0, best), np.where(sure, first, probability)
+    best, probability = np.where(sure, settled_as, best), np.where(sure, certainty, probability)
     right = best == golds
     threshold, figures = threshold_of(probability, right, mentions.concepts)
     sizes = np.array([len(of_mention) for of_mention in mentions.features])
@@ -89,15 +91,34 @@ def fit_cascade(
         "sure": float(sure.mean()),
         "pairs_saved": float(sizes[sure].sum() / sizes.sum()),
         "first_stage_right_of_sure": _share(golds[sure] == 0),
+        "settled_right_of_sure": _share(right[sure]),
         "reranked_right_of_sure": _share((every == golds)[sure]),
         "first_stage_right_of_unsure": _share(golds[~sure] == 0),
+        "settled_right_of_unsure": _share((settled_as == golds)[~sure]),
         "reranked_right_of_unsure": _share(right[~sure]),
         "right_if_all_are_reranked": _share(every == golds),
         "right": _share(right),
         "ECE": expected_calibration_error(probability, right),
     }
     fitted_to = (generator.description, generator.ontology_fingerprint)
-    return Cascade(first_stage, limit, unsure, *fitted_to, threshold, figures, weights)
+    return Cascade(first_stage, limit, unsure, *fitted_to, threshold, figures, weights, settled)
+
+
+def _without_model(
+    mentions: AnnotatedExamples, first_stage: CandidateCalibration, priors: Sequence[np.ndarray | None]
+) -> tuple[Calibration | None, np.ndarray, np.ndarray]:
+    """Return what settles mentions without the model, the place of each one's best candidate, and its probability.
+
+    With a prior, it is the first stage's scores and the prior, by the weights that are returned; else the first stage,
+    and there are no weights.
+    """
+    if any(prior is None for prior in priors):
+        first = np.array([first_stage.probabilities(of_mention)[0] for of_mention in mentions.features])
+        return None, np.zeros(len(first), np.int64), first
+    nothing = [np.zeros(len(scores), np.float32) for scores in mentions.scores]
+    fitted = calibration.fit(nothing, mentions.scores, mentions.golds.tolist(), priors)
+    weights = replace(fitted, logit=0.0)
+    return weights, *best_candidates(nothing, mentions.scores, weights, priors)
 
 
 def read_annotated(paths: tuple[str, ...], options: MentionOptions) -> list[dict[str, Any]]:

@@ -82,6 +82,7 @@ def test_names_are_sure_and_what_the_reranker_knows_better_is_not(tmp_path):
     reranker = Knowing()
     rule = fitted(tmp_path, reranker, *USUAL)
     assert (rule.generator, rule.ontology) == ("names f", "o")
+    assert rule.settled is None
     assert rule.sure_from is not None
     assert rule.figures["sure"] == rule.figures["pairs_saved"] == 120 / 150
     assert rule.figures["first_stage_right_of_sure"] == rule.figures["reranked_right_of_sure"] == 1
@@ -90,6 +91,27 @@ def test_names_are_sure_and_what_the_reranker_knows_better_is_not(tmp_path):
     assert rule.figures["ECE"] < 0.1
     assert rule.threshold is None
     assert len(reranker.scored) == 150
+
+
+class KnowingBefore(Knowing):
+    """Has a prior that knows as much; nothing is left that only the model knows but of `strange` and `odd`."""
+
+    def priors(self, examples):
+        return [np.full(3, -4.0, np.float32) if each.mention in ("strange", "odd") else self._told(each)
+                for each in examples]  # fmt: skip
+
+    def _told(self, example):
+        return np.roll(np.array([8.0, -4.0, -4.0], np.float32), 1 if example.mention == "disease" else 0)
+
+
+def test_what_the_prior_knows_is_sure_in_its_order(tmp_path):
+    rule = fitted(tmp_path, KnowingBefore(), *USUAL, *[("strange", gold("D0"))] * 30)
+    assert rule.settled.prior > 0
+    assert rule.settled.logit == 0
+    assert rule.figures["sure"] == 150 / 180
+    assert rule.figures["first_stage_right_of_sure"] == 120 / 150
+    assert rule.figures["settled_right_of_sure"] == rule.figures["reranked_right_of_sure"] == 1
+    assert rule.figures["right"] == 150 / 180
 
 
 class KnowingTogether(Knowing):
