@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.optimize import minimize
 
 #: Decimals of evidence, so that the last bits of a sum don't decide an order. (Rounded probabilities would tell too
 #: little apart: they are equal for logits of 13 and 16.)
@@ -49,6 +48,8 @@ def fit_weights(features: Sequence[np.ndarray], golds: Sequence[int], start: np.
             are 0 or more.
         pull: How strongly, in terms of the mean log-likelihood.
     """
+    from scipy.optimize import minimize  # half a second, which those who only apply weights needn't wait for
+
     rows = [row for row, of_mention in enumerate(features) if len(of_mention)]
     if not rows:
         return start

@@ -11,7 +11,6 @@ from raybel.candidates.calibration import FittedCalibration
 from raybel.candidates.dense import DenseGenerator
 from raybel.candidates.hybrid import HybridGenerator
 from raybel.candidates.lookup import LookupGenerator
-from raybel.candidates.ngrams import NgramGenerator
 from raybel.config import ModelPaths
 from raybel.errors import MismatchError
 from raybel.ontology import Ontology
@@ -34,9 +33,15 @@ class Kind:
     uses_encoder: bool = False
 
 
+def _ngrams(path: str, _: Ontology, __: str, threads: int) -> Generator:
+    from raybel.candidates.ngrams import NgramGenerator  # imports scikit-learn, which takes a second
+
+    return NgramGenerator.load(path, threads)
+
+
 #: All kinds, in the order in which they are fused.
 KINDS = (
-    Kind("ngrams_model", lambda path, ontology, device, threads: NgramGenerator.load(path, threads)),
+    Kind("ngrams_model", _ngrams),
     Kind(
         "dense_index",
         lambda path, ontology, device, threads: DenseGenerator.load(path, device, threads),

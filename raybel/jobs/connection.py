@@ -24,11 +24,12 @@ _LOG = logging.getLogger(__name__)
 LOCAL_STORE_BYTES = 512 << 20
 #: Ray stops a worker that is idle for a second; each of ours takes two seconds of CPU to start and import again.
 LOCAL_SYSTEM_CONFIG = {"idle_worker_killing_time_threshold_ms": 60_000, "num_workers_soft_limit": 8}
-#: Environment of a Ray that says nothing on its own, for its processes too.
+#: Environment of a Ray that says nothing on its own, for its processes too, and isn't told that it will be preempted.
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     "TOKENIZERS_PARALLELISM": "false",
     "OMP_WAIT_POLICY": "PASSIVE",
     "KMP_BLOCKTIME": "0",

@@ -27,11 +27,6 @@ class Ranking:
     scores: np.ndarray
 
 
-def unread(scores: np.ndarray, weights: Calibration | None, prior: np.ndarray) -> Ranking:
-    """Return a mention's candidates in the order of what is known without the model; see `ranked`."""
-    return ranked(np.zeros(len(scores), np.float32), scores, weights, prior)
-
-
 def ranked(
     logits: np.ndarray, scores: np.ndarray, calibration: Calibration | None, prior: np.ndarray | None = None
 ) -> Ranking:

@@ -23,7 +23,7 @@ from raybel.rerank.examples import Example
 from raybel.rerank.layouts import LAYOUTS, Layout
 from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.rerank.priors import Prior, prior_for
-from raybel.rerank.ranking import Ranking, ranked, unread
+from raybel.rerank.ranking import Ranking, ranked
 from raybel.rerank.scoring import Scorer
 from raybel.rerank.tokens import Tokens
 
@@ -260,20 +260,30 @@ class Reranker:
         """Whether the cascade settles mentions with the prior; it knows more than the first stage."""
         return self.prior is not None and self.cascade is not None and self.cascade.settled is not None
 
-    def settled(self, examples: Sequence[Example]) -> list[Ranking | None]:
-        """Return the rankings of the mentions that are sure by the prior, without the model; None for the others.
+    def by_prior(self, examples: Sequence[Example]) -> list[Ranking | None]:
+        """Return mentions' rankings without the model, by the first stage's scores and the prior.
 
         Args:
-            examples: The mentions; with `known`, if the prior is to settle them.
+            examples: The mentions.
+
+        Returns:
+            None for all unless the cascade settles mentions with the prior; and for those without `known`.
         """
-        cascade = self.cascade
-        if not self.settles_by_prior or cascade is None:
+        weights = self.cascade.settled if self.settles_by_prior and self.cascade is not None else None
+        if weights is None:
             return [None] * len(examples)
-        rankings = [
-            prior if prior is None else unread(example.candidates["score"], cascade.settled, prior)
+        return [
+            None if prior is None else ranked(np.zeros_like(prior), example.candidates["score"], weights, prior)
             for example, prior in zip(examples, self.priors(examples), strict=True)
         ]
-        return [each if each is not None and cascade.is_sure(each.scores) else None for each in rankings]
+
+    def settled(self, examples: Sequence[Example]) -> list[Ranking | None]:
+        """Return the rankings of the mentions that are sure by the prior; None for the others: see `by_prior`."""
+        cascade = self.cascade
+        return [
+            each if each is not None and cascade is not None and cascade.is_sure(each.scores) else None
+            for each in self.by_prior(examples)
+        ]
 
     def rank(self, examples: Sequence[Example], unsure: bool = False) -> list[Ranking]:
         """Return each mention's candidates in their new order, with probabilities.

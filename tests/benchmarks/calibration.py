@@ -99,14 +99,21 @@ def cascade_figures(
         assert isinstance(rule, Cascade)
         mentions = annotated_examples(reranker.parameters, generator, ontology, chosen[1])
         logits, priors = reranker.logits(mentions.examples), reranker.priors(mentions.examples)
-        sure = np.array([rule.is_sure(rule.first_stage.probabilities(each)) for each in mentions.features])
         first = mentions.golds == 0
+        if rule.settled is None:
+            sure = np.array([rule.is_sure(rule.first_stage.probabilities(each)) for each in mentions.features])
+            settled = first
+        else:
+            nothing = [np.zeros_like(scores) for scores in mentions.scores]
+            best, certainty = best_candidates(nothing, mentions.scores, rule.settled, priors)
+            settled = best == mentions.golds
+            sure = np.array([rule.is_sure(each) for each in certainty[:, None]])
         every, unsure = (
             best_candidates(logits, mentions.scores, weights, priors)[0] == mentions.golds
             for weights in (rule.every, rule.unsure)
         )
         of_sure, of_unsure = ([each[part].mean() for each in (first, every)] for part in (sure, ~sure))
-        rows.append([sure.mean(), *of_sure, *of_unsure, every.mean(), np.where(sure, first, unsure).mean()])
+        rows.append([sure.mean(), *of_sure, *of_unsure, every.mean(), np.where(sure, settled, unsure).mean()])
     return np.mean(rows, axis=0).tolist()
 
 

@@ -36,7 +36,8 @@ from raybel.rerank.examples import Example
 from raybel.rerank.layouts import LAYOUTS
 from raybel.rerank.parameters import CROSSTYPES, CrossEncoderParameters
 from raybel.rerank.tokens import TokenisedExample, Tokens, score_edges
-from raybel.rerank.training.steps import TrainingMention, steps
+from raybel.rerank.training.features import TrainingMention
+from raybel.rerank.training.steps import steps
 from raybel.rerank.training.trainer import Trainer
 from raybel.rerank.training.validation import ranks_of_gold, validate
 

@@ -100,6 +100,7 @@ class Counted:
     def __init__(self, reranker: Reranker) -> None:
         self.reranker, self.tokens = reranker, 0
         self.parameters, self.cascade = reranker.parameters, reranker.cascade
+        self.settles_by_prior, self.settled = reranker.settles_by_prior, reranker.settled
 
     def rank(self, examples: Sequence[Example], unsure: bool = False) -> list[Ranking]:
         """As `Reranker.rank`."""

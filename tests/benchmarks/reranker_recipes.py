@@ -252,9 +252,10 @@ def run(args: argparse.Namespace, recipe: str, seed: int, group: list[Corpus], d
 def judge(corpus: Corpus, home: str, unsure_below: float) -> dict[str, Any]:
     """Acc@1 of both stages on the development documents, on all mentions and on the unsure ones.
 
-    `reranked` is what `link` does: what the model's own rule takes as sure keeps the first stage's order. `all` is the
-    re-ranker on every mention, `prior` the ranking by its prior alone, where it has one. Mentions without candidates
-    count as wrong, and as unsure.
+    `reranked` is what `link` does: what the model's own rule takes as sure has the order by prior and first stage.
+    `all` is the re-ranker on every mention, `prior` the ranking by its prior alone, where it has one, `settled` that by
+    prior and first stage. `sure_share` is how many the rule takes as sure. Mentions without candidates count as wrong,
+    and as unsure.
     """
     ontology = Ontology.open(corpus.ontology)
     generator = open_generator(ontology, corpus.generator, threads=2)
@@ -272,18 +273,26 @@ def judge(corpus: Corpus, home: str, unsure_below: float) -> dict[str, Any]:
     first = best(Probabilities(generator.calibration.calibration, generator.alias_table).of(surfaces, ten))
     every = [int(ranking.order[0]) if len(ranking.order) else -2 for ranking in reranker.rank(examples)]
     kept = np.array(every)
+    line: dict[str, Any] = {"documents": len(by_document), "mentions": len(examples)}
+    right = {"first_stage": golds == 0, "all": np.array(every) == golds}
     if (cascade := reranker.cascade) is not None:
         by_rule = Probabilities(cascade.first_stage, generator.alias_table).of(surfaces, candidates)
-        sure = np.array([cascade.is_sure(each) for each in by_rule])
+        settled, sure = np.zeros(len(golds), int), np.array([cascade.is_sure(each) for each in by_rule])
+        if reranker.settles_by_prior:
+            rankings = reranker.by_prior(examples)
+            settled = np.array([int(each.order[0]) if len(each.order) else -2 for each in rankings])
+            sure = np.array([cascade.is_sure(each.scores) for each in rankings])
         unsure = [int(r.order[0]) if len(r.order) else -2 for r in reranker.rank(examples, unsure=True)]
-        kept = np.where(sure, 0, unsure)
-    right = {"first_stage": golds == 0, "reranked": kept == golds, "all": np.array(every) == golds}
+        kept = np.where(sure, settled, unsure)
+        line["sure_share"] = round(float(sure.mean()), 4)
+        if reranker.settles_by_prior:
+            right["settled"] = settled == golds
+    right["reranked"] = kept == golds
     if reranker.prior is not None:
         by_prior = [
             -2 if prior is None or not len(prior) else int(prior.argmax()) for prior in reranker.priors(examples)
         ]
         right["prior"] = np.array(by_prior) == golds
-    line: dict[str, Any] = {"documents": len(by_document), "mentions": len(examples)}
     line["recall"] = round(float(np.mean(golds >= 0)), 4)
     for name, rows in (("", np.ones(len(golds), bool)), ("unsure_", first < unsure_below)):
         line[f"{name}mentions"] = int(rows.sum())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import signal
 import threading
@@ -27,6 +28,8 @@ from raybel.jobs.runtime import cpus_per_worker
 from raybel.jobs.train.config import Workers
 from raybel.jobs.train.directory import CHECKPOINTS, FAILURE, PROGRESS
 
+#: Where the settings say what a worker's function is.
+_FUNCTION = "worker"
 _REMEDY = "delete the directory `checkpoints` to train anew"
 
 Watch = Callable[[dict[str, Any]], None]
@@ -60,7 +63,7 @@ def run_workers(
     """Run the workers on the Ray that runs; return the last checkpoint's record, None where there is none.
 
     Args:
-        worker: Called in each with the settings, `home` and `threads` among them.
+        worker: A module's function, called in each with the settings, `home` and `threads` among them.
         home: The training directory.
         settings: JSON values.
         workers: How many, with what.
@@ -72,8 +75,8 @@ def run_workers(
     """
     count, cpus, use_gpu = workers_on_cluster(workers)
     trainer = TorchTrainer(
-        worker,
-        train_loop_config={**settings, "home": home, "threads": cpus},
+        _run,
+        train_loop_config={**settings, "home": home, "threads": cpus, _FUNCTION: [worker.__module__, worker.__name__]},
         scaling_config=ScalingConfig(
             num_workers=count,
             use_gpu=use_gpu,
@@ -110,6 +113,12 @@ def run_workers(
         return None
     with result.checkpoint.as_directory() as folder:
         return _record(Path(folder))
+
+
+def _run(settings: dict[str, Any]) -> None:
+    """Be a worker. Its function is looked up here: Ray Train's own actors needn't import what only that needs."""
+    module, name = settings.pop(_FUNCTION)
+    getattr(importlib.import_module(module), name)(settings)
 
 
 def _fit(trainer: TorchTrainer) -> Any:

@@ -6,6 +6,7 @@ A mention has one or two sets of candidates, found with different aliases (see `
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,6 @@ from raybel.files import artefacts, storage
 from raybel.files.storage import join
 from raybel.rerank.prior_features import FEATURES, PriorFeatures
 from raybel.rerank.tokens import TokenisedExample
-from raybel.rerank.training.steps import TrainingMention
 
 _TEXTS = pa.list_(pa.string())
 _KNOWN = pa.struct([("values", pa.list_(pa.list_(pa.float32(), len(FEATURES)))), ("categories", pa.list_(_TEXTS))])
@@ -44,6 +44,20 @@ SCHEMA = pa.schema(
     [("doc_id", pa.string()), ("contexts", pa.list_(_CONTEXT)), ("mentions", pa.list_(_MENTION))],
     metadata={"prior_features": " ".join(FEATURES)},
 )
+
+
+@dataclass(slots=True)
+class TrainingMention:
+    """A training mention with two sets of candidates, which may be the same.
+
+    Args:
+        cross_fitted: With candidates that other documents' training mentions helped to find, but not its own
+            document's.
+        dictionary: With candidates that were found by the ontology's names alone.
+    """
+
+    cross_fitted: TokenisedExample
+    dictionary: TokenisedExample
 
 
 def document_row(sets: Sequence[Sequence[TokenisedExample]], doc_id: str | None = None) -> dict[str, Any]:

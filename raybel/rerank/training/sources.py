@@ -15,9 +15,8 @@ import numpy as np
 from raybel.files.storage import join
 from raybel.rerank.priors import Prior, prior_for
 from raybel.rerank.tokens import SCORE_TOKENS, TokenisedExample, score_edges
-from raybel.rerank.training.features import Features
+from raybel.rerank.training.features import Features, TrainingMention
 from raybel.rerank.training.priors import fit_prior
-from raybel.rerank.training.steps import TrainingMention
 
 #: The edges between the numbers of ten ranges: with these a model is shown numbers in the place of scores.
 RANGE_EDGES = tuple(float(number) for number in range(1, len(SCORE_TOKENS)))

@@ -12,23 +12,10 @@ from raybel.rerank.layouts import LAYOUTS
 from raybel.rerank.packing import PackedSequence, pack, units
 from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.rerank.tokens import TokenisedExample, Tokens
+from raybel.rerank.training.features import TrainingMention
 
 #: Steps that are made together: their sequences are sorted by length, so that little is padding.
 STEPS_AT_ONCE = 32
-
-
-@dataclass(slots=True)
-class TrainingMention:
-    """A training mention with two sets of candidates, which may be the same.
-
-    Args:
-        cross_fitted: With candidates that other documents' training mentions helped to find, but not its own
-            document's.
-        dictionary: With candidates that were found by the ontology's names alone.
-    """
-
-    cross_fitted: TokenisedExample
-    dictionary: TokenisedExample
 
 
 @dataclass(slots=True)

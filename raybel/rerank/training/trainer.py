@@ -19,7 +19,8 @@ from raybel.rerank.packing import PackedSequence
 from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.rerank.scoring import Scorer
 from raybel.rerank.tokens import TokenisedExample, Tokens
-from raybel.rerank.training.steps import Step, TrainingMention, loss_sum, steps, with_prior, with_sibling_margin
+from raybel.rerank.training.features import TrainingMention
+from raybel.rerank.training.steps import Step, loss_sum, steps, with_prior, with_sibling_margin
 from raybel.rerank.training.validation import ValidationResult, validate
 
 #: Tokens that go forward and backward together; gradients of a larger step are accumulated over micro-batches.

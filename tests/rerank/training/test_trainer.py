@@ -16,7 +16,8 @@ from raybel.errors import ConfigError, RaybelError
 from raybel.rerank.parameters import CROSSTYPES
 from raybel.rerank.tokens import TokenisedExample
 from raybel.rerank.training import trainer as trainer_module
-from raybel.rerank.training.steps import TrainingMention, loss_sum, steps, with_prior, with_sibling_margin
+from raybel.rerank.training.features import TrainingMention
+from raybel.rerank.training.steps import loss_sum, steps, with_prior, with_sibling_margin
 from raybel.rerank.training.trainer import Trainer
 from raybel.rerank.training.validation import macro_f1, ranks_of_gold
 
