@@ -1,7 +1,7 @@
 """Every command block of the README and of docs/ is run from the text, in the pages' order, in one directory.
 
-`raybel ...` runs in this process, on half of the demo's corpus: `raybel fetch` gets it from a server of our own, in
-place of the NCBI Disease corpus. The encoder `minilm` is a tiny one. What needs a cluster is checked by `stand_ins`.
+`raybel ...` runs in this process, on the demo's corpus: `raybel fetch` gets it from a server of our own, in place of
+the NCBI Disease corpus. The encoder `minilm` is a tiny one. What needs a cluster is checked by `stand_ins`.
 """
 
 import contextlib
@@ -146,12 +146,11 @@ def served(home: Path) -> Iterator[str]:
 
 
 def sources(home: Path, url: str) -> dict[str, Download]:
-    """Every second document of the demo's corpus, and its vocabulary, as files to fetch."""
+    """The demo's corpus and vocabulary as files to fetch."""
     splits = sorted(DEMO.glob("NCBI*.txt"))
     for path in splits:
-        documents = path.read_text().strip("\n").split("\n\n")
         with zipfile.ZipFile(home / f"{path.stem}.zip", "w") as file:
-            file.writestr(path.name, "\n\n".join([*documents[::2], ""]))
+            file.write(path, path.name)
     save(home / "CTD_diseases.tsv.gz", gzip.compress((DEMO / "CTD_diseases.tsv").read_bytes()))
     corpus = tuple(RemoteFile(f"{url}/{path.stem}.zip", unpack=True) for path in splits)
     return {
