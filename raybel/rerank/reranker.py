@@ -21,6 +21,7 @@ from raybel.rerank.calibration import Calibration
 from raybel.rerank.cascade import Cascade, cascade_for
 from raybel.rerank.examples import Example
 from raybel.rerank.layouts import LAYOUTS, Layout
+from raybel.rerank.packing import pack
 from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.rerank.priors import Prior, prior_for
 from raybel.rerank.ranking import Ranking, ranked
@@ -246,6 +247,11 @@ class Reranker:
                 path=self.home,
             )
         return found
+
+    def token_count(self, examples: Sequence[Example]) -> int:
+        """Return how many tokens the model reads to rank mentions, without padding."""
+        tokens = self.scorer.tokens
+        return sum(map(len, pack(self.scorer.crosstype, tokens, tokens(examples))))
 
     def priors(self, examples: Sequence[Example]) -> list[np.ndarray | None]:
         """Return the prior's evidence for each mention's candidates, float32; None where there is none."""

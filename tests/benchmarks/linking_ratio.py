@@ -104,8 +104,7 @@ class Counted:
 
     def rank(self, examples: Sequence[Example], unsure: bool = False) -> list[Ranking]:
         """As `Reranker.rank`."""
-        tokens, crosstype = self.reranker.scorer.tokens, self.reranker.scorer.crosstype
-        self.tokens += sum(map(len, pack(crosstype, tokens, tokens(examples))))
+        self.tokens += self.reranker.token_count(examples)
         return self.reranker.rank(examples, unsure)
 
 

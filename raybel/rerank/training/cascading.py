@@ -85,11 +85,13 @@ def fit_cascade(
     best, probability = np.where(sure, settled_as, best), np.where(sure, certainty, probability)
     right = best == golds
     threshold, figures = threshold_of(probability, right, mentions.concepts)
+    of_all = reranker.token_count(mentions.examples)
     sizes = np.array([len(of_mention) for of_mention in mentions.features])
     figures |= {
         "mentions": len(mentions.concepts),
         "sure": float(sure.mean()),
         "pairs_saved": float(sizes[sure].sum() / sizes.sum()),
+        "tokens_saved": 1 - reranker.token_count([mentions.examples[row] for row in rest]) / of_all,
         "first_stage_right_of_sure": _share(golds[sure] == 0),
         "settled_right_of_sure": _share(right[sure]),
         "reranked_right_of_sure": _share((every == golds)[sure]),

@@ -50,6 +50,9 @@ class Knowing:
     def priors(self, examples):
         return [None] * len(examples)
 
+    def token_count(self, examples):
+        return sum(10 if each.mention == "disease" else 5 for each in examples)
+
     def _of(self, example):
         if example.mention in ("strange", "odd"):
             return np.full(3, -4.0, np.float32)
@@ -85,6 +88,7 @@ def test_names_are_sure_and_what_the_reranker_knows_better_is_not(tmp_path):
     assert rule.settled is None
     assert rule.sure_from is not None
     assert rule.figures["sure"] == rule.figures["pairs_saved"] == 120 / 150
+    assert rule.figures["tokens_saved"] == pytest.approx(600 / 900)
     assert rule.figures["first_stage_right_of_sure"] == rule.figures["reranked_right_of_sure"] == 1
     assert rule.figures["first_stage_right_of_unsure"] == 0
     assert rule.figures["reranked_right_of_unsure"] == rule.figures["right"] == 1
