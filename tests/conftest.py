@@ -7,10 +7,11 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["RAY_AUTH_MODE"] = "disabled"
 os.environ["RAYBEL_OUTAGE_SECONDS"] = "1"  # a store that a test makes unreachable stays so
 
-settings.register_profile(
-    "raybel", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-settings.load_profile("raybel")
+for profile, examples in (("quick", 25), ("thorough", 500)):
+    settings.register_profile(
+        profile, deadline=None, max_examples=examples, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    )
+settings.load_profile("quick")
 
 
 @pytest.fixture(scope="session")
@@ -20,7 +21,8 @@ def local_ray():
 
     from raybel.jobs import connection
 
-    os.environ.update({name: value for name, value in connection.ENVIRONMENT.items() if name not in os.environ})
+    environment = connection.ENVIRONMENT | connection.LOCAL_ENVIRONMENT
+    os.environ.update({name: value for name, value in environment.items() if name not in os.environ})
     with connection.loopback_only():
         ray.init(
             address="local",

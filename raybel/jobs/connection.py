@@ -24,16 +24,17 @@ _LOG = logging.getLogger(__name__)
 LOCAL_STORE_BYTES = 512 << 20
 #: Ray stops a worker that is idle for a second; each of ours takes two seconds of CPU to start and import again.
 LOCAL_SYSTEM_CONFIG = {"idle_worker_killing_time_threshold_ms": 60_000, "num_workers_soft_limit": 8}
-#: Environment of a Ray that says nothing on its own, for its processes too, and isn't told that it will be preempted.
+#: Environment of a Ray that says nothing on its own, for its processes too.
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
-    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     "TOKENIZERS_PARALLELISM": "false",
     "OMP_WAIT_POLICY": "PASSIVE",
     "KMP_BLOCKTIME": "0",
 }
+#: What a Ray on this machine needn't have: nobody tells it that it will be preempted.
+LOCAL_ENVIRONMENT = {"RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0"}
 #: Ray's own setting: seconds without the head after which its C++ core ends the process with lines of its own.
 _PATIENCE_VARIABLE, _PATIENCE_SECONDS = "RAY_gcs_rpc_server_reconnect_timeout_s", 60.0
 #: The share of them after which we end the job, with ours. A head that is restarted may be back before.
@@ -83,6 +84,8 @@ def _start() -> None:
             if os.environ.get("RAY_ADDRESS"):
                 ray.init(**options)
             else:
+                for name, value in LOCAL_ENVIRONMENT.items():
+                    os.environ.setdefault(name, value)
                 with loopback_only():
                     ray.init(
                         address="local",

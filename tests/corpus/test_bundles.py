@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from archive_samples import SUFFIXES, packed, padded, tar_bytes
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 from samples import collection, save, simple_document
@@ -331,7 +331,6 @@ MEMBERS = st.lists(
 
 
 @given(made=MEMBERS, sizes=st.tuples(st.integers(1, 3), st.integers(1, 5)), data=st.data())
-@settings(max_examples=60, deadline=None)
 def test_a_resumed_reading_yields_what_is_missing_and_nothing_else(tmp_path_factory, made, sizes, data):
     files, count = {}, 0
     for number, (kind, documents) in enumerate(made):

@@ -24,6 +24,7 @@ def lab(tmp_path_factory):
     return Lab(build_model(tmp_path_factory.mktemp("lab") / "model", tiny=True), "cpu", tiny=True)
 
 
+@pytest.mark.bench
 @pytest.mark.timeout(900)
 def test_all_steps_on_a_cpu(tmp_path):
     out = tmp_path / "runs" / "gpu.json"

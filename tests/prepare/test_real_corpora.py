@@ -11,7 +11,10 @@ from raybel.prepare.outputs import Outputs
 from raybel.prepare.summary import Summary
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
-pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"the real corpora are not in {DATA}")
+pytestmark = [
+    pytest.mark.bench,
+    pytest.mark.skipif(not DATA.is_dir(), reason=f"the real corpora are not in {DATA}"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,10 @@ from raybel.prepare.enrich import TAKEN, EnrichConfig, enrich_ontology
 from raybel.prepare.obo import OboConfig, prepare_obo
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
-pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"the real ontologies are not in {DATA}")
+pytestmark = [
+    pytest.mark.bench,
+    pytest.mark.skipif(not DATA.is_dir(), reason=f"the real ontologies are not in {DATA}"),
+]
 
 
 def test_hpo(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def test_tensorboard_gets_event_files(tmp_path):
     assert b"finished" in held
 
 
-@pytest.mark.parametrize("store", ["file", "sqlite", "own"])
+@pytest.mark.parametrize("store", ["file", pytest.param("sqlite", marks=pytest.mark.bench), "own"])
 def test_mlflow_gets_runs(tmp_path, monkeypatch, store):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     from mlflow.tracking import MlflowClient

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from raybel.candidates.aliases import AliasTable
@@ -40,7 +40,6 @@ def anything(draw):
 
 
 @given(anything(), st.integers(0, 5), st.sampled_from([0.0, 0.5, 1.0]))
-@settings(max_examples=60)
 def test_groups_of_mentions(made, seed, share):
     ontology, training = made
     data = strings_of(ontology, training, dictionary_share=share, negatives=3)
@@ -62,7 +61,6 @@ def test_groups_of_mentions(made, seed, share):
 
 
 @given(anything(), st.integers(0, 5))
-@settings(max_examples=60)
 def test_groups_of_synonyms(made, seed):
     ontology, training = made
     data = strings_of(ontology, training)

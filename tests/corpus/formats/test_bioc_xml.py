@@ -4,7 +4,7 @@ import io
 import itertools
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 from samples import (
@@ -388,7 +388,6 @@ def pieces(file) -> list:
 WHOLE = (MARKED.replace("first", "f&#1;é😀"), collection(RICH, GOOD), with_dtd("TNF-&alpha;", '<!ENTITY alpha "α">'))
 
 
-@settings(max_examples=60)
 @given(
     st.sampled_from(WHOLE),
     st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),

@@ -201,6 +201,7 @@ def test_one_job_at_a_time(copy):
         index_dense(copy)
 
 
+@pytest.mark.bench
 def test_a_killed_overwrite_mixes_nothing(copy, made, tmp_path):
     """While the old vectors were deleted."""
     (Path(copy.out_index) / "raybel.json").write_text(json.dumps({"kind": "dense", "identity": {}}))

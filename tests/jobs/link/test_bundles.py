@@ -93,6 +93,7 @@ def names_in(run):
     return {folder: storage.names(f"{run}/{folder}") for folder in folders}
 
 
+@pytest.mark.bench
 def test_a_damaged_archive_that_is_replaced_leaves_nothing_behind(local_ray, model, tmp_path):
     for number in range(4):
         save(tmp_path / f"files/{number}.xml", collection(simple_document(str(number))))
@@ -128,6 +129,7 @@ def test_a_damaged_archive_that_is_replaced_leaves_nothing_behind(local_ray, mod
     }
 
 
+@pytest.mark.bench
 def test_a_file_of_a_group_that_is_gone_for_a_moment_is_read_by_the_next_start(local_ray, model, tmp_path, monkeypatch):
     for name, ids in {"a": "01", "b": "2", "c": "34"}.items():
         save(tmp_path / f"in/{name}.xml", collection(*map(simple_document, ids)))

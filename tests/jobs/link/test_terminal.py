@@ -76,6 +76,7 @@ def test_a_stop_while_ray_starts(model, tmp_path):
     assert (process.returncode, output.splitlines()) == (143, ["stopped; the same command goes on from here"])
 
 
+@pytest.mark.bench
 def test_lines_of_json_alone(model, tmp_path):
     """With a file that can't be read, and all that a debugging person asks for: nothing else is on standard error."""
     given = list(map(str, arguments(model, tmp_path)))

@@ -107,7 +107,7 @@ def test_a_trial_that_fails_or_dies_is_recorded_and_the_sweep_goes_on(swept, tmp
     assert {each.status for each in mended.trials} == {"finished"}
 
 
-@pytest.mark.parametrize("stop", ["asha", "median"])
+@pytest.mark.parametrize("stop", ["asha", pytest.param("median", marks=pytest.mark.bench)])
 def test_bad_trials_stop_early_also_by_what_earlier_starts_found(swept, tmp_path, stop):
     space = Space({"x": Choice((8, 7, 6, 5, 4, 3, 2, 1))}, {})
     options = {"space": space, "known": "grid", "stop": stop, "epochs": 9, "sleep": 0.02}
