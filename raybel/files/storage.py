@@ -22,8 +22,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from isal import igzip, isal_zlib
 from pyarrow import fs
 
@@ -110,6 +108,9 @@ def names(directory: str) -> list[str]:
 
 def entries(directory: str) -> list[str]:
     """Return the sorted names of the files and folders directly in a directory; [] where there is none."""
+    filesystem, path = resolve(directory)
+    if isinstance(filesystem, fs.LocalFileSystem):  # pyarrow can't say names that aren't UTF-8
+        return sorted(os.listdir(path)) if os.path.isdir(path) else []
     return sorted(each.base_name for each in listed(directory, recursive=False))
 
 
@@ -244,13 +245,6 @@ def _json(uri: str, data: bytes) -> Any:
         return json.loads(igzip.decompress(data) if data[:2] == b"\x1f\x8b" else data)
     except _NOT_JSON as error:
         raise InputError(f"isn't readable JSON: {error}", path=without_secrets(uri)) from error
-
-
-def parquet_bytes(table: pa.Table) -> bytes:
-    """Return a table as a Parquet file (zstd), the same bytes for the same table."""
-    sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd", store_schema=True)
-    return sink.getvalue()
 
 
 def copy_bytes(uri: str) -> Iterator[bytes]:

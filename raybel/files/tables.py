@@ -9,10 +9,18 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from raybel.files import storage
 
 SUFFIXES = (".csv", ".parquet", ".json")
+
+
+def parquet_bytes(table: pa.Table) -> bytes:
+    """Return a table as a Parquet file (zstd), the same bytes for the same table."""
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd", store_schema=True)
+    return sink.getvalue()
 
 
 def write_rows(uri: str, rows: pa.Table) -> None:
@@ -27,7 +35,7 @@ def write_rows(uri: str, rows: pa.Table) -> None:
     """
     name = storage.name_of(uri)
     if name.endswith(".parquet"):
-        storage.publish(uri, storage.parquet_bytes(rows))
+        storage.publish(uri, parquet_bytes(rows))
     elif name.endswith(".json"):
         storage.publish_json(uri, rows.to_pylist())
     else:

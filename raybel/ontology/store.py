@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from raybel.errors import ConfigError, InputError
-from raybel.files import kinds, storage, things
+from raybel.files import kinds, storage, tables, things
 from raybel.ontology import json_files, table_files
 from raybel.ontology.concept import Concept, is_seen
 from raybel.ontology.ids import respellings
@@ -155,7 +155,7 @@ class Ontology:
             {_FINGERPRINT: f"{self.fingerprint}:{_check_digits(self.table)}".encode()}
         )
         if storage.name_of(uri).endswith(".parquet"):
-            storage.publish(uri, storage.parquet_bytes(table))
+            storage.publish(uri, tables.parquet_bytes(table))
             return
         sink = io.BytesIO()
         with pa.ipc.new_file(sink, table.schema) as writer:

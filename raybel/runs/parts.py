@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from raybel.files import artefacts, storage
+from raybel.files import artefacts, tables
 from raybel.schemas import DOCUMENTS, SHARD_COUNTS
 
 #: What is counted of a chunk, of a shard and of a run.
@@ -88,7 +88,7 @@ def join_documents(shard: str, summaries: Iterable[dict[str, Any]]) -> bytes:
     columns["shard"] = [shard] * len(columns["doc_id"])
     places = iter(range(len(columns["doc_id"])))
     columns["document"] = [None if deleted else next(places) for deleted in columns["deleted"]]
-    return storage.parquet_bytes(pa.table(columns, schema=DOCUMENTS))
+    return tables.parquet_bytes(pa.table(columns, schema=DOCUMENTS))
 
 
 def quarantine_lines(path: str, summaries: Iterable[dict[str, Any]]) -> Iterator[str]:

@@ -27,7 +27,7 @@ from raybel.corpus.formats.registry import is_corpus_name
 from raybel.corpus.reader_deaths import SUFFIX
 from raybel.corpus.sources import is_group_name
 from raybel.errors import InputError
-from raybel.files import storage
+from raybel.files import storage, tables
 from raybel.files.fingerprints import fingerprint
 from raybel.files.leases import Lease
 from raybel.files.storage import join
@@ -308,7 +308,7 @@ class RunDirectory:
         """Write the counts of finished shards and return them; delete what nobody needs any more."""
         self.check(now=True)
         counts = counts_table(states)
-        storage.publish(self.counts_file, storage.parquet_bytes(counts))
+        storage.publish(self.counts_file, tables.parquet_bytes(counts))
         storage.delete(join(self.uri, "parts"))
         storage.delete_temporary(self.uri)  # of workers that outlived a killed driver
         return counts

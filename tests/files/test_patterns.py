@@ -116,6 +116,10 @@ def test_a_pipe_and_a_name_that_is_no_text_are_refused(tmp_path):
     (tmp_path / os.fsdecode(b"in/\xff.xml")).write_text("x")
     with pytest.raises(ConfigError, match="name must be UTF-8"):
         names(tmp_path / "in")
+    assert storage.entries(str(tmp_path / "in")) == [os.fsdecode(b"\xff.xml")]
+    (tmp_path / "in/a.xml").write_text("x")
+    (tmp_path / os.fsdecode(b"in/\xff.xml")).rename(tmp_path / os.fsdecode(b"in/\xff.txt"))
+    assert names(tmp_path / "in") == ["a.xml"]  # as any other file that isn't of a corpus
 
 
 def test_what_lies_in_a_directory(tmp_path, monkeypatch):

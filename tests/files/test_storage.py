@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from raybel.errors import ConfigError, InputError, LockedError
-from raybel.files import locks, storage
+from raybel.files import locks, storage, tables
 from raybel.files.patterns import expand
 
 
@@ -214,7 +214,7 @@ def test_bytes_depend_on_data_alone(monkeypatch):
     assert storage.compress(b"data" * 100) == first
     assert gzip.decompress(first) == b"data" * 100
     table = pa.table({"a": [1, 2], "b": ["x", None]})
-    assert storage.parquet_bytes(table) == storage.parquet_bytes(table)
+    assert tables.parquet_bytes(table) == tables.parquet_bytes(table)
 
 
 def test_the_lock_says_who_holds_it(tmp_path):

@@ -1,7 +1,7 @@
 import pyarrow as pa
 
 from raybel.config import MentionOptions
-from raybel.files import storage
+from raybel.files import storage, tables
 from raybel.linking.corpus_notes import corpus_notes
 from raybel.ontology import Concept, Ontology
 from raybel.runs.run_directory import RunDirectory
@@ -13,7 +13,7 @@ def notes(tmp_path, rows, mentions=None, **options):
     run = RunDirectory(str(tmp_path))
     schema = pa.schema([("type", pa.string()), ("gold", pa.list_(pa.string()))])
     table = pa.table([[kind for kind, _ in rows], [gold for _, gold in rows]], schema=schema)
-    storage.publish(run.mentions_file("a.xml.gz"), storage.parquet_bytes(table))
+    storage.publish(run.mentions_file("a.xml.gz"), tables.parquet_bytes(table))
     count = len(rows) if mentions is None else mentions
     states = {"a.xml.gz": {"documents": 3, "mentions": count}}
     return corpus_notes(run, states, ONTOLOGY, MentionOptions(**options))

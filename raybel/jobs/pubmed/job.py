@@ -15,7 +15,7 @@ from raybel.config import GeneratorPaths, MentionOptions, deciding_fields
 from raybel.corpus.documents import reading_identity
 from raybel.detection.registry import detection_identity
 from raybel.errors import MismatchError
-from raybel.files import storage
+from raybel.files import storage, tables
 from raybel.files.fingerprints import fingerprint
 from raybel.files.storage import join
 from raybel.jobs.detect.job import detect
@@ -246,6 +246,6 @@ def _count(pipeline: PipelineDirectory) -> dict[str, Any]:
     skipped = storage.exists(path) and done.get("identity") == identity
     if not skipped:
         table: pa.Table = linked_concepts(pipeline.links)
-        storage.publish(path, storage.parquet_bytes(table))
+        storage.publish(path, tables.parquet_bytes(table))
         storage.publish_json(done_file, {"identity": identity})
     return {"step": "count", "skipped": skipped, "seconds": time.perf_counter() - begun}

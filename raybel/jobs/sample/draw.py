@@ -19,7 +19,7 @@ from raybel.corpus.reservoir import DRAWN, draw, mention_keys, smallest
 from raybel.corpus.text import surface
 from raybel.display import counted
 from raybel.errors import InputError
-from raybel.files import storage
+from raybel.files import storage, tables
 from raybel.jobs.datasets import BiocDatasource, Input, mention_columns
 from raybel.jobs.runtime import Allocation
 from raybel.jobs.sample.config import SampleConfig
@@ -215,7 +215,7 @@ def _write_table(directory: SampleDirectory, names: dict[int, str], rows: pa.Tab
         wrong = [{**empty, **row} for row in rows.select(["bad", "error"]).to_pylist()]
         return pa.Table.from_pylist(wrong, schema=_COUNTS)
     ordered = rows.sort_by([("document", "ascending"), ("ordinal", "ascending")])
-    storage.publish(directory.mentions_file(names[number]), storage.parquet_bytes(ordered.select(SAMPLED.names)))
+    storage.publish(directory.mentions_file(names[number]), tables.parquet_bytes(ordered.select(SAMPLED.names)))
     of_first = ordered.filter(ordered["is_first"])
     counted = {
         "inputs": 1,

@@ -10,7 +10,7 @@ from typing import Any
 
 from raybel.display import duration, relative
 from raybel.errors import ConfigError, InputError
-from raybel.files import storage
+from raybel.files import storage, tables
 from raybel.files.storage import join
 from raybel.files.work_directory import WorkDirectory
 from raybel.jobs.tune.directory import PAGE, PARAMS, TABLE
@@ -146,7 +146,7 @@ def publish(
     """
     home = sweep.output_dir
     parameters = complete(outcome.best.parameters) if outcome.best else None
-    storage.publish(join(home, TABLE), storage.parquet_bytes(trials_table(outcome.trials, list(space.searched))))
+    storage.publish(join(home, TABLE), tables.parquet_bytes(trials_table(outcome.trials, list(space.searched))))
     html = sweep_page(
         f"Sweep over {key}: {os.path.basename(home)}",
         outcome.trials,
