@@ -12,6 +12,7 @@ export HF_HUB_OFFLINE := 1
 # Each of Ray's workers would compile our modules anew: a second of each.
 unexport PYTHONDONTWRITEBYTECODE
 
+.NOTPARALLEL:  # they share one virtual environment
 .PHONY: setup test lint bench demo clean
 
 $(BIN)/raybel: pyproject.toml constraints.txt
@@ -19,7 +20,7 @@ $(BIN)/raybel: pyproject.toml constraints.txt
 	$(PIP_INSTALL) --editable .[demo]
 	@touch $@
 
-# Not by way of the demo's: pip would work out twice what is needed.
+# Not by way of the demo's, all of which `dev` includes: pip would work out twice what is needed.
 $(VENV)/.dev: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PIP_INSTALL) --editable .[dev]
@@ -27,7 +28,7 @@ $(VENV)/.dev: pyproject.toml constraints.txt
 
 setup: $(VENV)/.dev  ## Make the virtual environment with all that development needs
 
-test: setup lint  ## Check style and types, run the tests (three files at a time: they wait for each other, and for Ray)
+test: setup lint  ## Check style and types, run the tests (three files at a time: they wait a good deal for processes to start)
 	RAY_AUTH_MODE=disabled $(BIN)/python -m pytest -n 3 --dist loadfile
 
 lint: setup

@@ -148,8 +148,8 @@ PART = pa.struct(
 #: `ontology` (`data/ontology.arrow`).
 #: `link_id`, `link_name` and `link_score` are the best of the ranking, `first_score` the generator's own score of it,
 #: `alias` the name of that concept which matched, `alias_source` where the name is from (`linking.matched_names`); null
-#: where nothing was linked. `sure` says whether the mention kept the first stage's order, since a re-ranker's rule took
-#: it as sure; null where there was no such rule. A composite has the links of its `parts` (null for other mentions):
+#: where nothing was linked. `sure` says whether a re-ranker's rule settled the mention without the model; null where
+#: there was no such rule. A composite has the links of its `parts` (null for other mentions):
 #: `link_id` and `link_name` are theirs, joined by `|` as corpora write composites, `link_score` is the lowest of them,
 #: and the ranking has every part's best concept first, then every part's second one, and so on.
 MENTIONS = pa.schema(

@@ -105,9 +105,14 @@ def show_cascade(cascade: Cascade | None, title: str) -> None:
     ]
     tokens = f" and {_points(figures['tokens_saved'])} % of the tokens" if "tokens_saved" in figures else ""
     order = "the first stage's order" if cascade.settled is None else "the order by first stage and prior"
-    limit = "no mention is sure" if cascade.sure_from is None else f"sure from a probability of {cascade.sure_from:.2f}"
+    rule = (
+        "no mention is sure: all will be re-ranked"
+        if cascade.sure_from is None
+        else f"sure from a probability of {cascade.sure_from:.2f}: these have {order}, which saves "
+        f"{_points(figures['pairs_saved'])} % of the pairs{tokens}"
+    )
     notes = [
-        f"{limit}: these have {order}, which saves {_points(figures['pairs_saved'])} % of the pairs{tokens}",
+        rule,
         f"right of all mentions with candidates: {_points(figures['right'])}, "
         f"if all are re-ranked {_points(figures['right_if_all_are_reranked'])}",
         f"expected calibration error {_points(figures['ECE'])} points, on the mentions that it was fitted on",

@@ -179,7 +179,7 @@ def _split_by_sure(joined: predictions.Joined, columns: dict[str, list[Any]]) ->
     if all(value is None for value in joined.sure):
         return []
     columns["sure"] = joined.sure
-    return ["Sure: the first stage settled the mention, and it wasn't re-ranked. Mentions without a link aren't split."]
+    return ["Sure: the mention was settled without the model. Mentions without a link aren't split."]
 
 
 def _rows(uris: Sequence[str], config: EvaluateConfig, set_aside: SetAside) -> Iterator[DocumentRow]:

@@ -65,15 +65,19 @@ def connection() -> Iterator[None]:
         yield
         return
     with _own_standard_error():
-        _start()
+        only_here = _start()
         try:
             with _watch(Head(ray.get_runtime_context().gcs_address, _patience())):
                 yield
         finally:
             ray.shutdown()
+            for name in only_here:
+                os.environ.pop(name, None)
 
 
-def _start() -> None:
+def _start() -> list[str]:
+    """Connect, or start a Ray; return the variables that were set for the latter, which others shouldn't see."""
+    only_here: list[str] = []
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     if not debugs():
@@ -84,8 +88,8 @@ def _start() -> None:
             if os.environ.get("RAY_ADDRESS"):
                 ray.init(**options)
             else:
-                for name, value in LOCAL_ENVIRONMENT.items():
-                    os.environ.setdefault(name, value)
+                only_here = [name for name in LOCAL_ENVIRONMENT if name not in os.environ]
+                os.environ.update({name: LOCAL_ENVIRONMENT[name] for name in only_here})
                 with loopback_only():
                     ray.init(
                         address="local",
@@ -99,6 +103,7 @@ def _start() -> None:
         what = f"the Ray at {where} (RAY_ADDRESS) can't be used" if where else "Ray couldn't be started on this machine"
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise RaybelError(f"{what}: {lines[0]}; start the same command again, with --debug for all of it") from error
+    return only_here
 
 
 @contextlib.contextmanager

@@ -55,7 +55,7 @@ class Rankings:
         first_rank: Its rank in the first stage, int16.
         alias: Of each mention, the name of its best candidate that matched; null where that isn't known.
         alias_source: Where that name is from.
-        sure: Of each mention, whether it kept the first stage's order; null where no rule said so.
+        sure: Of each mention, whether it was settled without the model; null where there was no rule.
         pairs: Of each mention, how many candidates it had whatever the threshold, int64.
         label: Of each mention, what it was linked to; null where it wasn't to be linked to anything.
         parts: Of each mention, the links of its parts, as `schemas.PART`; null where it isn't a composite.

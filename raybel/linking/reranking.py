@@ -64,8 +64,8 @@ def rerank(
         reranker: Ranks candidates.
         describer: Looks up what is shown of them, as the re-ranker's hyper-parameters say.
         crashes: What happened at earlier attempts at this chunk, so that a document that kills the process is found.
-        first_stage_probabilities: By the `first_stage` of the re-ranker's cascade, which settle mentions where its
-            prior doesn't; None to re-rank all mentions.
+        first_stage_probabilities: By the `first_stage` of the re-ranker's cascade, which settle mentions if it has no
+            weights for a prior; None to re-rank all mentions.
 
     Raises:
         RaybelError: The re-ranker can't be used, whatever the document.
@@ -74,7 +74,7 @@ def rerank(
     candidates = first_stage.by_mention()
     surfaces = chunk_surfaces(chunk)
     by_prior = first_stage_probabilities is not None and reranker.settles_by_prior
-    settled = _settled(surfaces, candidates, reranker, None if by_prior else first_stage_probabilities)
+    settled = _settled(surfaces, candidates, reranker, first_stage_probabilities)
     shown = [each if of is None else NO_CANDIDATES for each, of in zip(candidates, settled, strict=True)]
     described = describer.describe(shown, surfaces)
     bounds = [slice(start, end) for start, end in pairwise(first_stage.document_bounds.tolist())]
@@ -115,7 +115,7 @@ def _settled(
     surfaces: list[str], candidates: list[np.ndarray], reranker: Reranker, first_stage: Probabilities | None
 ) -> list[Ranking | None]:
     """Return the rankings of the mentions that are sure by the first stage alone, None for the others."""
-    if first_stage is None or reranker.cascade is None:
+    if first_stage is None or reranker.cascade is None or reranker.cascade.settled is not None:
         return [None] * len(candidates)
     probabilities = first_stage.of(surfaces, candidates)
     is_sure = reranker.cascade.is_sure

@@ -33,7 +33,7 @@ class Cascade:
 
     Args:
         first_stage: The probabilities of the first stage's candidates.
-        sure_from: The probability from which a first candidate is sure; None where no mention is.
+        sure_from: The probability from which a best candidate is sure; None where no mention is.
         unsure: Weights for the candidates of the other mentions, which aren't like all of them.
         generator: Name and fingerprint of the generator that it was fitted to: another one's scores mean other things.
         ontology: Fingerprint of the ontology that this one's candidates refer to.

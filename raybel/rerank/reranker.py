@@ -29,7 +29,9 @@ from raybel.rerank.scoring import Scorer
 from raybel.rerank.tokens import Tokens
 
 STATE = "raybel.json"
-KIND, VERSION = "crossencoder", 3
+KIND, VERSION = "crossencoder", 4
+#: Models of before mentions were settled by a prior.
+_BEFORE = 3
 WEIGHTS = "model.safetensors"
 #: What `raybel.json` must hold.
 _KEYS = (
@@ -60,7 +62,7 @@ def describe(directory: str, ontology: Ontology | None = None, crosstype: str | 
         raise InputError("holds no cross-encoder of `raybel train crossencoder`", path=directory)
     if not state.get("finished"):
         raise InputError("its training isn't finished: run the same `raybel train crossencoder` again", path=directory)
-    if state.get("version") != VERSION:
+    if state.get("version") not in (_BEFORE, VERSION):
         raise MismatchError(f"{directory} has the format {state.get('version')}, not {VERSION}: train it again")
     if missing := [name for name in _KEYS if name not in state]:
         raise InputError(f"lacks {', '.join(missing)}: train the model again", path=path)
@@ -138,7 +140,7 @@ def with_cascades(state: Mapping[str, Any], cascades: Sequence[Cascade]) -> dict
     several = {name: state[name] for name in ("generators", "priors") if state.get(name)}
     result = {name: state[name] for name in ("weights", "edges", "calibration")} | several | held
     others = {name: value for name, value in state.items() if name not in ("cascade", "cascade_ontology", "cascades")}
-    return {**others, **held, "fingerprint": fingerprint(result)}
+    return {**others, **held, "version": VERSION, "fingerprint": fingerprint(result)}
 
 
 def device() -> str:
@@ -223,12 +225,18 @@ class Reranker:
         return LAYOUTS[self.scorer.crosstype]
 
     def for_generator(self, generator: Generator) -> Reranker:
-        """Return the same model, with rule and prior for a generator, and shown its scores as in training."""
+        """Return the same model, with rule and prior for a generator, and shown its scores as in training.
+
+        The prior is the one that the rule was fitted with, whose weights are for no other one's evidence.
+        """
         adapted = copy.copy(self)
-        adapted.cascade = cascade_for(self.cascades, generator)
+        adapted.cascade = cascade = cascade_for(self.cascades, generator)
         if self.state is None:
             return adapted
-        adapted.prior = prior_for(priors_of(self.state), generator.description, generator.ontology_fingerprint)
+        fitted_to = (generator.description, generator.ontology_fingerprint)
+        if cascade is not None:
+            fitted_to = (cascade.generator, cascade.ontology)
+        adapted.prior = prior_for(priors_of(self.state), *fitted_to)
         adapted.scorer = copy.copy(self.scorer)
         adapted.scorer.tokens = copy.copy(self.scorer.tokens)
         adapted.scorer.tokens.edges = np.asarray(edges_for(self.state, generator), np.float32)

@@ -41,7 +41,8 @@ OPTIONS = {"ngrams": ("ngrams_model",), "dense": ("dense_index",), "hybrid": ("n
 
 GENERATOR_COLUMNS = ("ECE of scores", "ECE", "by chance", "F1", "F1 at the threshold", "threshold")
 CASCADE_COLUMNS = (
-    *("sure", "sure: first stage", "sure: re-ranked", "unsure: first stage", "unsure: re-ranked"),
+    *("sure", "sure: first stage", "sure: settled", "sure: re-ranked"),
+    *("unsure: first stage", "unsure: settled", "unsure: re-ranked"),
     *("all: re-ranked", "all: cascade"),
 )
 
@@ -112,7 +113,7 @@ def cascade_figures(
             best_candidates(logits, mentions.scores, weights, priors)[0] == mentions.golds
             for weights in (rule.every, rule.unsure)
         )
-        of_sure, of_unsure = ([each[part].mean() for each in (first, every)] for part in (sure, ~sure))
+        of_sure, of_unsure = ([each[part].mean() for each in (first, settled, every)] for part in (sure, ~sure))
         rows.append([sure.mean(), *of_sure, *of_unsure, every.mean(), np.where(sure, settled, unsure).mean()])
     return np.mean(rows, axis=0).tolist()
 

@@ -40,7 +40,7 @@ from raybel.rerank.prior_features import FEATURES
 from raybel.rerank.priors import Prior
 from raybel.rerank.ranking import Ranking
 from raybel.rerank.reranker import Reranker
-from raybel.rerank.training.cascading import read_annotated
+from raybel.rerank.training.cascading import annotated_examples, read_annotated
 from raybel.rerank.training.crossfit import labelled_examples
 
 
@@ -183,10 +183,15 @@ def test_the_prior_sees_in_linking_what_it_was_fitted_to(tmp_path):
     documents = read_annotated((path,), MentionOptions())
     (learned,) = labelled_examples(documents, generator, ontology, describer, "sentence", 10)
     assert [each.mention for each in learned] == ["Anemia", "gout", "gout"]
+    judged = annotated_examples(CrossEncoderParameters(top_k=10), generator, ontology, documents)
+    assert [each.mention for each in judged.examples] == ["Anemia", "gout", "asthma", "gout"]
     assert learned[0].known.values[0, FEATURES.index("linked_beside")] == pytest.approx(np.log1p(4))
     for sure in (set(), {"Anemia"}):
         reranker, first_stage = with_cascade() if sure else (Reversed(), None)
         rerank(add_candidates(chunk, CandidateCache(generator, 10), "fixed"), reranker, describer, None, first_stage)
+        for fitted in judged.examples:  # the cascade's, of a mention without a concept too
+            shown = [each for each in reranker.examples if each.mention == fitted.mention]
+            assert all(np.array_equal(fitted.known.values, each.known.values) for each in shown)
         by_mention = [each for each in reranker.examples if each.mention in ("Anemia", "gout")]
         assert [each.mention for each in reranker.examples] == [
             name for name in ("Anemia", "gout", "asthma", "lupus", "gout") if name not in sure
@@ -249,18 +254,22 @@ def test_with_a_prior_sure_mentions_have_its_order(tmp_path):
     assert part.summary["pairs_saved"] == 4
 
 
-def test_without_a_prior_nothing_is_settled_by_one():
-    reranker = Settling().judge
-    reranker.prior = None
-    assert not reranker.settles_by_prior
-    assert reranker.settled([example("x", ["x"])]) == [None]
+def test_without_a_prior_nothing_is_settled_by_one(tmp_path):
+    """Not by the first stage either, whose probabilities the limit isn't for."""
+    reranker, first_stage = Settling(), with_cascade()[1]
+    reranker.cascade, reranker.settles_by_prior, reranker.judge.prior = reranker.judge.cascade, False, None
+    assert not reranker.judge.settles_by_prior
+    part, _ = link(tmp_path, with_mention("1", "Anemia"), reranker=reranker, first_stage=first_stage)
+    assert sure_of(part) == [False]
+    assert reranker.judge.settled(reranker.examples) == [None]
 
 
-@given(names=st.lists(st.sampled_from(["Anemia", "gout", "unknown"]), max_size=5))
-def test_the_cascade_does_not_depend_on_what_shares_the_chunk(tmp_path_factory, names):
+@given(names=st.lists(st.sampled_from(["Anemia", "gout", "unknown"]), max_size=5), by_prior=st.booleans())
+def test_the_cascade_does_not_depend_on_what_shares_the_chunk(tmp_path_factory, names, by_prior):
     home = tmp_path_factory.mktemp("made")
     documents = [with_mention(str(number), name) for number, name in enumerate(names)]
     reranker, first_stage = with_cascade()
+    reranker = Settling() if by_prior else reranker
     together, _ = link(home, *documents, reranker=reranker, first_stage=first_stage)
     alone = [link(home, each, reranker=reranker, first_stage=first_stage)[0] for each in documents]
     rows = [row | {"document": None} for row in together.mentions.to_pylist()]
@@ -279,8 +288,12 @@ def test_nothing_is_lost_where_all_or_no_mentions_are_sure(tmp_path, sure_from, 
     assert part.summary["pairs_saved"] == (4 if sure else 0)
 
 
-def test_a_document_that_fails_is_sure_of_nothing(tmp_path):
+@pytest.mark.parametrize("by_prior", [False, True])
+def test_a_document_that_fails_is_sure_of_nothing(tmp_path, by_prior):
     reranker, first_stage = with_cascade(fails="gout")
+    if by_prior:
+        reranker = Settling()
+        reranker.fails = "gout"
     bad = document("1", passage("Anemia gout", annotation("Anemia", (0, 6)), annotation("gout", (7, 4))))
     part, _ = link(tmp_path, bad, with_mention("2", "Anemia"), reranker=reranker, first_stage=first_stage)
     assert [each["doc_id"] for each in part.quarantine] == ["1"]

@@ -55,11 +55,9 @@ def model_card(base: str, state: dict[str, Any]) -> str:
         lines += ["", f"Weights of the evidence, fitted there: {weights}."]
     for cascade in state.get("cascades", ()):
         if cascade["sure_from"] is not None:
-            where = f"Before candidates of {cascade['generator']}"
-            lines += [
-                "",
-                f"{where}, sure, and not re-ranked, from a first-stage probability of {cascade['sure_from']}.",
-            ]
+            by = "first stage and prior" if cascade.get("settled") else "the first stage"
+            where = f"With candidates of {cascade['generator']}"
+            lines += ["", f"{where}, sure, and not re-ranked, from a probability by {by} of {cascade['sure_from']}."]
     return "\n".join(lines) + "\n"
 
 
