@@ -76,7 +76,7 @@ def rerank(
     by_prior = first_stage_probabilities is not None and reranker.settles_by_prior
     settled = _settled(surfaces, candidates, reranker, first_stage_probabilities)
     shown = [each if of is None else NO_CANDIDATES for each, of in zip(candidates, settled, strict=True)]
-    described = describer.describe(shown, surfaces)
+    described = describer.describe(shown, surfaces, detailed=not by_prior)
     bounds = [slice(start, end) for start, end in pairwise(first_stage.document_bounds.tolist())]
     failures: list[str | None] = list(chunk["failures"][0].as_py())
     documents = _documents(chunk)
@@ -89,6 +89,10 @@ def rerank(
             if by_prior:
                 settled[of] = reranker.settled(examples)
             unsure[number] = [each for each, ranking in zip(examples, settled[of], strict=True) if ranking is None]
+    if by_prior:
+        whose = [mention for number, of in enumerate(bounds) if ranked[number] for mention in range(of.start, of.stop)]
+        left = [surfaces[mention] for mention in whose if settled[mention] is None]
+        describer.add_details([each for of_document in unsure for each in of_document], left)
     rank = reranker.rank if first_stage_probabilities is None else partial(reranker.rank, unsure=True)
     reranked, tracebacks = isolate_failures(rank, unsure, UNRANKED, crashes)
     failures = [earlier or traceback for earlier, traceback in zip(failures, tracebacks, strict=True)]

@@ -13,7 +13,7 @@ import pyarrow as pa
 from raybel.candidates.base import NO_CANDIDATES, ExcludedMentions
 from raybel.corpus.text import surface
 from raybel.ontology import Ontology
-from raybel.rerank.details import DetailFinder, Details
+from raybel.rerank.details import NO_DETAILS, DetailFinder, Details
 from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.rerank.prior_features import PriorFeatureFinder, PriorFeatures, first_concepts, with_document
 
@@ -84,6 +84,7 @@ class Describer:
         surfaces: Sequence[str],
         excluded: ExcludedMentions | None = None,
         own: ExcludedMentions | None = None,
+        detailed: bool = True,
     ) -> list[Described]:
         """Return what is shown of each mention's candidates.
 
@@ -94,6 +95,7 @@ class Describer:
                 for: names that only they added aren't shown.
             own: Training mentions of the mention's own document, for each mention, which don't count for how many a
                 candidate has; None where there are none.
+            detailed: Whether details are looked up; `add_details` does it later for the examples that need them.
         """
         flat = np.concatenate([NO_CANDIDATES, *by_mention])
         names: list[str] = [name or "" for name in self.names.take(pa.array(flat["concept"])).to_pylist()]
@@ -108,7 +110,9 @@ class Describer:
         mention_of = np.repeat(np.arange(len(sizes)), sizes).tolist()
         left_out = [each and each.take(mention_of) for each in (excluded, own)]
         of_mentions = [surfaces[number] for number in mention_of]
-        details = self.details.find(flat["concept"], names, aliases, of_mentions, *left_out)
+        details = [NO_DETAILS] * len(flat)
+        if detailed:
+            details = self.details.find(flat["concept"], names, aliases, of_mentions, *left_out)
         found: Sequence[PriorFeatures | None] = [None] * len(sizes)
         if self.known is not None:
             found = self.known.find(by_mention, [preferred[name] for name in names], aliases, surfaces, *left_out)
@@ -117,6 +121,21 @@ class Describer:
             Described(names[start:end], aliases[start:end], details[start:end], of_mention)
             for (start, end), of_mention in zip(bounds, found, strict=True)
         ]
+
+    def add_details(self, examples: Sequence[Example], surfaces: Sequence[str]) -> None:
+        """Look up the details of examples that were described without.
+
+        Args:
+            examples: They get them.
+            surfaces: Of their mentions.
+        """
+        concepts = np.concatenate([NO_CANDIDATES, *(each.candidates for each in examples)])["concept"]
+        names = [name for each in examples for name in each.names]
+        aliases = [alias for each in examples for alias in each.aliases]
+        of_mentions = [of for of, each in zip(surfaces, examples, strict=True) for _ in each.names]
+        details = iter(self.details.find(concepts, names, aliases, of_mentions))
+        for each in examples:
+            each.details = [next(details) for _ in each.names]
 
 
 def contexts(

@@ -22,6 +22,7 @@ from samples import (
 )
 from tiny_crossencoder import example
 
+from raybel.candidates.aliases import AliasTable
 from raybel.candidates.base import CandidateCache
 from raybel.candidates.calibration import CandidateCalibration
 from raybel.candidates.evidence import Probabilities
@@ -32,6 +33,7 @@ from raybel.linking.poison import CrashRecord
 from raybel.linking.rankings import Rankings, Target
 from raybel.linking.render import render
 from raybel.linking.reranking import rerank
+from raybel.ontology import Concept, Ontology
 from raybel.rerank.calibration import Calibration
 from raybel.rerank.cascade import Cascade
 from raybel.rerank.examples import Describer
@@ -252,6 +254,29 @@ def test_with_a_prior_sure_mentions_have_its_order(tmp_path):
     assert scores[0] >= 0.9
     assert scores == sorted(scores, reverse=True)
     assert part.summary["pairs_saved"] == 4
+
+
+def test_unsure_mentions_are_shown_the_same_details_whether_others_are_sure_or_not(tmp_path):
+    mentions = ["Anemia", "asthmatic", "gout"]
+    text = "Anemia, asthmatic and gout."
+    spots = [annotation(name, (text.index(name), len(name)), name=name) for name in mentions]
+    bad = "<document><id>2</id><passage><offset>no</offset></passage></document>"
+    documents = [document("1", passage(text, *spots)), bad, with_mention("3", "gout")]
+    (chunk,) = chunks(save(tmp_path / "a.xml", collection(*documents)), sentences=True)
+    parameters = CrossEncoderParameters(further_names=2)
+    ontology = Ontology.from_concepts(
+        [Concept("D1", "Anemia", ["gouty anemia", "anaemia"]), Concept("a|b=c", "Asthma & co <x>", ["asthma", "gouts"])]
+    )
+    aliases = AliasTable.build(ontology, []).table
+    describer = Describer(ontology, aliases, parameters)
+    found = add_candidates(chunk, CandidateCache(FixedGenerator(), 10), "fixed")
+    every, settling = Reversed(), Settling()
+    rerank(found, every, describer)
+    rerank(found, settling, describer, None, with_cascade()[1])
+    details = {each.mention: each.details for each in every.examples}
+    assert [each.mention for each in settling.examples] == ["asthmatic", "gout", "gout"]
+    assert all(each.details == details[each.mention] for each in settling.examples)
+    assert any(each.names for of_mention in details.values() for each in of_mention)
 
 
 def test_without_a_prior_nothing_is_settled_by_one(tmp_path):
