@@ -71,28 +71,14 @@ def rerank(
         RaybelError: The re-ranker can't be used, whatever the document.
     """
     first_stage = _read(chunk)
-    candidates = first_stage.by_mention()
-    surfaces = chunk_surfaces(chunk)
-    by_prior = first_stage_probabilities is not None and reranker.settles_by_prior
-    settled = _settled(surfaces, candidates, reranker, first_stage_probabilities)
-    shown = [each if of is None else NO_CANDIDATES for each, of in zip(candidates, settled, strict=True)]
-    described = describer.describe(shown, surfaces, detailed=not by_prior)
     bounds = [slice(start, end) for start, end in pairwise(first_stage.document_bounds.tolist())]
     failures: list[str | None] = list(chunk["failures"][0].as_py())
     documents = _documents(chunk)
     ranked = [failures[number] is None and document["error"] is None for number, document in enumerate(documents)]
-    unsure: list[list[Example]] = [[] for _ in documents]
-    for number, (document, of) in enumerate(zip(documents, bounds, strict=True)):
-        if ranked[number]:
-            context = reranker.parameters.context
-            examples = document_examples(document, candidates[of], described[of], context, number)
-            if by_prior:
-                settled[of] = reranker.settled(examples)
-            unsure[number] = [each for each, ranking in zip(examples, settled[of], strict=True) if ranking is None]
-    if by_prior:
-        whose = [mention for number, of in enumerate(bounds) if ranked[number] for mention in range(of.start, of.stop)]
-        left = [surfaces[mention] for mention in whose if settled[mention] is None]
-        describer.add_details([each for of_document in unsure for each in of_document], left)
+    texts = [document if take else None for document, take in zip(documents, ranked, strict=True)]
+    settled, unsure = _divided(
+        texts, bounds, first_stage.by_mention(), chunk_surfaces(chunk), reranker, describer, first_stage_probabilities
+    )
     rank = reranker.rank if first_stage_probabilities is None else partial(reranker.rank, unsure=True)
     reranked, tracebacks = isolate_failures(rank, unsure, UNRANKED, crashes)
     failures = [earlier or traceback for earlier, traceback in zip(failures, tracebacks, strict=True)]
@@ -113,6 +99,46 @@ def rerank(
     ):
         chunk = chunk.set_column(chunk.column_names.index(name), name, column)
     return chunk
+
+
+def _divided(
+    documents: list[dict[str, Any] | None],
+    bounds: list[slice],
+    candidates: list[np.ndarray],
+    surfaces: list[str],
+    reranker: Reranker,
+    describer: Describer,
+    first_stage: Probabilities | None,
+) -> tuple[list[Ranking | None], list[list[Example]]]:
+    """Return the rankings of the mentions that are sure, None for the others, and each document's examples of these.
+
+    Args:
+        documents: None for one that isn't ranked.
+        bounds: Of each document's mentions among all.
+        candidates: Of all mentions.
+        surfaces: Of all mentions.
+        reranker: Says what is sure.
+        describer: Looks up what is shown of candidates.
+        first_stage: Probabilities by which mentions are settled where the prior doesn't; None if none is.
+    """
+    by_prior = first_stage is not None and reranker.settles_by_prior
+    settled = _settled(surfaces, candidates, reranker, first_stage)
+    shown = [each if of is None else NO_CANDIDATES for each, of in zip(candidates, settled, strict=True)]
+    described = describer.describe(shown, surfaces, detailed=not by_prior)
+    unsure: list[list[Example]] = []
+    left: list[str] = []
+    for number, (document, of) in enumerate(zip(documents, bounds, strict=True)):
+        if document is None:
+            unsure.append([])
+            continue
+        examples = document_examples(document, candidates[of], described[of], reranker.parameters.context, number)
+        if by_prior:
+            settled[of] = reranker.settled(examples)
+        unsure.append([each for each, ranking in zip(examples, settled[of], strict=True) if ranking is None])
+        left += [of_mention for of_mention, ranking in zip(surfaces[of], settled[of], strict=True) if ranking is None]
+    if by_prior:
+        describer.add_details([each for of_document in unsure for each in of_document], left)
+    return settled, unsure
 
 
 def _settled(
