@@ -102,7 +102,8 @@ def _each_once(paths: Iterable[str]) -> set[str]:
 
 
 def _examples(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    shown = (os.fsencode(name).decode(errors="backslashreplace") for name in names[:3])  # not all are UTF-8
+    return ", ".join(shown) + (", ..." if len(names) > 3 else "")
 
 
 def _run_directories(names: list[str]) -> tuple[str, ...]:

@@ -108,7 +108,7 @@ def test_a_directory_that_cannot_be_listed_is_an_error(tmp_path):
     (tmp_path / "closed").chmod(0o700)
 
 
-def test_a_pipe_and_a_name_that_is_no_text_are_refused(tmp_path):
+def test_a_pipe_and_a_name_that_is_no_text_are_refused(tmp_path, caplog):
     os.mkfifo(tmp_path / "pipe.xml")
     with pytest.raises(ConfigError, match="is neither a file nor a directory"):
         names(tmp_path / "pipe.xml")
@@ -120,6 +120,7 @@ def test_a_pipe_and_a_name_that_is_no_text_are_refused(tmp_path):
     (tmp_path / "in/a.xml").write_text("x")
     (tmp_path / os.fsdecode(b"in/\xff.xml")).rename(tmp_path / os.fsdecode(b"in/\xff.txt"))
     assert names(tmp_path / "in") == ["a.xml"]  # as any other file that isn't of a corpus
+    assert caplog.messages[-1].endswith(r": \xff.txt")
 
 
 def test_what_lies_in_a_directory(tmp_path, monkeypatch):
