@@ -53,9 +53,9 @@ def readings(text: str) -> list[tuple[NamePart, ...]]:
 
     Only a text with `and`, `or`, `&`, `and/or` or a slash has any; commas separate further conjuncts of such a list.
     What comes before a list and ends in `of`, `in`, `to` or `for` (`cancer of the breast and ovaries`), and what comes
-    after it and begins with a preposition (`pain and burning in the eye`), belongs to each part. Words in parentheses
-    belong to no part. A text with lists in several places has none, nor has one in which a hyphen stands for half a
-    word (`pre- and postoperative bleeding`).
+    after it and begins with a preposition (`pain and burning in the eye`), belongs to each part. Commas and words in
+    parentheses belong to no part. A text with lists in several places has none, nor has one in which a hyphen stands
+    for half a word (`pre- and postoperative bleeding`).
 
     Args:
         text: A name or a surface.
@@ -72,9 +72,13 @@ def readings(text: str) -> list[tuple[NamePart, ...]]:
     first, last = _list_bounds(words)
     if first is None:
         return []
-    before, conjuncts, after = tokens[:first], _conjuncts(words, tokens, first, last), tokens[last:]
+    conjuncts = _conjuncts(words, tokens, first, last)
     if conjuncts is None:
         return []
+    before, after = (
+        [token for token, word in zip(tokens[some], words[some], strict=True) if word != ","]
+        for some in (slice(first), slice(last, None))
+    )
     found: dict[tuple[str, ...], tuple[NamePart, ...]] = {}
     framed = bool(before or after)
     for shared in [*([(0, 0)] if framed else ()), *SHARED]:

@@ -1,7 +1,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from raybel.corpus.coordination import MAX_LENGTH, MAX_PARTS, matching, readings
@@ -83,6 +83,7 @@ def test_a_text_without_a_coordinator_is_never_split(text):
         assert readings(text) == []
 
 
+@example("breast and ovarian of ,")
 @given(TEXT)
 def test_parts_are_words_of_the_text_in_its_order_and_use_all_that_are_not_between(text):
     for reading in readings(text):
