@@ -28,8 +28,8 @@ $(VENV)/.dev: pyproject.toml constraints.txt
 
 setup: $(VENV)/.dev  ## Make the virtual environment with all that development needs
 
-test: setup lint  ## Check style and types, run the tests (three files at a time: they wait a good deal for processes to start)
-	RAY_AUTH_MODE=disabled $(BIN)/python -m pytest -n 3 --dist loadfile
+test: setup lint  ## Check style and types, run the tests (two files at a time: they wait for processes to start)
+	RAY_AUTH_MODE=disabled $(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check .

@@ -23,7 +23,7 @@ from raybel.cli import main
 ROOT = Path(__file__).parent.parent
 DEMO = ROOT / "tests/fixtures/demo"
 BIN = Path(sys.executable).parent
-START_SECONDS, JOB_SECONDS = 60, 120
+START_SECONDS, JOB_SECONDS = 120, 240
 
 
 def free_ports(count: int) -> list[int]:

@@ -73,11 +73,17 @@ class Handler(BaseHTTPRequestHandler):
         with server.lock:
             server.at_once += 1
             server.most_at_once = max(server.most_at_once, server.at_once)
+        self.counts = True
         try:
             self.send(server, name, with_body)
         finally:
-            with server.lock:
-                server.at_once -= 1
+            self.ends()
+
+    def ends(self):
+        """Count this answer as given: before its last byte is, after which the next one may be asked for."""
+        with self.server.lock:
+            self.server.at_once -= self.counts
+        self.counts = False
 
     def send(self, server, name, with_body):
         if server.busy.get(name):
@@ -104,12 +110,16 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         body = content[begin:]
         if not with_body:
+            self.ends()
             return
         if server.cut.get(name):
             server.cut[name] -= 1
             body = body[: len(body) // 2]
             self.close_connection = True
-        self.wfile.write(body)
+        self.wfile.write(body[:-1])
+        self.wfile.flush()
+        self.ends()
+        self.wfile.write(body[-1:])
 
 
 @pytest.fixture
