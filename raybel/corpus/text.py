@@ -8,6 +8,8 @@ from syntok.tokenizer import Tokenizer
 from raybel.corpus.typography import fold
 
 _TOKENIZER = Tokenizer(replace_not_contraction=False)
+#: Code points of a text that are shown on each side of a mention.
+CONTEXT = 60
 
 
 def surface(text: str) -> str:
@@ -31,3 +33,30 @@ def sentences(text: str) -> list[tuple[int, int]]:
         if tokens:
             spans.append((tokens[0].offset, tokens[-1].offset + len(tokens[-1].value)))
     return spans
+
+
+def surroundings(text: str, start: int, end: int, most: int = CONTEXT) -> tuple[str, str]:
+    """Return what stands before and behind a span of a text, white space as single spaces.
+
+    What is cut is cut at a word's edge where there is one near, and has `...` in its place.
+
+    Args:
+        text: Of a passage.
+        start: Of the span, code points in the text.
+        end: Of the code point behind it.
+        most: Code points on each side.
+    """
+    before, after = text[max(start - most, 0) : max(start, 0)], text[end : end + most]
+    if start > most:
+        before = "... " + (before.partition(" ")[2] or before)
+    if end + most < len(text):
+        after = (after.rpartition(" ")[0] or after) + " ..."
+    return _spaced(before), _spaced(after)
+
+
+def _spaced(text: str) -> str:
+    """Return a text with each run of white space as one space, at its edges too."""
+    words = " ".join(text.split())
+    if not words:
+        return " " if text else ""
+    return " " * text[:1].isspace() + words + " " * text[-1:].isspace()

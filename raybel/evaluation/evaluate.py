@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from raybel.corpus.documents import DocumentRow, ReadOptions
-from raybel.corpus.reading import SetAside, read_rows
-from raybel.corpus.sources import corpus_files
-from raybel.display import counted
+from raybel.corpus.reading import SetAside
 from raybel.errors import ConfigError, MismatchError
 from raybel.evaluation import metrics, predictions, run_ontologies
 from raybel.evaluation.anchors import Anchors, anchors_beside
 from raybel.evaluation.config import EvaluateConfig
+from raybel.evaluation.gold import corpus_rows, read_gold
 from raybel.evaluation.judging import Judged, judge
 from raybel.evaluation.policy import ConceptNumbers, category, foreign_types
 from raybel.evaluation.seen import seen_columns, seen_sentence, training_ids
@@ -125,22 +123,15 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
         raise ConfigError("spans are scored by evaluate_spans")
     files, recorded = predictions.prediction_files(config.pred_corpus)
     ontology = open_ontology(config, recorded)
-    gold, predicted = ", ".join(config.gold_corpus), ", ".join(config.pred_corpus)
-    gold_set_aside, train_set_aside = SetAside(), SetAside()
-    documents = [(row.doc_id, row.mentions) for row in _rows(config.gold_corpus, config, gold_set_aside)]
-    golds = [mention["gold"] for _, mentions in documents for mention in mentions]
-    if all(ids is None for ids in golds):
-        content = f"{counted(len(documents), 'document')} with {counted(len(golds), 'mention')}"
-        problems = gold_set_aside.sentence()
-        raise ConfigError(
-            f"{gold}: no mention of {content} has a gold annotation (infon {config.mentions.gold_infon}; --gold-infon "
-            "names another one)" + (f". {problems}" if problems else "")
-        )
+    train_set_aside = SetAside()
+    gold = read_gold(config)
+    golds = gold.ids
     try:
-        joined = predictions.join(documents, files)
+        joined = predictions.join(gold.documents, files)
     except MismatchError as error:
-        raise MismatchError(f"{gold} and {predicted}: {error}") from error
-    training = training_ids(_rows(config.train_corpus, config, train_set_aside))
+        named = ", ".join(config.gold_corpus), ", ".join(config.pred_corpus)
+        raise MismatchError(f"{' and '.join(named)}: {error}") from error
+    training = training_ids(corpus_rows(config.train_corpus, config, train_set_aside))
     every_id = (
         concept_id
         for rankings in (golds, joined.rankings, *joined.parts.values(), training.values())
@@ -160,13 +151,13 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
     sentences += _split_by_sure(joined, columns)
     most = max((len(ranking) for ranking in joined.rankings if ranking), default=0)
     sentences.append(f"recall@all counts all links of a mention: in these predictions at most {most}.")
-    sentences += [sentence for problems in (gold_set_aside, train_set_aside) if (sentence := problems.sentence())]
+    sentences += filter(None, (gold.problems, train_set_aside.sentence()))
     resampled = sorted(len(np.unique(joined.documents[each.counts])) for each in judged)
     sentences.append(interval_sentence(config, resampled[-1], resampled[0]))
     groups = [
         row
         for each in judged
-        for kind, name, members in _groups(columns, each.counts)
+        for kind, name, members in groups_of(columns, each.counts)
         for row in _scores(kind, name, each.ranks[members], joined.documents[members], each.policy, config)
     ]
     table = pa.concat_tables([_mentions(joined, categories, each, columns) for each in judged])
@@ -180,11 +171,6 @@ def _split_by_sure(joined: predictions.Joined, columns: dict[str, list[Any]]) ->
         return []
     columns["sure"] = joined.sure
     return ["Sure: the mention was settled without the model. Mentions without a link aren't split."]
-
-
-def _rows(uris: Sequence[str], config: EvaluateConfig, set_aside: SetAside) -> Iterator[DocumentRow]:
-    files = [file for file, _ in corpus_files(uris)] if uris else []
-    return read_rows(files, ReadOptions(config.mentions), set_aside)
 
 
 def open_ontology(config: EvaluateConfig, recorded: Sequence[Routes]) -> Ontology | None:
@@ -217,8 +203,13 @@ def interval_sentence(config: EvaluateConfig, documents: int, fewest: int | None
     )
 
 
-def _groups(columns: dict[str, list[Any]], counts: np.ndarray) -> Iterator[tuple[str, str, np.ndarray]]:
-    """Yield (kind, name, which of the mentions that count: bool (mentions,)) for each group."""
+def groups_of(columns: Mapping[str, Sequence[Any]], counts: np.ndarray) -> Iterator[tuple[str, str, np.ndarray]]:
+    """Yield (kind, name, which of the mentions that count: bool (mentions,)) for each group.
+
+    Args:
+        columns: Each mention's `type`, and the columns of `SPLITS` that are known.
+        counts: bool (mentions,), which of them count.
+    """
     yield "all", "all", counts
     types = np.array(columns["type"], dtype=object)
     frequency = Counter(types[counts].tolist())

@@ -128,11 +128,33 @@ def bootstrap(
         (low, high) by score's name, or None where there is nothing to resample: fewer than two documents, or
         `resamples` 0.
     """
+    means = resampled_means(per_mention(ranks), documents, resamples, seed)
+    if means is None:
+        return None
+    tail = 100 * (1 - level) / 2
+    low, high = np.percentile(means, [tail, 100 - tail], axis=0)
+    return {name: (float(low[i]), float(high[i])) for i, name in enumerate(METRICS)}
+
+
+def resampled_means(values: np.ndarray, documents: np.ndarray, resamples: int, seed: int) -> np.ndarray | None:
+    """Return the means of values over mentions, each time of documents drawn anew: float64 (resamples, scores).
+
+    The same documents and seed give the same draws, whatever the values. So two systems' means are paired,
+    and the mean of the differences of values is the difference of their means.
+
+    Args:
+        values: float array (mentions, scores).
+        documents: int array (mentions,), which document each mention stands in.
+        resamples: How many times the documents are drawn.
+        seed: Of NumPy's PCG64.
+
+    Returns:
+        None where there is nothing to resample: fewer than two documents, or `resamples` 0.
+    """
     present, which = np.unique(documents, return_inverse=True)
     count = len(present)
     if count < 2 or resamples < 1:
         return None
-    values = per_mention(ranks)
     mentions = np.bincount(which, minlength=count).astype(np.float64)
     sums = np.stack([np.bincount(which, weights=column, minlength=count) for column in values.T], axis=1)
     rng = np.random.default_rng(seed)
@@ -142,9 +164,7 @@ def bootstrap(
         size = min(block, resamples - start)
         weights = rng.multinomial(count, np.full(count, 1 / count), size=size).astype(np.float64)
         means.append((weights @ sums) / (weights @ mentions)[:, None])
-    tail = 100 * (1 - level) / 2
-    low, high = np.percentile(np.concatenate(means), [tail, 100 - tail], axis=0)
-    return {name: (float(low[i]), float(high[i])) for i, name in enumerate(METRICS)}
+    return np.concatenate(means)
 
 
 def _hits(ranks: np.ndarray, k: int | None) -> np.ndarray:

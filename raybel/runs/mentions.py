@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,9 +11,10 @@ import pyarrow.parquet as pq
 
 from raybel.config import MentionOptions
 from raybel.corpus.typography import FOLDING
-from raybel.errors import ConfigError
+from raybel.errors import ConfigError, InputError
 from raybel.files import storage
 from raybel.runs.run_directory import RunDirectory
+from raybel.schemas import DOCUMENTS
 
 
 def mentions_tables(run: RunDirectory, mentions: MentionOptions) -> dict[str, str]:
@@ -50,3 +51,45 @@ def read_mentions_table(path: str, columns: Sequence[str], mention_types: Sequen
     if mention_types:
         table = table.filter(pc.is_in(table["type"], value_set=pa.array(mention_types, pa.string())))
     return table.select(list(columns))
+
+
+def mention_batches(run: RunDirectory, columns: Sequence[str], shards: Iterable[str] = ()) -> Iterator[pa.Table]:
+    """Yield some columns of a run's mentions, row group by row group, in the order of shards and documents.
+
+    Memory: a row group, which is a chunk's mentions; of a run on an object store, a shard's table.
+
+    Args:
+        run: The run.
+        columns: Of `schemas.MENTIONS`.
+        shards: Names of shards; none for all.
+
+    Raises:
+        InputError: A shard's table isn't there, can't be read, or lacks a column.
+    """
+    for name in shards or run.shard_names():
+        yield from _row_groups(run.mentions_file(name), columns)
+
+
+def document_ids(run: RunDirectory, shard: str) -> pa.Table:
+    """Return `document`, `doc_id` and `mentions` of a shard's documents, those without mentions too, in order.
+
+    Raises:
+        InputError: The shard's table isn't there, can't be read, or lacks a column.
+    """
+    schema = pa.schema([DOCUMENTS.field(name) for name in ("document", "doc_id", "mentions")])
+    table = pa.concat_tables([schema.empty_table(), *_row_groups(run.file("documents", shard), schema.names)])
+    return table.filter(pc.is_valid(table["document"]))
+
+
+def _row_groups(path: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+    source = storage.localise(path) if storage.is_local(path) else io.BytesIO(storage.read_bytes(path))
+    try:
+        with pq.ParquetFile(source) as file:
+            if missing := [name for name in columns if name not in file.schema_arrow.names]:
+                raise InputError(
+                    f"has no column {', '.join(missing)}: another version of raybel made it; link again", path=path
+                )
+            for number in range(file.num_row_groups):
+                yield file.read_row_group(number, columns=list(columns))
+    except (OSError, pa.ArrowInvalid) as error:  # also a file that isn't there
+        raise InputError(f"can't be read: {error}", path=path) from error

@@ -6,7 +6,7 @@ from collections import ChainMap
 from typing import Any
 
 from raybel.corpus.sources import version_of
-from raybel.display import counted, percent, rate
+from raybel.display import counted, percent, rate, relative
 from raybel.files import storage
 from raybel.files.fingerprints import fingerprint
 from raybel.files.work_directory import Status
@@ -47,6 +47,21 @@ def status(run: RunDirectory) -> Status:
         problem = f"{counted(changed, 'input file')} changed since; the same command goes on with what is new"
     notes = (f"fingerprint {fingerprint(manifest.get('identity', {}))}", *_unread(run, states, progress))
     return run.work.status(finished, figures, [PROGRESS], problem if finished else "", notes)
+
+
+def unfinished(run: RunDirectory) -> str | None:
+    """Say that a run isn't finished; None where it is. Looks at its log alone, so it takes no time.
+
+    Raises:
+        InputError: The directory isn't a run directory.
+    """
+    run.manifest()
+    progress = read_progress(run)
+    finished = progress["finished"] if progress else storage.exists(run.counts_file)
+    if finished:
+        return None
+    shards = counted(len(run.shard_names()), "finished shard")
+    return f"{relative(run.uri)} isn't finished: only its {shards} can be read (`raybel status` says how far it is)."
 
 
 def unread_files(run: RunDirectory) -> list[str]:

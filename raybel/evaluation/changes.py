@@ -1,0 +1,119 @@
+"""Mentions that two runs link differently: counted by the two links, with an example of each change."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+#: What kinds of changes there are. With gold: the second run has right what the first one has wrong, the other way
+#: round, or both are as right or as wrong as each other. Without: the links differ.
+GAINED, LOST, OTHER, CHANGED = "gained", "lost", "other", "changed"
+#: A row for each mention that two runs link differently. `first` and `second` are runs, `first_link` and `second_link`
+#: their links, null where there is none. `policy` and `gold` are null without a gold corpus.
+CHANGES = pa.schema(
+    [
+        ("first", pa.string()),
+        ("second", pa.string()),
+        ("policy", pa.string()),
+        ("change", pa.string()),
+        ("doc_id", pa.string()),
+        ("mention_id", pa.string()),
+        ("start", pa.int32()),
+        ("end", pa.int32()),
+        ("type", pa.string()),
+        ("text", pa.string()),
+        ("gold", pa.list_(pa.string())),
+        ("first_link", pa.string()),
+        ("second_link", pa.string()),
+    ]
+)
+#: Rows that are turned into an Arrow table at once: as Python objects they take ten times the memory.
+_BATCH = 1 << 14
+
+
+@dataclass
+class Change:
+    """A mention of one link in the first run and another one in the second run, for all such mentions.
+
+    Args:
+        kind: `GAINED`, `LOST`, `OTHER` or `CHANGED`.
+        first: The first run's concept id; None for no link.
+        second: The second run's.
+        example: The first such mention: the columns of `CHANGES` that are the mention's own. With `before` and `after`,
+            what stands around it, where that is known.
+        times: Number of such mentions.
+        place: Of the example's document: the file, and its number in there; None where `before` is known.
+    """
+
+    kind: str
+    first: str | None
+    second: str | None
+    example: dict[str, Any]
+    times: int = 0
+    place: tuple[str, int] | None = None
+
+
+@dataclass
+class Changes:
+    """The changes from one run to another one.
+
+    Memory: an example for each distinct pair of links; of `rows`, every change.
+
+    Args:
+        runs: The columns `first`, `second` and `policy` of each row.
+        keep_rows: Whether every mention that changed is kept, for `table`.
+    """
+
+    runs: Mapping[str, Any]
+    keep_rows: bool = False
+    totals: Counter[str] = field(default_factory=Counter)
+    _changes: dict[tuple[str, str | None, str | None], Change] = field(default_factory=dict)
+    _rows: list[dict[str, Any]] = field(default_factory=list)
+    _batches: list[pa.Table] = field(default_factory=list)
+
+    def add(
+        self,
+        kind: str,
+        first: str | None,
+        second: str | None,
+        mention: Mapping[str, Any],
+        place: tuple[str, int] | None = None,
+    ) -> None:
+        """Count a mention that changed.
+
+        Args:
+            kind: Of the change.
+            first: The first run's concept id, None for no link.
+            second: The second run's.
+            mention: Its columns of `CHANGES`, and more.
+            place: Its document's file, and the document's number in there.
+        """
+        self.totals[kind] += 1
+        change = self._changes.get((kind, first, second))
+        if change is None:
+            change = Change(kind, first, second, dict(mention), place=place)
+            self._changes[kind, first, second] = change
+        change.times += 1
+        if self.keep_rows:
+            own = {name: mention.get(name) for name in CHANGES.names}
+            self._rows.append({**own, **self.runs, "change": kind, "first_link": first, "second_link": second})
+            if len(self._rows) >= _BATCH:
+                self._pack()
+
+    def of(self, kind: str) -> list[Change]:
+        """Return the distinct changes of a kind, the most frequent first, else in the order of their first mentions."""
+        return sorted((change for change in self._changes.values() if change.kind == kind), key=lambda one: -one.times)
+
+    def table(self) -> pa.Table:
+        """Return the mentions that changed as a table of `CHANGES`, in their order; none where they weren't kept."""
+        self._pack()
+        return pa.concat_tables([CHANGES.empty_table(), *self._batches])
+
+    def _pack(self) -> None:
+        if self._rows:
+            self._batches.append(pa.Table.from_pylist(self._rows, schema=CHANGES))
+            self._rows = []

@@ -1,0 +1,207 @@
+"""Comparing runs: with gold which of them is better, and else how far they agree (`agreement`). Needs no Ray."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from raybel.corpus.reading import SetAside
+from raybel.display import counted, relative
+from raybel.errors import MismatchError
+from raybel.evaluation import metrics, paired, predictions
+from raybel.evaluation.agreement import compare_links
+from raybel.evaluation.anchors import anchors_beside
+from raybel.evaluation.changes import GAINED, LOST, OTHER, Changes
+from raybel.evaluation.comparison import COMPARED, NAMED, Comparison, unfinished_runs
+from raybel.evaluation.config import CompareConfig, EvaluateConfig
+from raybel.evaluation.evaluate import groups_of, interval_sentence, open_ontology
+from raybel.evaluation.gold import Gold, corpus_rows, read_gold
+from raybel.evaluation.judging import Judged, judge
+from raybel.evaluation.policy import ConceptNumbers, category, foreign_types
+from raybel.evaluation.seen import seen_columns, seen_sentence, training_ids
+from raybel.ontology import Ontology
+
+
+def compare(config: CompareConfig, keep_rows: bool = False) -> Comparison:
+    """Compare runs with the first one: their scores where there is gold, else their links.
+
+    Args:
+        config: Which runs, and how.
+        keep_rows: Whether every mention that changed is kept, for `Comparison.write_mentions`.
+
+    Raises:
+        ConfigError: An input isn't there, or has no mentions; no gold mention is annotated, or counts under the policy.
+        InputError: A file can't be read.
+        MismatchError: A run has none of the gold's documents, or two runs have no mention in common.
+    """
+    return compare_with_gold(config, keep_rows) if config.gold_corpus else compare_links(config, keep_rows)
+
+
+def compare_with_gold(config: CompareConfig, keep_rows: bool = False) -> Comparison:
+    """Score runs on the same gold mentions, and compare each with the first one.
+
+    Memory: the gold's mentions, and each run's rankings of them.
+
+    Raises:
+        ConfigError: An input isn't there, or no gold mention counts under the policy.
+        InputError: A file can't be read.
+        MismatchError: A run holds none of the gold's documents.
+    """
+    scoring = config.scoring(config.runs[0])
+    names = tuple(map(relative, config.runs))
+    read = [predictions.prediction_files([run]) for run in config.runs]
+    recorded = list(dict.fromkeys(routes for _, of_run in read for routes in of_run))
+    ontology = open_ontology(scoring, recorded)
+    gold, train_set_aside = read_gold(scoring, with_context=True), SetAside()
+    joined = [_join(gold, files, config, name) for (files, _), name in zip(read, names, strict=True)]
+    training = training_ids(corpus_rows(config.train_corpus, scoring, train_set_aside))
+    concepts = _numbers(ontology, gold, joined, training)
+    mentions = joined[0].mentions
+    columns: dict[str, list[Any]] = {"type": [mention["type"] for mention in mentions]}
+    if config.train_corpus:
+        columns |= seen_columns(training, mentions, concepts)
+    categories = [category(ids, concepts) for ids in gold.ids]
+    judged, said = [], []
+    for each in joined:
+        of_run, sentences = judge(scoring, each, concepts, categories, columns.get("pair_seen"))
+        judged.append(of_run)
+        said.append([*sentences, *each.notes])
+    rows: list[dict[str, Any]] = []
+    changes: list[Changes] = []
+    for other in range(1, len(names)):
+        sure = joined[other].sure
+        split = columns if all(value is None for value in sure) else {**columns, "sure": sure}
+        for pair in zip(judged[0], judged[other], strict=True):
+            runs = {"first": names[0], "second": names[other], "policy": pair[0].policy}
+            rows += ({**runs, **row} for row in _compared(pair, joined[0].documents, split, scoring))
+            tally = Changes(runs, keep_rows)
+            _add_changes(tally, pair, joined[0], joined[other], concepts)
+            changes.append(tally)
+    resampled = sorted(len(np.unique(joined[0].documents[each.counts])) for each in judged[0])
+    sentences = [
+        *unfinished_runs(config),
+        *_together(names, said),
+        *_only_in_some(names, joined),
+        *foreign_types(columns["type"], gold.ids, concepts),
+        *([seen_sentence(scoring)] if config.train_corpus else []),
+        *filter(None, (gold.problems, train_set_aside.sentence())),
+        interval_sentence(scoring, resampled[-1], resampled[0]),
+        *_tests(config),
+    ]
+    anchors = anchors_beside(scoring, columns["type"], gold.ids)
+    table = pa.Table.from_pylist(rows, schema=COMPARED)
+    return Comparison(
+        names, table, tuple(changes), tuple(sentences), anchors, _names(ontology, changes), config.examples
+    )
+
+
+def _join(gold: Gold, files: Sequence[str], config: CompareConfig, name: str) -> predictions.Joined:
+    try:
+        return predictions.join(gold.documents, files)
+    except MismatchError as error:
+        named = ", ".join(map(relative, config.gold_corpus))
+        raise MismatchError(f"{named} and {name}: {error}") from error
+
+
+def _numbers(
+    ontology: Ontology | None,
+    gold: Gold,
+    joined: Sequence[predictions.Joined],
+    training: Mapping[str, set[str]],
+) -> ConceptNumbers:
+    """Return the numbers of all ids of gold, runs and training."""
+    rankings = (
+        ids for each in joined for ids in (*each.rankings, *(part for parts in each.parts.values() for part in parts))
+    )
+    return ConceptNumbers(ontology, (one for ids in (*gold.ids, *rankings, *training.values()) for one in ids or ()))
+
+
+def _compared(
+    pair: tuple[Judged, Judged], documents: np.ndarray, columns: Mapping[str, Sequence[Any]], config: EvaluateConfig
+) -> Iterator[dict[str, Any]]:
+    """Yield a row of `COMPARED`, without its runs, for each group and score of two runs."""
+    first, second = pair
+    for kind, group, members in groups_of(columns, first.counts):
+        own = [first.ranks[members], second.ranks[members]]
+        scores = [metrics.summarise(ranks) for ranks in own]
+        bounds = [metrics.bootstrap(ranks, documents[members], config.bootstrap, config.seed) or {} for ranks in own]
+        found = paired.differences(*own, documents[members], config.bootstrap, config.seed)
+        for metric in metrics.METRICS:
+            row: dict[str, Any] = {"group_kind": kind, "group": group, "mentions": len(own[0]), "metric": metric}
+            for run, score, bound in zip(("first", "second"), scores, bounds, strict=True):
+                low, high = bound.get(metric, (None, None))
+                row |= {f"{run}_value": score[metric], f"{run}_low": low, f"{run}_high": high}
+            if difference := found.get(metric):
+                names = ("low", "high", "p_bootstrap", "gained", "lost", "p_mcnemar")
+                row |= {"difference": difference.value, **{name: getattr(difference, name) for name in names}}
+            yield row
+
+
+def _add_changes(
+    tally: Changes,
+    pair: tuple[Judged, Judged],
+    first: predictions.Joined,
+    second: predictions.Joined,
+    concepts: ConceptNumbers,
+) -> None:
+    """Count the mentions that count, and that two runs link differently or of which only one is right."""
+    for place in np.flatnonzero(pair[0].counts).tolist():
+        rankings = first.rankings[place] or [], second.rankings[place] or []
+        links = [ranking[0] if ranking else None for ranking in rankings]
+        right = [each.ranks[place] == 0 for each in pair]
+        numbers = [concepts.of(ranking[:1]) for ranking in rankings]
+        if right[0] != right[1] or numbers[0] != numbers[1]:
+            kind = OTHER if right[0] == right[1] else GAINED if right[1] else LOST
+            tally.add(kind, *links, {**first.mentions[place], "doc_id": first.doc_ids[place]})
+
+
+def _together(names: Sequence[str], said: Sequence[Sequence[str]]) -> list[str]:
+    """Return what is said of all runs once, then what is said of some of them with their names."""
+    shared = [sentence for sentence in said[0] if all(sentence in other for other in said)]
+    own = [
+        f"{name}: {sentence}"
+        for name, sentences in zip(names, said, strict=True)
+        for sentence in sentences
+        if sentence not in shared
+    ]
+    return shared + own
+
+
+def _only_in_some(names: Sequence[str], joined: Sequence[predictions.Joined]) -> list[str]:
+    """Say which gold mentions only some of the runs have."""
+    lacking = [{place for place, ranking in enumerate(each.rankings) if ranking is None} for each in joined]
+    nowhere = set.intersection(*lacking)
+    sentences = [f"No run has {counted(len(nowhere), 'gold mention')}."] if nowhere else []
+    for name, places in zip(names, lacking, strict=True):
+        if only := sorted(places - nowhere):
+            examples = (f"{joined[0].doc_ids[place]} {joined[0].mentions[place]['text']!r}" for place in only[:NAMED])
+            sentences.append(
+                f"{name} lacks {counted(len(only), 'gold mention')} that another run has, such as "
+                f"{', '.join(examples)}: as if linked to nothing."
+            )
+    return sentences
+
+
+def _tests(config: CompareConfig) -> list[str]:
+    resampled = "the same resampled documents are scored for both runs; " if config.bootstrap else ""
+    return [
+        f"p: of no difference, two-sided. Bootstrap: {resampled}documents are the unit. McNemar: exact, on mentions "
+        "that only one run has right, as if mentions didn't depend on each other."
+        if config.bootstrap
+        else "p (McNemar): of no difference, two-sided, exact, as if mentions didn't depend on each other."
+    ]
+
+
+def _names(ontology: Ontology | None, changes: Sequence[Changes]) -> dict[str, str]:
+    """Return the names of the concepts of changes, and of their examples' gold, by the ontology."""
+    if ontology is None:
+        return {}
+    listed = [change for each in changes for kind in (GAINED, LOST, OTHER) for change in each.of(kind)]
+    ids = (one for change in listed for one in (change.first, change.second, *(change.example["gold"] or ())))
+    distinct = list(dict.fromkeys(one for one in ids if one is not None))
+    rows = ontology.indices(distinct)
+    names = ontology.table["name"].take(pa.array(np.maximum(rows, 0))).to_pylist() if len(ontology) else []
+    return {one: name for one, row, name in zip(distinct, rows.tolist(), names, strict=True) if row >= 0}
