@@ -1,0 +1,1 @@
+"""What a person looks at: pages, each one HTML file that needs nothing but itself."""
