@@ -43,6 +43,10 @@ COMMANDS = {
         "evaluate",
         "Score links against gold annotations: Acc@1, recall@5, @10, @all and MRR, overall and by mention type.",
     ),
+    "compare": (
+        "compare",
+        "Compare runs: with gold which is better, else how far they agree; in each case, which mentions changed.",
+    ),
 }
 
 

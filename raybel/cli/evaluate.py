@@ -64,7 +64,7 @@ def evaluate(values: dict[str, Any], metric_file: tuple[str, ...], summary_file:
           --type-names SpecificDisease=Disease,Modifier=Disease --metric-file mentions.csv
     """
     for option, paths in (("--metric-file", metric_file), ("--summary-file", summary_file)):
-        _check(option, paths)
+        check_names(option, paths)
     config = configured(EvaluateConfig, values)
     result: Evaluation
     if config.spans:
@@ -81,8 +81,16 @@ def evaluate(values: dict[str, Any], metric_file: tuple[str, ...], summary_file:
         tables.out.print(f"written: {relative(path)}", markup=False, soft_wrap=True)
 
 
-def _check(option: str, paths: Iterable[str]) -> None:
-    """Refuse a name whose format isn't known before the work begins, not after it."""
+def check_names(option: str, paths: Iterable[str]) -> None:
+    """Refuse a table's name whose format isn't known before the work begins, not after it.
+
+    Args:
+        option: Spelled as it is given.
+        paths: What it was given.
+
+    Raises:
+        ConfigError: The suffix is none of a table's.
+    """
     for path in paths:
         if not storage.name_of(path).endswith(SUFFIXES):
             raise ConfigError(f"{option} {path}: the name must end in {' or '.join(SUFFIXES)}")

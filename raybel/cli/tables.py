@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Literal
@@ -16,6 +17,8 @@ from raybel.reporting import logs
 _LOG = logging.getLogger(__name__)
 #: Characters that a column keeps at least, where it has so many, however narrow the terminal is.
 _LEAST_WIDTH = 8
+#: Control characters but for line feeds and tabs.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _STYLES = {logging.ERROR: "red", logging.WARNING: "yellow", logging.INFO: "dim"}
 #: Results go to standard output, progress and complaints to standard error.
 out = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else 160)
@@ -83,6 +86,11 @@ def _is_number(text: str) -> bool:
     return not any(character.isalpha() for character in text) and (not text or any(map(str.isdigit, text)))
 
 
+def plain(text: str) -> str:
+    """Return untrusted text as it can be printed: a terminal would obey its control characters."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
 def cell(value: object) -> str:
     """Return a value as a table shows it."""
     if value is None:
@@ -93,4 +101,4 @@ def cell(value: object) -> str:
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:.2f}"
-    return str(value)
+    return plain(str(value))
