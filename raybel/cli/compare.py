@@ -10,11 +10,10 @@ import click
 
 from raybel.cli import tables
 from raybel.cli.common import CONTEXT
-from raybel.cli.evaluate import cell, check_names, name_of
+from raybel.cli.evaluate import cell, check_names, check_page_name, name_of
 from raybel.cli.options import options
 from raybel.config import configured
 from raybel.display import counted, relative
-from raybel.errors import ConfigError
 from raybel.evaluation import leaderboard
 from raybel.evaluation.changes import CHANGED, GAINED, LOST, OTHER, Change, Changes
 from raybel.evaluation.compare import compare as compare_runs
@@ -64,8 +63,8 @@ def compare(
     """
     for option, paths in (("--metric-file", metric_file), ("--summary-file", summary_file)):
         check_names(option, paths)
-    if out is not None and not storage.name_of(out).endswith((".html", ".htm")):
-        raise ConfigError(f"--out {out}: a page's name must end in .html")
+    if out is not None:
+        check_page_name("--out", out)
     config = configured(CompareConfig, values, runs=runs)
     result = compare_runs(config, keep_rows=bool(metric_file))
     show_comparison(result)

@@ -96,6 +96,12 @@ def check_names(option: str, paths: Iterable[str]) -> None:
             raise ConfigError(f"{option} {path}: the name must end in {' or '.join(SUFFIXES)}")
 
 
+def check_page_name(option: str, path: str) -> None:
+    """Refuse a page's name that a browser wouldn't take for one; as `check_names`."""
+    if not storage.name_of(path).endswith((".html", ".htm")):
+        raise ConfigError(f"{option} {path}: a page's name must end in .html")
+
+
 def show_span_scores(result: SpanEvaluation) -> None:
     """Print the scores of spans; where the types of both sides have nothing in common, that in their place."""
     if result.apart:

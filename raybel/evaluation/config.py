@@ -197,6 +197,12 @@ class ShowConfig:
         return bool(self.concept or self.wrong or self.unsure)
 
     @property
+    def kind(self) -> str:
+        """What the mentions that are asked for are, in words."""
+        linked = [f"linked to {' or '.join(self.concept)}"] if self.concept else []
+        return " and ".join([*linked, *(name for name in ("wrong", "unsure") if getattr(self, name))])
+
+    @property
     def most(self) -> int | None:
         """How many documents are shown at most; None for as many as there are."""
         if self.documents is not None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,7 +16,6 @@ from raybel.corpus.typography import FOLDING
 from raybel.errors import ConfigError, InputError
 from raybel.files import storage
 from raybel.runs.run_directory import RunDirectory
-from raybel.schemas import DOCUMENTS
 
 
 def mentions_tables(run: RunDirectory, mentions: MentionOptions) -> dict[str, str]:
@@ -53,21 +54,67 @@ def read_mentions_table(path: str, columns: Sequence[str], mention_types: Sequen
     return table.select(list(columns))
 
 
-def mention_batches(run: RunDirectory, columns: Sequence[str], shards: Iterable[str] = ()) -> Iterator[pa.Table]:
-    """Yield some columns of a run's mentions, row group by row group, in the order of shards and documents.
+@dataclass(frozen=True)
+class MentionGroup:
+    """A row group of a shard's mentions table: the mentions of a chunk, whose documents are in no other one.
 
-    Memory: a row group, which is a chunk's mentions; of a run on an object store, a shard's table.
+    Args:
+        shard: The shard's name.
+        path: Of the table.
+        file: The table, open.
+        number: The row group's place in it.
+    """
+
+    shard: str
+    path: str
+    file: pq.ParquetFile
+    number: int
+
+    def read(self, columns: Sequence[str]) -> pa.Table:
+        """Return some of its columns.
+
+        Raises:
+            InputError: The table is damaged.
+        """
+        with _damage_as_sentence(self.path):
+            return self.file.read_row_group(self.number, columns=list(columns))
+
+    def documents(self) -> tuple[int, int]:
+        """Return the numbers of the first and the last document that have a mention in it; (0, -1) for none."""
+        known = self.file.metadata.row_group(self.number)
+        if not known.num_rows:
+            return 0, -1
+        found = self.file.schema_arrow.get_field_index("document")  # leaves are counted, but none is nested before it
+        statistics = known.column(found).statistics
+        if statistics is not None and statistics.has_min_max:
+            return statistics.min, statistics.max
+        numbers = self.read(["document"])["document"]
+        return pc.min(numbers).as_py(), pc.max(numbers).as_py()
+
+
+def mention_groups(run: RunDirectory, columns: Sequence[str], shards: Iterable[str] = ()) -> Iterator[MentionGroup]:
+    """Yield the row groups of a run's mentions tables, in the order of shards and documents; each is read on demand.
+
+    Memory: a row group; of a run on an object store, a shard's table.
 
     Args:
         run: The run.
-        columns: Of `schemas.MENTIONS`.
+        columns: Of `schemas.MENTIONS`, which every table must have.
         shards: Names of shards; none for all.
 
     Raises:
         InputError: A shard's table isn't there, can't be read, or lacks a column.
     """
     for name in shards or run.shard_names():
-        yield from _row_groups(run.mentions_file(name), columns)
+        path = run.mentions_file(name)
+        with _opened(path, columns) as file:
+            for number in range(file.num_row_groups):
+                yield MentionGroup(name, path, file, number)
+
+
+def mention_batches(run: RunDirectory, columns: Sequence[str]) -> Iterator[pa.Table]:
+    """Yield some columns of a run's mentions, row group by row group; see `mention_groups`."""
+    return (group.read(columns) for group in mention_groups(run, columns))
 
 
 def document_ids(run: RunDirectory, shard: str) -> pa.Table:
@@ -76,20 +123,29 @@ def document_ids(run: RunDirectory, shard: str) -> pa.Table:
     Raises:
         InputError: The shard's table isn't there, can't be read, or lacks a column.
     """
-    schema = pa.schema([DOCUMENTS.field(name) for name in ("document", "doc_id", "mentions")])
-    table = pa.concat_tables([schema.empty_table(), *_row_groups(run.file("documents", shard), schema.names)])
+    columns = ["document", "doc_id", "mentions"]
+    path = run.file("documents", shard)
+    with _opened(path, columns) as file, _damage_as_sentence(path):
+        table = file.read(columns=columns)
     return table.filter(pc.is_valid(table["document"]))
 
 
-def _row_groups(path: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+@contextlib.contextmanager
+def _opened(path: str, columns: Sequence[str]) -> Iterator[pq.ParquetFile]:
     source = storage.localise(path) if storage.is_local(path) else io.BytesIO(storage.read_bytes(path))
+    with _damage_as_sentence(path):
+        opened = pq.ParquetFile(source)
+    with opened as file:
+        if missing := [name for name in columns if name not in file.schema_arrow.names]:
+            raise InputError(
+                f"has no column {', '.join(missing)}: another version of raybel made it; link again", path=path
+            )
+        yield file
+
+
+@contextlib.contextmanager
+def _damage_as_sentence(path: str) -> Iterator[None]:
     try:
-        with pq.ParquetFile(source) as file:
-            if missing := [name for name in columns if name not in file.schema_arrow.names]:
-                raise InputError(
-                    f"has no column {', '.join(missing)}: another version of raybel made it; link again", path=path
-                )
-            for number in range(file.num_row_groups):
-                yield file.read_row_group(number, columns=list(columns))
+        yield
     except (OSError, pa.ArrowInvalid) as error:  # also a file that isn't there
         raise InputError(f"can't be read: {error}", path=path) from error
