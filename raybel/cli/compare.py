@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
@@ -82,12 +83,14 @@ def compare(
 
 def show_comparison(result: Comparison) -> None:
     """Print a comparison: scores and differences, or agreement; then, of two runs, what changed."""
+    for warning in result.warnings:
+        tables.say(warning, logging.WARNING)
     if result.has_gold:
         _show_scores(result)
     else:
         _show_agreement(result)
     if len(result.runs) == 2:
-        show_changes(result, result.changes[0])
+        show_changes(result, result.changes_shown()[0])
     tables.print_notes(result.sentences)
     if len(result.runs) > 2:
         tables.print_notes(["`raybel compare` of two runs shows which mentions changed; --out shows all pairs."])

@@ -108,7 +108,8 @@ def compare_links(config: CompareConfig, keep_rows: bool = False) -> Comparison:
     corpora = [LinkedCorpus.open(run, config.mentions.mention_types) for run in config.runs]
     hashes = [corpus.hashes() for corpus in corpora]
     rows: list[dict[str, Any]] = []
-    changes, sentences = [], unfinished_runs(config)
+    changes: list[Changes] = []
+    sentences: list[str] = []
     concepts: dict[str, str] = {}
     for other in range(1, len(names)):
         pair = _Pair((names[0], names[other]), keep_rows, concepts)
@@ -125,7 +126,10 @@ def compare_links(config: CompareConfig, keep_rows: bool = False) -> Comparison:
         "if their ids are, as written. Which run is right isn't known without --gold-corpus."
     )
     table = pa.Table.from_pylist(rows, schema=AGREEMENT)
-    return Comparison(names, table, tuple(changes), tuple(sentences), names=known, shown=config.examples)
+    warnings = tuple(unfinished_runs(config))
+    return Comparison(
+        names, table, tuple(changes), tuple(sentences), names=known, shown=config.examples, warnings=warnings
+    )
 
 
 class _Pair:

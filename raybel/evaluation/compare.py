@@ -82,7 +82,6 @@ def compare_with_gold(config: CompareConfig, keep_rows: bool = False) -> Compari
             changes.append(tally)
     resampled = sorted(len(np.unique(joined[0].documents[each.counts])) for each in judged[0])
     sentences = [
-        *unfinished_runs(config),
         *_together(names, said),
         *_only_in_some(names, joined),
         *foreign_types(columns["type"], gold.ids, concepts),
@@ -93,9 +92,9 @@ def compare_with_gold(config: CompareConfig, keep_rows: bool = False) -> Compari
     ]
     anchors = anchors_beside(scoring, columns["type"], gold.ids)
     table = pa.Table.from_pylist(rows, schema=COMPARED)
-    return Comparison(
-        names, table, tuple(changes), tuple(sentences), anchors, _names(ontology, changes), config.examples
-    )
+    warnings = tuple(unfinished_runs(config))
+    known = _names(ontology, changes)
+    return Comparison(names, table, tuple(changes), tuple(sentences), anchors, known, config.examples, warnings)
 
 
 def _join(gold: Gold, files: Sequence[str], config: CompareConfig, name: str) -> predictions.Joined:

@@ -51,6 +51,7 @@ class Comparison:
         anchors: Published figures of the gold corpus by the same policies.
         names: Concept id -> name, of the ids in `changes`, as far as names are known.
         shown: How many changes of each kind are to be shown.
+        warnings: What must be known before all else, such as that a run isn't finished.
     """
 
     runs: tuple[str, ...]
@@ -60,11 +61,17 @@ class Comparison:
     anchors: Anchors = field(default_factory=Anchors)
     names: Mapping[str, str] = field(default_factory=dict)
     shown: int = 10
+    warnings: tuple[str, ...] = ()
 
     @property
     def has_gold(self) -> bool:
         """True if the runs were scored."""
         return bool(self.table.schema.equals(COMPARED))
+
+    def changes_shown(self) -> list[Changes]:
+        """Return the changes of each pair of runs; of several policies by the first alone: others' are much alike."""
+        policies = [each.runs["policy"] for each in self.changes]
+        return [each for each in self.changes if each.runs["policy"] == policies[0]]
 
     def write_mentions(self, uri: str) -> None:
         """Write the mentions that changed, of `changes.CHANGES`, in the format that the file's suffix says."""

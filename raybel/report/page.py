@@ -168,7 +168,7 @@ def table(
     """
     cells = [[shown(value) for value in row] for row in rows]
     numeric = [
-        place > 0 and all(not _NOT_NUMBER.search(str(row[place])) or not row[place] for row in cells)
+        place > 0 and all(not _NOT_NUMBER.search(row[place].striptags()) for row in cells)
         for place in range(len(header))
     ]
     kinds = [Markup(' class="number"') if each else Markup() for each in numeric]
