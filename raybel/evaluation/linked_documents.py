@@ -19,11 +19,11 @@ from raybel.corpus.reading import read_documents
 from raybel.corpus.sources import corpus_files
 from raybel.errors import ConfigError
 from raybel.evaluation.predictions import predictions, sure_of
-from raybel.runs.mentions import document_ids, mention_batches
+from raybel.runs.mentions import document_ids, mention_groups
 from raybel.runs.pipeline import run_with_links
 from raybel.runs.run_directory import RunDirectory
 
-_COLUMNS = ("shard", "document", "doc_id", "mention_id", "start", "end", "text", "type", "link_id", "link_name", "sure")
+_COLUMNS = ("document", "doc_id", "mention_id", "start", "end", "text", "type", "link_id", "link_name", "sure")
 
 
 @dataclass(slots=True)
@@ -126,13 +126,13 @@ class LinkedCorpus:
         yield from self._of_tables(self.run) if self.run is not None else self._of_files()
 
     def _of_tables(self, run: RunDirectory) -> Iterator[LinkedDocument]:
-        batches = mention_batches(run, [*_COLUMNS, "ranking"])
-        rows = (row for table in batches for row in self._rows(table))
-        for (shard, number, doc_id), of_document in groupby(rows, key=lambda row: row[0]):
-            yield LinkedDocument(doc_id, (run.shard_file(shard), number), [mention for _, mention in of_document])
+        groups = mention_groups(run, [*_COLUMNS, "ranking"])
+        rows = ((group.shard, *row) for group in groups for row in self._rows(group.read([*_COLUMNS, "ranking"])))
+        for (shard, number, doc_id), of_document in groupby(rows, key=lambda row: row[:3]):
+            yield LinkedDocument(doc_id, (run.shard_file(shard), number), [mention for *_, mention in of_document])
 
-    def _rows(self, table: pa.Table) -> Iterator[tuple[tuple[str, int, str], LinkedMention]]:
-        """Yield each mention with its shard, its document's number in there and the document's id."""
+    def _rows(self, table: pa.Table) -> Iterator[tuple[int, str, LinkedMention]]:
+        """Yield each mention with its document's number in the shard and the document's id."""
         if self.mention_types:
             table = table.filter(pc.is_in(table["type"], value_set=pa.array(self.mention_types, pa.string())))
         rankings = table["ranking"].combine_chunks()
@@ -140,8 +140,8 @@ class LinkedCorpus:
         ids = pc.struct_field(pc.list_flatten(rankings), "concept_id").to_pylist()
         start = 0
         columns = [table[name].to_pylist() for name in _COLUMNS]
-        for end, (shard, number, doc_id, *mention) in zip(ends, zip(*columns, strict=True), strict=True):
-            yield (shard, number, doc_id), LinkedMention(*mention, candidates=ids[start:end])
+        for end, (number, doc_id, *mention) in zip(ends, zip(*columns, strict=True), strict=True):
+            yield number, doc_id, LinkedMention(*mention, candidates=ids[start:end])
             start = end
 
     def _of_files(self) -> Iterator[LinkedDocument]:

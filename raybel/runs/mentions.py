@@ -112,11 +112,6 @@ def mention_groups(run: RunDirectory, columns: Sequence[str], shards: Iterable[s
                 yield MentionGroup(name, path, file, number)
 
 
-def mention_batches(run: RunDirectory, columns: Sequence[str]) -> Iterator[pa.Table]:
-    """Yield some columns of a run's mentions, row group by row group; see `mention_groups`."""
-    return (group.read(columns) for group in mention_groups(run, columns))
-
-
 def document_ids(run: RunDirectory, shard: str) -> pa.Table:
     """Return `document`, `doc_id` and `mentions` of a shard's documents, those without mentions too, in order.
 
