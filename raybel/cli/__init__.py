@@ -43,6 +43,10 @@ COMMANDS = {
         "evaluate",
         "Score links against gold annotations: Acc@1, recall@5, @10, @all and MRR, overall and by mention type.",
     ),
+    "report": (
+        "report",
+        "Make a page of a run, a training or a sweep: one HTML file with charts, tables and linked text.",
+    ),
 }
 
 
