@@ -78,7 +78,8 @@ POSITION = pa.struct([("file", pa.int32()), ("document", pa.int64())])
 #: `unreadable` why files of a bundle couldn't, and `unnamed` how many more of them there are; `passed_over` counts
 #: members of an archive that aren't documents by their name. `done` is true for a chunk without documents, since it was
 #: linked before. `read_bytes` says how many of the source's stored bytes were read when the chunk was full (null where
-#: it was linked before), `skipped_bytes` how many of them were read to pass over what was linked before.
+#: it was linked before), `skipped_bytes` how many of them were read to pass over what was linked before;
+#: `read_seconds` is how long its reading took, null where nobody measured it.
 CHUNK = pa.schema(
     [
         ("path", pa.string()),
@@ -93,6 +94,7 @@ CHUNK = pa.schema(
         ("done", pa.bool_()),
         ("read_bytes", pa.int64()),
         ("skipped_bytes", pa.int64()),
+        ("read_seconds", pa.float64()),
         ("header", pa.binary()),
         ("footer", pa.binary()),
         ("error", pa.string()),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 import time
 from abc import ABC, abstractmethod
+from collections import Counter
 from functools import partial
 from typing import Any
 
@@ -28,6 +31,8 @@ from raybel.runs.parts import COUNTS, Part
 from raybel.runs.run_directory import RunDirectory
 
 _LOG = logging.getLogger(__name__)
+#: A chunk's row. `seconds` is how long its worker took (0 where it was done before), `work` what was counted
+#: meanwhile, as JSON: a list of (what, label, amount).
 _COUNTS_SCHEMA = pa.schema(
     [
         ("source", pa.string()),
@@ -38,6 +43,9 @@ _COUNTS_SCHEMA = pa.schema(
         ("error", pa.string()),
         ("read_bytes", pa.int64()),
         ("skipped_bytes", pa.int64()),
+        ("worker", pa.string()),
+        ("seconds", pa.float64()),
+        ("work", pa.string()),
         *((name, pa.int64()) for name in COUNTS),
     ]
 )
@@ -54,6 +62,8 @@ class ChunkStage(ABC):
 
     def __init__(self, run: RunDirectory, inputs: dict[str, RunInput], session: Session) -> None:
         self.run, self.inputs, self.session, self.node = run, inputs, session, this_node()
+        self.work: Counter[tally.Key] = Counter()
+        self.seconds = 0.0
 
     @abstractmethod
     def part(self, chunk: pa.Table, crashes: CrashRecord) -> Part:
@@ -68,10 +78,19 @@ class ChunkStage(ABC):
         """Write a chunk's part, if it isn't there from an earlier start, and return its counts."""
         source, name, number = (chunk[column][0].as_py() for column in ("source", "shard", "chunk"))
         self.session.begin()
+        self.work.clear()
+        self.seconds = 0.0
         with logs.about(shard=name, chunk=number):
-            return self._done(chunk, self.inputs[source].shard(name), number)
+            row = self._done(chunk, self.inputs[source].shard(name), number)
+        return pa.Table.from_pylist([{**row, **self._work(chunk)}], schema=_COUNTS_SCHEMA)
 
-    def _done(self, chunk: pa.Table, shard: Shard, number: int) -> pa.Table:
+    def _work(self, chunk: pa.Table) -> dict[str, Any]:
+        """Return what a chunk's row says of the work: that of its reader, too."""
+        self.work["stage_seconds", "reading"] += chunk["read_seconds"][0].as_py() or 0.0
+        work = json.dumps([[*key, amount] for key, amount in self.work.items()])
+        return {"worker": f"{self.node} {os.getpid()}", "seconds": self.seconds, "work": work}
+
+    def _done(self, chunk: pa.Table, shard: Shard, number: int) -> dict[str, Any]:
         if reason := chunk["error"][0].as_py():
             _LOG.info(f"not read to its end: {reason}")
             return _counts({"error": reason, "chunk": number, "last": True, "next": None}, chunk, shard)
@@ -84,7 +103,7 @@ class ChunkStage(ABC):
                 raise RaybelError(f"{part} was there and is gone: run the same command again")
             crashes.begin()
             summary = self._write(shard, chunk, crashes)
-        metrics.publish(self.session.run)
+        self.work.update(metrics.publish(self.session.run))
         return _counts(summary, chunk, shard)
 
     def _write(self, shard: Shard, chunk: pa.Table, crashes: CrashRecord) -> dict[str, Any]:
@@ -93,9 +112,9 @@ class ChunkStage(ABC):
         part = self.part(chunk, crashes)
         with tally.seconds_of("writing"):
             summary = self.run.write_part(shard, part)
-        seconds = time.perf_counter() - begun
+        self.seconds = seconds = time.perf_counter() - begun
         metrics.record(self.session.run, "chunk_seconds", seconds)
-        metrics.publish(self.session.run, summary)
+        self.work.update(metrics.publish(self.session.run, summary))
         done = f"{counted(summary['documents'], 'document')}, {counted(summary['mentions'], 'mention')}"
         bad = f"; {summary['quarantined']:,} in quarantine" if summary["quarantined"] else ""
         _LOG.info(f"a chunk is done: {done}, in {duration(seconds)}{bad}")
@@ -112,12 +131,12 @@ def assemble_shard(run: RunDirectory, session: Session, shard: Shard, chunks: in
     return state
 
 
-def _counts(summary: dict[str, Any], chunk: pa.Table, shard: Shard) -> pa.Table:
+def _counts(summary: dict[str, Any], chunk: pa.Table, shard: Shard) -> dict[str, Any]:
     """Return a chunk's row of counts; one that couldn't be read counts nothing, whatever could be read of it."""
     of_chunk = {name: chunk[name][0].as_py() for name in ("source", "read_bytes", "skipped_bytes")}
     row = {**dict.fromkeys(COUNTS, 0), **summary, **of_chunk, "shard": shard.name}
     row["ends"] = summary["next"] is None
-    return pa.Table.from_pylist([{name: row[name] for name in _COUNTS_SCHEMA.names}], schema=_COUNTS_SCHEMA)
+    return {name: row.get(name) for name in _COUNTS_SCHEMA.names}
 
 
 def map_chunks(

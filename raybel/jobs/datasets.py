@@ -88,10 +88,16 @@ def _read_chunks(item: Input, options: ReadOptions) -> Iterator[pa.Table]:
         with logs.about(shard=item.shard), tally.seconds_of("reading"):
             chunk = next(chunks, None)
         if item.session is not None:
-            metrics.publish(item.session.run)
+            taken = metrics.publish(item.session.run)
+            chunk = chunk and _with_seconds(chunk, taken.get(("stage_seconds", "reading"), 0.0))
         if chunk is None:
             return
         yield chunk
+
+
+def _with_seconds(chunk: pa.Table, seconds: float) -> pa.Table:
+    place = CHUNK.get_field_index("read_seconds")
+    return chunk.set_column(place, CHUNK.field(place), pa.array([seconds]))
 
 
 def read_bioc(paths: str | Iterable[str], options: ReadOptions | None = None, num_cpus: float | None = None) -> Dataset:

@@ -96,15 +96,20 @@ def record(run: str, name: str, value: float, label: str = "") -> None:
         metric.set(value, tags)
 
 
-def publish(run: str, summary: Mapping[str, int] | None = None) -> None:
+def publish(run: str, summary: Mapping[str, int] | None = None) -> dict[tally.Key, float]:
     """Publish what this process counted since the last time, as a run's, and what a chunk's summary counts.
 
     Args:
         run: As `run_name` returns it.
         summary: Of a chunk that was just written; None where there is none.
+
+    Returns:
+        What the process had counted.
     """
-    for (name, label), amount in tally.take().items():
+    taken = tally.take()
+    for (name, label), amount in taken.items():
         record(run, name, amount, label)
     if summary is not None:
         for name in OF_SUMMARY:
             record(run, name, summary[name])
+    return taken

@@ -25,6 +25,7 @@ from raybel.runs.inputs import RunInput, Shard
 from raybel.runs.logs import write_plan, write_progress
 from raybel.runs.parts import COUNTS, sum_counts
 from raybel.runs.run_directory import RunDirectory
+from raybel.runs.speed import SpeedLog
 
 #: The share of bad documents is looked at once so many documents are done (and at the end).
 BAD_FRACTION_AFTER = 10_000
@@ -135,6 +136,7 @@ class ShardJob:
         self.assembling: dict[Any, tuple[str, Shard]] = {}
         self.tallies: dict[str, list[dict[str, Any]]] = {}
         self.written = 0.0
+        self.speed = SpeedLog(self.progress.started)
         write_plan(run, inputs)
         self._log(finished=False)  # else an earlier start's would be taken for this one's
 
@@ -172,6 +174,7 @@ class ShardJob:
         with ray_session(), data_context():
             allocation = allocate_here(resources, encodes, self.progress.bytes_total)
             self.progress.started = time.time()
+            self.speed = SpeedLog(self.progress.started)
             dataset = stream(list(self.to_do.values()), allocation)
             assemble = ray.remote(num_cpus=allocation.cpus_per_task, max_retries=ASSEMBLE_RETRIES)(assemble_shard)
             for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
@@ -211,6 +214,7 @@ class ShardJob:
             self._count_bytes(item, row["read_bytes"] if row["read_bytes"] < item.source.size else 0)
             for count in self.progress.own:
                 self.progress.own[count] += row[count]
+            self.speed.add(time.time(), row)
         self.progress.first_chunk = self.progress.first_chunk or self.progress.seconds
         tallies = self.tallies.setdefault(name, [])
         tallies.append({count: row[count] for count in COUNTS})
@@ -274,6 +278,7 @@ class ShardJob:
         figures = {"seconds": self.progress.seconds, "share": self.progress.share}
         failed = list(self.failed.values())[:MAX_NAMED]
         write_progress(self.run, {**asdict(self.progress), **figures, "failed": failed, "finished": finished})
+        self.speed.write(self.run)
 
     def _check_fraction(self, counts: Mapping[str, int], least: int) -> None:
         bad, documents = counts["quarantined"], counts["documents"]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import io
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -14,12 +13,13 @@ import pyarrow.parquet as pq
 
 from raybel.files import storage
 from raybel.runs import parts
+from raybel.runs.quarantine import is_of_file, quarantined
 from raybel.runs.run_directory import RunDirectory
 
 
 def quarantine_reasons(run: RunDirectory, names: Iterable[str], most: int = 3) -> list[str]:
     """Return the first few reasons for which documents of finished shards are in the quarantine, or annotations."""
-    records = (record for name in sorted(names) for record in _quarantined(run, name) if not _is_of_file(record))
+    records = (record for name in sorted(names) for record in quarantined(run, name) if not is_of_file(record))
     return [f"{record['path']}: {record['reason']}" for record in islice(records, most)]
 
 
@@ -32,21 +32,8 @@ def unreadable_files(run: RunDirectory, states: Mapping[str, Mapping[str, Any]],
         most: How many reasons.
     """
     names = (name for name in sorted(states) if states[name]["unreadable"])
-    records = (record for name in names for record in _quarantined(run, name) if _is_of_file(record))
+    records = (record for name in names for record in quarantined(run, name) if is_of_file(record))
     return [record["reason"] for record in islice(records, most)]
-
-
-def _quarantined(run: RunDirectory, name: str) -> Iterator[dict[str, Any]]:
-    """Yield the records of a shard's quarantine."""
-    path = run.file("quarantine", name)
-    if storage.identity(path) is not None:
-        # Not `splitlines`, which would also cut at a U+2028 in an id or a text.
-        yield from map(json.loads, filter(None, storage.read_bytes(path).decode().split("\n")))
-
-
-def _is_of_file(record: Mapping[str, Any]) -> bool:
-    """True for a file that couldn't be read, false for a document or an annotation."""
-    return record["document"] is None
 
 
 def repeated_ids(run: RunDirectory, names: Iterable[str]) -> tuple[int, list[str]]:
