@@ -46,6 +46,7 @@ COMMANDS = {
     "compare": (
         "compare",
         "Compare runs: with gold which is better, else how far they agree; in each case, which mentions changed.",
+    ),
     "report": (
         "report",
         "Make a page of a run, a training or a sweep: one HTML file with charts, tables and linked text.",

@@ -48,9 +48,9 @@ def show(run: str, values: dict[str, Any], html: str | None) -> None:
         return
     for document in selection.documents():
         _show(document, selection.config)
-    if selection.notes:
+    if said := [*selection.explanations, *selection.notes]:
         tables.out.print()
-        tables.print_notes(selection.notes)
+        tables.print_notes(said)
 
 
 def _show(document: SelectedDocument, config: ShowConfig) -> None:

@@ -65,13 +65,15 @@ class Selection:
         config: Which.
         run: The run in which they are.
         ontology: By which ids are compared; None where there is none.
-        notes: What is to be said of them; complete once they are read.
+        notes: What must be known of them, such as that there are more; complete once they are read.
+        explanations: How they were chosen; complete as `notes`.
     """
 
     config: ShowConfig
     run: RunDirectory
     ontology: Ontology | None
     notes: list[str] = field(default_factory=list)
+    explanations: list[str] = field(default_factory=list)
     _has_sure: bool = False
     _missing: set[str] = field(default_factory=set)
 
@@ -98,7 +100,7 @@ class Selection:
                 number += 1
                 yield document
             if number == most:
-                self.notes += judge.sentences() if judge else []
+                self.explanations += judge.sentences() if judge else []
                 if self.config.chooses or self.config.doc_id:
                     self.notes.append(
                         f"Stopped after {counted(number, 'document')}; there may be more: --documents says how many."
@@ -118,7 +120,7 @@ class Selection:
             raise ConfigError(f"{name}: no document has the id {', '.join(sorted(self._missing))}")
         if judge is not None:
             judge.check(name)
-            self.notes += judge.sentences()
+            self.explanations += judge.sentences()
         if self.config.unsure and not self._has_sure:
             raise ConfigError(
                 f"{name}: nothing says which mentions were settled before re-ranking; runs with a re-ranker that has "

@@ -45,7 +45,7 @@ def found(run, **options):
         (one.shard[0], one.number, one.doc_id, [each["text"] for each in one.mentions if each["chosen"]])
         for one in asked.documents()
     ]
-    return documents, asked.notes
+    return documents, [*asked.explanations, *asked.notes]
 
 
 def test_the_first_documents_are_shown_with_all_their_mentions(run):
