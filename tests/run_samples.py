@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import escape
 
 import numpy as np
 import pyarrow as pa
@@ -59,7 +60,7 @@ def text_document(name: str, text: str, *mentions: str, **infons: str) -> str:
         words, _, gold = mention.partition("=")
         own = {"type": "Disease", **infons, **({"concept_id": gold} if gold else {})}
         annotations.append(annotation(words, (text.index(words), len(words)), name=f"T{number}", **own))
-    return document(name, passage(text, *annotations))
+    return document(escape(name), passage(text, *annotations))
 
 
 def save_corpus(path: Path, *documents: str, source: str = "hand-made") -> str:

@@ -138,7 +138,7 @@ def difference_text(row: Mapping[str, Any], between: str = " ") -> str:
     """
     if row["low"] is None:
         return points(row["difference"])
-    return f"{points(row['difference'])}{between}[{points(row['low'])} to {points(row['high'])}]"
+    return f"{points(row['difference'])}{between}[{points(row['low'])}, {points(row['high'])}]"
 
 
 def link_text(link: str | None, names: Mapping[str, str]) -> str:

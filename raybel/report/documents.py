@@ -49,6 +49,9 @@ def documents_page(selection: Selection) -> Page:
         for document in found
         if document.problem is not None
     ]
+    asked = sum(mention["chosen"] for document in found for mention in document.mentions)
+    if outside := asked - sum(len(document.mentions) for document in sampled):
+        problems.append(note(f"{counted(outside, 'mention')} more can't be marked: no passage holds them."))
     section = Section(section.title, [*map(note, selection.explanations), *section.blocks, *problems])
     return Page(f"{name}: {kind}", [section], sentence, selection.notes, scripts=[SCRIPT], data=data)
 
