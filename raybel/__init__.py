@@ -18,6 +18,7 @@ The functions and configurations that the command line uses:
     rb.make_lookup(rb.LookupConfig(...))
     rb.sample(rb.SampleConfig(...))
     rb.evaluate(rb.EvaluateConfig(...))
+    rb.compare(rb.CompareConfig(...))
 
 A name is imported when it is first used, so that `import raybel` needs no Ray.
 """
@@ -92,6 +93,8 @@ _HOMES = {
     "Workers": "jobs.train.config",
     "EvaluateConfig": "evaluation.config",
     "evaluate": "evaluation.evaluate",
+    "CompareConfig": "evaluation.config",
+    "compare": "evaluation.compare",
     "PubmedConfig": "jobs.pubmed.config",
     "pubmed": "jobs.pubmed.job",
     "RunResult": "jobs.shard_job",
