@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from raybel.corpus.documents import ReadOptions, passage_text
 from raybel.corpus.reading import read_documents
 from raybel.display import counted, relative
-from raybel.errors import ConfigError, DocumentError
+from raybel.errors import ConfigError, DocumentError, InputError
 from raybel.evaluation.config import ShowConfig
 from raybel.evaluation.run_ontologies import open_recorded
 from raybel.evaluation.wrong_links import WrongLinks
@@ -247,8 +247,11 @@ def _read(run: RunDirectory, shard: str, wanted: _Wanted) -> Iterator[SelectedDo
     """Yield documents of a shard with their texts."""
     if not wanted:
         return
-    pieces = (piece for piece in read_documents(run.shard_file(shard), ReadOptions()) if not isinstance(piece, bytes))
-    for number, (document, _) in zip(range(max(wanted) + 1), pieces, strict=False):
+    path = run.shard_file(shard)
+    pieces = (piece for piece in read_documents(path, ReadOptions()) if not isinstance(piece, bytes))
+    last = max(wanted)
+    number = -1
+    for number, (document, _) in zip(range(last + 1), pieces, strict=False):
         if number not in wanted:
             continue
         found = SelectedDocument(shard, number, document.id or "", [], wanted[number])
@@ -257,3 +260,6 @@ def _read(run: RunDirectory, shard: str, wanted: _Wanted) -> Iterator[SelectedDo
         except DocumentError as error:
             found.problem = str(error)
         yield found
+    if number < last:
+        has = counted(number + 1, "document")
+        raise InputError(f"has {has}, and the table of documents names one more: link again", path=path)

@@ -34,3 +34,9 @@ def test_numbers_stand_right_and_texts_left(monkeypatch, capsys):
     assert lines[-2].split() == ["a", "5", "x"]
     assert lines[-2].index("5") == lines[-1].index("12,345") + len("12,345") - 1
     assert lines[-2].index("x") == lines[-1].index("yz")
+
+
+def test_control_characters_are_replaced_and_other_text_isnt():
+    assert tables.plain("a\x1b[31m\x00\x7f\x9b\r") == "a\ufffd[31m" + "\ufffd" * 4
+    assert tables.plain("two\nlines\tnaïve نقرس \u200f") == "two\nlines\tnaïve نقرس \u200f"
+    assert tables.cell("x\x07") == "x\ufffd"

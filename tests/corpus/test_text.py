@@ -33,3 +33,27 @@ def test_two_sentences():
     value = "  Anemia is common.  Asthma, e.g. atopic, is too. "
     assert [value[a:b] for a, b in text.sentences(value)] == ["Anemia is common.", "Asthma, e.g. atopic, is too."]
     assert text.sentences(" \n") == []
+
+
+@pytest.mark.parametrize(
+    ("passage", "start", "end", "most", "around"),
+    [
+        ("gout", 0, 4, 60, ("", "")),
+        ("a  gout\nand", 3, 7, 60, ("a ", " and")),
+        ("one two gout three four", 8, 12, 6, ("... two ", " three ...")),
+        ("onetwothree gout", 12, 16, 6, ("... three ", "")),
+        (" gout ", 1, 5, 60, (" ", " ")),
+        ("abcdefghij", 4, 5, 2, ("... cd", "fg ...")),
+    ],
+)
+def test_what_stands_around_a_span(passage, start, end, most, around):
+    assert text.surroundings(passage, start, end, most) == around
+
+
+@given(st.text(), st.integers(0, 50), st.integers(0, 50), st.integers(1, 20))
+def test_what_stands_around_a_span_is_short_and_of_the_text(passage, start, length, most):
+    start = min(start, len(passage))
+    before, after = text.surroundings(passage, start, start + length, most)
+    assert max(len(before), len(after)) <= most + len("... ")
+    assert before.removeprefix("... ").strip() in " ".join(passage.split())
+    assert after.removesuffix(" ...").strip() in " ".join(passage.split())

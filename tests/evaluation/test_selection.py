@@ -181,6 +181,18 @@ def test_what_is_no_run_or_isnt_finished_or_is_empty_is_said(home, run):
     assert found(linked, concept=("C1",))[1][1].endswith("none: no mention is linked to C1.")
 
 
+def test_a_shard_that_lacks_documents_is_damaged(home):
+    files = [
+        save_corpus(home / f"s{n}.xml", *(text_document(str(i), "Gout.", "Gout") for i in range(n))) for n in (1, 2)
+    ]
+    one, two = (make_run(home / f"short{n}", [file], LINKS) for n, file in enumerate(files))
+    shard = next((home / "short0" / "shards").iterdir())
+    next((home / "short1" / "shards").iterdir()).write_bytes(shard.read_bytes())
+    assert len(found(one, documents=2)[0]) == 1
+    with pytest.raises(InputError, match=r"s2\.xml\.gz: has 1 document, and the table of documents names one more"):
+        found(two, documents=2)
+
+
 def test_only_what_is_needed_is_parsed(run, monkeypatch):
     read = []
     parse = selection.read_documents
