@@ -17,7 +17,7 @@ from raybel.evaluation.anchors import anchors_beside
 from raybel.evaluation.changes import GAINED, LOST, OTHER, Changes
 from raybel.evaluation.comparison import COMPARED, NAMED, Comparison, unfinished_runs
 from raybel.evaluation.config import CompareConfig, EvaluateConfig
-from raybel.evaluation.evaluate import groups_of, interval_sentence, open_ontology
+from raybel.evaluation.evaluate import groups_of, interval_sentence, numbers_of, open_ontology
 from raybel.evaluation.gold import Gold, corpus_rows, read_gold
 from raybel.evaluation.judging import Judged, judge
 from raybel.evaluation.policy import ConceptNumbers, category, foreign_types
@@ -58,7 +58,7 @@ def compare_with_gold(config: CompareConfig, keep_rows: bool = False) -> Compari
     gold, train_set_aside = read_gold(scoring, with_context=True), SetAside()
     joined = [_join(gold, files, config, name) for (files, _), name in zip(read, names, strict=True)]
     training = training_ids(corpus_rows(config.train_corpus, scoring, train_set_aside))
-    concepts = _numbers(ontology, gold, joined, training)
+    concepts = numbers_of(ontology, gold.ids, joined, training)
     mentions = joined[0].mentions
     columns: dict[str, list[Any]] = {"type": [mention["type"] for mention in mentions]}
     if config.train_corpus:
@@ -105,29 +105,15 @@ def _join(gold: Gold, files: Sequence[str], config: CompareConfig, name: str) ->
         raise MismatchError(f"{named} and {name}: {error}") from error
 
 
-def _numbers(
-    ontology: Ontology | None,
-    gold: Gold,
-    joined: Sequence[predictions.Joined],
-    training: Mapping[str, set[str]],
-) -> ConceptNumbers:
-    """Return the numbers of all ids of gold, runs and training."""
-    rankings = (
-        ids for each in joined for ids in (*each.rankings, *(part for parts in each.parts.values() for part in parts))
-    )
-    return ConceptNumbers(ontology, (one for ids in (*gold.ids, *rankings, *training.values()) for one in ids or ()))
-
-
 def _compared(
     pair: tuple[Judged, Judged], documents: np.ndarray, columns: Mapping[str, Sequence[Any]], config: EvaluateConfig
 ) -> Iterator[dict[str, Any]]:
     """Yield a row of `COMPARED`, without its runs, for each group and score of two runs."""
-    first, second = pair
-    for kind, group, members in groups_of(columns, first.counts):
-        own = [first.ranks[members], second.ranks[members]]
+    for kind, group, members in groups_of(columns, pair[0].counts):
+        own = [each.ranks[members] for each in pair]
         scores = [metrics.summarise(ranks) for ranks in own]
         bounds = [metrics.bootstrap(ranks, documents[members], config.bootstrap, config.seed) or {} for ranks in own]
-        found = paired.differences(*own, documents[members], config.bootstrap, config.seed)
+        found = paired.differences(own[0], own[1], documents[members], config.bootstrap, config.seed)
         for metric in metrics.METRICS:
             row: dict[str, Any] = {"group_kind": kind, "group": group, "mentions": len(own[0]), "metric": metric}
             for run, score, bound in zip(("first", "second"), scores, bounds, strict=True):
@@ -154,7 +140,7 @@ def _add_changes(
         numbers = [concepts.of(ranking[:1]) for ranking in rankings]
         if right[0] != right[1] or numbers[0] != numbers[1]:
             kind = OTHER if right[0] == right[1] else GAINED if right[1] else LOST
-            tally.add(kind, *links, {**first.mentions[place], "doc_id": first.doc_ids[place]})
+            tally.add(kind, links[0], links[1], {**first.mentions[place], "doc_id": first.doc_ids[place]})
 
 
 def _together(names: Sequence[str], said: Sequence[Sequence[str]]) -> list[str]:

@@ -132,13 +132,7 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
         named = ", ".join(config.gold_corpus), ", ".join(config.pred_corpus)
         raise MismatchError(f"{' and '.join(named)}: {error}") from error
     training = training_ids(corpus_rows(config.train_corpus, config, train_set_aside))
-    every_id = (
-        concept_id
-        for rankings in (golds, joined.rankings, *joined.parts.values(), training.values())
-        for ids in rankings
-        for concept_id in ids or ()
-    )
-    concepts = ConceptNumbers(ontology, every_id)
+    concepts = numbers_of(ontology, golds, [joined], training)
     columns: dict[str, list[Any]] = {"type": [mention["type"] for mention in joined.mentions]}
     if config.train_corpus:
         columns |= seen_columns(training, joined.mentions, concepts)
@@ -163,6 +157,19 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
     table = pa.concat_tables([_mentions(joined, categories, each, columns) for each in judged])
     anchors = anchors_beside(config, columns["type"], golds)
     return Evaluation(pa.Table.from_pylist(groups, schema=GROUPS), table, tuple(sentences), anchors)
+
+
+def numbers_of(
+    ontology: Ontology | None,
+    golds: Sequence[Sequence[str] | None],
+    joined: Sequence[predictions.Joined],
+    training: Mapping[str, set[str]],
+) -> ConceptNumbers:
+    """Return the numbers of all ids of gold, of predictions and of training."""
+    parts = (part for each in joined for parts in each.parts.values() for part in parts)
+    rankings = (ranking for each in joined for ranking in each.rankings)
+    ids = (*golds, *rankings, *parts, *training.values())
+    return ConceptNumbers(ontology, (one for several in ids for one in several or ()))
 
 
 def _split_by_sure(joined: predictions.Joined, columns: dict[str, list[Any]]) -> list[str]:

@@ -141,7 +141,7 @@ class LinkedCorpus:
         start = 0
         columns = [table[name].to_pylist() for name in _COLUMNS]
         for end, (number, doc_id, *mention) in zip(ends, zip(*columns, strict=True), strict=True):
-            yield number, doc_id, LinkedMention(*mention, candidates=ids[start:end])
+            yield number, doc_id, LinkedMention(*mention, ids[start:end])
             start = end
 
     def _of_files(self) -> Iterator[LinkedDocument]:
