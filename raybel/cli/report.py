@@ -11,7 +11,6 @@ from raybel.cli.common import CONTEXT
 from raybel.cli.options import options
 from raybel.config import configured
 from raybel.display import relative
-from raybel.files import storage
 from raybel.report.config import ReportConfig
 
 
@@ -34,5 +33,5 @@ def report(values: dict[str, Any], directory: str) -> None:
     """
     from raybel.report.write import write_report  # plotly takes a second to import
 
-    page = write_report(configured(ReportConfig, values, directory=storage.absolute(directory)))
+    page = write_report(configured(ReportConfig, values, directory=directory))
     tables.out.print(f"written: {relative(page)}", markup=False, soft_wrap=True)

@@ -86,7 +86,7 @@ class ChunkStage(ABC):
 
     def _work(self, chunk: pa.Table) -> dict[str, Any]:
         """Return what a chunk's row says of the work: that of its reader, too."""
-        self.work["stage_seconds", "reading"] += chunk["read_seconds"][0].as_py() or 0.0
+        self.work.update({("stage_seconds", "reading"): chunk["read_seconds"][0].as_py() or 0.0})
         work = json.dumps([[*key, amount] for key, amount in self.work.items()])
         return {"worker": f"{self.node} {os.getpid()}", "seconds": self.seconds, "work": work}
 

@@ -35,7 +35,7 @@ class Chart:
     Args:
         figure: Of plotly; its template and its size are the page's.
         caption: What it shows, in a sentence; read aloud in its place.
-        header: Of the table with its figures.
+        header: Of the table with its figures; [] where another table of the page has them.
         rows: Of that table.
         height: In pixels.
     """
@@ -171,8 +171,10 @@ def intervals(
     for number, (title, values) in enumerate(series.items()):
         placed = [(names.index(name), *value) for name, value in values.items() if value[0] is not None]
         value, low, high = ([_scaled(each[place], True) for each in placed] for place in (1, 2, 3))
-        bounds = zip(value, low, high, strict=True)
-        spans = [(0, 0) if None in bound else (bound[0] - bound[1], bound[2] - bound[0]) for bound in bounds]
+        spans = [
+            (0.0, 0.0) if middle is None or least is None or most is None else (middle - least, most - middle)
+            for middle, least, most in zip(value, low, high, strict=True)
+        ]
         figure.add_scatter(
             x=value,
             y=[each[0] + (number - (len(series) - 1) / 2) * step for each in placed],
@@ -203,9 +205,10 @@ def _named_axis(names: Sequence[str]) -> dict[str, Any]:
     """Return an axis of rows, the first one above; rows are numbered, since names may look like dates or repeat."""
     return {
         "tickvals": list(range(len(names))),
-        "ticktext": [plain(name, 34) for name in names],
+        "ticktext": [plain(name, 44) for name in names],
         "range": [len(names) - 0.5, -0.5],
         "showgrid": False,
+        "zeroline": False,
     }
 
 

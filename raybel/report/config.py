@@ -30,7 +30,7 @@ class ReportConfig:
     ] = ()
     ontology: Annotated[
         FilePath | None,
-        Option("Gives names and definitions, and says which ids are known.", "FILE", "the run's", made_by="raybel prepare"),
+        Option("Says which ids are known, and what they mean.", "FILE", "the run's", made_by="raybel prepare"),
     ] = None
     policy: Annotated[
         Literal["linkable", "all", "belb", "biosyn", "unseen"],

@@ -194,4 +194,5 @@ def _shares(tally: Frequent[tuple[str, bool]]) -> list[tuple[str, int, int]]:
         both = names.setdefault(name, [0, 0])
         both[0] += count
         both[1] += count if is_linked else 0
-    return sorted(((name, every, linked) for name, (every, linked) in names.items()), key=lambda each: (-each[1], each[0]))
+    shares = [(name, every, linked) for name, (every, linked) in names.items()]
+    return sorted(shares, key=lambda each: (-each[1], each[0]))

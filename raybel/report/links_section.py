@@ -72,7 +72,8 @@ def _scores(figures: LinkFigures, meaning: str) -> list[Block]:
         for low, high, count in zip(figures.edges, figures.edges[1:], figures.scores.tolist(), strict=False)
         if count
     ]
-    return [heading("Scores"), text(meaning), Chart(figure, "How many links have which score.", ["score", "links"], rows)]
+    chart = Chart(figure, "How many links have which score.", ["score", "links"], rows)
+    return [heading("Scores"), text(meaning), chart]
 
 
 def _sure(counts: dict[str, int]) -> list[Block]:
@@ -81,8 +82,8 @@ def _sure(counts: dict[str, int]) -> list[Block]:
         return []
     return [
         text(
-            f"{counts['sure']:,} of {counted(decided, 'mention')} ({percent(counts['sure'] / decided)} %) were sure, and "
-            f"weren't re-ranked; that saved {counts['pairs_saved']:,} of {counts['pairs']:,} pairs of mention and "
+            f"{counts['sure']:,} of {counted(decided, 'mention')} ({percent(counts['sure'] / decided)} %) were sure, "
+            f"and weren't re-ranked; that saved {counts['pairs_saved']:,} of {counts['pairs']:,} pairs of mention and "
             "candidate."
         )
     ]

@@ -228,11 +228,17 @@ def _section(number: int, section: Section, charts: list[Chart]) -> Markup:
 
 def _figure(number: int, chart: Chart) -> Markup:
     """Return the place of a chart, with its table, which is open until the chart is drawn."""
+    figures = (
+        Markup('<details class="of-chart" open><summary>As a table</summary>{}</details>').format(
+            table(chart.caption, chart.header, chart.rows)
+        )
+        if chart.header
+        else ""
+    )
     return Markup(
         '<figure><figcaption>{}</figcaption><div class="plot" id="chart-{}" role="img" aria-label="{}" '
-        'style="height: {}px" hidden></div><details class="of-chart" open><summary>As a table</summary>{}</details>'
-        "</figure>"
-    ).format(chart.caption, number, chart.caption, chart.height, table(chart.caption, chart.header, chart.rows))
+        'style="height: {}px" hidden></div>{}</figure>'
+    ).format(chart.caption, number, chart.caption, chart.height, figures)
 
 
 def _data_block(name: str, value: Any) -> str:

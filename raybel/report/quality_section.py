@@ -74,8 +74,9 @@ def _scores(figures: QualityFigures) -> list[Block]:
     ]
     if left_out:
         blocks.append(note(f"Not shown: {counted(left_out, 'type')} with fewer mentions; `raybel evaluate` has all."))
-    sentences = Markup("").join(Markup("<li>{}</li>").format(each) for each in figures.evaluation.sentences)
-    return [*blocks, details("What is counted, and how", [Markup("<ul>{}</ul>").format(sentences)])]
+    policy, *others = figures.evaluation.sentences
+    sentences = Markup("").join(Markup("<li>{}</li>").format(each) for each in others)
+    return [text(policy), *blocks, details("What is counted, and how", [Markup("<ul>{}</ul>").format(sentences)])]
 
 
 def _cut_groups(
@@ -116,7 +117,10 @@ def _calibration(figures: QualityFigures, meaning: str) -> list[Block]:
     chart.figure.data[1].update(mode="lines", line={"dash": "dot", "color": charts.GREY})
     return [
         *blocks,
-        text(f"{meaning} On average they are {100 * figures.calibration_error:.1f} points off (expected calibration error)."),
+        text(
+            f"{meaning} On average they are {100 * figures.calibration_error:.1f} points off (expected calibration "
+            "error)."
+        ),
         with_counts,
     ]
 
@@ -159,25 +163,25 @@ def _confusions(figures: QualityFigures, concepts: Mapping[str, ConceptText]) ->
     if not figures.confusions:
         return []
     listed = sum(each.count for each in figures.confusions)
-    rows = [
-        [
+    items = [
+        Markup("<li>{} was linked to {}: {}{}</li>").format(
             _concept(each.gold, concepts),
             _concept((each.predicted,), concepts),
-            each.count,
+            counted(each.count, "mention"),
             _examples(each),
-        ]
+        )
         for each in figures.confusions
     ]
     return [
         heading("The most frequent confusions"),
         text(f"{listed:,} of {counted(figures.wrong, 'wrong link')}, with mentions drawn at random as examples."),
-        table("Concepts that were taken for others", ["gold", "linked to", "mentions", "in context"], rows),
+        Markup('<ol class="confusions">{}</ol>').format(Markup("\n").join(items)),
     ]
 
 
 def _concept(ids: Sequence[str], concepts: Mapping[str, ConceptText]) -> Markup:
     names = [concepts[each].name for each in ids if each in concepts and concepts[each].name]
-    return Markup('{}<br><span class="quiet">{}</span>').format(
+    return Markup('<b>{}</b> <span class="quiet">{}</span>').format(
         shown(", ".join(names)) if names else "", shown(joined_ids(ids))
     )
 

@@ -34,3 +34,10 @@ def relative_link(page: str, other: str) -> str | None:
     if scheme_here != scheme_there or (scheme_here and path_here.split("/")[0] != path_there.split("/")[0]):
         return None
     return quote(os.path.relpath(path_there, os.path.dirname(path_here)))
+
+
+def siblings(directory: str, most: int = 50) -> list[str]:
+    """Return the directories beside one, in order, at most so many: runs, models and sweeps often lie together."""
+    parent, _, own = storage.name_of(directory).rstrip("/").rpartition("/")
+    beside = [name for name in storage.entries(parent) if name != own and not name.startswith(".")] if parent else []
+    return [join(parent, name) for name in beside[:most]]

@@ -118,7 +118,7 @@ def _what_was_run(about: RunFacts) -> Section:
     settings = table("Every option of the run", ["option", "value"], about.settings())
     blocks.append(details("Configuration", [settings]))
     blocks.append(details("Versions", [facts(about.versions())]))
-    blocks.append(details("How far it is, as `raybel status` says", [table("Status", ["", ""], about.figures())]))
+    blocks.append(details("Status", [table("As `raybel status` says", ["", ""], about.figures())]))
     return Section("What was run", blocks)
 
 
@@ -130,7 +130,8 @@ def _summary(links: LinkFigures, about: RunFacts, quality: QualityFigures | None
         best = quality.evaluation.groups.to_pylist()[0]
         low, high = (percent(best[name]) for name in ("low", "high"))
         interval = f" (95 % interval {low} to {high})" if low is not None else ""
-        score = f" {best['metric']} is {percent(best['value'])} %{interval} of {counted(best['mentions'], 'gold mention')}."
+        of = counted(best["mentions"], "gold mention")
+        score = f" {best['metric']} is {percent(best['value'])} %{interval} of {of}."
     return f"{what}{share}.{score}"
 
 

@@ -116,7 +116,7 @@ def _first_documents(run: RunDirectory, seed: int) -> tuple[list[tuple[str, int,
 
 
 def read_first_documents(run: RunDirectory, name: str) -> list[dict[str, Any]]:
-    """Return the rows of a shard's table of documents up to the first `FIRST_DOCUMENTS` and one, without withdrawn ones."""
+    """Return the first rows of a shard's table of documents, withdrawn ones left out: one beyond `FIRST_DOCUMENTS`."""
     import pyarrow.parquet as pq
 
     filesystem, path = storage.resolve(run.file("documents", name))
@@ -153,9 +153,9 @@ def _mentions(run: RunDirectory, shard: str, wanted: set[int]) -> Iterator[dict[
         place = next(n for n in range(len(file.schema)) if file.schema.column(n).path == "document")
         for group in range(file.num_row_groups):
             statistics = file.metadata.row_group(group).column(place).statistics
-            if statistics is not None and statistics.has_min_max:
-                if not any(statistics.min <= number <= statistics.max for number in wanted):
-                    continue
+            known = statistics is not None and statistics.has_min_max
+            if known and not any(statistics.min <= number <= statistics.max for number in wanted):
+                continue
             table = file.read_row_group(group, columns=list(_COLUMNS))
             yield from table.filter(pc.is_in(table["document"], value_set=values)).to_pylist()
 
@@ -185,8 +185,6 @@ def _placed(
             "judgement": judged.get((doc_id, mention["start"], mention["end"])),
         }
         for mention in mentions
-        if any(
-            offset <= mention["start"] < mention["end"] <= offset + len(text) for offset, text in passages
-        )
+        if any(offset <= mention["start"] < mention["end"] <= offset + len(text) for offset, text in passages)
     ]
     return sorted(placed, key=lambda each: (each["start"], -each["end"]))[:MOST_MENTIONS]

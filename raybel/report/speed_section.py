@@ -40,8 +40,7 @@ def speed_section(speed: Mapping[str, Any] | None, progress: Mapping[str, Any] |
     shown = {
         **_rates(documents, mentions, seconds),
         "workers": speed["workers"],
-        "workers busy": f"{percent(min(busy / (seconds * speed['workers']), 1.0))} % of the time, the loading of models "
-        "and the start included",
+        "workers busy": f"{percent(min(busy / (seconds * speed['workers']), 1.0))} % of the time, start included",
         **_tokens(work),
         **_cache(work),
     }
@@ -65,9 +64,12 @@ def _rates(documents: int, mentions: int, seconds: float) -> dict[str, object]:
 
 
 def _tokens(work: Mapping[tuple[str, str], float]) -> dict[str, object]:
-    return {
+    shown: dict[str, object] = {
         f"tokens, {label}": f"{round(amount):,}" for (name, label), amount in sorted(work.items()) if name == "tokens"
-    } | {f"pairs scored{label}": f"{round(amount):,}" for (name, label), amount in work.items() if name == "pairs"}
+    }
+    if pairs := work.get(("pairs", "")):
+        shown["pairs scored by the re-ranker"] = f"{round(pairs):,}"
+    return shown
 
 
 def _cache(work: Mapping[tuple[str, str], float]) -> dict[str, object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from markupsafe import Markup
@@ -46,9 +47,7 @@ def text_section(sample: Sample, concepts: Mapping[str, ConceptText]) -> tuple[S
     return Section("Linked text", blocks), {"text": data}
 
 
-def segments(
-    text: str, offset: int, mentions: Sequence[tuple[int, int, int]]
-) -> list[tuple[str, tuple[int, ...]]]:
+def segments(text: str, offset: int, mentions: Sequence[tuple[int, int, int]]) -> list[tuple[str, tuple[int, ...]]]:
     """Cut a text at the ends of its mentions, which may lie in each other or overlap.
 
     Args:
@@ -61,7 +60,7 @@ def segments(
     """
     ends = sorted({0, len(text), *(place - offset for _, *span in mentions for place in span)})
     pieces = []
-    for start, end in zip(ends, ends[1:], strict=False):
+    for start, end in pairwise(ends):
         covering = [each for each in mentions if each[1] - offset <= start and end <= each[2] - offset]
         covering.sort(key=lambda each: (each[2] - each[1], each[0]))
         pieces.append((text[start:end], tuple(each[0] for each in covering)))
@@ -92,9 +91,7 @@ def _article(document: SampledDocument, first: int, colours: Mapping[str, int]) 
     )
 
 
-def _piece(
-    words: str, numbers: Sequence[int], mention: Mapping[str, Any] | None, colours: Mapping[str, int]
-) -> Markup:
+def _piece(words: str, numbers: Sequence[int], mention: Mapping[str, Any] | None, colours: Mapping[str, int]) -> Markup:
     if mention is None:
         return Markup("{}").format(words)
     kinds = ["mention", f"kind-{colours[mention['type'] or '']}", state_of(mention)]
@@ -157,9 +154,7 @@ def _shown(mention: Mapping[str, Any]) -> dict[str, Any]:
         "sure": mention["sure"],
         "state": state_of(mention),
         "gold": None if judgement is None else list(judgement.gold),
-        "ranking": [
-            [each["concept_id"], _rounded(each["score"]), each["first_rank"]] for each in mention["ranking"]
-        ],
+        "ranking": [[each["concept_id"], _rounded(each["score"]), each["first_rank"]] for each in mention["ranking"]],
     }
 
 
@@ -170,9 +165,7 @@ def _concepts(mentions: Iterable[Mapping[str, Any]], known: Mapping[str, Concept
         names |= {each["concept_id"]: each["name"] or "" for each in mention["ranking"]}
     gold = {concept_id for mention in mentions if mention["judgement"] for concept_id in mention["judgement"].gold}
     texts = {concept_id: known.get(concept_id, ConceptText()) for concept_id in (*names, *sorted(gold))}
-    return {
-        concept_id: [text.name or names.get(concept_id, ""), text.definition] for concept_id, text in texts.items()
-    }
+    return {concept_id: [text.name or names.get(concept_id, ""), text.definition] for concept_id, text in texts.items()}
 
 
 def _rounded(score: float | None) -> float | None:

@@ -58,5 +58,6 @@ def _description(directory: str) -> dict[str, Any] | None:
     """Return what a training or a sweep says that it is, None for what is neither."""
     path = join(directory, DESCRIPTION)
     value = storage.read_json(path) if storage.exists(path) else None
-    known = isinstance(value, dict) and isinstance(value.get("kind"), str)
-    return value if known and (value["kind"] == SWEEP or "epochs" in value or "finished" in value) else None
+    if not isinstance(value, dict) or not isinstance(value.get("kind"), str):
+        return None
+    return value if value["kind"] == SWEEP or "epochs" in value or "finished" in value else None

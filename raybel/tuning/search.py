@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from raybel.errors import ConfigError
@@ -117,6 +118,18 @@ class Optuna:
         if not isinstance(dimension, Choice):
             return value
         return next(choice for choice in dimension.values if json.dumps(choice) == value)
+
+
+def study_of(space: Space, trials: Sequence[Trial], maximise: bool) -> Any:
+    """Return trials that have values as a study of Optuna's, for its plots.
+
+    Args:
+        space: What was searched.
+        trials: Each with a value.
+        maximise: Whether larger values are better.
+    """
+    known = [replace(trial, value=trial.value or 0.0) for trial in trials]
+    return Optuna(space, 0, maximise, known).study
 
 
 def number_of_trials(kind: str, space: Space, num_samples: int | None) -> int | None:

@@ -1,8 +1,5 @@
-import json
-
 import pyarrow as pa
 
-from raybel.tuning.page import best_so_far, sweep_page
 from raybel.tuning.space import Choice, Range, Space
 from raybel.tuning.trials import Trial, best_trial, load_trials, score_text, trials_table
 
@@ -54,22 +51,3 @@ def test_the_table_has_a_row_for_each_trial():
     }
     assert made["score_F1"].to_pylist() == [0.25, None]
     assert trials_table([], ["rate"]).num_rows == 0
-
-
-def test_the_page_shows_every_trial_and_needs_nothing_else():
-    trials = [trial(0, 0.5), trial(1, None, "failed", pair=(2, 3)), trial(2, 0.7, "stopped", side="a")]
-    made = sweep_page("sweep <x>", trials, SPACE, "Acc@1", trials[2], {"search": "random"})
-    assert "sweep &lt;x&gt;" in made
-    assert "broke &lt;b&gt;" in made
-    assert "<script src" not in made
-    assert made.count("<tr") == 4
-    assert made.count("class='best'") == 1
-    assert "<td>70.0</td>" in made
-    assert '"type":"parcoords"' in made
-    assert json.dumps("best so far") in made
-    cut = sweep_page("t", [*trials, trial(3, 0.9, "cut")], SPACE, "Acc@1", trials[2], {})
-    line = best_so_far([*trials[::2], trial(3, 0.9, "cut")], "Acc@1").data[-1]
-    assert (line.name, list(line.y)) == ("best so far", [50.0, 70.0])  # what was cut isn't the best either
-    assert "cut short by the time" in cut
-    failed = sweep_page("t", trials[1:2], SPACE, "Acc@1", None, {})
-    assert "parcoords" not in failed

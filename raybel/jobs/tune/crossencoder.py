@@ -111,7 +111,7 @@ class _Job:
             )
             outcome.notes += generator_notes(self.generator)
         result = self._publish(outcome)
-        close_sweep(self.work, identity, self.samples, outcome.trials)
+        close_sweep(self.work, identity, self.samples, result)
         return result
 
     def _identity(self) -> dict[str, Any]:

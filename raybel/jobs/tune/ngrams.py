@@ -84,5 +84,5 @@ def tune_ngrams(config: TuneNgramsConfig, watch: Watch | None = None) -> SweepRe
         }
         defaults = asdict(NgramParameters())
         result = publish(sweep, "ngrams", outcome, space, metric, complete, defaults, about)
-        close_sweep(work, identity, samples, outcome.trials)
+        close_sweep(work, identity, samples, result)
         return result

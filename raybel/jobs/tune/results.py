@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from raybel.display import duration, relative
@@ -16,12 +16,12 @@ from raybel.files.work_directory import WorkDirectory
 from raybel.jobs.tune.directory import PAGE, PARAMS, TABLE
 from raybel.jobs.tune.sweep import Outcome
 from raybel.ontology import Ontology
+from raybel.report.sweep import sweep_page
 from raybel.tuning.config import SweepConfig
-from raybel.tuning.page import sweep_page
 from raybel.tuning.search import number_of_trials
 from raybel.tuning.space import Space
 from raybel.tuning.tracking import Trackers
-from raybel.tuning.trials import Trial, score_text, trials_table
+from raybel.tuning.trials import score_text, trials_table
 
 #: Trials where neither a number nor a time is given.
 DEFAULT_TRIALS = 20
@@ -38,6 +38,7 @@ class SweepResult:
         metric: What their values are of.
         space: What was searched.
         parameters: The best trial's, all of them; None where every trial failed.
+        about: What its page says of the search and its trials, by name.
     """
 
     output_dir: str
@@ -45,6 +46,7 @@ class SweepResult:
     metric: str
     space: Space
     parameters: dict[str, Any] | None
+    about: dict[str, str] = field(default_factory=dict)
 
 
 def space_and_samples(
@@ -147,21 +149,22 @@ def publish(
     home = sweep.output_dir
     parameters = complete(outcome.best.parameters) if outcome.best else None
     storage.publish(join(home, TABLE), tables.parquet_bytes(trials_table(outcome.trials, list(space.searched))))
-    html = sweep_page(
+    about = _facts(sweep, outcome, metric) | {"fixed": _fixed(space, complete({}), defaults)} | about
+    page = sweep_page(
         f"Sweep over {key}: {os.path.basename(home)}",
         outcome.trials,
         space,
         metric,
         outcome.best,
-        _facts(sweep, outcome, metric) | {"fixed": _fixed(space, complete({}), defaults)} | about,
+        about,
         outcome.failure,
     )
-    storage.publish(join(home, PAGE), html.encode())
+    storage.publish(join(home, PAGE), page.html().encode("utf-8", "replace"))
     if parameters is None:
         storage.delete(join(home, PARAMS))
     else:
         storage.publish_json(join(home, PARAMS), {key: parameters})
-    return SweepResult(home, outcome, metric, space, parameters)
+    return SweepResult(home, outcome, metric, space, parameters, about)
 
 
 def _facts(sweep: SweepConfig, outcome: Outcome, metric: str) -> dict[str, str]:
@@ -185,15 +188,17 @@ def _fixed(space: Space, parameters: dict[str, Any], defaults: dict[str, Any]) -
     return ", ".join(f"{name} {value}" for name, value in sorted(fixed.items())) or "as by default"
 
 
-def close_sweep(work: WorkDirectory, identity: dict[str, Any], samples: int | None, trials: Sequence[Trial]) -> None:
+def close_sweep(work: WorkDirectory, identity: dict[str, Any], samples: int | None, result: SweepResult) -> None:
     """Say in the description whether the sweep is finished: all trials ended or, of as many as there is time for, some.
+
+    It also keeps what the page says, for `raybel report`.
 
     Args:
         work: The directory.
         identity: As `check_sweep` returned it.
         samples: Trials that were wanted, None for as many as there is time for.
-        trials: All there are.
+        result: What was found.
     """
-    ended = {trial.number for trial in trials if trial.status != "cut"}
+    ended = {trial.number for trial in result.outcome.trials if trial.status != "cut"}
     finished = bool(ended) if samples is None else ended.issuperset(range(samples))
-    work.write_description(identity, finished=finished, samples=samples)
+    work.write_description(identity, finished=finished, samples=samples, about=result.about)

@@ -1,4 +1,5 @@
 from raybel.tuning.page import sweep_page
+
 from raybel.tuning.space import Choice, Space
 
 SPACE = Space({"x": Choice((1, 2))}, {})
