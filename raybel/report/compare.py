@@ -35,9 +35,9 @@ def comparison_page(result: Comparison) -> Page:
 
 
 def _summary(result: Comparison) -> str:
-    """Return what came of it, in a sentence; "" for several runs."""
+    """Return what came of it, in a sentence; "" for the agreement of several runs."""
     if len(result.runs) > 2:
-        return ""
+        return _best(result) if result.has_gold else ""
     if not result.has_gold:
         row = result.table.slice(0, 1).to_pylist()[0]
         share = f"{100 * row['agreement']:.1f} %"
@@ -50,6 +50,14 @@ def _summary(result: Comparison) -> str:
         f"{_ACCURACY} is {100 * row['first_value']:.1f} % in A and {100 * row['second_value']:.1f} % in B: "
         f"{leaderboard.difference_text(row)} points{p_value}."
     )
+
+
+def _best(result: Comparison) -> str:
+    """Say which of several runs has the highest Acc@1 by the first policy."""
+    policy = leaderboard.policies(result)[0]
+    best = next(standing for standing in leaderboard.standings(result, policy) if not standing.source)
+    score = charts.interval_text(*best.scores[_ACCURACY])
+    return f"{best.name} has the highest {_ACCURACY} of the runs, {score} %, by policy {policy}."
 
 
 def _related(p_value: float) -> str:

@@ -85,9 +85,11 @@ def test_a_page_of_agreement(runs):
 
 def test_a_page_of_several_runs_has_every_pair(runs, home):
     result = compare(CompareConfig((*runs, runs[0]), (str(home / "in.xml"),), bootstrap=0))
-    titles = [words(each) for each in parsed(comparison_page(result)).iter("h2")]
+    tree = parsed(comparison_page(result))
+    assert words(tree.find(".//header/p")).endswith("has the highest Acc@1 of the runs, 50.0 %, by policy linkable.")
+    titles = [words(each) for each in tree.iter("h2")]
     assert [title for title in titles if title.startswith("What")] == ["What B changed", "What C changed"]
-    assert words(parsed(comparison_page(result)).find(".//h1")) == "3 runs compared"
+    assert words(tree.find(".//h1")) == "3 runs compared"
 
 
 def test_a_page_of_documents(runs):
