@@ -138,6 +138,8 @@ class CompareConfig:
     def __post_init__(self) -> None:
         if len(self.runs) < 2:
             raise ConfigError("give at least two runs to compare")
+        if len(set(self.runs[1:])) < len(self.runs) - 1:
+            raise ConfigError("a run is given twice to be compared with the first one")
         if self.gold_corpus:
             self.scoring(self.runs[0])  # checks the policies
             return

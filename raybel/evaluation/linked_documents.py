@@ -6,7 +6,7 @@ import hashlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby, zip_longest
+from itertools import groupby, pairwise, zip_longest
 from typing import Any
 
 import numpy as np
@@ -138,11 +138,10 @@ class LinkedCorpus:
         rankings = table["ranking"].combine_chunks()
         ends = np.cumsum(pc.fill_null(pc.list_value_length(rankings), 0).to_numpy()).tolist()
         ids = pc.struct_field(pc.list_flatten(rankings), "concept_id").to_pylist()
-        start = 0
-        columns = [table[name].to_pylist() for name in _COLUMNS]
-        for end, (number, doc_id, *mention) in zip(ends, zip(*columns, strict=True), strict=True):
-            yield number, doc_id, LinkedMention(*mention, ids[start:end])
-            start = end
+        candidates = (ids[start:end] for start, end in pairwise([0, *ends]))
+        columns = (table[name].to_pylist() for name in _COLUMNS)
+        for number, doc_id, *mention in zip(*columns, candidates, strict=True):
+            yield number, doc_id, LinkedMention(*mention)
 
     def _of_files(self) -> Iterator[LinkedDocument]:
         # By the long form no mention is joined.

@@ -268,6 +268,7 @@ def test_an_unfinished_run_is_named(home, runs):
     ("options", "message"),
     [
         ({"runs": ("a",)}, "at least two runs"),
+        ({"runs": ("a", "b", "b")}, "a run is given twice"),
         ({"policy": ("belb",)}, "--policy goes with --gold-corpus"),
         ({"ontology": "o.arrow"}, "--ontology goes with --gold-corpus"),
         ({"gold_corpus": ("in.xml",), "policy": ("unseen",)}, "--train-corpus"),
