@@ -71,13 +71,17 @@ def _scores_section(result: Comparison, policy: str) -> Section:
     rows = [[one.name, *(_score(one.scores.get(metric)) for metric in METRICS)] for one in found]
     points = {one.name: one.scores[_ACCURACY] for one in found}
     blocks: Blocks = [
-        table("Scores in %, with 95 % intervals", ["run", *METRICS], rows),
-        charts.intervals(f"{_ACCURACY} with 95 % intervals", "run", f"{_ACCURACY} (%)", {_ACCURACY: points}),
+        table(f"Scores in % by policy {policy}, with 95 % intervals", ["run", *METRICS], rows),
+        charts.intervals(
+            f"{_ACCURACY} by policy {policy}, with 95 % intervals", "run", f"{_ACCURACY} (%)", {_ACCURACY: points}
+        ),
     ]
     for group in leaderboard.anchored_groups(result, policy):
         of_group = leaderboard.standings(result, policy, group)
         rows = [[one.name, _score(one.scores[_ACCURACY]), one.source] for one in of_group]
-        blocks.append(table(f"{_ACCURACY} in %: type {group[1]}", ["run", _ACCURACY, "published in"], rows))
+        blocks.append(
+            table(f"{_ACCURACY} in % by policy {policy}: type {group[1]}", ["run", _ACCURACY, "published in"], rows)
+        )
     blocks += map(note, result.anchors.sentences if policy in ("belb", "biosyn") else ())
     for number, run in enumerate(result.runs[1:], 1):
         other = leaderboard.letter(number)
@@ -87,12 +91,12 @@ def _scores_section(result: Comparison, policy: str) -> Section:
             for row in result.table.to_pylist()
             if (row["policy"], row["second"], row["metric"]) == (policy, run, _ACCURACY)
         ]
-        blocks += _differences(own, other)
+        blocks += _differences(own, other, policy)
     return Section(f"Scores by policy {policy}", blocks)
 
 
-def _differences(rows: Sequence[dict[str, Any]], other: str) -> Blocks:
-    """Return the differences of Acc@1 of one run as a table, and as a chart where there are several groups."""
+def _differences(rows: Sequence[dict[str, Any]], other: str, policy: str) -> Blocks:
+    """Return the differences of one run's Acc@1 as a table, and as a chart where there are several groups."""
     header = ["", "mentions", "A", other, "difference", "gained", "lost", "p, bootstrap", "p, McNemar"]
     cells = [
         [
@@ -108,8 +112,10 @@ def _differences(rows: Sequence[dict[str, Any]], other: str) -> Blocks:
         for row in rows
     ]
     shown = {_group(row): (row["difference"], row["low"], row["high"]) for row in rows if row["mentions"]}
-    caption = f"{_ACCURACY} of {other} less that of A, in percentage points"
-    made: Blocks = [table(f"{_ACCURACY} in %, and {other}'s difference to A in points", header, cells)]
+    caption = f"{_ACCURACY} of {other} less that of A by policy {policy}, in percentage points"
+    made: Blocks = [
+        table(f"{_ACCURACY} in % by policy {policy}, and {other}'s difference to A in points", header, cells)
+    ]
     if len(shown) > 1:
         made.append(charts.intervals(caption, "mentions", "difference (points)", {"difference": shown}))
     return made
@@ -159,7 +165,7 @@ def _changes_section(result: Comparison, changes: Changes, other: str) -> Sectio
             continue
         total = counted(changes.totals[kind], "mention")
         cut = f"; the {result.shown:,} most frequent of {len(found):,} changes (--examples)"
-        caption = f"{total}{cut if len(found) > result.shown else ''}"
+        caption = f"{other}, {kind}: {total}{cut if len(found) > result.shown else ''}"
         header = ["for example", "times", "A", other, *(["gold"] if kind == OTHER else [])]
         rows = [_change_row(change, result) for change in found[: result.shown]]
         blocks += [heading(titles[kind]), table(caption, header, rows) if rows else note(caption)]
