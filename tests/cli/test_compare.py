@@ -2,8 +2,8 @@ import json
 
 import pytest
 from click.testing import CliRunner
+from compared_runs import make_run, save_corpus, save_ontology, text_document
 from rich.console import Console
-from run_samples import make_run, save_corpus, save_ontology, text_document
 
 from raybel.cli import main, tables
 

@@ -3,7 +3,7 @@ import json
 
 import pyarrow.parquet as pq
 import pytest
-from run_samples import make_run, save_corpus, save_ontology, text_document
+from compared_runs import make_run, save_corpus, save_ontology, text_document
 from samples import annotation, document, passage
 
 from raybel.errors import ConfigError, InputError, MismatchError

@@ -1,7 +1,7 @@
 from itertools import combinations
 
 import pytest
-from run_samples import make_run, save_corpus, save_ontology, text_document
+from compared_runs import make_run, save_corpus, save_ontology, text_document
 from samples import annotation, document, passage
 
 from raybel.config import MentionOptions

@@ -1,6 +1,6 @@
 import pytest
+from compared_runs import make_run, save_corpus, save_ontology, text_document
 from lxml import html as parser
-from run_samples import make_run, save_corpus, save_ontology, text_document
 
 from raybel.evaluation.compare import compare
 from raybel.evaluation.config import CompareConfig, ShowConfig

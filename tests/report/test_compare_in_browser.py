@@ -1,6 +1,6 @@
 import pytest
 from browser import DESKTOP, PHONE, browser, needs_browser
-from run_samples import make_run, save_corpus, save_ontology, text_document
+from compared_runs import make_run, save_corpus, save_ontology, text_document
 
 from raybel.evaluation.compare import compare
 from raybel.evaluation.config import CompareConfig, ShowConfig
