@@ -188,8 +188,8 @@ def _notes(tally: Tally) -> Iterator[str]:
         yield f"Line breaks, tabs or control characters became spaces in {counted(tally.replaced, 'document')}."
     if tally.unaligned:
         yield (
-            f"{counted(tally.unaligned, 'mention')} of {tally.mentions:,} begin or end within a token, or are empty: "
-            "in `doc.user_data`, not in `doc.spans`."
+            f"Mentions that begin or end within a token, or are empty: {tally.unaligned:,} of {tally.mentions:,}; they "
+            "are in `doc.user_data`, not in `doc.spans`."
         )
     if tally.overlapping:
-        yield f"{counted(tally.overlapping, 'mention')} overlap a longer one: in `doc.spans`, not in `doc.ents`."
+        yield f"Mentions that overlap a longer one: {tally.overlapping:,}; they are in `doc.spans`, not in `doc.ents`."
