@@ -26,6 +26,8 @@ _OF_MENTIONS = (
     *("document", "mention_id", "ordinal", "passage", "start", "end", "text", "type", "gold"),
     *("link_id", "parts", "ranking"),
 )
+#: The run had its own limit of a document's size, and links made its documents larger.
+_OPTIONS = ReadOptions(max_document_bytes=1 << 40)
 #: Rows of the mentions table that are in memory at a time.
 _ROWS = 2048
 _AGAIN = "link it again"
@@ -69,7 +71,7 @@ def read_shard(run: RunDirectory, shard: str, selection: Selection, tally: Tally
     listed = [row for row in _rows(run, "documents", shard, _OF_DOCUMENTS) if not row["deleted"]]
     by_document = groupby(_rows(run, "mentions", shard, _OF_MENTIONS), key=itemgetter("document"))
     number, waiting = -1, next(by_document, None)
-    for piece in read_documents(run.shard_file(shard), ReadOptions()):
+    for piece in read_documents(run.shard_file(shard), _OPTIONS):
         if isinstance(piece, bytes):
             continue
         document, number = piece[0], number + 1
