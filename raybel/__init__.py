@@ -17,6 +17,7 @@ The functions and configurations that the command line uses:
     rb.link(rb.LinkConfig(...))
     rb.make_lookup(rb.LookupConfig(...))
     rb.sample(rb.SampleConfig(...))
+    rb.export(rb.ExportConfig(...))
     rb.evaluate(rb.EvaluateConfig(...))
 
 A name is imported when it is first used, so that `import raybel` needs no Ray.
@@ -92,6 +93,8 @@ _HOMES = {
     "Workers": "jobs.train.config",
     "EvaluateConfig": "evaluation.config",
     "evaluate": "evaluation.evaluate",
+    "ExportConfig": "exports.config",
+    "export": "exports.export",
     "PubmedConfig": "jobs.pubmed.config",
     "pubmed": "jobs.pubmed.job",
     "RunResult": "jobs.shard_job",

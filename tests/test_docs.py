@@ -43,7 +43,7 @@ PAGES = [
     *(
         ROOT / "docs" / f"{name}.md"
         for name in (
-            *("linking", "detection", "dumps", "candidates", "reranking", "tuning", "clusters", "scoring"),
+            *("linking", "recipes", "detection", "dumps", "candidates", "reranking", "tuning", "clusters", "scoring"),
             *("troubleshooting", "python", "coming-from-entitytools", "performance", "scale"),
         )
     ),

@@ -49,6 +49,12 @@ def status(run: RunDirectory) -> Status:
     return run.work.status(finished, figures, [PROGRESS], problem if finished else "", notes)
 
 
+def is_finished(run: RunDirectory) -> bool:
+    """True if the last start of a run came to its end, though some input files may be unreadable."""
+    progress = read_progress(run)
+    return bool(progress and progress["finished"]) and not run.work.is_locked()
+
+
 def unread_files(run: RunDirectory) -> list[str]:
     """Say which files of the last start's inputs couldn't be read, and why: a few of them."""
     states = dict(ChainMap(*(run.finished_shards(item) for item in read_plan(run))))
