@@ -17,6 +17,7 @@ The functions and configurations that the command line uses:
     rb.link(rb.LinkConfig(...))
     rb.make_lookup(rb.LookupConfig(...))
     rb.sample(rb.SampleConfig(...))
+    rb.export(rb.ExportConfig(...))
     rb.evaluate(rb.EvaluateConfig(...))
     rb.compare(rb.CompareConfig(...))
 
@@ -93,6 +94,8 @@ _HOMES = {
     "Workers": "jobs.train.config",
     "EvaluateConfig": "evaluation.config",
     "evaluate": "evaluation.evaluate",
+    "ExportConfig": "exports.config",
+    "export": "exports.export",
     "CompareConfig": "evaluation.config",
     "compare": "evaluation.compare",
     "PubmedConfig": "jobs.pubmed.config",

@@ -103,6 +103,5 @@ def make_run(
         states.append(run.assemble(shard, len(read)))
     if finished:
         run.finish(states)
-    else:
-        write_progress(run, {"own": {}, "finished": False})
+    write_progress(run, {"own": {}, "finished": finished})
     return run.uri

@@ -1,5 +1,6 @@
 """Every command block of the README and of docs/ is run from the text, in the pages' order, in one directory.
 
+Those of pages that train are run by `make bench`; `make test` looks whether there are such commands and options.
 `raybel ...` runs in this process, on the demo's corpus: `raybel fetch` gets it from a server of our own, in place of
 the NCBI Disease corpus. The encoder `minilm` is a tiny one. What needs a cluster is checked by `stand_ins`.
 """
@@ -21,6 +22,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from command_blocks import Block, blocks, commands, raybel, words
 from samples import annotation, collection, document, passage, save
@@ -29,7 +31,7 @@ from synthetic_pubmed import write_baseline
 from tiny_model import make_encoder
 
 import raybel as rb
-from raybel.cli import COMMANDS
+from raybel.cli import COMMANDS, main
 from raybel.prepare.sources import DOWNLOADS, Download, RemoteFile
 
 ROOT = Path(__file__).parent.parent
@@ -41,11 +43,13 @@ PAGES = [
     *(
         ROOT / "docs" / f"{name}.md"
         for name in (
-            *("linking", "detection", "dumps", "candidates", "reranking", "tuning", "clusters", "scoring"),
+            *("linking", "recipes", "detection", "dumps", "candidates", "reranking", "tuning", "clusters", "scoring"),
             *("troubleshooting", "python", "coming-from-entitytools", "performance", "scale"),
         )
     ),
 ]
+#: Pages that take minutes, and that no other page is based on.
+TRAINING = {ROOT / "docs" / f"{name}.md" for name in ("candidates", "reranking", "tuning")}
 #: What makes a line more than one command.
 SHELL = re.compile(r"[|<>]|&&|\$\(")
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
@@ -68,14 +72,14 @@ def check_output(block: Block, output: str) -> None:
 
 
 class Reader:
-    """Types what stands in the pages, each page once, and those before it first."""
+    """Types what stands in the pages, each page once, and those that it is based on first."""
 
     def __init__(self) -> None:
         self.read: set[Path] = set()
 
     def reads(self, page: Path) -> None:
         for earlier in PAGES[: PAGES.index(page) + 1]:
-            if earlier not in self.read:
+            if earlier not in self.read and (page in TRAINING or earlier not in TRAINING):
                 self.read.add(earlier)
                 self._page(earlier)
 
@@ -202,9 +206,25 @@ def reader(local_ray: None, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, marks=pytest.mark.bench if page in TRAINING else (), id=page.name) for page in PAGES]
+)
 def test_what_a_page_says_is_so(reader: Reader, page: Path) -> None:
     reader.reads(page)
+
+
+@pytest.mark.parametrize("page", sorted(TRAINING), ids=lambda page: page.name)
+def test_commands_of_pages_that_train_are_known(page: Path) -> None:
+    lines = [line for block in blocks(page) if block.language == "sh" for line in commands(block.text)]
+    typed = [words(line)[1:] for line in lines if line.startswith("raybel ") and not SHELL.search(line)]
+    assert typed
+    for arguments in typed:
+        command, context = main, None
+        while isinstance(command, click.Group):
+            with command.make_context(command.name, arguments, parent=context) as context:
+                arguments = [*context._protected_args, *context.args]
+                name, command, arguments = command.resolve_command(context, arguments)
+        command.make_context(name, arguments, parent=context)
 
 
 def test_all_pages_are_read() -> None:

@@ -164,6 +164,7 @@ def link(demo: Path, model: str, run: Path) -> list[object]:
     return [*corpus, "--ngrams-model", demo / model, "--out-corpus", run]
 
 
+@pytest.mark.bench
 def test_link_job(head: Callable[[], Head], demo: Path, tmp_path: Path) -> None:
     done = submit(head, "link.py", *link(demo, "ngrams", tmp_path / "run"))
     assert done.returncode == 0, done.stdout + done.stderr

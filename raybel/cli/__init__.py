@@ -39,6 +39,7 @@ COMMANDS = {
         "Say how far a run, array of runs, pipeline, sweep, training, index, lookup or sample is, from its directory.",
     ),
     "show": ("show", "Show linked documents of a run: their text with mentions marked, and what each was linked to."),
+    "export": ("export", "Write a run as PubTator text, as BELB's records, as JSON Lines, or for spaCy."),
     "evaluate": (
         "evaluate",
         "Score links against gold annotations: Acc@1, recall@5, @10, @all and MRR, overall and by mention type.",

@@ -25,6 +25,19 @@ _OF_CANDIDATES = ("ids", "names", "score", "first_score", "first_rank")
 THRESHOLD_DECIMALS = 5
 
 
+def reaches(scores: np.ndarray, threshold: float) -> np.ndarray:
+    """Return which scores reach a threshold, both rounded to `THRESHOLD_DECIMALS`.
+
+    The same name scores 1 but for the last digit, which floating-point arithmetic doesn't keep.
+
+    Args:
+        scores: float64.
+        threshold: From 0 to 1.
+    """
+    reached: np.ndarray = np.round(scores, THRESHOLD_DECIMALS) >= round(threshold, THRESHOLD_DECIMALS)
+    return reached
+
+
 @dataclass(frozen=True)
 class Target:
     """What mentions are linked to.
@@ -82,9 +95,7 @@ class Rankings:
         candidates = pc.list_flatten(by_mention)
         pairs = pa.array(counts)
         if target.threshold is not None:
-            # The same name scores 1 but for the last digit, which floating-point arithmetic doesn't keep.
-            scores = pc.struct_field(candidates, "score").to_numpy().astype(np.float64)
-            reached = np.round(scores, THRESHOLD_DECIMALS) >= round(target.threshold, THRESHOLD_DECIMALS)
+            reached = reaches(pc.struct_field(candidates, "score").to_numpy().astype(np.float64), target.threshold)
             mention_of = np.repeat(np.arange(len(counts)), counts)
             counts = np.bincount(mention_of[reached], minlength=len(counts))
             candidates = candidates.filter(pa.array(reached))

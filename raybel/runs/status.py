@@ -49,16 +49,20 @@ def status(run: RunDirectory) -> Status:
     return run.work.status(finished, figures, [PROGRESS], problem if finished else "", notes)
 
 
+def is_finished(run: RunDirectory) -> bool:
+    """True if the last start of a run came to its end, though some input files may be unreadable."""
+    progress = read_progress(run)
+    return bool(progress and progress["finished"]) and not run.work.is_locked()
+
+
 def unfinished(run: RunDirectory) -> str | None:
-    """Say that a run isn't finished; None where it is. Looks at its log alone, so it takes no time.
+    """Say that a run isn't finished; None where it is.
 
     Raises:
         InputError: The directory isn't a run directory.
     """
     run.manifest()
-    progress = read_progress(run)
-    finished = progress["finished"] if progress else storage.exists(run.counts_file)
-    if finished:
+    if is_finished(run):
         return None
     shards = counted(len(run.shard_names()), "finished shard")
     return f"{relative(run.uri)} isn't finished: only its {shards} can be read (`raybel status` says how far it is)."

@@ -53,7 +53,7 @@ def reference(generator, ontology, training, query, top_k):
     settings_of_a_search(), st.lists(NAMES, min_size=1, max_size=4), st.integers(1, 12), st.integers(1, 7),
     st.sampled_from([1, 2]), st.integers(1, 8), st.sampled_from([None, 1, 3, 100]), st.sampled_from([1, 50]),
 )  # fmt: skip
-@settings(max_examples=200)
+@settings(max_examples=60)
 def test_every_search_is_the_exact_one(made, queries, block, top_k, threads, depth, look, most):
     ontology, training = made
     queries = [surface(query) for query in queries]

@@ -80,6 +80,7 @@ def test_help_has_examples_and_the_form_of_a_space():
         assert "Examples" in run("tune", target, "--help").output
 
 
+@pytest.mark.bench
 def test_a_sweep_from_the_command_line(local_ray, model, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     save(tmp_path / "c.xml", collection(simple_document("1", "An anemia", "anemia")))

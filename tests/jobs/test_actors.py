@@ -26,7 +26,7 @@ class Dies:
         return pa.table({"number": [self.number]})
 
 
-@pytest.mark.parametrize(("max_restarts", "times"), [(1, 1), (1, 2)])
+@pytest.mark.parametrize(("max_restarts", "times"), [(1, 1), pytest.param(1, 2, marks=pytest.mark.bench)])
 def test_an_actor_dies_so_often(local_ray, tmp_path, max_restarts, times):
     with ray_session(), data_context():
         rows = ray.data.from_items([{"number": 0}]).map_batches(

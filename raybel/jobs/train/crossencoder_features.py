@@ -7,7 +7,8 @@ epoch draws. (Ray Data's own streaming to several workers drops rows, to give ea
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -53,7 +54,10 @@ _COUNTS = (
     "set_aside",
 )
 _ROW = pa.schema(
-    [("error", pa.string()), ("examples", pa.list_(pa.string())), *((name, pa.int64()) for name in _COUNTS)]
+    [
+        *(("split", pa.string()), ("error", pa.string()), ("examples", pa.list_(pa.string()))),
+        *((name, pa.int64()) for name in _COUNTS),
+    ]
 )
 _LOG = logging.getLogger(__name__)
 
@@ -71,7 +75,6 @@ class FeatureConfig:
         parameters: Hyper-parameters.
         mentions: How mentions are read out of annotations.
         resources: What the job takes of the cluster.
-        rule: Says which mentions are sure; None for none of them.
     """
 
     folder: str
@@ -82,6 +85,22 @@ class FeatureConfig:
     parameters: CrossEncoderParameters
     mentions: MentionOptions
     resources: Resources
+
+
+@dataclass(frozen=True)
+class Split:
+    """A part of a corpus that features are made of.
+
+    Args:
+        name: Of the directory of its features; without a dot.
+        paths: BioC files, directories or globs.
+        scopes: Alias scopes that candidates are searched with, each for a set of candidates.
+        rule: Says which mentions are sure; None for none of them.
+    """
+
+    name: str
+    paths: tuple[str, ...]
+    scopes: tuple[AliasScope, ...]
     rule: Cascade | None = None
 
 
@@ -90,75 +109,83 @@ def are_made(config: FeatureConfig, split: str) -> bool:
     return storage.exists(join(config.folder, split, COUNTS_FILE))
 
 
-def make_features(
-    config: FeatureConfig, split: str, paths: tuple[str, ...], scopes: tuple[AliasScope, ...]
-) -> dict[str, int]:
-    """Make the features of a split on the Ray that runs, unless they are there; return what was counted.
-
-    Of sure mentions those are counted that are so by their first set of candidates (`sure`), and by their last one
-    (`sure_by_names`).
+def make_features(config: FeatureConfig, splits: Sequence[Split]) -> dict[str, dict[str, int]]:
+    """Make the features of those splits whose features aren't there, all by the same actors, on the Ray that runs.
 
     Args:
         config: How features are made.
-        split: Name of the corpus.
-        paths: BioC files, directories or globs.
-        scopes: Alias scopes that candidates are searched with, each for a set of candidates.
+        splits: What of; their names differ.
+
+    Returns:
+        What was counted of each, by its name. Of sure mentions those are counted that are so by their first set of
+        candidates (`sure`), and by their last one (`sure_by_names`).
 
     Raises:
         InputError: A file can't be read.
     """
-    folder = join(config.folder, split)
-    counts_file = join(folder, COUNTS_FILE)
-    if are_made(config, split):
-        return dict(storage.read_json(counts_file))
+    missing = {split.name: split for split in splits if not are_made(config, split.name)}
+    inputs = [
+        Input(source, f"{name}.{number:05d}")
+        for name, split in missing.items()
+        for number, source in enumerate(find_sources(split.paths))
+    ]
+    counts = {name: dict.fromkeys(_COUNTS, 0) for name in missing}
+    examples: dict[str, list[str]] = {name: [] for name in missing}
+    if inputs:
+        for row in _rows(config, missing, inputs):
+            if row["error"]:
+                raise InputError(row["error"])
+            for name in _COUNTS:
+                counts[row["split"]][name] += row[name]
+            examples[row["split"]] += row["examples"]
+    for name, of_split in counts.items():
+        named = sorted(examples[name])[:MAX_EXAMPLES]
+        problems = SetAside(of_split["documents"], of_split["bad_documents"], of_split["set_aside"], named)
+        if sentence := problems.sentence():
+            _LOG.warning(sentence)
+        storage.publish_json(join(config.folder, name, COUNTS_FILE), of_split)
+    return {split.name: dict(storage.read_json(join(config.folder, split.name, COUNTS_FILE))) for split in splits}
+
+
+def _rows(config: FeatureConfig, splits: Mapping[str, Split], inputs: Sequence[Input]) -> Iterator[dict[str, Any]]:
+    """Have actors make features; yield what they counted of each chunk."""
     options = ReadOptions(config.mentions, sentences=True, chunk_documents=CHUNK)
-    sources = find_sources(paths)
     with data_context():
         encodes = uses_encoder(config.generator)
-        allocation = allocate_here(config.resources, encodes, sum(source.size for source in sources))
-        inputs = [Input(source, f"{number:05d}") for number, source in enumerate(sources)]
+        allocation = allocate_here(config.resources, encodes, sum(each.source.size for each in inputs))
         rows = read_files(inputs, options, allocation.cpus_per_task).map_batches(
-            **on_actors(FeatureStage, (config, folder, scopes, allocation), allocation, config.resources.max_restarts),
+            **on_actors(FeatureStage, (config, splits, allocation), allocation, config.resources.max_restarts),
             batch_size=1,
             batch_format="pyarrow",
         )
-        counts = dict.fromkeys(_COUNTS, 0)
-        examples: list[str] = []
         for batch in rows.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-            for row in batch.to_pylist():
-                if row["error"]:
-                    raise InputError(row["error"])
-                for name in _COUNTS:
-                    counts[name] += row[name]
-                examples += row["examples"]
-    named = sorted(examples)[:MAX_EXAMPLES]
-    problems = SetAside(counts["documents"], counts["bad_documents"], counts["set_aside"], named)
-    if sentence := problems.sentence():
-        _LOG.warning(sentence)
-    storage.publish_json(counts_file, counts)
-    return counts
+            yield from batch.to_pylist()
 
 
-def sure_rule(config: FeatureConfig, ontology: Ontology, val_corpus: tuple[str, ...]) -> Cascade | None:
-    """Return the rule that says which training mentions are sure, fitted on a validation corpus; None for none.
+def with_sure_rule(
+    config: FeatureConfig, splits: Sequence[Split], ontology: Ontology, val_corpus: tuple[str, ...]
+) -> list[Split]:
+    """Give the training split, unless its features are there, the rule that says which of its mentions are sure.
 
     Args:
         config: How features are made.
+        splits: The training split is the one named `train`.
         ontology: What candidates refer to.
-        val_corpus: BioC files, directories or globs.
+        val_corpus: BioC files, directories or globs, which the rule is fitted on.
     """
+    if are_made(config, "train"):
+        return list(splits)
     generator = open_generator(ontology, config.generator)
     judged = read_linkable(val_corpus, ontology, config.mentions).judged
-    return fit_sure(generator, judged, config.parameters.top_k)
+    rule = fit_sure(generator, judged, config.parameters.top_k)
+    return [replace(split, rule=rule) if split.name == "train" else split for split in splits]
 
 
 class FeatureStage:
     """Makes a chunk's features; one per actor."""
 
-    def __init__(
-        self, config: FeatureConfig, folder: str, scopes: tuple[AliasScope, ...], allocation: Allocation
-    ) -> None:
-        self.config, self.folder, self.scopes, self.allocation = config, folder, scopes, allocation
+    def __init__(self, config: FeatureConfig, splits: Mapping[str, Split], allocation: Allocation) -> None:
+        self.config, self.splits, self.allocation = config, splits, allocation
 
     @cached_property
     def ontology(self) -> Ontology:
@@ -186,7 +213,11 @@ class FeatureStage:
     def __call__(self, chunk: pa.Table) -> pa.Table:
         """Write a chunk's features and return its counts."""
         errors = [chunk["error"][0].as_py(), *chunk["unreadable"][0].as_py()]
-        counts: dict[str, Any] = {"error": next(filter(None, errors), None), **dict.fromkeys(_COUNTS, 0)}
+        split, shard = chunk["shard"][0].as_py().split(".", 1)
+        counts: dict[str, Any] = {
+            **{"split": split, "error": next(filter(None, errors), None)},
+            **dict.fromkeys(_COUNTS, 0),
+        }
         problems = SetAside()
         documents = pc.list_flatten(chunk["docs"].combine_chunks())
         names = ("passages", "mentions", "error", "doc_id", "set_aside")
@@ -196,18 +227,17 @@ class FeatureStage:
         for row in rows:
             problems.add(path, row["error"], row["set_aside"])
         if not counts["error"]:
-            table = self._features([row for row in rows if row["error"] is None], counts)
-            shard = chunk["shard"][0].as_py().replace("/", "-")  # of a bundle
-            name = f"{shard}-{chunk['chunk'][0].as_py():05d}.arrow"
-            storage.publish(join(self.folder, name), artefacts.arrow_bytes(table))
+            table = self._features([row for row in rows if row["error"] is None], self.splits[split], counts)
+            name = f"{shard.replace('/', '-')}-{chunk['chunk'][0].as_py():05d}.arrow"  # a bundle's shards have a `/`
+            storage.publish(join(self.config.folder, split, name), artefacts.arrow_bytes(table))
         of_chunk = {"bad_documents": problems.bad_documents, "set_aside": problems.annotations}
         counts |= {"documents": problems.documents, "examples": problems.examples, **of_chunk}
         return pa.Table.from_pylist([counts], schema=_ROW)
 
-    def _features(self, documents: list[dict[str, Any]], counts: dict[str, Any]) -> pa.Table:
+    def _features(self, documents: list[dict[str, Any]], split: Split, counts: dict[str, Any]) -> pa.Table:
         parameters = self.config.parameters
         held = (documents, self.generator, self.ontology, self.describer, parameters.context, parameters.top_k)
-        by_scope = [labelled_examples(*held, scope, rule=self.config.rule) for scope in self.scopes]
+        by_scope = [labelled_examples(*held, scope, rule=split.rule) for scope in split.scopes]
         rows = []
         for number, document in enumerate(documents):
             tokenised = [self.tokens(examples[number]) for examples in by_scope]

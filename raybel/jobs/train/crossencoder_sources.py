@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from raybel.candidates.ngrams import KIND as NGRAMS
@@ -17,7 +17,7 @@ from raybel.files import storage
 from raybel.files.storage import join
 from raybel.jobs.train.config import TrainCrossEncoderConfig
 from raybel.jobs.train.corpora import MAIN, TrainingCorpus, label
-from raybel.jobs.train.crossencoder_features import FeatureConfig, are_made, make_features, sure_rule
+from raybel.jobs.train.crossencoder_features import FeatureConfig, Split, make_features, with_sure_rule
 from raybel.jobs.train.name_features import make_name_features
 from raybel.ontology import Ontology
 from raybel.rerank.details import detail_notes
@@ -215,15 +215,14 @@ class FeatureMaker:
         """
         corpus = source.corpus
         features = self._features(source, corpus.ontology, corpus.generator, corpus.mentions)
-        counts: dict[str, dict[str, int]] = {}
-        for split, paths in corpus.splits.items():
-            of = "" if source.name == MAIN else f" of {source.name}"
-            self.watch({"stage": f"candidates of the {split} corpus{of}"})
-            of_split, scopes = features, source.scopes if split == "train" else ("all",)
-            unsure = split == "train" and self.config.parameters.train_on == "unsure"
-            if unsure and not are_made(features, split):
-                of_split = replace(features, rule=sure_rule(features, source.opened, corpus.val_corpus))
-            counts[split] = make_features(of_split, split, paths, scopes)
+        of = "" if source.name == MAIN else f" of {source.name}"
+        self.watch({"stage": f"candidates of the {' and '.join(corpus.splits)} corpus{of}"})
+        splits = [
+            Split(name, paths, source.scopes if name == "train" else ("all",)) for name, paths in corpus.splits.items()
+        ]
+        if self.config.parameters.train_on == "unsure":
+            splits = with_sure_rule(features, splits, source.opened, corpus.val_corpus)
+        counts = make_features(features, splits)
         for split, figures in counts.items():
             name = "" if source.name == MAIN else source.name
             check_counts(figures, corpus.splits[split], source.opened, self.config.parameters.top_k, name)

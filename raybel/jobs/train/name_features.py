@@ -101,7 +101,7 @@ def _make(config: FeatureConfig, ontology: Ontology, names: OntologyNames) -> No
     if chunks:
         with data_context():
             allocation = allocate_here(config.resources)
-            arguments, restarts = (config, home, (), allocation), config.resources.max_restarts
+            arguments, restarts = (config, {}, allocation), config.resources.max_restarts
             rows = ray.data.from_arrow(chunks).map_batches(
                 **on_actors(NameFeatureStage, arguments, allocation, restarts, len(chunks)),
                 batch_size=None,
@@ -123,6 +123,7 @@ class NameFeatureStage(FeatureStage):
         examples = name_examples(concepts, names, self.generator, self.ontology, self.describer, top_k)
         found = self.tokens([example for example in examples if example.gold >= 0])
         table = pa.Table.from_pylist([document_row([[example]]) for example in found], schema=SCHEMA)
-        storage.publish(join(self.folder, f"{chunk['chunk'][0].as_py():06d}.arrow"), artefacts.arrow_bytes(table))
+        name = f"{chunk['chunk'][0].as_py():06d}.arrow"
+        storage.publish(join(self.config.folder, "train", name), artefacts.arrow_bytes(table))
         counts = (len(found), len(examples) - len(found), sum(example.truncated for example in found))
         return pa.Table.from_pylist([dict(zip(_COUNTED, counts, strict=True))], schema=_ROW)

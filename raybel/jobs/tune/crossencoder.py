@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import asdict, astuple, replace
+from dataclasses import asdict, astuple
 from typing import Any
 
 from raybel.candidates.registry import open_generator
@@ -16,7 +16,7 @@ from raybel.files import storage
 from raybel.files.storage import join
 from raybel.jobs.runtime import ray_session
 from raybel.jobs.train.crossencoder import checked_window
-from raybel.jobs.train.crossencoder_features import FeatureConfig, make_features, sure_rule
+from raybel.jobs.train.crossencoder_features import FeatureConfig, Split, make_features, with_sure_rule
 from raybel.jobs.train.crossencoder_sources import check_counts
 from raybel.jobs.train.directory import BASE, FEATURES, base_fingerprint, copy_base
 from raybel.jobs.tune.config import TuneCrossEncoderConfig
@@ -164,17 +164,17 @@ class _Job:
                     self.config.mentions,
                     self.config.resources,
                 )
-                for split in ("val", "train"):  # what can't be compared is seen first, since it is the smaller one
-                    paths = self.corpora[split]
-                    of = f"set {number + 1} of {len(self.feature_sets)}"
-                    self.watch({"stage": f"candidates of the {split} corpus, {of}"})
-                    wanted = self.scopes_of_features if split == "train" else ("all",)
-                    if split == "train" and parameters.train_on == "unsure":
-                        features = replace(features, rule=sure_rule(features, self.ontology, self.corpora["val"]))
-                    counts = make_features(features, split, paths, wanted)
-                    if split == "val" and not counts["mentions"]:
-                        raise nothing_to_compare(self.ontology, paths)
-                    check_counts(counts, paths, self.ontology, parameters.top_k)
+                of = f"set {number + 1} of {len(self.feature_sets)}"
+                self.watch({"stage": f"candidates of the train and val corpus, {of}"})
+                scopes = {"train": self.scopes_of_features, "val": ("all",)}
+                splits = [Split(name, self.corpora[name], scopes[name]) for name in scopes]
+                if parameters.train_on == "unsure":
+                    splits = with_sure_rule(features, splits, self.ontology, self.corpora["val"])
+                counts = make_features(features, splits)
+                if not counts["val"]["mentions"]:
+                    raise nothing_to_compare(self.ontology, self.corpora["val"])
+                for split, figures in counts.items():
+                    check_counts(figures, self.corpora[split], self.ontology, parameters.top_k)
         except InputError:  # the corrected command may have the directory, where no trial is in it
             if not any(name.startswith(f"{TRIALS}/") for name in storage.names(self.home)):
                 self.work.clear()

@@ -57,6 +57,7 @@ def files(config):
     return {str(path.relative_to(home)): path.read_bytes() for path in kept}
 
 
+@pytest.mark.bench
 def test_every_name_finds_its_concept(made, model):
     config, done = made
     names = [(concept.concept_id, name) for concept in CONCEPTS for name in (concept.name, *concept.aliases)]
@@ -115,6 +116,7 @@ def test_another_configuration_is_refused(copy, tmp_path):
     assert own.read_text() == "mine"
 
 
+@pytest.mark.bench
 def test_given_vectors(made, tmp_path):
     config, _ = made
     held = np.load(config.out_vectors)
@@ -162,6 +164,7 @@ def test_given_vectors_that_are_none(made, tmp_path):
         index_dense(replace(made[0], out_index=str(tmp_path / "i"), vectors=str(tmp_path / "v.npy")))
 
 
+@pytest.mark.bench
 def test_training_mentions_become_aliases(model, encoder, tmp_path):
     corpus = three_files(tmp_path / "corpus") / "c.json"  # gold D1 everywhere
     config = IndexDenseConfig(
@@ -174,6 +177,7 @@ def test_training_mentions_become_aliases(model, encoder, tmp_path):
     assert DenseGenerator.load(config.out_index).search(["xqzwk"], 1)[0]["score"].tolist() == [1.0]
 
 
+@pytest.mark.bench
 def test_long_names_are_cut_and_told(encoder, tmp_path):
     ontology = Ontology.from_concepts([Concept("1", "x " * 5000), Concept("2", "y" * 10_000), Concept("3", "anemia")])
     ontology.save(str(tmp_path / "o.arrow"))

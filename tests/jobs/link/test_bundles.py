@@ -36,6 +36,7 @@ def archive_of(folder, path):
     return str(path)
 
 
+@pytest.mark.bench
 def test_an_archive_and_a_group_link_as_their_files_do(base, model, tmp_path):
     config, whole = base
     folder = Path(config.in_corpus[0])

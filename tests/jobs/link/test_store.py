@@ -22,6 +22,7 @@ def outputs(run):
     return {name: storage.read_bytes(join(run, name)) for name in wanted}
 
 
+@pytest.mark.bench
 def test_a_run_on_a_store_makes_few_requests_and_the_same_bytes(local_ray, model, store, tmp_path):
     chunks = 40  # what a start and an end cost is spread over them
     for name in ("a.xml", "b.xml"):

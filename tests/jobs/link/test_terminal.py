@@ -36,9 +36,8 @@ def test_an_error_in_a_worker_is_one_line(model, tmp_path):
     assert line.endswith("can't be written: Not a directory")
 
 
-@pytest.mark.parametrize(
-    ("number", "status"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.bench)]
-)
+@pytest.mark.bench
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_job_that_is_stopped_says_how_it_goes_on(model, tmp_path, number, status):
     run = tmp_path / "run"
     with command(*arguments(model, tmp_path, "--chunk-documents", 1)) as process:

@@ -41,6 +41,7 @@ def test_counts(made):
     assert (done.bad_documents, done.failed) == (0, [])
 
 
+@pytest.mark.bench
 def test_the_bytes_do_not_depend_on_actors_or_files(made, tmp_path):
     config, _ = made
     everything = [one(str(i), surface) for i, surface in enumerate(SURFACES * 6)]

@@ -132,6 +132,7 @@ def test_a_shorter_archive_leaves_no_links_and_no_counts_of_the_longer_one(confi
     assert pq.read_table(counted)["documents"].to_pylist() == [1, 1]
 
 
+@pytest.mark.bench
 def test_routes(config, model, tmp_path):
     routes = save(tmp_path / "routes.yaml", f"Disease: {{ontology: {model.ontology}, ngrams_model: {model.ngrams}}}\n")
     routed = replace(config, ontology=None, generator=None, routes=routes, out_dir=str(tmp_path / "out"))
@@ -154,6 +155,7 @@ def test_an_ontology_in_json_gives_the_same_links(config, result, model, tmp_pat
     assert scores(other.out_dir) == scores(config.out_dir)
 
 
+@pytest.mark.bench
 def test_other_options_or_models_are_refused_before_anything_changes(config, result, model, tmp_path):
     before = made(config.out_dir)
     for changed in ({"top_k": 3}, {"threshold": 0.5}, {"detection": DetectionOptions(dictionary=f"{tmp_path}/d")}):

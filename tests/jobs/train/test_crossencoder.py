@@ -84,7 +84,7 @@ def test_what_training_leaves(made):
     assert done.counts["train"] == done.counts["val"] | {name: done.counts["train"][name] for name in other}
     assert done.counts["train"]["mentions"] == 12
     assert {"Acc@1", "first_stage_Acc@1", "alone_Acc@1", "F1", "loss", "first_share"} <= set(done.best["scores"])
-    assert seen[0] == {"stage": "candidates of the train corpus"}
+    assert seen[0] == {"stage": "candidates of the train and val corpus"}
     home = Path(config.output_dir)
     held = sorted(str(path.relative_to(home)) for path in home.rglob("*") if path.is_file() and path.name != ".lock")
     assert {"config.json", "model.safetensors", "tokenizer.json", "README.md", "raybel.json"} <= set(held)
@@ -243,6 +243,7 @@ def stored(linked):
     return GeneratorPaths(candidates_lookup=where)
 
 
+@pytest.mark.bench
 def test_a_stored_lookup_gives_the_same_ranking(linked, stored):
     """It keeps the aliases that matched, which the cross-encoder sees."""
     job, run = linked
@@ -354,6 +355,7 @@ def test_only_unsure_mentions_are_reranked(linked, made, tmp_path):
     assert outputs(tmp_path / "some", ("state/",)) == outputs(tmp_path / "two", ("state/",))
 
 
+@pytest.mark.bench
 def test_a_reranker_without_a_rule_reranks_everything_until_it_is_calibrated(linked, made, tmp_path):
     config, done, _ = made
     job, _ = linked
@@ -384,6 +386,7 @@ def without_concepts(tmp_path):
     return save(tmp_path / "nil.xml", collection(simple_document("1")))
 
 
+@pytest.mark.bench
 def test_a_rule_of_other_candidates_is_not_used(linked, made, tmp_path):
     job, _ = linked
     home, state = copied(made, tmp_path)

@@ -1,5 +1,6 @@
 """A chunk's features as an actor makes them, and as training reads them; without Ray."""
 
+import pyarrow as pa
 import pytest
 from samples import annotation, chunks, collection, document, passage, save
 from transformers import AutoTokenizer
@@ -10,7 +11,7 @@ from raybel.config import GeneratorPaths, MentionOptions, Resources
 from raybel.errors import ConfigError
 from raybel.jobs.runtime import Allocation
 from raybel.jobs.train.config import TrainCrossEncoderConfig
-from raybel.jobs.train.crossencoder_features import FeatureConfig, FeatureStage, sure_rule
+from raybel.jobs.train.crossencoder_features import FeatureConfig, FeatureStage, Split, with_sure_rule
 from raybel.jobs.tune.crossencoder_trial import FEATURE_PARAMETERS, feature_key
 from raybel.ontology import Concept, Ontology
 from raybel.rerank.parameters import CrossEncoderParameters
@@ -56,11 +57,14 @@ def made(home, encoder, folder, scopes=("cross_fitted", "dictionary"), rule=Fals
         MentionOptions(),
         Resources(),
     )
+    corpus = (str(home / "corpus.xml"),)
+    splits = [Split("train", corpus, scopes)]
     if rule:
-        fitted = sure_rule(config, Ontology.open(config.ontology), (str(home / "corpus.xml"),))
-        config = FeatureConfig(**(vars(config) | {"rule": fitted}))
-    (chunk,) = chunks(str(home / "corpus.xml"), sentences=True)
-    counts = FeatureStage(config, str(folder / "train"), scopes, Allocation(1, 1, 1))(chunk).to_pylist()[0]
+        splits = with_sure_rule(config, splits, Ontology.open(config.ontology), corpus)
+    (chunk,) = chunks(*corpus, sentences=True)
+    place = chunk.schema.get_field_index("shard")
+    chunk = chunk.set_column(place, "shard", pa.array(["train.00000"]))
+    counts = FeatureStage(config, {"train": splits[0]}, Allocation(1, 1, 1))(chunk).to_pylist()[0]
     features = Features(str(folder), "train")
     return counts, [mention for number in range(len(features)) for mention in features.document(number)]
 

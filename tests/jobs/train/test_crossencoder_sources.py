@@ -17,7 +17,7 @@ from samples import annotation, collection, document, passage, save
 from raybel.candidates.ngrams import NgramGenerator
 from raybel.candidates.registry import open_generator
 from raybel.config import GeneratorPaths, configured
-from raybel.errors import ConfigError, InputError, RaybelError
+from raybel.errors import ConfigError, InputError
 from raybel.jobs.calibrate.config import CalibrateConfig
 from raybel.jobs.calibrate.job import calibrate_reranker
 from raybel.jobs.link import job as link_job
@@ -26,6 +26,7 @@ from raybel.jobs.train import crossencoder as job_module
 from raybel.jobs.train.config import TrainCrossEncoderConfig
 from raybel.jobs.train.corpora import read_corpora
 from raybel.jobs.train.crossencoder import train_crossencoder
+from raybel.jobs.train.run import run_workers
 from raybel.ontology import Concept, Ontology
 from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.rerank.reranker import Reranker, cascades_of, describe, edges_for
@@ -78,32 +79,30 @@ def files(encoder, tmp_path_factory):
     return home, config, diseases, genes
 
 
-class EnoughError(RaybelError):
-    """Ends a training once its features are made."""
-
-
 @pytest.fixture(scope="module")
-def settings(files, local_ray, tmp_path_factory):
-    """The settings of the workers of a training whose features are made; `made` goes on with it."""
+def trained(files, local_ray, tmp_path_factory):
+    """A configuration, its training, and the settings of its workers, whose files are kept to go on with."""
     config, kept, copied = files[1], {}, tmp_path_factory.mktemp("kept")
 
-    def stop(worker, home, settings, workers, watch):
+    def keep(worker, home, settings, workers, watch):
         for name in ("base", "features"):
             shutil.copytree(f"{home}/{name}", copied / name)
         kept.update(settings | {"base": str(copied / "base"), "features": str(copied / "features"), "threads": 1})
-        raise EnoughError
+        return run_workers(worker, home, settings, workers, watch)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(job_module, "run_workers", stop)
-        with pytest.raises(EnoughError):
-            train_crossencoder(config)
-    return kept
+        patch.setattr(job_module, "run_workers", keep)
+        return config, train_crossencoder(config), kept
 
 
 @pytest.fixture(scope="module")
-def made(files, settings):
-    _, config, _, _ = files
-    return config, train_crossencoder(config)
+def made(trained):
+    return trained[:2]
+
+
+@pytest.fixture(scope="module")
+def settings(trained):
+    return trained[2]
 
 
 def test_what_several_sources_leave(made, files):
@@ -164,6 +163,7 @@ def test_scores_are_shown_by_the_ranges_of_their_own_generator(made, files):
     assert loaded.for_generator(generator).cascade is None
 
 
+@pytest.mark.bench
 def test_links_to_both_ontologies(made, files, tmp_path):
     config, _ = made
     home, _, diseases, genes = files
@@ -274,7 +274,11 @@ def test_a_corpus_of_another_ontology_is_named(files, local_ray, tmp_path):
             [Concept("a", "gout", ["podagra", "a"]), Concept("b", "foot pain", ["Podagra"])],
             "of 3 aliases none is left: 2 are names of several concepts, 1 are ids",
         ),
-        ([Concept("a", "gout", ["xyz"]), Concept("b", "xyzz")], "none of 1 names has its concept among 3 candidates"),
+        pytest.param(
+            [Concept("a", "gout", ["xyz"]), Concept("b", "xyzz")],
+            "none of 1 names has its concept among 3 candidates",
+            marks=pytest.mark.bench,
+        ),
     ],
 )
 def test_ontologies_without_names_to_learn(files, local_ray, tmp_path, concepts, reason):
