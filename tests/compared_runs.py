@@ -68,7 +68,7 @@ def save_corpus(path: Path, *documents: str, source: str = "hand-made") -> str:
 
 
 def make_run(
-    home: Path,
+    home: Path | str,
     corpora: Sequence[str],
     links: Mapping[str, Sequence[str]],
     ontology: str | None = None,
@@ -79,7 +79,7 @@ def make_run(
     """Link corpora; return the run's directory.
 
     Args:
-        home: The directory.
+        home: The directory, or its URI.
         corpora: Files, a shard each.
         links: Concept ids by surface, best first.
         ontology: The file that the run says it used.

@@ -10,8 +10,9 @@ from raybel.errors import ConfigError, InputError, MismatchError
 from raybel.evaluation import leaderboard
 from raybel.evaluation.changes import CHANGED, GAINED, LOST, OTHER
 from raybel.evaluation.compare import compare
-from raybel.evaluation.config import CompareConfig
+from raybel.evaluation.config import CompareConfig, ShowConfig
 from raybel.evaluation.evaluate import EvaluateConfig, evaluate
+from raybel.evaluation.selection import select
 
 TEXTS = {
     "1": ("Gout and influenza, and asthma.", "Gout=C2", "influenza=C3", "asthma=C4"),
@@ -302,3 +303,13 @@ def test_discontinuous_and_repeated_mentions_are_joined_in_order(home):
     result = compare(CompareConfig((one, other)))
     assert result.table.to_pylist()[0]["changed"] == 4
     assert not any("Not compared" in sentence for sentence in result.sentences)
+
+
+def test_runs_may_lie_on_an_object_store(home, runs, endpoint):
+    stored = make_run(endpoint("compared"), [str(home / "in.xml")], SECOND, str(home / "o.arrow"))
+    for options in ({}, {"gold_corpus": (str(home / "in.xml"),), "bootstrap": 0}):
+        here, there = (compare(CompareConfig((runs[0], second), **options)) for second in (runs[1], stored))
+        names = ["first", "second"]
+        assert here.table.drop_columns(names).equals(there.table.drop_columns(names))
+    (document,) = select(ShowConfig(stored, doc_id=("3",))).documents()
+    assert [mention["link_id"] for mention in document.mentions] == ["C2", "C3"]
