@@ -82,7 +82,7 @@ def _scores_section(result: Comparison, policy: str) -> Section:
         blocks.append(
             table(f"{_ACCURACY} in % by policy {policy}: type {group[1]}", ["run", _ACCURACY, "published in"], rows)
         )
-    blocks += map(note, result.anchors.sentences if policy in ("belb", "biosyn") else ())
+    blocks += map(note, result.anchors.sentences if policy.split()[0] in ("belb", "biosyn") else ())
     for number, run in enumerate(result.runs[1:], 1):
         other = leaderboard.letter(number)
         blocks.append(heading(f"{other} against A"))
