@@ -18,6 +18,7 @@ The functions and configurations that the command line uses:
     rb.make_lookup(rb.LookupConfig(...))
     rb.sample(rb.SampleConfig(...))
     rb.evaluate(rb.EvaluateConfig(...))
+    rb.write_report(rb.ReportConfig(...))
 
 A name is imported when it is first used, so that `import raybel` needs no Ray.
 """
@@ -96,6 +97,8 @@ _HOMES = {
     "pubmed": "jobs.pubmed.job",
     "RunResult": "jobs.shard_job",
     "evaluate_spans": "evaluation.evaluate_spans",
+    "ReportConfig": "report.config",
+    "write_report": "report.write",
     "link": "jobs.link.job",
     "LookupConfig": "jobs.lookup.config",
     "make_lookup": "jobs.lookup.job",

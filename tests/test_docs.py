@@ -42,7 +42,7 @@ PAGES = [
         ROOT / "docs" / f"{name}.md"
         for name in (
             *("linking", "detection", "dumps", "candidates", "reranking", "tuning", "clusters", "scoring"),
-            *("troubleshooting", "python", "coming-from-entitytools", "performance", "scale"),
+            *("report", "troubleshooting", "python", "coming-from-entitytools", "performance", "scale"),
         )
     ),
 ]
