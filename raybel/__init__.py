@@ -20,6 +20,7 @@ The functions and configurations that the command line uses:
     rb.export(rb.ExportConfig(...))
     rb.evaluate(rb.EvaluateConfig(...))
     rb.compare(rb.CompareConfig(...))
+    rb.write_report(rb.ReportConfig(...))
 
 A name is imported when it is first used, so that `import raybel` needs no Ray.
 """
@@ -102,6 +103,8 @@ _HOMES = {
     "pubmed": "jobs.pubmed.job",
     "RunResult": "jobs.shard_job",
     "evaluate_spans": "evaluation.evaluate_spans",
+    "ReportConfig": "report.config",
+    "write_report": "report.write",
     "link": "jobs.link.job",
     "LookupConfig": "jobs.lookup.config",
     "make_lookup": "jobs.lookup.job",

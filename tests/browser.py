@@ -112,6 +112,7 @@ def browser():
     driver.set_script_timeout(240)
     try:
         made = Browser(driver)
+        made.command("Emulation.setFocusEmulationEnabled", enabled=True)  # else nothing has the focus
         made.command("Network.enable")
         made.command(
             "Network.emulateNetworkConditions", offline=True, latency=0, downloadThroughput=0, uploadThroughput=0

@@ -11,8 +11,8 @@ from gpu.prepare import PACKAGES
 HOME = Path(__file__).parents[1]
 #: What a GPU machine has beside the packages that are carried there.
 THERE = {"numpy", "pyarrow", "pyyaml", "regex", "safetensors", "scikit-learn", "scipy", "torch", "transformers"}
-#: transformers needs it.
-THERE |= {"huggingface-hub"}
+#: transformers and torch need them.
+THERE |= {"huggingface-hub", "markupsafe"}
 MODULES = (
     *("raybel", "raybel.rerank.scoring", "raybel.rerank.reranker", "raybel.encoders.text_encoder"),
     *("raybel.encoders.pretrained", "raybel.detection.token_classifier", "gpu.check", "gpu.bench", "gpu.run"),

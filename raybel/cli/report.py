@@ -18,12 +18,12 @@ from raybel.report.config import ReportConfig
 @click.argument("directory")
 @options(ReportConfig)
 def report(values: dict[str, Any], directory: str) -> None:
-    """Make a page of a run: one HTML file with charts, tables and linked text, which needs no network.
+    """Make a page of a run, a training or a sweep: one HTML file with charts, tables and linked text.
 
-    It says what was run; how good the links are, where gold annotations are given, and which stage erred; what was
-    linked to what; how fast it was; what is in quarantine. A sample of documents is in it with all that their mentions
-    were linked to. Of a pipeline's directory, it is the page of the run in it that links; a training and a sweep have
-    pages too. A run that isn't finished gets a page of what there is.
+    It needs no network. Of a run it says what was run; how good the links are, where gold annotations are given, and
+    which stage erred; what was linked to what; how fast it was; what is in quarantine. A sample of documents is in it
+    with all that their mentions were linked to. Of a pipeline's directory, it is the page of the run in it that links.
+    A run that isn't finished gets a page of what there is.
 
     \b
     Examples:

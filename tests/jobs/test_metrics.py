@@ -18,6 +18,8 @@ from raybel.jobs import metrics
 from raybel.jobs.link.job import link
 from raybel.jobs.metrics import METRICS, run_name
 from raybel.reporting import logs, tally
+from raybel.runs.run_directory import RunDirectory
+from raybel.runs.speed import read_speed
 
 DASHBOARD = Path(__file__).parents[2] / "cluster/grafana-raybel.json"
 #: Ray's workers hand their metrics over every ten seconds.
@@ -92,6 +94,19 @@ def test_counts_are_those_of_the_table(watched):
     assert set(stages) == {"reading", "candidates", "writing"}
     assert all(0 < seconds < 60 for seconds in stages.values())
     assert found["store_requests_total", ""] == 0
+
+
+def test_the_run_directory_keeps_how_fast_it_was(watched):
+    config, result, _ = watched
+    speed = read_speed(RunDirectory(config.out_corpus))
+    for name in ("documents", "mentions"):
+        assert round(sum(speed["counts"][name])) == sum(result.counts[name].to_pylist()), name
+    work = {(what, label): amount for what, label, amount in speed["work"]}
+    assert work["cache_misses", "ngrams"] == len(SURFACES)
+    stages = {label: seconds for (what, label), seconds in work.items() if what == "stage_seconds"}
+    assert set(stages) == {"reading", "candidates", "writing"}
+    assert all(seconds > 0 for seconds in stages.values())
+    assert 0 < sum(speed["counts"]["busy_seconds"]) <= result.progress.seconds * speed["workers"]
 
 
 def test_workers_log_what_they_are_about(watched):
