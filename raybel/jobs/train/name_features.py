@@ -19,7 +19,7 @@ from raybel.files import artefacts, storage
 from raybel.files.storage import join
 from raybel.jobs.actors import on_actors
 from raybel.jobs.runtime import allocate_here, data_context
-from raybel.jobs.train.crossencoder_features import FeatureConfig, FeatureStage
+from raybel.jobs.train.crossencoder_features import FeatureConfig, FeatureStage, Split
 from raybel.ontology import Ontology
 from raybel.rerank.training.features import SCHEMA, document_row
 from raybel.rerank.training.names import OntologyNames, drawn_names, name_examples, usable_names
@@ -101,7 +101,8 @@ def _make(config: FeatureConfig, ontology: Ontology, names: OntologyNames) -> No
     if chunks:
         with data_context():
             allocation = allocate_here(config.resources)
-            arguments, restarts = (config, {}, allocation), config.resources.max_restarts
+            splits: dict[str, Split] = {}
+            arguments, restarts = (config, splits, allocation), config.resources.max_restarts
             rows = ray.data.from_arrow(chunks).map_batches(
                 **on_actors(NameFeatureStage, arguments, allocation, restarts, len(chunks)),
                 batch_size=None,
