@@ -38,6 +38,7 @@ _COUNTS_SCHEMA = pa.schema(
         ("error", pa.string()),
         ("read_bytes", pa.int64()),
         ("skipped_bytes", pa.int64()),
+        ("seconds", pa.float64()),
         *((name, pa.int64()) for name in COUNTS),
     ]
 )
@@ -68,13 +69,15 @@ class ChunkStage(ABC):
         """Write a chunk's part, if it isn't there from an earlier start, and return its counts."""
         source, name, number = (chunk[column][0].as_py() for column in ("source", "shard", "chunk"))
         self.session.begin()
+        begun = time.perf_counter()
         with logs.about(shard=name, chunk=number):
-            return self._done(chunk, self.inputs[source].shard(name), number)
+            summary = self._done(chunk, self.inputs[source].shard(name), number)
+        return _counts({**summary, "seconds": time.perf_counter() - begun}, chunk, self.inputs[source].shard(name))
 
-    def _done(self, chunk: pa.Table, shard: Shard, number: int) -> pa.Table:
+    def _done(self, chunk: pa.Table, shard: Shard, number: int) -> dict[str, Any]:
         if reason := chunk["error"][0].as_py():
             _LOG.info(f"not read to its end: {reason}")
-            return _counts({"error": reason, "chunk": number, "last": True, "next": None}, chunk, shard)
+            return {"error": reason, "chunk": number, "last": True, "next": None}
         record, done = self.run.part_file(shard, number, SUFFIX), chunk["done"][0].as_py()
         crashes = CrashRecord(record, self.session.id, node=self.node, is_lost=is_lost)
         summary = None if crashes.is_first and not done else self.run.read_summary(shard, number)
@@ -85,7 +88,7 @@ class ChunkStage(ABC):
             crashes.begin()
             summary = self._write(shard, chunk, crashes)
         metrics.publish(self.session.run)
-        return _counts(summary, chunk, shard)
+        return summary
 
     def _write(self, shard: Shard, chunk: pa.Table, crashes: CrashRecord) -> dict[str, Any]:
         """Make a chunk's part, write it, and report that."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pyarrow as pa
-import ray
 from ray.data import Dataset
 
 from raybel.config import Resources
@@ -16,21 +16,21 @@ from raybel.display import counted
 from raybel.errors import BadFractionError, ConfigError, RaybelError
 from raybel.files import places, storage, tables
 from raybel.jobs import metrics
-from raybel.jobs.chunk_stage import assemble_shard
+from raybel.jobs.assembling import Assembling
 from raybel.jobs.progress import Progress
 from raybel.jobs.runtime import Allocation, allocate_here, data_context, ray_session
 from raybel.jobs.sessions import Session
+from raybel.jobs.stragglers import Patience, StragglersError
 from raybel.runs.findings import quarantine_reasons, repeated_ids, unreadable_files
-from raybel.runs.inputs import RunInput, Shard
+from raybel.runs.inputs import RunInput
 from raybel.runs.logs import write_plan, write_progress
 from raybel.runs.parts import COUNTS, sum_counts
 from raybel.runs.run_directory import RunDirectory
 
+_LOG = logging.getLogger(__name__)
 #: The share of bad documents is looked at once so many documents are done (and at the end).
 BAD_FRACTION_AFTER = 10_000
 PROGRESS_SECONDS = 1.0
-#: Starts of a task that assembles a shard, anew: Ray counts those that were lost with their nodes, too.
-ASSEMBLE_RETRIES = 20
 #: How many of the input files that can't be read the log names.
 MAX_NAMED = 3
 
@@ -123,8 +123,8 @@ class ShardJob:
         for item in inputs:
             self._take_up(item)
         self.failed: dict[str, str] = {}
-        before = len(inputs) - len(self.to_do)
-        self.progress = Progress(len(inputs), files_before=before, shards_before=len(self.finished))
+        before = {"files_before": len(inputs) - len(self.to_do), "shards_before": len(self.finished)}
+        self.progress = Progress(len(inputs), **before)
         self.progress.counts = sum_counts(list(self.finished.values()))
         self.progress.bytes_total = sum(item.source.size for item in self.to_do.values())
         self.progress.bytes_before = sum(item.source.size for item in inputs) - self.progress.bytes_total
@@ -132,7 +132,8 @@ class ShardJob:
         self.chunks: dict[str, set[int]] = {}
         self.last: dict[str, int] = {}
         self.errors: dict[str, str] = {}
-        self.assembling: dict[Any, tuple[str, Shard]] = {}
+        self.assembling = Assembling(run, self.session)
+        self.patience = Patience.with_places([run.uri, *(item.source.path for item in inputs)])
         self.tallies: dict[str, list[dict[str, Any]]] = {}
         self.written = 0.0
         write_plan(run, inputs)
@@ -172,38 +173,54 @@ class ShardJob:
         with ray_session(), data_context():
             allocation = allocate_here(resources, encodes, self.progress.bytes_total)
             self.progress.started = time.time()
-            dataset = stream(list(self.to_do.values()), allocation)
-            assemble = ray.remote(num_cpus=allocation.cpus_per_task, max_retries=ASSEMBLE_RETRIES)(assemble_shard)
-            for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-                for row in batch.to_pylist():
-                    self._count(row, assemble)
-                self._collect(timeout=0)
-                self._show()
-                self._check_fraction(self.progress.counts, BAD_FRACTION_AFTER)
-            while self.assembling:
-                self._collect(timeout=5)
-                self._show()
+            self.assembling.cpus = allocation.cpus_per_task
+            with self.patience.watches():
+                while left := self._left():
+                    try:
+                        self._follow(stream(left, allocation))
+                        break
+                    except StragglersError:
+                        _LOG.warning(f"{self.patience}: what is left begins again")
+                        self.patience.restarts += 1
+                        self._assemble_rest()  # which deletes parts that the next stream would count on
+            self._assemble_rest()
             self._publish()
-            missing = [
-                item.name
-                for item in self.to_do.values()
-                if not (self._is_finished(item) or item.source.path in self.failed)
-            ]
-            if missing:
+            if missing := self._left():
                 raise RaybelError(
-                    f"{counted(len(missing), 'input file')} couldn't be finished, such as {missing[0]}: run the same "
-                    "command again"
+                    f"{counted(len(missing), 'input file')} couldn't be finished, such as {missing[0].name}: run the "
+                    "same command again"
                 )
 
-    def _count(self, row: dict[str, Any], assemble: Any) -> None:
+    def _left(self) -> list[RunInput]:
+        """Return the inputs that are neither finished nor set aside."""
+        failed = self.failed.keys()
+        return [item for item in self.to_do.values() if item.source.path not in failed and not self._is_finished(item)]
+
+    def _follow(self, dataset: Dataset) -> None:
+        """Consume a stream of chunks, and have the shards assembled that are complete."""
+        for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+            for row in batch.to_pylist():
+                self._count(row)
+            self._collect(timeout=0)
+            self._show()
+            self._check_fraction(self.progress.counts, BAD_FRACTION_AFTER)
+
+    def _assemble_rest(self) -> None:
+        while self.assembling:
+            self._collect(timeout=5)
+            self.assembling.again(self.patience.seconds)
+            self._show()
+
+    def _count(self, row: dict[str, Any]) -> None:
         item, name = self.to_do[row["source"]], row["shard"]
         chunks = self.chunks.setdefault(name, set())
         if row["chunk"] in chunks:
-            return  # a retried task's second row for the same part
+            return  # a second row for the same part, of a task that was retried
         chunks.add(row["chunk"])
         shard = item.shard(name)
         self.shards[row["source"]].add(name)
         self.progress.chunks += 1
+        self.patience.note(row["seconds"])
         if row["read_bytes"] is not None:  # not linked by an earlier start
             if row["source"] not in self.read:
                 self.progress.bytes_skipped += min(row["skipped_bytes"] or 0, item.source.size)
@@ -229,10 +246,7 @@ class ShardJob:
                 self._add_counts(sum_counts(tallies), -1)
                 self.run.set_aside(shard, self.errors[name])
             else:
-                self.assembling[assemble.remote(self.run, self.session, shard, self.last[name] + 1)] = (
-                    row["source"],
-                    shard,
-                )
+                self.assembling.begin(shard, self.last[name] + 1)
             del self.tallies[name]
 
     def _add_counts(self, counts: Mapping[str, int], times: int = 1) -> None:
@@ -247,15 +261,12 @@ class ShardJob:
 
     def _collect(self, timeout: float) -> None:
         """Take in the shards that were published."""
-        ready, _ = ray.wait(list(self.assembling), num_returns=1, timeout=timeout) if self.assembling else ([], [])
-        while ready:
-            source, shard = self.assembling.pop(ready[0])
-            self.finished[shard.name] = ray.get(ready[0])
-            item = self.to_do[source]
+        for shard, state in self.assembling.done(timeout):
+            self.finished[shard.name] = state
+            item = self.to_do[shard.source]
             if self._is_finished(item):
                 self.progress.files_done += 1
                 self._count_bytes(item, item.source.size)
-            ready, _ = ray.wait(list(self.assembling), num_returns=1, timeout=0) if self.assembling else ([], [])
 
     def _show(self) -> None:
         self.watch(self.progress)
@@ -266,7 +277,6 @@ class ShardJob:
             self._publish()
 
     def _publish(self) -> None:
-        """Publish the driver's own metrics."""
         metrics.record(self.session.run, "share_read", self.progress.share or 0.0)
         metrics.publish(self.session.run)
 

@@ -43,6 +43,9 @@ FILES, DOCUMENTS, CHUNK = 6, 48, 4
 NODE = {"num_cpus": 1, "object_store_memory": 80 << 20}
 #: Seconds of a chunk, beside the work; of a lease; of patience with a store; until a round counts as hung.
 WORK, LEASE, OUTAGE, HUNG = 0.15, 6.0, 6.0, 400.0
+#: Seconds without progress until chunks straggle; what the nodes' health is looked at by.
+PATIENCE = 10.0
+HEALTH = {"health_check_period_ms": 3_000, "health_check_timeout_ms": 5_000, "health_check_failure_threshold": 3}
 DISK_BYTES = 8 << 20
 FOLDERS = ("shards", "mentions", "documents", "quarantine", "state", "counts.parquet")
 _ID = re.compile(rb"<document><id>([^<]*)</id>|<id>([^<]*)</id>\s*<passage>")
@@ -52,6 +55,7 @@ JOB = """
 import sys, time
 from raybel.cli import run
 from raybel.files import leases
+from raybel.jobs import stragglers
 from raybel.jobs.link import job
 from raybel.jobs.link.stage import LinkStage as Stage
 
@@ -65,6 +69,7 @@ class LinkStage(Stage):
         return super().part(chunk, crashes)
 
 leases.LEASE_SECONDS = {lease}
+stragglers.LEAST_SECONDS = {patience}
 job.LinkStage = LinkStage
 run(["link", *sys.argv[1:]])
 """
@@ -74,7 +79,9 @@ class Nodes:
     """A cluster of a head without CPUs and two nodes, which may be lost and are replaced."""
 
     def __init__(self) -> None:
-        self.cluster = Cluster(initialize_head=True, head_node_args={**NODE, "num_cpus": 0})
+        head = {**NODE, "num_cpus": 0, "_system_config": HEALTH}
+        self.cluster = Cluster(initialize_head=True, head_node_args=head)
+        self.stopped: list[Any] = []
         self.nodes = [self.cluster.add_node(**NODE) for _ in range(2)]
 
     def replace(self, node: Any) -> None:
@@ -82,6 +89,23 @@ class Nodes:
         self.nodes.remove(node)
         self.cluster.remove_node(node, allow_graceful=False)
         self.nodes.append(self.cluster.add_node(**NODE))
+
+    def stop(self, node: Any) -> None:
+        """Stop all of a node's processes for good, and add another one."""
+        _send([self.raylet(node), *self.raylet(node).children(recursive=True)], signal.SIGSTOP)
+        self.nodes.remove(node)
+        self.stopped.append(node)
+        self.nodes.append(self.cluster.add_node(**NODE))
+
+    def tidy(self) -> None:
+        """End what was stopped for good."""
+        for node in self.stopped:
+            self.cluster.remove_node(node, allow_graceful=False)
+        self.stopped.clear()
+        for each in self.workers() + self.others():
+            with contextlib.suppress(psutil.Error):
+                if each.status() == psutil.STATUS_STOPPED:
+                    each.kill()
 
     def raylet(self, node: Any) -> psutil.Process:
         return psutil.Process(node.all_processes["raylet"][0].process.pid)
@@ -128,7 +152,7 @@ class Round:
         """Start the job, or start it again."""
         self._entered.close()
         self.starts += 1
-        program = (sys.executable, "-c", JOB.format(lease=LEASE, work=WORK))
+        program = (sys.executable, "-c", JOB.format(lease=LEASE, work=WORK, patience=PATIENCE))
         made = command(*self.options, "--out-corpus", self.run, program=program, RAY_ADDRESS=self.address)
         self.job = self._entered.enter_context(made)
         self.log = self.job
@@ -183,16 +207,32 @@ def kill_task(of: Round) -> bool:
 
 
 def _signal(chance: random.Random, processes: list[psutil.Process], number: int) -> bool:
-    with contextlib.suppress(psutil.Error):
-        if processes:
-            chance.choice(processes).send_signal(number)
-            return True
-    return False
+    return bool(processes) and _send([chance.choice(processes)], number)
+
+
+def _send(processes: list[psutil.Process], number: int) -> bool:
+    sent = False
+    for each in processes:
+        with contextlib.suppress(psutil.Error):
+            each.send_signal(number)
+            sent = True
+    return sent
+
+
+def stop_worker(of: Round) -> bool:
+    """For good: it doesn't die, and does nothing."""
+    return _signal(of.chance, of.nodes.workers(), signal.SIGSTOP)
+
+
+def stop_node(of: Round) -> bool:
+    of.nodes.stop(of.chance.choice(of.nodes.nodes))
+    return True
 
 
 def freeze_worker(of: Round) -> bool:
     """For a few seconds."""
-    return _freeze(of, of.nodes.workers()[:1])
+    workers = of.nodes.workers()
+    return bool(workers) and _freeze(of, [of.chance.choice(workers)])
 
 
 def freeze_node(of: Round) -> bool:
@@ -202,13 +242,9 @@ def freeze_node(of: Round) -> bool:
 
 
 def _freeze(of: Round, processes: list[psutil.Process]) -> bool:
-    for number in (signal.SIGSTOP, signal.SIGCONT):
-        for each in processes:
-            with contextlib.suppress(psutil.Error):
-                each.send_signal(number)
-        if number == signal.SIGSTOP:
-            of.wait(lambda: False, of.chance.uniform(0.5, 5))
-    return bool(processes)
+    _send(processes, signal.SIGSTOP)
+    of.wait(lambda: False, of.chance.uniform(0.5, 5))
+    return _send(processes, signal.SIGCONT)
 
 
 def lose_node(of: Round) -> bool:
@@ -278,6 +314,8 @@ KINDS: dict[str, Callable[[Round], bool]] = {
     "reader or writer killed": kill_task,
     "worker frozen for seconds": freeze_worker,
     "node frozen for seconds": freeze_node,
+    "worker frozen for good": stop_worker,
+    "node frozen for good": stop_node,
     "node lost": lose_node,
     "driver killed": kill_driver,
     "driver told to end (SIGTERM)": terminate_driver,
@@ -287,7 +325,7 @@ KINDS: dict[str, Callable[[Round], bool]] = {
     "store slow": slow_store,
     "disk full": fill_disk,
 }
-WEIGHTS = {"worker killed": 3, "reader or writer killed": 2, "node lost": 1}
+WEIGHTS = {"worker killed": 3, "reader or writer killed": 2, "node frozen for good": 0.3}
 ENDS = ("driver", "store away", "disk full")
 
 
@@ -374,6 +412,7 @@ def one_round(nodes: Nodes, options: list[object], number: int, args: Any, home:
             stack.callback(store.close)
         run = store.uri(f"run{number}") if store else str(home / f"disk{number}" / "run")
         of = Round(nodes, run, options, chance, store)
+        stack.callback(nodes.tidy)
         stack.callback(of.close)
         begun, problem = time.monotonic(), ""
         try:
@@ -432,6 +471,8 @@ def main() -> None:
     args.log.parent.mkdir(parents=True, exist_ok=True)
     rounds = [json.loads(line) for line in args.log.read_text().splitlines()] if args.log.exists() else []
     os.environ["RAYBEL_OUTAGE_SECONDS"] = str(OUTAGE)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the nodes are taken down
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     home = Path(tempfile.mkdtemp(prefix="raybel-faults-"))
     nodes = Nodes()
     try:

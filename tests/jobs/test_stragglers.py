@@ -1,0 +1,102 @@
+import os
+import signal
+
+import pytest
+from ray_fixture import corpus_of, outputs
+
+from raybel.errors import RaybelError
+from raybel.jobs import stragglers
+from raybel.jobs.assembling import Assembling
+from raybel.jobs.link import job
+from raybel.jobs.link.job import link
+from raybel.jobs.link.stage import LinkStage as Stage
+from raybel.jobs.sessions import Session
+from raybel.jobs.stragglers import Patience
+from raybel.runs.inputs import Shard
+
+
+def test_patience_grows_with_the_slowest_chunk_and_with_each_restart():
+    patience = Patience.with_places(["/a", "/b"])
+    assert patience.seconds == float("inf")  # nothing is known before the first chunk
+    patience.note(1)
+    assert patience.seconds == stragglers.LEAST_SECONDS
+    patience.note(60)
+    patience.note(2)
+    assert patience.seconds == 60 * stragglers.TIMES_SLOWEST
+    patience.restarts = 2
+    assert patience.seconds == 4 * 60 * stragglers.TIMES_SLOWEST
+
+
+def test_a_store_that_is_away_is_no_straggler(monkeypatch):
+    monkeypatch.setenv("RAYBEL_OUTAGE_SECONDS", "70")
+    patience = Patience.with_places(["/a", "s3://bucket/b"])
+    patience.note(1)
+    assert patience.seconds == stragglers.LEAST_SECONDS + 70
+
+
+def hanging_stage(flag):
+    """A stage that stops its own process at one chunk, once."""
+
+    class LinkStage(Stage):
+        def part(self, chunk, crashes):
+            if chunk["chunk"][0].as_py() == 3 and not os.path.exists(flag):
+                open(flag, "w").close()
+                os.kill(os.getpid(), signal.SIGSTOP)
+            return super().part(chunk, crashes)
+
+    return LinkStage
+
+
+def test_a_worker_that_hangs_costs_its_chunks_a_second_start(local_ray, model, tmp_path, monkeypatch, caplog):
+    (tmp_path / "in").mkdir()
+    corpus = corpus_of(tmp_path / "in", 2, 24)
+    options = {"chunk_documents": 4}
+    link(model.config(corpus, tmp_path / "whole", **options))
+    monkeypatch.setattr(stragglers, "LEAST_SECONDS", 2.0)
+    monkeypatch.setattr(stragglers, "TIMES_SLOWEST", 0.0)
+    flag = str(tmp_path / "hung")
+    monkeypatch.setattr(job, "LinkStage", hanging_stage(flag))
+    link(model.config(corpus, tmp_path / "hanging", **options))
+    assert os.path.exists(flag)
+    assert "what is left begins again" in caplog.text
+    assert outputs(tmp_path / "hanging") == outputs(tmp_path / "whole")
+
+
+def run_of(home, hangs):
+    """A run directory whose first attempt at a shard hangs, or fails as all do."""
+
+    class Run:
+        def assemble(self, shard, chunks):
+            if not hangs:
+                raise RaybelError("told to")
+            if not os.path.exists(f"{home}/first"):
+                os.mkdir(f"{home}/first")
+                os.symlink(str(os.getpid()), f"{home}/pid")
+                os.kill(os.getpid(), signal.SIGSTOP)
+            return {"documents": chunks}
+
+    return Run()
+
+
+def test_a_shard_that_is_published_twice_counts_once(local_ray, tmp_path, caplog):
+    shards = Assembling(run_of(str(tmp_path), hangs=True), Session("r"), 0.1)
+    shards.begin(Shard("a.xml", "a.xml.gz", "key", "a.xml"), 3)
+    while not (tmp_path / "first").exists():
+        assert not list(shards.done(0.1))
+    shards.again(1e9)
+    assert len(shards) == 1
+    assert "started again" not in caplog.text
+    shards.again(0)
+    found = []
+    while shards:
+        found += shards.done(0.1)
+    assert [(shard.name, state) for shard, state in found] == [("a.xml.gz", {"documents": 3})]
+    assert "a.xml.gz: started again" in caplog.text
+    os.kill(int(os.readlink(tmp_path / "pid")), signal.SIGCONT)  # it has a share of a CPU
+
+
+def test_a_shard_that_cannot_be_published_is_an_error(local_ray, tmp_path):
+    shards = Assembling(run_of(str(tmp_path), hangs=False), Session("r"), 0.1)
+    shards.begin(Shard("a.xml", "a.xml.gz", "key", "a.xml"), 3)
+    with pytest.raises(RaybelError, match="told to"):
+        list(shards.done(60))
