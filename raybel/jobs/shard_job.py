@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -13,8 +13,8 @@ from ray.data import Dataset
 
 from raybel.config import Resources
 from raybel.display import counted
-from raybel.errors import BadFractionError, ConfigError, RaybelError
-from raybel.files import places, storage, tables
+from raybel.errors import BadFractionError, RaybelError, without_secrets
+from raybel.files import tables
 from raybel.jobs import metrics
 from raybel.jobs.assembling import Assembling
 from raybel.jobs.progress import Progress
@@ -63,36 +63,6 @@ class RunResult:
     def incomplete(self) -> bool:
         """True if a file of the input, or of an archive or a group in it, couldn't be read to its end."""
         return bool(self.failed) or any(self.counts["unreadable"].to_pylist())
-
-
-def refuse_output_among_input(in_corpus: Iterable[str], out_corpus: str) -> None:
-    """Refuse a run directory that lies in a directory of the input.
-
-    Raises:
-        ConfigError: It does: the next start would take its shards for input.
-    """
-    for pattern in in_corpus:
-        if places.lies_in(out_corpus, pattern):
-            raise ConfigError(
-                f"the run directory {out_corpus} lies inside the input {pattern}: the next start would take its "
-                "shards for input; choose another --out-corpus"
-            )
-
-
-def refuse_output_as_input(out_corpus: str, inputs: Iterable[RunInput]) -> None:
-    """Refuse input files that lie in the run directory, by whatever glob or link they were found.
-
-    Raises:
-        ConfigError: One does.
-    """
-    if not storage.exists(out_corpus):
-        return
-    for path in {item.source.path.rpartition("/")[0]: item.source.path for item in inputs}.values():
-        if places.lies_in(path, out_corpus):
-            raise ConfigError(
-                f"the input file {path} lies inside the run directory {out_corpus}: give input that leaves it "
-                "out, or choose another --out-corpus"
-            )
 
 
 class ShardJob:
@@ -193,8 +163,8 @@ class ShardJob:
 
     def _left(self) -> list[RunInput]:
         """Return the inputs that are neither finished nor set aside."""
-        failed = self.failed.keys()
-        return [item for item in self.to_do.values() if item.source.path not in failed and not self._is_finished(item)]
+        left = (item for item in self.to_do.values() if not self._is_finished(item))
+        return [item for item in left if without_secrets(item.source.path) not in self.failed]
 
     def _follow(self, dataset: Dataset) -> None:
         """Consume a stream of chunks, and have the shards assembled that are complete."""

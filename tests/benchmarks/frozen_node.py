@@ -1,6 +1,6 @@
 """What a node that freezes (SIGSTOP to all its processes) costs a link job on a cluster of two nodes.
 
-    python tests/benchmarks/frozen_node.py [--chunks 60] [--seconds 0.5] [--threshold 5] [--timeout 10] [--period 3]
+    python tests/benchmarks/frozen_node.py [--chunks 60] [--seconds 0.5] [--timeout 5000] [--threshold 3]
 
 Nodes are Ray's, on this machine; the head has none of the CPUs. Half way through, one of the two nodes freezes, and
 stays so. Prints when Ray declared it dead, for how long no chunk was finished, and the job's seconds with and without
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import shutil
 import signal
 import sys
@@ -32,11 +33,11 @@ NODE = {"num_cpus": 2, "object_store_memory": 80 << 20}
 
 
 @contextlib.contextmanager
-def cluster(settings: dict[str, Any]) -> Iterator[tuple[Cluster, list[Any]]]:
+def cluster() -> Iterator[tuple[Cluster, list[Any]]]:
     """A head without CPUs, and two nodes."""
     made = Cluster(
         initialize_head=True,
-        head_node_args={"num_cpus": 0, "object_store_memory": 80 << 20, "_system_config": settings},
+        head_node_args={"num_cpus": 0, "object_store_memory": 80 << 20},
     )
     try:
         yield made, [made.add_node(**NODE) for _ in range(2)]
@@ -81,16 +82,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--chunks", type=int, default=60)
     parser.add_argument("--seconds", type=float, default=0.5, help="that an actor takes for a chunk")
-    parser.add_argument("--period", type=float, help="health checks: seconds between two")
-    parser.add_argument("--timeout", type=float, help="health checks: seconds for an answer")
+    parser.add_argument("--period", type=int, help="health checks: milliseconds between two")
+    parser.add_argument("--timeout", type=int, help="health checks: milliseconds for an answer")
     parser.add_argument("--threshold", type=int, help="health checks: failures in a row")
     args = parser.parse_args()
-    settings = {
-        "health_check_period_ms": args.period and int(1000 * args.period),
-        "health_check_timeout_ms": args.timeout and int(1000 * args.timeout),
-        "health_check_failure_threshold": args.threshold,
-    }
-    settings = {name: value for name, value in settings.items() if value is not None}
+    # As the files of `cluster/` have them; Ray's processes read them from their environment.
+    settings = {"period_ms": args.period, "timeout_ms": args.timeout, "failure_threshold": args.threshold}
+    os.environ.update({f"RAY_health_check_{name}": str(value) for name, value in settings.items() if value is not None})
     home = Path(tempfile.mkdtemp(prefix="raybel-frozen-"))
     try:
         model = make_model(home)
@@ -99,7 +97,7 @@ def main() -> None:
         options = ["--in-corpus", corpus, "--ontology", model.ontology, "--ngrams-model", model.ngrams]
         options += ["--chunk-documents", 2, "--actors", 2, "--cpus-per-actor", 1, "--cpus-per-task", 0.5]
         slow = (sys.executable, SLOW_LINK, str(args.seconds))
-        with cluster(settings) as (made, nodes):
+        with cluster() as (made, nodes):
             ray.init(address=made.address, logging_level="ERROR", log_to_driver=False)
             begun = time.monotonic()
             with command(*options, "--out-corpus", home / "still", program=slow, RAY_ADDRESS=made.address) as job:

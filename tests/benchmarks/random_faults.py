@@ -75,31 +75,45 @@ run(["link", *sys.argv[1:]])
 """
 
 
+def started(start: Callable[[], Any]) -> Any:
+    """Start a part of the cluster; once more where the machine is too busy for Ray's own 30 seconds."""
+    for left in reversed(range(8)):
+        try:
+            return start()
+        except Exception as error:  # Ray raises bare ones
+            if not left or "timed out during startup" not in str(error):
+                raise
+
+
 class Nodes:
     """A cluster of a head without CPUs and two nodes, which may be lost and are replaced."""
 
     def __init__(self) -> None:
         head = {**NODE, "num_cpus": 0, "_system_config": HEALTH}
-        self.cluster = Cluster(initialize_head=True, head_node_args=head)
+        self.cluster = started(lambda: Cluster(initialize_head=True, head_node_args=head))
         self.stopped: list[Any] = []
-        self.nodes = [self.cluster.add_node(**NODE) for _ in range(2)]
+        self.nodes = [self.add() for _ in range(2)]
+
+    def add(self) -> Any:
+        return started(lambda: self.cluster.add_node(**NODE))
 
     def replace(self, node: Any) -> None:
         """Lose a node as if its machine were gone, and add another one."""
         self.nodes.remove(node)
         self.cluster.remove_node(node, allow_graceful=False)
-        self.nodes.append(self.cluster.add_node(**NODE))
+        self.nodes.append(self.add())
 
     def stop(self, node: Any) -> None:
         """Stop all of a node's processes for good, and add another one."""
         _send([self.raylet(node), *self.raylet(node).children(recursive=True)], signal.SIGSTOP)
         self.nodes.remove(node)
         self.stopped.append(node)
-        self.nodes.append(self.cluster.add_node(**NODE))
+        self.nodes.append(self.add())
 
     def tidy(self) -> None:
         """End what was stopped for good."""
         for node in self.stopped:
+            _send(self.raylet(node).children(recursive=True), signal.SIGKILL)
             self.cluster.remove_node(node, allow_graceful=False)
         self.stopped.clear()
         for each in self.workers() + self.others():
