@@ -37,7 +37,7 @@ def cluster() -> Iterator[tuple[Cluster, list[Any]]]:
     """A head without CPUs, and two nodes."""
     made = Cluster(
         initialize_head=True,
-        head_node_args={"num_cpus": 0, "object_store_memory": 80 << 20},
+        head_node_args={"num_cpus": 0, "object_store_memory": 80 << 20, "include_dashboard": False},
     )
     try:
         yield made, [made.add_node(**NODE) for _ in range(2)]

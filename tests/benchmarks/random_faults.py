@@ -89,7 +89,7 @@ class Nodes:
     """A cluster of a head without CPUs and two nodes, which may be lost and are replaced."""
 
     def __init__(self) -> None:
-        head = {**NODE, "num_cpus": 0, "_system_config": HEALTH}
+        head = {**NODE, "num_cpus": 0, "include_dashboard": False, "_system_config": HEALTH}
         self.cluster = started(lambda: Cluster(initialize_head=True, head_node_args=head))
         self.stopped: list[Any] = []
         self.nodes = [self.add() for _ in range(2)]
@@ -339,7 +339,10 @@ KINDS: dict[str, Callable[[Round], bool]] = {
     "store slow": slow_store,
     "disk full": fill_disk,
 }
-WEIGHTS = {"worker killed": 3, "reader or writer killed": 2, "node frozen for good": 0.3}
+#: How often, beside 1: what ends a job is followed by a start, which takes most of a round's time.
+WEIGHTS = {"worker killed": 3, "reader or writer killed": 2, "node frozen for good": 0.3} | dict.fromkeys(
+    [kind for kind in KINDS if kind.startswith("driver")], 0.5
+)
 ENDS = ("driver", "store away", "disk full")
 
 
@@ -430,7 +433,7 @@ def one_round(nodes: Nodes, options: list[object], number: int, args: Any, home:
         stack.callback(of.close)
         begun, problem = time.monotonic(), ""
         try:
-            play(of, kinds_of(on_store, can_mount), chance.randint(5, 10))
+            play(of, kinds_of(on_store, can_mount), chance.randint(8, 16))
         except TimeoutError:
             problem = "hung"
             (args.log.parent / f"hung{number}.txt").write_text(f"{of.faults}\n{run}\n")

@@ -2,7 +2,9 @@ import os
 import signal
 
 import pytest
-from ray_fixture import corpus_of, outputs
+from archive_samples import tar_bytes
+from ray_fixture import corpus_of, documents, outputs
+from samples import collection
 
 from raybel.errors import RaybelError
 from raybel.jobs import stragglers
@@ -39,7 +41,7 @@ def hanging_stage(flag):
 
     class LinkStage(Stage):
         def part(self, chunk, crashes):
-            if chunk["chunk"][0].as_py() == 3 and not os.path.exists(flag):
+            if chunk["shard"][0].as_py() == "a.tar/00001.xml.gz" and not os.path.exists(flag):
                 open(flag, "w").close()
                 os.kill(os.getpid(), signal.SIGSTOP)
             return super().part(chunk, crashes)
@@ -49,8 +51,9 @@ def hanging_stage(flag):
 
 def test_a_worker_that_hangs_costs_its_chunks_a_second_start(local_ray, model, tmp_path, monkeypatch, caplog):
     (tmp_path / "in").mkdir()
-    corpus = corpus_of(tmp_path / "in", 2, 24)
-    options = {"chunk_documents": 4}
+    corpus = corpus_of(tmp_path / "in", 1, 24)
+    (corpus / "a.tar").write_bytes(tar_bytes({"b.xml": collection(*documents("b", 30)).encode()}))
+    options = {"chunk_documents": 4, "shard_documents": 8}
     link(model.config(corpus, tmp_path / "whole", **options))
     monkeypatch.setattr(stragglers, "LEAST_SECONDS", 2.0)
     monkeypatch.setattr(stragglers, "TIMES_SLOWEST", 0.0)
@@ -59,6 +62,7 @@ def test_a_worker_that_hangs_costs_its_chunks_a_second_start(local_ray, model, t
     link(model.config(corpus, tmp_path / "hanging", **options))
     assert os.path.exists(flag)
     assert "what is left begins again" in caplog.text
+    assert (tmp_path / "hanging/shards/a.tar/00003.xml.gz").exists()
     assert outputs(tmp_path / "hanging") == outputs(tmp_path / "whole")
 
 
