@@ -72,6 +72,7 @@ class ShardJob:
         run: The run directory.
         inputs: What the run reads.
         max_bad_fraction: The job fails when more of the documents go to the quarantine.
+        chunk_documents: Of a full chunk.
         watch: Called after each chunk.
     """
 
@@ -80,6 +81,7 @@ class ShardJob:
         run: RunDirectory,
         inputs: list[RunInput],
         max_bad_fraction: float,
+        chunk_documents: int,
         watch: Callable[[Progress], None] | None = None,
     ) -> None:
         self.run, self.max_bad_fraction, self.watch = run, max_bad_fraction, watch or (lambda progress: None)
@@ -103,7 +105,7 @@ class ShardJob:
         self.last: dict[str, int] = {}
         self.errors: dict[str, str] = {}
         self.assembling = Assembling(run, self.session)
-        self.patience = Patience.with_places([run.uri, *(item.source.path for item in inputs)])
+        self.patience = Patience.with_places(chunk_documents, [run.uri, *(item.source.path for item in inputs)])
         self.tallies: dict[str, list[dict[str, Any]]] = {}
         self.written = 0.0
         write_plan(run, inputs)
@@ -190,8 +192,8 @@ class ShardJob:
         shard = item.shard(name)
         self.shards[row["source"]].add(name)
         self.progress.chunks += 1
-        self.patience.note(row["seconds"])
         if row["read_bytes"] is not None:  # not linked by an earlier start
+            self.patience.note(row["seconds"], row["documents"])
             if row["source"] not in self.read:
                 self.progress.bytes_skipped += min(row["skipped_bytes"] or 0, item.source.size)
             # What is read ahead to its end, as small files are, says nothing of the work.

@@ -37,33 +37,43 @@ class Patience:
     """How long a job waits for chunks that its actors have.
 
     Args:
+        documents: Of a full chunk.
         extra: Seconds for which a chunk may wait for a store that is away.
-        slowest: Seconds of the slowest chunk that is done; None before there is one, when nothing is known.
+        slowest: Seconds of the slowest chunk that is done, had it been full; None before there is one that was half
+            full, at least.
+        estimate: The same, by smaller ones; None before there is one, when nothing is known.
         restarts: How often the stream began again: a chunk that is slow by itself gets twice the time each time.
     """
 
+    documents: int
     extra: float = 0.0
     slowest: float | None = None
+    estimate: float | None = None
     restarts: int = 0
 
     @classmethod
-    def with_places(cls, uris: Iterable[str]) -> Patience:
+    def with_places(cls, documents: int, uris: Iterable[str]) -> Patience:
         """Return that of a job which reads and writes some places; on a store, each chunk may wait for it."""
-        return cls(seconds_of_patience() if any("://" in uri for uri in uris) else 0.0)
+        return cls(documents, seconds_of_patience() if any("://" in uri for uri in uris) else 0.0)
 
     def __str__(self) -> str:
         return f"no chunk was done for {duration(self.seconds)}, though workers have some"
 
-    def note(self, seconds: float) -> None:
-        """Take in what a chunk took."""
-        self.slowest = max(self.slowest or 0.0, seconds)
+    def note(self, seconds: float, documents: int) -> None:
+        """Take in what a chunk of so many documents took."""
+        full = seconds * max(1.0, self.documents / max(1, documents))
+        if 2 * documents >= self.documents:
+            self.slowest = max(self.slowest or 0.0, full)
+        else:
+            self.estimate = max(self.estimate or 0.0, full)
 
     @property
     def seconds(self) -> float:
         """Seconds without progress after which chunks straggle."""
-        if self.slowest is None:
+        slowest = self.estimate if self.slowest is None else self.slowest
+        if slowest is None:
             return math.inf
-        return (self.extra + max(LEAST_SECONDS, TIMES_SLOWEST * self.slowest)) * float(2**self.restarts)
+        return (self.extra + max(LEAST_SECONDS, TIMES_SLOWEST * slowest)) * float(2**self.restarts)
 
     @contextlib.contextmanager
     def watches(self) -> Iterator[None]:

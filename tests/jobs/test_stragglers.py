@@ -18,21 +18,30 @@ from raybel.runs.inputs import Shard
 
 
 def test_patience_grows_with_the_slowest_chunk_and_with_each_restart():
-    patience = Patience.with_places(["/a", "/b"])
+    patience = Patience.with_places(100, ["/a", "/b"])
     assert patience.seconds == float("inf")  # nothing is known before the first chunk
-    patience.note(1)
+    patience.note(1, 50)
     assert patience.seconds == stragglers.LEAST_SECONDS
-    patience.note(60)
-    patience.note(2)
+    patience.note(60, 100)
+    patience.note(2, 100)
     assert patience.seconds == 60 * stragglers.TIMES_SLOWEST
     patience.restarts = 2
     assert patience.seconds == 4 * 60 * stragglers.TIMES_SLOWEST
 
 
+def test_before_a_full_chunk_is_done_a_small_one_says_what_it_would_take():
+    patience = Patience.with_places(100, ["/a"])
+    patience.note(3, 5)
+    assert patience.seconds == 60 * stragglers.TIMES_SLOWEST
+    patience.note(0, 0)
+    patience.note(40, 80)
+    assert patience.seconds == 50 * stragglers.TIMES_SLOWEST
+
+
 def test_a_store_that_is_away_is_no_straggler(monkeypatch):
     monkeypatch.setenv("RAYBEL_OUTAGE_SECONDS", "70")
-    patience = Patience.with_places(["/a", "s3://bucket/b"])
-    patience.note(1)
+    patience = Patience.with_places(100, ["/a", "s3://bucket/b"])
+    patience.note(1, 100)
     assert patience.seconds == stragglers.LEAST_SECONDS + 70
 
 

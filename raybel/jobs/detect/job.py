@@ -47,7 +47,7 @@ def detect(config: DetectConfig, watch: Callable[[Progress], None] | None = None
     opened, identity, inputs = _opened(config)
     with opened.held() as run:
         run.open(identity, {"config": asdict(config), "versions": versions(), "git": git_hash()}, config.overwrite)
-        job = ShardJob(run, inputs, config.max_bad_fraction, watch)
+        job = ShardJob(run, inputs, config.max_bad_fraction, config.input.chunk_documents, watch)
         if job.to_do:
             job.go(partial(_stream, run, config), config.resources, encodes=config.detection.detector is not None)
         return job.finish(config.metric_file)

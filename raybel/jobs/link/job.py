@@ -51,7 +51,7 @@ def link(config: LinkConfig, watch: Callable[[Progress], None] | None = None) ->
         if config.routes:
             manifest["routes"] = [{"types": list(types), **asdict(route)} for types, route in config.opened_routes]
         run.open(opened.identity, manifest, config.overwrite)
-        job = ShardJob(run, opened.inputs, config.max_bad_fraction, watch)
+        job = ShardJob(run, opened.inputs, config.max_bad_fraction, config.input.chunk_documents, watch)
         if job.to_do:
             stream = partial(_stream, run, config, _for_workers(run, routes, opened.names))
             job.go(stream, config.resources, opened.encodes)
