@@ -95,8 +95,8 @@ class ShardJob:
         for item in inputs:
             self._take_up(item)
         self.failed: dict[str, str] = {}
-        before = {"files_before": len(inputs) - len(self.to_do), "shards_before": len(self.finished)}
-        self.progress = Progress(len(inputs), **before)
+        before = len(inputs) - len(self.to_do)
+        self.progress = Progress(len(inputs), files_before=before, shards_before=len(self.finished))
         self.progress.counts = sum_counts(list(self.finished.values()))
         self.progress.bytes_total = sum(item.source.size for item in self.to_do.values())
         self.progress.bytes_before = sum(item.source.size for item in inputs) - self.progress.bytes_total

@@ -105,17 +105,21 @@ class Nodes:
 
     def stop(self, node: Any) -> None:
         """Stop all of a node's processes for good, and add another one."""
-        _send([self.raylet(node), *self.raylet(node).children(recursive=True)], signal.SIGSTOP)
+        processes = [self.raylet(node), *self.raylet(node).children(recursive=True)]
+        _send(processes, signal.SIGSTOP)
         self.nodes.remove(node)
-        self.stopped.append(node)
+        self.stopped.append((node, processes))
         self.nodes.append(self.add())
 
     def tidy(self) -> None:
-        """End what was stopped for good."""
-        for node in self.stopped:
-            _send(self.raylet(node).children(recursive=True), signal.SIGKILL)
+        """End what was stopped for good, and replace what ended."""
+        for node, processes in self.stopped:
+            _send(processes, signal.SIGKILL)
             self.cluster.remove_node(node, allow_graceful=False)
         self.stopped.clear()
+        for node in self.nodes[:]:
+            if not node.live_processes() or node.dead_processes():  # Ray may have given up a node of a busy machine
+                self.replace(node)
         for each in self.workers() + self.others():
             with contextlib.suppress(psutil.Error):
                 if each.status() == psutil.STATUS_STOPPED:
@@ -126,14 +130,18 @@ class Nodes:
 
     def workers(self) -> list[psutil.Process]:
         """The actors that hold the model."""
-        return [each for node in self.nodes for each in stages(self.raylet(node).pid)]
+        found = []
+        for node in self.nodes:
+            with contextlib.suppress(psutil.Error):
+                found += stages(self.raylet(node).pid)
+        return found
 
     def others(self) -> list[psutil.Process]:
         """The processes of tasks: readers, and what assembles shards."""
         found = []
         for node in self.nodes:
-            for each in self.raylet(node).children(recursive=True):
-                with contextlib.suppress(psutil.Error):
+            with contextlib.suppress(psutil.Error):
+                for each in self.raylet(node).children(recursive=True):
                     if re.match(r"ray::(?!.*(LinkStage|Agent|IDLE))", " ".join(each.cmdline())):
                         found.append(each)
         return found
@@ -206,7 +214,9 @@ class Round:
 
     def hit(self, kind: str) -> bool:
         """Have a fault of a kind happen; whether it could."""
-        return bool(KINDS[kind](self))
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return bool(KINDS[kind](self))
+        return False
 
     def close(self) -> None:
         self._entered.close()
