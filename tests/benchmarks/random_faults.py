@@ -41,7 +41,7 @@ from raybel.files import storage
 
 FILES, DOCUMENTS, CHUNK = 6, 48, 4
 NODE = {"num_cpus": 1, "object_store_memory": 80 << 20}
-#: Seconds of a chunk, beside the work; of a lease; of patience with a store; until a round counts as hung.
+#: Seconds of a chunk, beside the work; of a lease; of patience with a store; without a chunk until a job has hung.
 WORK, LEASE, OUTAGE, HUNG = 0.15, 6.0, 6.0, 400.0
 #: Seconds without progress until chunks straggle; what the nodes' health is looked at by.
 PATIENCE = 10.0
@@ -166,7 +166,7 @@ class Round:
     ) -> None:
         self.nodes, self.run, self.options, self.chance, self.store = nodes, run, options, chance, store
         self.faults: list[dict[str, Any]] = []
-        self.starts, self.said, self.ends = 0, "", time.monotonic() + HUNG
+        self.starts, self.said, self.hangs = 0, "", float("inf")
         self.job: Any = None
         self._entered = contextlib.ExitStack()
 
@@ -174,6 +174,7 @@ class Round:
         """Start the job, or start it again."""
         self._entered.close()
         self.starts += 1
+        self.hangs = time.monotonic() + HUNG
         program = (sys.executable, "-c", JOB.format(lease=LEASE, work=WORK, patience=PATIENCE))
         made = command(*self.options, "--out-corpus", self.run, program=program, RAY_ADDRESS=self.address)
         self.job = self._entered.enter_context(made)
@@ -193,7 +194,7 @@ class Round:
         """Wait until a condition holds, the job is over, or so much time has passed; whether it holds."""
         until = time.monotonic() + seconds
         while self.job.poll() is None and time.monotonic() < until:
-            if time.monotonic() > self.ends:
+            if time.monotonic() > self.hangs:
                 raise TimeoutError
             if condition():
                 return True
@@ -203,7 +204,9 @@ class Round:
     def goes_on(self) -> bool:
         """Wait until the job has written one more chunk; False if it ended first."""
         before = self.progress()
-        return self.wait(lambda: self.progress() != before)
+        done = self.wait(lambda: self.progress() != before)
+        self.hangs = time.monotonic() + HUNG
+        return done
 
     def end(self) -> int:
         """Take in what an ended job said; its status."""
@@ -384,7 +387,8 @@ def play(of: Round, kinds: list[str], count: int) -> None:
             {"kind": kind, "seconds": round(time.monotonic() - begun, 2), "restarts": of.starts - restarts}
         )
     while True:
-        of.wait(lambda: False)
+        while of.goes_on():
+            pass
         status = of.end()
         if status == 0:
             return
@@ -445,8 +449,7 @@ def one_round(nodes: Nodes, options: list[object], number: int, args: Any, home:
         try:
             play(of, kinds_of(on_store, can_mount), chance.randint(8, 16))
         except TimeoutError:
-            problem = "hung"
-            (args.log.parent / f"hung{number}.txt").write_text(f"{of.faults}\n{run}\n")
+            problem = f"hung: no chunk for {HUNG:.0f} s"
         except AssertionError as error:
             problem = str(error)
         there = {} if problem else output_of(run)
