@@ -1,8 +1,11 @@
+import contextlib
 import os
 import signal
+from types import SimpleNamespace
 
 import pytest
 from archive_samples import tar_bytes
+from ray.data._internal.execution.operators.actor_pool_map_operator import ActorPoolMapOperator
 from ray_fixture import corpus_of, documents, outputs
 from samples import collection
 
@@ -13,7 +16,7 @@ from raybel.jobs.link import job
 from raybel.jobs.link.job import link
 from raybel.jobs.link.stage import LinkStage as Stage
 from raybel.jobs.sessions import Session
-from raybel.jobs.stragglers import Patience
+from raybel.jobs.stragglers import EndsStragglers, Patience, StragglersError
 from raybel.runs.inputs import Shard
 
 
@@ -45,6 +48,43 @@ def test_a_store_that_is_away_is_no_straggler(monkeypatch):
     assert patience.seconds == stragglers.LEAST_SECONDS + 70
 
 
+class Pool(ActorPoolMapOperator):
+    """An operator as the executor shows it."""
+
+    metrics = SimpleNamespace(num_outputs_taken=0)
+
+    def __init__(self, tasks):
+        self.tasks = tasks
+
+    def num_active_tasks(self):
+        return self.tasks
+
+
+@pytest.mark.parametrize(("tasks", "progresses", "ends"), [(1, False, True), (0, False, False), (1, True, False)])
+def test_a_stream_ends_where_actors_have_work_and_nothing_goes_on(monkeypatch, tasks, progresses, ends):
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(stragglers.time, "monotonic", lambda: clock.now)
+    reader = SimpleNamespace(metrics=SimpleNamespace(num_outputs_taken=0), num_active_tasks=lambda: 1)
+    executor, watch, patience = SimpleNamespace(_topology=[reader, Pool(tasks)]), EndsStragglers(), Patience(1)
+    with patience.watches():
+        watch.on_execution_step(executor)
+        clock.now += 1e6
+        watch.on_execution_step(executor)  # no chunk is done: nothing is known
+        patience.note(1, 1)
+        reader.metrics.num_outputs_taken += 1
+        watch.on_execution_step(executor)
+        for _ in range(2):
+            clock.now += 0.4 * stragglers.LEAST_SECONDS
+            reader.metrics.num_outputs_taken += progresses
+            watch.on_execution_step(executor)
+        clock.now += 0.4 * stragglers.LEAST_SECONDS
+        with pytest.raises(StragglersError) if ends else contextlib.nullcontext():
+            reader.metrics.num_outputs_taken += progresses
+            watch.on_execution_step(executor)
+    clock.now += 1e6
+    watch.on_execution_step(executor)  # of another job, which isn't watched
+
+
 def hanging_stage(flag):
     """A stage that stops its own process at one chunk, once."""
 
@@ -58,6 +98,8 @@ def hanging_stage(flag):
     return LinkStage
 
 
+@pytest.mark.bench
+@pytest.mark.timeout(900)
 def test_a_worker_that_hangs_costs_its_chunks_a_second_start(local_ray, model, tmp_path, monkeypatch, caplog):
     (tmp_path / "in").mkdir()
     corpus = corpus_of(tmp_path / "in", 1, 24)
