@@ -58,6 +58,9 @@ bench: setup  ## Slow checks on the real corpora; results and commands: BENCHMAR
 	$(BIN)/python tests/benchmarks/link_throughput.py --data $(DATA)
 	$(BIN)/python tests/benchmarks/kill_and_resume.py --data $(DATA)
 	$(BIN)/python tests/benchmarks/elastic.py --data $(DATA)
+	$(BIN)/python tests/benchmarks/frozen_node.py --timeout 5000 --threshold 3
+	$(BIN)/python tests/benchmarks/random_faults.py
+	$(BIN)/python tests/benchmarks/many_shards.py
 	$(BIN)/python tests/benchmarks/crossencoder_speed.py --data $(DATA)
 	$(BIN)/python tests/benchmarks/crossencoder_accuracy.py --data $(DATA) --aliases --seeds 0 1
 	$(BIN)/python tests/benchmarks/tuning.py --data $(DATA)

@@ -35,6 +35,8 @@ step=(srun --ntasks-per-node=1 --cpus-per-task="$SLURM_CPUS_PER_TASK" --kill-on-
 
 # Other people's jobs reach these ports too; only who can read ~/.ray/auth_token (you) may use this Ray.
 export RAY_AUTH_MODE=token
+# A node that doesn't answer any more is given up after 24 seconds; by default that takes 65.
+export RAY_health_check_timeout_ms=5000 RAY_health_check_failure_threshold=3
 ray get-auth-token --generate > /dev/null
 
 steps=()

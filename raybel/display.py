@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from raybel.errors import without_secrets
+
 
 def duration(seconds: float) -> str:
     """Return a duration as `12 s`, `3 min 05 s` or `2 h 10 min`."""
@@ -38,6 +40,7 @@ def percent(value: float | None) -> str | None:
 
 
 def relative(path: str) -> str:
-    """Return a local path below the working directory relative to it, any other path or URI as it is."""
+    """Return a local path below the working directory relative to it, any other path as it is, a URI without keys."""
+    path = without_secrets(path)
     here = os.getcwd().rstrip("/") + "/"
     return path.removeprefix(here) if path != here else path

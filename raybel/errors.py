@@ -5,11 +5,22 @@ The command line prints their text without a traceback (with one under `--debug`
 
 from __future__ import annotations
 
+import re
 from typing import Any
+
+_SECRETS = re.compile(r"(?<=://)[^/?@\s]*@")
+
+
+def without_secrets(text: str) -> str:
+    """Return a URI, or a text with URIs, without the keys that they may hold (`s3://key:secret@bucket`)."""
+    return _SECRETS.sub("", text)
 
 
 class RaybelError(Exception):
-    """Base of every error that raybel raises on purpose; `str(error)` is a full sentence for a person."""
+    """Base of every error that raybel raises on purpose; `str(error)` is a full sentence for a person, without keys."""
+
+    def __str__(self) -> str:
+        return without_secrets(super().__str__())
 
 
 class ConfigError(RaybelError):

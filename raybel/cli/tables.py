@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from raybel.errors import without_secrets
 from raybel.reporting import logs
 
 _LOG = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ def say(text: str, level: int = logging.INFO, style: str | None = None) -> None:
         level: Of logging.
         style: How it is printed; None for the level's: an error is red, a warning yellow, news dim.
     """
+    text = without_secrets(text)
     if logs.is_json():
         _LOG.log(level, text)
     else:

@@ -7,9 +7,9 @@ import os
 import pyarrow as pa
 from pyarrow import fs
 
-from raybel.errors import ConfigError
+from raybel.errors import ConfigError, without_secrets
 from raybel.files import s3
-from raybel.files.outages import patiently, without_secrets
+from raybel.files.outages import patiently
 
 _LOCAL = fs.LocalFileSystem()
 

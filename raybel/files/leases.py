@@ -22,9 +22,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from raybel.display import duration
-from raybel.errors import AccessError, ConfigError, LockedError
+from raybel.errors import AccessError, ConfigError, LockedError, without_secrets
 from raybel.files import guards, s3, storage
-from raybel.files.outages import in_short, passes, patience, patiently, pauses, seconds_of_patience, without_secrets
+from raybel.files.outages import in_short, passes, patience, patiently, pauses, seconds_of_patience
 
 _LOG = logging.getLogger(__name__)
 NAME = ".lock"
@@ -48,14 +48,14 @@ def holder(lock: str | bytes) -> str:
     try:
         process = json.loads(lock)
         return f" (host {process['host']}, pid {process['pid']})"
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return ""
 
 
 def _id_of(lock: bytes) -> str | None:
     try:
         value = json.loads(lock)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return value.get("id") if isinstance(value, dict) else None
 

@@ -59,7 +59,7 @@ def _locked(folder: Path, directory: str) -> TextIO:
     while True:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            file = open(path, "a+")  # noqa: SIM115  # open until the job's end
+            file = open(path, "a+", errors="replace")  # noqa: SIM115  # open until the job's end
         except OSError as error:
             raise ConfigError(f"{directory}: can't be written: {error.strerror or error}") from error
         try:

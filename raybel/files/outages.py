@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from raybel.display import duration
-from raybel.errors import AccessError, ConfigError
+from raybel.errors import AccessError, ConfigError, without_secrets
 from raybel.reporting import tally
 
 _LOG = logging.getLogger(__name__)
@@ -33,7 +33,6 @@ _REFUSED = re.compile(
 )
 #: Answers that come with such a status, and pass nevertheless.
 _PASSING = re.compile(r"RequestTimeout\b|REQUEST_TIMEOUT|SlowDown|SLOW_DOWN|Throttl|THROTTL")
-_SECRETS = re.compile(r"(?<=://)[^/?@]*@")
 _patience: contextvars.ContextVar[float | None] = contextvars.ContextVar("patience", default=None)
 
 
@@ -79,11 +78,6 @@ def pauses() -> Iterator[float]:
     while True:
         yield pause * random.uniform(0.5, 1.0)
         pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
-
-
-def without_secrets(uri: str) -> str:
-    """Return a URI as messages show it: without the keys that it may hold."""
-    return _SECRETS.sub("", uri)
 
 
 def in_short(error: OSError) -> str:

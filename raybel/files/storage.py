@@ -25,7 +25,7 @@ from typing import IO, Any, cast
 from isal import igzip, isal_zlib
 from pyarrow import fs
 
-from raybel.errors import AccessError, ConfigError, InputError
+from raybel.errors import AccessError, ConfigError, InputError, without_secrets
 from raybel.files import guards, private, s3
 from raybel.files.addresses import absolute as absolute
 from raybel.files.addresses import is_local as is_local
@@ -34,7 +34,7 @@ from raybel.files.addresses import name_of as name_of
 from raybel.files.addresses import resolve as resolve
 from raybel.files.listing import local_names
 from raybel.files.meter import Meter
-from raybel.files.outages import patiently, without_secrets
+from raybel.files.outages import patiently
 from raybel.files.stored import open_stored
 from raybel.files.writing import TEMPORARY, delete_stored, write_local, write_stored
 
@@ -43,7 +43,7 @@ COPY_BYTES = 1 << 20
 STORE_BYTES = 8 << 20
 #: What reading a damaged or truncated gzip file raises.
 DAMAGED: tuple[type[Exception], ...] = (EOFError, OSError, zlib.error, cast("type[Exception]", isal_zlib.error))
-_NOT_JSON: tuple[type[Exception], ...] = (ValueError, *DAMAGED)
+_NOT_JSON: tuple[type[Exception], ...] = (ValueError, RecursionError, *DAMAGED)
 #: What goes to an object store waits in memory up to here, then on the local disk.
 SPOOL_BYTES = 64 << 20
 #: How many files of an object store are read at a time where several are wanted.

@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from raybel.display import duration, relative
-from raybel.errors import ConfigError, InputError
+from raybel.errors import ConfigError, InputError, without_secrets
 from raybel.files import artefacts, locks, storage
 from raybel.files.fingerprints import differences
 from raybel.files.leases import Lease
@@ -148,8 +148,8 @@ class WorkDirectory:
         return description
 
     def write_description(self, identity: dict[str, Any], **facts: Any) -> dict[str, Any]:
-        """Write the description, and return it."""
-        description = {"kind": self.kind, "identity": identity, **facts}
+        """Write the description, and return it; URIs in the facts lose their keys."""
+        description = {"kind": self.kind, "identity": identity, **_shown(facts)}
         storage.publish_json(join(self.uri, self.description), description)
         return description
 
@@ -189,3 +189,12 @@ class WorkDirectory:
         times = [file.mtime_ns / 1e9 for file in files if file is not None]
         since = [(LAST_UPDATE, f"{duration(max(0.0, time.time() - max(times)))} ago")] if times else []
         return Status(f"{self.noun.partition(' ')[2]} {relative(self.uri)}", state, [*figures, *since], notes)
+
+
+def _shown(value: Any) -> Any:
+    """Return a JSON value whose texts are without the keys that URIs may hold."""
+    if isinstance(value, str):
+        return without_secrets(value)
+    if isinstance(value, dict):
+        return {name: _shown(item) for name, item in value.items()}
+    return [_shown(item) for item in value] if isinstance(value, list | tuple) else value

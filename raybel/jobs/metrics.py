@@ -14,8 +14,8 @@ from typing import Literal
 
 from ray.util.metrics import Counter, Gauge, Histogram
 
+from raybel.errors import without_secrets
 from raybel.files import storage
-from raybel.files.outages import without_secrets
 from raybel.reporting import tally
 
 PREFIX = "raybel_"

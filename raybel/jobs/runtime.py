@@ -21,6 +21,7 @@ from raybel.display import counted
 from raybel.errors import ConfigError, RaybelError
 from raybel.jobs.connection import connection, debugs
 from raybel.jobs.nodes import most_resources
+from raybel.jobs.stragglers import EndsStragglers
 
 #: A job that makes no progress for this long fails in place of waiting without end.
 NO_PROGRESS_SECONDS = 1200
@@ -115,10 +116,14 @@ class _KillsActors(ExecutionCallback):
         executor.shutdown = shutdown
 
 
+CALLBACKS: tuple[type[ExecutionCallback], ...] = (_KillsActors, EndsStragglers)
+
+
 @contextlib.contextmanager
 def data_context() -> Iterator[DataContext]:
     """Settings of Ray Data for chunks, put back afterwards: a block per row, no output of its own, no endless wait."""
     context = DataContext.get_current()
+    callbacks = context.custom_execution_callback_classes
     for name in ("ray.data", "ray"):
         logging.getLogger(name).setLevel(logging.ERROR if debugs() else logging.CRITICAL)  # they are raised, said once
     settings = {
@@ -128,7 +133,7 @@ def data_context() -> Iterator[DataContext]:
         "enable_auto_log_stats": False,
         "execution_no_progress_timeout_s": NO_PROGRESS_SECONDS,  # a job whose tasks are long sets its own
         "raise_original_map_exception": True,
-        "custom_execution_callback_classes": [*context.custom_execution_callback_classes, _KillsActors],
+        "custom_execution_callback_classes": [*callbacks, *(each for each in CALLBACKS if each not in callbacks)],
     }
     before = {name: getattr(context, name) for name in settings}
     for name, value in settings.items():

@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pyarrow as pa
-import ray
 from ray.data import Dataset
 
 from raybel.config import Resources
 from raybel.display import counted
-from raybel.errors import BadFractionError, ConfigError, RaybelError
-from raybel.files import places, storage, tables
+from raybel.errors import BadFractionError, RaybelError, without_secrets
+from raybel.files import tables
 from raybel.jobs import metrics
-from raybel.jobs.chunk_stage import assemble_shard
+from raybel.jobs.assembling import Assembling
 from raybel.jobs.progress import Progress
 from raybel.jobs.runtime import Allocation, allocate_here, data_context, ray_session
 from raybel.jobs.sessions import Session
+from raybel.jobs.stragglers import Patience, StragglersError
 from raybel.runs.findings import quarantine_reasons, repeated_ids, unreadable_files
-from raybel.runs.inputs import RunInput, Shard
+from raybel.runs.inputs import RunInput
 from raybel.runs.logs import write_plan, write_progress
 from raybel.runs.parts import COUNTS, sum_counts
 from raybel.runs.run_directory import RunDirectory
 from raybel.runs.speed import SpeedLog
 
+_LOG = logging.getLogger(__name__)
 #: The share of bad documents is looked at once so many documents are done (and at the end).
 BAD_FRACTION_AFTER = 10_000
 PROGRESS_SECONDS = 1.0
-#: Starts of a task that assembles a shard, anew: Ray counts those that were lost with their nodes, too.
-ASSEMBLE_RETRIES = 20
 #: How many of the input files that can't be read the log names.
 MAX_NAMED = 3
 
@@ -66,36 +66,6 @@ class RunResult:
         return bool(self.failed) or any(self.counts["unreadable"].to_pylist())
 
 
-def refuse_output_among_input(in_corpus: Iterable[str], out_corpus: str) -> None:
-    """Refuse a run directory that lies in a directory of the input.
-
-    Raises:
-        ConfigError: It does: the next start would take its shards for input.
-    """
-    for pattern in in_corpus:
-        if places.lies_in(out_corpus, pattern):
-            raise ConfigError(
-                f"the run directory {out_corpus} lies inside the input {pattern}: the next start would take its "
-                "shards for input; choose another --out-corpus"
-            )
-
-
-def refuse_output_as_input(out_corpus: str, inputs: Iterable[RunInput]) -> None:
-    """Refuse input files that lie in the run directory, by whatever glob or link they were found.
-
-    Raises:
-        ConfigError: One does.
-    """
-    if not storage.exists(out_corpus):
-        return
-    for path in {item.source.path.rpartition("/")[0]: item.source.path for item in inputs}.values():
-        if places.lies_in(path, out_corpus):
-            raise ConfigError(
-                f"the input file {path} lies inside the run directory {out_corpus}: give input that leaves it "
-                "out, or choose another --out-corpus"
-            )
-
-
 class ShardJob:
     """One start of a job on a run directory, which is locked and opened.
 
@@ -103,6 +73,7 @@ class ShardJob:
         run: The run directory.
         inputs: What the run reads.
         max_bad_fraction: The job fails when more of the documents go to the quarantine.
+        chunk_documents: Of a full chunk.
         watch: Called after each chunk.
     """
 
@@ -111,6 +82,7 @@ class ShardJob:
         run: RunDirectory,
         inputs: list[RunInput],
         max_bad_fraction: float,
+        chunk_documents: int,
         watch: Callable[[Progress], None] | None = None,
     ) -> None:
         self.run, self.max_bad_fraction, self.watch = run, max_bad_fraction, watch or (lambda progress: None)
@@ -133,7 +105,8 @@ class ShardJob:
         self.chunks: dict[str, set[int]] = {}
         self.last: dict[str, int] = {}
         self.errors: dict[str, str] = {}
-        self.assembling: dict[Any, tuple[str, Shard]] = {}
+        self.assembling = Assembling(run, self.session)
+        self.patience = Patience.with_places(chunk_documents, [run.uri, *(item.source.path for item in inputs)])
         self.tallies: dict[str, list[dict[str, Any]]] = {}
         self.written = 0.0
         self.speed = SpeedLog(self.progress.started)
@@ -175,39 +148,55 @@ class ShardJob:
             allocation = allocate_here(resources, encodes, self.progress.bytes_total)
             self.progress.started = time.time()
             self.speed = SpeedLog(self.progress.started)
-            dataset = stream(list(self.to_do.values()), allocation)
-            assemble = ray.remote(num_cpus=allocation.cpus_per_task, max_retries=ASSEMBLE_RETRIES)(assemble_shard)
-            for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-                for row in batch.to_pylist():
-                    self._count(row, assemble)
-                self._collect(timeout=0)
-                self._show()
-                self._check_fraction(self.progress.counts, BAD_FRACTION_AFTER)
-            while self.assembling:
-                self._collect(timeout=5)
-                self._show()
+            self.assembling.cpus = allocation.cpus_per_task
+            with self.patience.watches():
+                while left := self._left():
+                    try:
+                        self._follow(stream(left, allocation))
+                        break
+                    except StragglersError:
+                        _LOG.warning(f"{self.patience}: what is left begins again")
+                        self.patience.restarts += 1
+                        self._assemble_rest()  # which deletes parts that the next stream would count on
+            self._assemble_rest()
             self._publish()
-            missing = [
-                item.name
-                for item in self.to_do.values()
-                if not (self._is_finished(item) or item.source.path in self.failed)
-            ]
-            if missing:
+            if missing := self._left():
                 raise RaybelError(
-                    f"{counted(len(missing), 'input file')} couldn't be finished, such as {missing[0]}: run the same "
-                    "command again"
+                    f"{counted(len(missing), 'input file')} couldn't be finished, such as {missing[0].name}: run the "
+                    "same command again"
                 )
 
-    def _count(self, row: dict[str, Any], assemble: Any) -> None:
+    def _left(self) -> list[RunInput]:
+        """Return the inputs that are neither finished nor set aside."""
+        left = (item for item in self.to_do.values() if not self._is_finished(item))
+        return [item for item in left if without_secrets(item.source.path) not in self.failed]
+
+    def _follow(self, dataset: Dataset) -> None:
+        """Consume a stream of chunks, and have the shards assembled that are complete."""
+        for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+            for row in batch.to_pylist():
+                self._count(row)
+            self._collect(timeout=0)
+            self._show()
+            self._check_fraction(self.progress.counts, BAD_FRACTION_AFTER)
+
+    def _assemble_rest(self) -> None:
+        while self.assembling:
+            self._collect(timeout=5)
+            self.assembling.again(self.patience.seconds)
+            self._show()
+
+    def _count(self, row: dict[str, Any]) -> None:
         item, name = self.to_do[row["source"]], row["shard"]
         chunks = self.chunks.setdefault(name, set())
         if row["chunk"] in chunks:
-            return  # a retried task's second row for the same part
+            return  # a second row for the same part, of a task that was retried
         chunks.add(row["chunk"])
         shard = item.shard(name)
         self.shards[row["source"]].add(name)
         self.progress.chunks += 1
         if row["read_bytes"] is not None:  # not linked by an earlier start
+            self.patience.note(row["seconds"], row["documents"])
             if row["source"] not in self.read:
                 self.progress.bytes_skipped += min(row["skipped_bytes"] or 0, item.source.size)
             # What is read ahead to its end, as small files are, says nothing of the work.
@@ -233,10 +222,7 @@ class ShardJob:
                 self._add_counts(sum_counts(tallies), -1)
                 self.run.set_aside(shard, self.errors[name])
             else:
-                self.assembling[assemble.remote(self.run, self.session, shard, self.last[name] + 1)] = (
-                    row["source"],
-                    shard,
-                )
+                self.assembling.begin(shard, self.last[name] + 1)
             del self.tallies[name]
 
     def _add_counts(self, counts: Mapping[str, int], times: int = 1) -> None:
@@ -251,15 +237,12 @@ class ShardJob:
 
     def _collect(self, timeout: float) -> None:
         """Take in the shards that were published."""
-        ready, _ = ray.wait(list(self.assembling), num_returns=1, timeout=timeout) if self.assembling else ([], [])
-        while ready:
-            source, shard = self.assembling.pop(ready[0])
-            self.finished[shard.name] = ray.get(ready[0])
-            item = self.to_do[source]
+        for shard, state in self.assembling.done(timeout):
+            self.finished[shard.name] = state
+            item = self.to_do[shard.source]
             if self._is_finished(item):
                 self.progress.files_done += 1
                 self._count_bytes(item, item.source.size)
-            ready, _ = ray.wait(list(self.assembling), num_returns=1, timeout=0) if self.assembling else ([], [])
 
     def _show(self) -> None:
         self.watch(self.progress)
@@ -270,7 +253,6 @@ class ShardJob:
             self._publish()
 
     def _publish(self) -> None:
-        """Publish the driver's own metrics."""
         metrics.record(self.session.run, "share_read", self.progress.share or 0.0)
         metrics.publish(self.session.run)
 

@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Literal
 
+from raybel.errors import without_secrets
+
 LogFormat = Literal["text", "json"]
 #: Gives the format where the command line doesn't, as in the entry points of `jobs/`.
 VARIABLE = "RAYBEL_LOG_FORMAT"
@@ -35,12 +37,12 @@ class JsonLines(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": without_secrets(record.getMessage()),
             **_of_process,
             **_of_block.get({}),
         }
         if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
+            line["traceback"] = without_secrets(self.formatException(record.exc_info))
         return json.dumps(line, default=str)
 
 

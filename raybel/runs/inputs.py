@@ -10,7 +10,7 @@ from typing import Any
 from raybel.corpus.formats.registry import shard_name
 from raybel.corpus.opening import file_format
 from raybel.corpus.sources import Source, find_sources
-from raybel.errors import ConfigError
+from raybel.errors import ConfigError, without_secrets
 from raybel.files.fingerprints import fingerprint
 
 
@@ -19,7 +19,7 @@ class Shard:
     """A file of linked documents.
 
     Args:
-        path: The input file, or the archive; of a group, its first file.
+        path: The input file, or the archive; of a group, its first file; a URI without keys.
         name: Of the output file: the input's name relative to what was given, with `.gz`; of a bundle's shard, its
             number in the bundle's folder.
         key: Hash of the input's identity and the run's fingerprint; names its parts.
@@ -53,7 +53,7 @@ class RunInput:
             name: Of a bundle's shard, with its folder; None for a file's only one.
         """
         assert name is not None or not self.source.is_bundle, "a bundle has several shards"
-        return Shard(self.source.path, name or self.name, self.key, self.source.name)
+        return Shard(without_secrets(self.source.path), name or self.name, self.key, self.source.name)
 
     def number_of(self, shard: str) -> int:
         """Return the number of one of its shards, which the name of a bundle's begins with; 0 for a file's only one."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from raybel.corpus.sources import Source
+from raybel.errors import without_secrets
 from raybel.files import storage
 from raybel.files.storage import join
 from raybel.runs.inputs import RunInput
@@ -22,7 +23,8 @@ def write_plan(run: RunDirectory, inputs: Sequence[RunInput]) -> None:
         {
             "name": item.name,
             "key": item.key,
-            "source": {name: getattr(item.source, name) for name in _OF_PLAN},
+            "source": {name: getattr(item.source, name) for name in _OF_PLAN}
+            | {"path": without_secrets(item.source.path)},
             "group": bool(item.source.files),
         }
         for item in inputs

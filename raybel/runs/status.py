@@ -7,6 +7,7 @@ from typing import Any
 
 from raybel.corpus.sources import version_of
 from raybel.display import counted, percent, rate, relative
+from raybel.errors import AccessError
 from raybel.files import storage
 from raybel.files.fingerprints import fingerprint
 from raybel.files.work_directory import Status
@@ -99,6 +100,9 @@ def _unread(run: RunDirectory, states: dict[str, dict[str, Any]], progress: dict
 
 
 def _has_changed(item: RunInput) -> bool:
-    """True if a file, or an archive, isn't what it was when the run began; of a group that isn't known."""
-    now = None if item.source.files else storage.identity(item.source.path)
+    """True if a file, or an archive, isn't what it was when the run began, as far as is known; a group's isn't."""
+    try:
+        now = None if item.source.files else storage.identity(item.source.path)
+    except AccessError:  # the plan has no keys of a store
+        return False
     return now is not None and version_of(now) != item.source.version

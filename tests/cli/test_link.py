@@ -6,6 +6,7 @@ import time
 import click
 import pytest
 from click.testing import CliRunner
+from faulty_store import FaultyStore
 from ray_fixture import documents, one
 from samples import annotation, collection, document, passage, save
 
@@ -13,6 +14,8 @@ from raybel.cli import main
 from raybel.cli.progress import ProgressLine, linking
 from raybel.errors import ConfigError
 from raybel.jobs.progress import Progress
+from raybel.runs.inputs import find_inputs
+from raybel.runs.refusals import refuse_long_names
 
 WRONG = document("wrong", passage("Anemia", annotation("Asthma", (0, 6)), offset=-2))
 
@@ -108,6 +111,47 @@ def test_errors_are_sentences(arguments, status, reason):
     assert done.exit_code == status
     assert reason in done.stderr
     assert "Traceback" not in done.output
+
+
+@pytest.fixture
+def store():
+    faulty = FaultyStore("link")
+    yield faulty
+    faulty.close()
+
+
+def link_errors(model, *arguments):
+    done = run("link", *arguments, "--ontology", model.ontology, "--ngrams-model", model.ngrams)
+    assert done.exit_code == 1
+    assert "Traceback" not in done.output
+    assert "secret" not in done.output
+    return done.stderr
+
+
+def test_a_store_that_does_not_let_list(model, store, tmp_path):
+    arguments = ["--in-corpus", str(save(tmp_path / "a.xml", collection(one("a", "Anemia")))), "--out-corpus"]
+    store.fault = lambda method, path: 403 if path in ("", "/") else None
+    said = link_errors(model, *arguments, store.uri("run"))
+    assert "s3://link/run" in said
+    assert "can't be looked up: " in said
+    assert "ACCESS_DENIED" in said
+    store.fault = lambda method, path: 403 if path in ("", "/") or method == "HEAD" else None  # none is no secret there
+    assert "ACCESS_DENIED" in link_errors(model, *arguments, store.uri("run"))
+    store.fault = lambda method, path: None
+    elsewhere = store.uri("run").replace("@link", "@nosuchbucket")
+    assert "NoSuchBucket" in link_errors(model, *arguments, elsewhere)
+
+
+def test_a_name_that_is_too_long_for_its_outputs(model, store, tmp_path):
+    store.client.put_object(Bucket="link", Key=f"in/{'n' * 290}.xml", Body=collection(one("a", "Anemia")).encode())
+    said = link_errors(model, "--in-corpus", store.uri("in"), "--out-corpus", str(tmp_path / "run"))
+    assert "nnn.xml" in said
+    assert "its name is too long for the run directory" in said
+    fits, long = (save(tmp_path / name / ("m" * length + ".xml"), "") for name, length in (("a", 226), ("b", 227)))
+    assert "its name is too long" in link_errors(model, "--in-corpus", str(long), "--out-corpus", str(tmp_path / "run"))
+    refuse_long_names(str(tmp_path / "run"), find_inputs([str(fits)], ""))
+    refuse_long_names(store.uri("run"), find_inputs([str(long)], ""))
+    assert not (tmp_path / "run").exists()
 
 
 def test_debug_shows_where_an_error_is_from():

@@ -280,6 +280,31 @@ def test_a_bucket_that_is_not_there(store, place):
         pass
 
 
+#: What a lease may be that nobody wrote.
+NO_LEASES = [b"", b"not JSON", b"\xff\xfe", b"[" * 100_000, b"5", b'{"host": "h"}', b'{"id": ["x"]}', b"\x1f\x8b"]
+
+
+def test_a_lease_that_is_none_is_kept_as_long_as_others(store, place):
+    for content in NO_LEASES:
+        storage.publish(join(place, ".lock"), content)
+        with pytest.raises(LockedError, match="another job works on it, or was killed"), locks.lock(place):
+            pass
+        assert locks.is_locked(place)
+    time.sleep(LEASE + 1)
+    with locks.lock(place) as lease:
+        assert lease_of(place)["id"] == lease.owner["id"]
+
+
+def test_a_lock_file_that_is_none_is_no_lock(tmp_path):
+    for content in NO_LEASES:
+        (tmp_path / ".lock").write_bytes(content)
+        assert not locks.is_locked(str(tmp_path))
+        with locks.lock(str(tmp_path)):
+            (tmp_path / ".lock").write_bytes(content)
+            with pytest.raises(LockedError, match=r"another job works on it$"), locks.lock(str(tmp_path)):
+                pass
+
+
 def test_the_lease_of_one_directory_does_not_guard_its_neighbour(store, place):
     with contextlib.ExitStack() as held:
         held.enter_context(locks.lock(join(place, "a")))

@@ -21,8 +21,9 @@ from raybel.jobs.planning import Plan, Prices, plan_job
 from raybel.jobs.progress import Progress
 from raybel.jobs.runtime import Allocation
 from raybel.jobs.sessions import Session
-from raybel.jobs.shard_job import RunResult, ShardJob, refuse_output_among_input, refuse_output_as_input
+from raybel.jobs.shard_job import RunResult, ShardJob
 from raybel.runs.inputs import RunInput, find_inputs
+from raybel.runs.refusals import refuse_long_names, refuse_output_among_input, refuse_output_as_input
 from raybel.runs.run_directory import RunDirectory
 
 
@@ -46,7 +47,7 @@ def detect(config: DetectConfig, watch: Callable[[Progress], None] | None = None
     opened, identity, inputs = _opened(config)
     with opened.held() as run:
         run.open(identity, {"config": asdict(config), "versions": versions(), "git": git_hash()}, config.overwrite)
-        job = ShardJob(run, inputs, config.max_bad_fraction, watch)
+        job = ShardJob(run, inputs, config.max_bad_fraction, config.input.chunk_documents, watch)
         if job.to_do:
             job.go(partial(_stream, run, config), config.resources, encodes=config.detection.detector is not None)
         return job.finish(config.metric_file)
@@ -88,6 +89,7 @@ def _opened(config: DetectConfig) -> tuple[RunDirectory, dict[str, Any], list[Ru
     }
     inputs = find_inputs(config.in_corpus, fingerprint(identity), config.input.group_files)
     refuse_output_as_input(config.out_corpus, inputs)
+    refuse_long_names(config.out_corpus, inputs)
     return RunDirectory(config.out_corpus), identity, inputs
 
 

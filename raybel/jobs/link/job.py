@@ -23,9 +23,10 @@ from raybel.jobs.planning import Plan, Prices, plan_job
 from raybel.jobs.progress import Progress
 from raybel.jobs.runtime import Allocation
 from raybel.jobs.sessions import Session
-from raybel.jobs.shard_job import RunResult, ShardJob, refuse_output_among_input, refuse_output_as_input
+from raybel.jobs.shard_job import RunResult, ShardJob
 from raybel.linking.corpus_notes import corpus_notes
 from raybel.runs.inputs import RunInput, find_inputs
+from raybel.runs.refusals import refuse_long_names, refuse_output_among_input, refuse_output_as_input
 from raybel.runs.run_directory import RunDirectory
 
 
@@ -50,7 +51,7 @@ def link(config: LinkConfig, watch: Callable[[Progress], None] | None = None) ->
         if config.routes:
             manifest["routes"] = [{"types": list(types), **asdict(route)} for types, route in config.opened_routes]
         run.open(opened.identity, manifest, config.overwrite)
-        job = ShardJob(run, opened.inputs, config.max_bad_fraction, watch)
+        job = ShardJob(run, opened.inputs, config.max_bad_fraction, config.input.chunk_documents, watch)
         if job.to_do:
             stream = partial(_stream, run, config, _for_workers(run, routes, opened.names))
             job.go(stream, config.resources, opened.encodes)
@@ -129,6 +130,7 @@ class _Opened:
         }
         inputs = find_inputs(config.in_corpus, fingerprint(identity), config.input.group_files)
         refuse_output_as_input(config.out_corpus, inputs)
+        refuse_long_names(config.out_corpus, inputs)
         encodes = any(route.route.encodes for route in routes) or config.detection.detector is not None
         return cls(RunDirectory(config.out_corpus), routes, names, identity, inputs, encodes)
 

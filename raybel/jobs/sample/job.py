@@ -22,10 +22,10 @@ from raybel.jobs.runtime import Allocation, allocate_here, data_context, ray_ses
 from raybel.jobs.sample.config import SampleConfig
 from raybel.jobs.sample.directory import SampleDirectory
 from raybel.jobs.sample.draw import DrawnInput, draw_mentions, read_surfaces
-from raybel.jobs.shard_job import refuse_output_among_input
 from raybel.linking.rankings import LINK_INFONS
 from raybel.runs.inputs import find_inputs
 from raybel.runs.mentions import mentions_tables
+from raybel.runs.refusals import refuse_output_among_input
 from raybel.runs.run_directory import RunDirectory
 
 #: The infons of an annotation whose gold id is a link: where the label is from, and the link's probability.

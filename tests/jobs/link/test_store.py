@@ -1,3 +1,6 @@
+import io
+
+import pyarrow.parquet as pq
 import pytest
 from faulty_store import FaultyStore, every
 from samples import collection, save, simple_document
@@ -5,6 +8,8 @@ from samples import collection, save, simple_document
 from raybel.files import storage
 from raybel.files.storage import join
 from raybel.jobs.link.job import link
+from raybel.runs.run_directory import RunDirectory
+from raybel.runs.status import status
 
 #: All told, with what a job does at its start and its end.
 MOST_REQUESTS_OF_A_CHUNK = 8
@@ -23,7 +28,7 @@ def outputs(run):
 
 
 @pytest.mark.bench
-def test_a_run_on_a_store_makes_few_requests_and_the_same_bytes(local_ray, model, store, tmp_path):
+def test_a_run_on_a_store_makes_few_requests_and_the_same_bytes(local_ray, model, store, tmp_path, caplog):
     chunks = 40  # what a start and an end cost is spread over them
     for name in ("a.xml", "b.xml"):
         save(tmp_path / "in" / name, collection(*(simple_document(name + str(number)) for number in range(chunks))))
@@ -36,8 +41,18 @@ def test_a_run_on_a_store_makes_few_requests_and_the_same_bytes(local_ray, model
     assert counted <= MOST_REQUESTS_OF_A_CHUNK * chunks, store.requests
     assert store.unfinished_uploads() == []
     assert outputs(there) == outputs(here)
+    for name in ("a.xml", "b.xml"):
+        storage.publish(store.uri(f"in/{name}"), (tmp_path / "in" / name).read_bytes())
+    storage.publish(store.uri("in/c.xml"), b"<collection>")
     store.fault = every(20, 503)
     unwell = store.uri("unwell")
-    link(model.config(tmp_path / "in", unwell, chunk_documents=2))
+    done = link(model.config(store.uri("in"), unwell, chunk_documents=2))
     store.fault = lambda method, path: None
     assert outputs(unwell) == outputs(here)
+    assert list(done.failed) == [store.uri("in/c.xml").replace("key:secret@", "")]
+    assert status(RunDirectory(unwell)).state.startswith("finished")
+    written = {name: storage.read_bytes(join(unwell, name)) for name in storage.names(unwell)}
+    assert {"manifest.json", "logs/plan.json", "logs/progress.json", "quarantine/c.xml.gz.jsonl"} <= written.keys()
+    tables = [str(pq.read_table(io.BytesIO(data)).to_pylist()) for name, data in written.items() if "parquet" in name]
+    logged = [*caplog.messages, *map(str, written.values()), *tables, *done.failed.values(), *done.notes]
+    assert not [text for text in logged if "secret" in text]
