@@ -30,20 +30,28 @@ const raybel = {
     });
   }
 
-  function draw(scheme) {
-    charts.forEach((chart, number) => {
-      const layout = structuredClone(chart.layout);
-      layout.template = themes[scheme];
-      layout.autosize = true;
-      Plotly.react(`chart-${number}`, structuredClone(chart.data), layout, options);
-    });
+  function drawOne(chart, number, scheme) {
+    const layout = structuredClone(chart.layout);
+    layout.template = themes[scheme];
+    layout.autosize = true;
+    Plotly.react(`chart-${number}`, structuredClone(chart.data), layout, options);
+  }
+
+  const draw = (scheme) => charts.forEach((chart, number) => drawOne(chart, number, scheme));
+
+  // One at a time, so that the page can be scrolled and read meanwhile.
+  async function drawFirst() {
+    for (const [number, chart] of charts.entries()) {
+      drawOne(chart, number, current());
+      await new Promise((resolve) => setTimeout(resolve));
+    }
   }
 
   const current = () => (dark.matches ? "dark" : "light");
-  unpacked().then(load).then(() => {
+  unpacked().then(load).then(async () => {
     document.querySelectorAll(".plot").forEach((plot) => { plot.hidden = false; });
     document.querySelectorAll("details.of-chart").forEach((table) => { table.open = false; });
-    draw(current());
+    await drawFirst();
     dark.addEventListener("change", () => draw(current()));
     window.addEventListener("beforeprint", () => draw("light"));
     window.addEventListener("afterprint", () => draw(current()));
