@@ -56,7 +56,7 @@ class ExportConfig:
     ] = False
 
     def __post_init__(self) -> None:
-        if self.out.strip() in ("", "-"):
+        if self.out.rpartition("/")[2].strip() in ("", "-") and not self.out.endswith("/"):
             raise ConfigError(f"--out {self.out!r} names neither a file nor a directory: give a path or a URI")
         if self.top_k is not None and self.format != "jsonl":
             raise ConfigError(f"--top-k goes with --format jsonl: {self.format} has no candidates, only links")

@@ -1,8 +1,8 @@
 import gzip
-import json
 
 import pytest
 from click.testing import CliRunner
+from export_samples import exported, lines, two_files
 from run_samples import change_mentions, log_progress, make_run
 from samples import annotation, collection, document, json_document, passage, save, simple_document
 
@@ -13,25 +13,6 @@ from raybel.errors import ConfigError, InputError, MismatchError
 from raybel.exports.config import ExportConfig
 from raybel.exports.export import export
 from raybel.files import storage
-
-
-def exported(run, out, format="jsonl", **options):
-    return export(ExportConfig(run=run.uri, format=format, out=str(out), **options))
-
-
-def lines(path):
-    data = storage.read_bytes(str(path))
-    text = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode()
-    return [json.loads(line) for line in text.split("\n")[:-1]]
-
-
-def two_files(tmp_path, **options):
-    return make_run(
-        tmp_path,
-        collection(simple_document("1"), simple_document("2")),
-        collection(simple_document("3")),
-        **options,
-    )
 
 
 def test_a_file_for_each_shard(tmp_path):
@@ -53,6 +34,18 @@ def test_on_an_object_store(tmp_path, endpoint):
     run = two_files(tmp_path, uri=storage.join(place, "run"))
     result = exported(run, storage.join(place, "out"))
     assert [each["id"] for path in result.files for each in lines(path)] == ["1", "2", "3"]
+    storage.publish(storage.join(place, "out/notes.txt"), b"mine")
+    run.delete_shards(lambda name: name == "b.xml.gz")
+    with pytest.raises(ConfigError, match="another configuration"):
+        exported(run, storage.join(place, "out"), "belb")
+    exported(run, storage.join(place, "out"), "belb", overwrite=True)
+    assert storage.names(storage.join(place, "out")) == [".raybel.json", "a.xml.belb.jsonl.gz", "notes.txt"]
+    assert b"secret" not in storage.read_bytes(storage.join(place, "out/.raybel.json"))
+
+
+def test_one_file_on_an_object_store(tmp_path, endpoint):
+    place = endpoint(tmp_path.name)
+    run = two_files(tmp_path, uri=storage.join(place, "run"))
     exported(run, storage.join(place, "all.jsonl"))
     assert [each["id"] for each in lines(storage.join(place, "all.jsonl"))] == ["1", "2", "3"]
 
@@ -70,12 +63,11 @@ def test_one_file_for_all(tmp_path):
     assert lines(f"{out}.gz") == lines(out)
 
 
-def test_shards_that_are_gone_leave_no_file(tmp_path):
-    run = two_files(tmp_path)
-    result = exported(run, tmp_path / "out")
-    run.delete_shards(lambda name: name == "b.xml.gz")
-    exported(run, tmp_path / "out")
-    assert [storage.exists(path) for path in result.files] == [True, False]
+def test_documents_without_an_id_in_one_file(tmp_path):
+    run = make_run(tmp_path, collection(simple_document("")), collection(simple_document("")))
+    exported(run, tmp_path / "all.pubtator", "pubtator")
+    found = read_documents(str(tmp_path / "all.pubtator"), ReadOptions())
+    assert [piece[0].id for piece in found if not isinstance(piece, bytes)] == ["#0", "#1"]
 
 
 @pytest.mark.parametrize("suffix", [".pubtator", ".pubtator.txt", ".pubtator.gz"])
@@ -115,6 +107,12 @@ def test_a_file_of_another_name_is_refused(tmp_path, format, name, endings):
 def test_top_k_is_of_jsonl(tmp_path):
     with pytest.raises(ConfigError, match="--top-k goes with --format jsonl"):
         ExportConfig(run="r", format="belb", out="o", top_k=1)
+
+
+@pytest.mark.parametrize("out", ["", " ", "-"])
+def test_output_without_a_name_is_refused(out):
+    with pytest.raises(ConfigError, match="names neither a file nor a directory"):
+        ExportConfig(run="r", format="jsonl", out=out)
 
 
 def test_an_unfinished_run(tmp_path):
