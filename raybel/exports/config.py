@@ -52,7 +52,7 @@ class ExportConfig:
     ] = None
     partial: Annotated[bool, Option("Export what is finished of a run that isn't.")] = False
     overwrite: Annotated[
-        bool, Option("Replace the file that is there, or what another configuration left in the directory.")
+        bool, Option("Replace the file that is there, or the files of another export in the directory.")
     ] = False
 
     def __post_init__(self) -> None:

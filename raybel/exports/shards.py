@@ -24,7 +24,8 @@ def shards_to_export(run: RunDirectory, partial: bool) -> tuple[list[str], list[
     """
     there, notes = run.shard_names(), []
     if is_finished(run):
-        shards = [name.removesuffix(".json") for name in storage.names(run.folder("state"))]
+        states = storage.names(run.folder("state"))
+        shards = [name.removesuffix(".json") for name in states if name.endswith(".json")]
         if others := len(set(there).difference(shards)):
             notes.append(f"Left out, since they aren't finished: {counted(others, 'shard')} of an earlier start.")
     elif partial:
