@@ -25,7 +25,7 @@ def export(run: str, values: dict[str, Any]) -> None:
     """Write a run as PubTator text, as BELB's records, as JSON Lines, or for spaCy.
 
     RUN is a directory of `raybel link` or `raybel pubmed`. Every mention is written that was to be linked, with its
-    link, or without one; documents in the quarantine are left out.
+    link, or without one; documents in the quarantine, and annotations that can't be used, are left out.
 
     \b
     Examples:

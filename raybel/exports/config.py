@@ -52,9 +52,11 @@ class ExportConfig:
     ] = None
     partial: Annotated[bool, Option("Export what is finished of a run that isn't.")] = False
     overwrite: Annotated[
-        bool, Option("Replace the file that is there, or what another configuration left in the directory.")
+        bool, Option("Replace the file that is there, or the files of another export in the directory.")
     ] = False
 
     def __post_init__(self) -> None:
+        if self.out.rpartition("/")[2].strip() in ("", "-") and not self.out.endswith("/"):
+            raise ConfigError(f"--out {self.out!r} names neither a file nor a directory: give a path or a URI")
         if self.top_k is not None and self.format != "jsonl":
             raise ConfigError(f"--top-k goes with --format jsonl: {self.format} has no candidates, only links")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -13,6 +14,8 @@ from raybel.exports.layout import Layout, lay_out
 KEY = "mentions"
 #: The label of mentions without a type: spaCy takes an empty label for a missing one.
 NO_TYPE = "ENTITY"
+#: The longest string without blanks that is taken apart: the time that spaCy takes for one grows with its square.
+LONGEST_STRING = 1000
 _ATTRIBUTES = ("ORTH", "SPACY", "ENT_IOB", "ENT_TYPE", "ENT_KB_ID", "ENT_ID")
 
 
@@ -21,7 +24,8 @@ class DocBinFormat(ExportFormat):
 
     `doc.spans["mentions"]` has every mention whose ends are ends of tokens: label, `kb_id_`, and its id. `doc.ents` has
     those of them that overlap no longer one (of equally long ones, the first). `doc.user_data` has the document's id,
-    where its passages begin, and all mentions, those that begin or end within a token too.
+    where its passages begin, and all mentions, those that begin or end within a token too. A string of more than
+    `LONGEST_STRING` characters without a blank is one token.
     """
 
     suffixes = (".spacy",)
@@ -34,6 +38,7 @@ class DocBinFormat(ExportFormat):
         from spacy.tokens import DocBin
 
         tokenizer = spacy.blank("en").tokenizer  # a pipeline refuses texts of a million characters, this doesn't
+        tokenizer.token_match = re.compile(rf"\S{{{LONGEST_STRING + 1},}}").fullmatch  # a blank pipeline has none
         binary = DocBin(attrs=_ATTRIBUTES, store_user_data=True)
         for document in documents:
             binary.add(_doc(document, tokenizer, tally))
@@ -79,6 +84,7 @@ def _record(start: int, end: int, mention: Mention, aligned: bool) -> dict[str, 
         "end": end,
         "type": mention.type,
         "link_id": mention.link_id,
+        "link_ids": [link.concept_id for link in mention.links],
         "link_name": mention.link_name,
         "link_score": mention.link_score,
         "aligned": aligned,

@@ -102,7 +102,9 @@ class Tally:
         documents: That were written.
         mentions: That were written.
         linked: Of these, how many have a link.
+        unrouted: Of the mentions, how many weren't to be linked to anything.
         left_out: Documents that weren't written, since they are in the quarantine.
+        set_aside: Annotations of the written documents that can't be used, and aren't among the mentions.
         moved: Documents in which offsets aren't the corpus's, since the format has one text for all passages.
         replaced: Documents in which line breaks, tabs or control characters became spaces.
         unaligned: Mentions that begin or end within a token.
@@ -112,7 +114,9 @@ class Tally:
     documents: int = 0
     mentions: int = 0
     linked: int = 0
+    unrouted: int = 0
     left_out: int = 0
+    set_aside: int = 0
     moved: int = 0
     replaced: int = 0
     unaligned: int = 0

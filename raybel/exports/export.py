@@ -7,24 +7,23 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 
 from raybel.config import deciding_fields
-from raybel.display import counted
 from raybel.errors import ConfigError
 from raybel.exports.base import ExportFormat
 from raybel.exports.config import ExportConfig
+from raybel.exports.directory import fill_directory
 from raybel.exports.documents import Document, Tally
+from raybel.exports.notes import notes_on_documents, notes_on_input
 from raybel.exports.reading import Selection, read_shard
 from raybel.exports.registry import FORMATS, file_of_shard, is_file_name
+from raybel.exports.shards import shards_to_export
 from raybel.files import places, storage
 from raybel.files.fingerprints import fingerprint
+from raybel.files.outages import without_secrets
 from raybel.files.storage import join
-from raybel.files.work_directory import WorkDirectory
 from raybel.runs.array import runs_of
 from raybel.runs.pipeline import run_with_links
 from raybel.runs.run_directory import RunDirectory
-from raybel.runs.status import is_finished
 
-#: Says in a directory what was exported to it; hidden, so that no reader of corpora takes it for one.
-_DESCRIPTION = ".raybel.json"
 #: Documents between two reports of how far an export is.
 WATCH_EVERY = 200
 #: Bytes that are gzipped as one member, or written as one piece.
@@ -78,15 +77,13 @@ def export(config: ExportConfig, watch: Callable[[ExportProgress], None] | None 
             f"--format {config.format} needs the package {known.package}: pip install 'raybel[{known.package}]'"
         )
     run = _open(config)
-    shards = run.shard_names()
-    if not shards:
-        raise ConfigError(f"{run.uri}: the run has no finished shard")
+    shards, notes = shards_to_export(run, config.partial)
     for inner, outer in ((config.out, config.run), (config.run, config.out)):
         if places.lies_in(inner, outer):
             raise ConfigError(f"--out {config.out} and the run {config.run} lie one in the other: choose another --out")
     task = _Export(run, known, Selection(config.top_k, config.threshold), len(shards), watch)
     files = _write_file(config, task, shards) if one_file else _write_directory(config, task, shards)
-    return ExportResult(files, task.tally, list(_notes(task.tally)))
+    return ExportResult(files, task.tally, [*notes, *notes_on_input(config.run), *notes_on_documents(task.tally)])
 
 
 @dataclass
@@ -120,18 +117,13 @@ def _open(config: ExportConfig) -> RunDirectory:
     """Return the run to export.
 
     Raises:
-        ConfigError: It isn't finished, or it is an array of runs.
+        ConfigError: It is an array of runs.
         InputError: It isn't a run.
     """
     run = run_with_links(config.run)
     if runs := runs_of(config.run):
         raise ConfigError(f"{config.run} is an array of runs: export each by itself, such as {next(iter(runs))} in it")
     run.manifest()
-    if not config.partial and not is_finished(run):
-        raise ConfigError(
-            f"{run.uri}: the run isn't finished; `raybel status` says how far it is, and --partial exports the shards "
-            "that are finished"
-        )
     return run
 
 
@@ -144,18 +136,15 @@ def _write_file(config: ExportConfig, task: _Export, shards: list[str]) -> list[
 
 def _write_directory(config: ExportConfig, task: _Export, shards: list[str]) -> list[str]:
     """Write a file for each shard, and delete those of shards that the run no longer has."""
-    work = WorkDirectory(config.out, "export", "an export", "--out", _DESCRIPTION)
-    identity = {**deciding_fields(config), "run": fingerprint(task.run.manifest().get("identity", {}))}
-    files = {shard: join(config.out, file_of_shard(shard, config.format)) for shard in shards}
-    with work.lock():
-        work.open(identity, config.overwrite)
-        for shard, uri in files.items():
-            task.write(uri, [shard])
-        kept = {file_of_shard(shard, config.format) for shard in shards}
-        for name in storage.names(config.out):
-            if name not in kept and work.owns(name.partition("/")[0]):
-                storage.delete_file(join(config.out, name))
-    return list(files.values())
+    identity = {
+        **deciding_fields(config),
+        "run": without_secrets(storage.absolute(task.run.uri)),
+        "fingerprint": fingerprint(task.run.manifest().get("identity", {})),
+    }
+    shard_of = {join(config.out, file_of_shard(shard, config.format)): shard for shard in shards}
+    names = [file_of_shard(shard, config.format) for shard in shards]
+    fill_directory(config.out, identity, names, config.overwrite, lambda uri: task.write(uri, [shard_of[uri]]))
+    return list(shard_of)
 
 
 def _members(pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -169,27 +158,3 @@ def _members(pieces: Iterable[bytes]) -> Iterator[bytes]:
             yield b"".join(gathered)
             gathered, size = [], 0
     yield b"".join(gathered)
-
-
-def _notes(tally: Tally) -> Iterator[str]:
-    """Say what isn't as it is in the run."""
-    if not tally.mentions:
-        yield "The run has no mentions: what was written holds texts alone (`raybel link --dictionary` finds mentions)."
-    elif not tally.linked:
-        yield "No mention has a link: the run found none, or the threshold leaves none."
-    if tally.left_out:
-        yield f"Left out, since they couldn't be linked: {counted(tally.left_out, 'document')} (quarantine/ says why)."
-    if tally.moved:
-        yield (
-            f"Offsets differ from the corpus's in {counted(tally.moved, 'document')}: passages follow each other there "
-            "with a gap of one character."
-        )
-    if tally.replaced:
-        yield f"Line breaks, tabs or control characters became spaces in {counted(tally.replaced, 'document')}."
-    if tally.unaligned:
-        yield (
-            f"Mentions that begin or end within a token, or are empty: {tally.unaligned:,} of {tally.mentions:,}; they "
-            "are in `doc.user_data`, not in `doc.spans`."
-        )
-    if tally.overlapping:
-        yield f"Mentions that overlap a longer one: {tally.overlapping:,}; they are in `doc.spans`, not in `doc.ents`."

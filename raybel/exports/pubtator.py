@@ -19,27 +19,31 @@ _BREAKS = str.maketrans(dict.fromkeys("\t\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u202
 class PubTatorText(ExportFormat):
     """The first passage is the title, all others are the abstract, one space apart.
 
-    A document without an id gets its place in the shard as one (`#3`).
+    A document without an id gets its place in the file as one (`#3`), from 0.
+
+    What our reader reads is what is meant. The reader of the package `bioc` takes a line for a text wherever `|t|` or
+    `|a|` stands in it, an annotation's too, and strips a title's last blanks, after which the abstract's offsets are
+    off.
     """
 
     suffixes = PUBTATOR.suffixes
 
     def content(self, documents: Iterable[Document], tally: Tally) -> Iterator[bytes]:
         """Yield the lines of each document; see `ExportFormat.content`."""
-        return (_lines(document, tally).encode() for document in documents)
+        return (_lines(document, number, tally).encode() for number, document in enumerate(documents))
 
 
 PUBTATOR_TEXT = PubTatorText()
 
 
-def _lines(document: Document, tally: Tally) -> str:
+def _lines(document: Document, number: int, tally: Tally) -> str:
     layout = lay_out(document, " ")
     text = one_line(layout.text)
     tally.moved += layout.moved
     tally.replaced += text != layout.text
     # One passage is a title, and none is an empty one: a line that begins as an abstract would be taken for one.
     title = len(document.passages[0].text) if document.passages else 0
-    doc_id = column_id(document.doc_id, "|%") or f"#{document.number}"
+    doc_id = column_id(document.doc_id, "|%") or f"#{number}"
     lines = [f"{doc_id}|t|{text[:title]}", f"{doc_id}|a|{text[title + 1 :]}"]
     lines += [f"{doc_id}\t{columns}" for columns in _annotations(document, layout, text)]
     return "".join(f"{line}\n" for line in (*lines, ""))

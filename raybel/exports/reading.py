@@ -21,10 +21,10 @@ from raybel.files import storage
 from raybel.linking.rankings import reaches
 from raybel.runs.run_directory import RunDirectory
 
-_OF_DOCUMENTS = ("document", "doc_id", "deleted", "error")
+_OF_DOCUMENTS = ("doc_id", "deleted", "set_aside", "error")
 _OF_MENTIONS = (
     *("document", "mention_id", "ordinal", "passage", "start", "end", "text", "type", "gold"),
-    *("link_id", "parts", "ranking"),
+    *("ontology", "parts", "ranking"),
 )
 #: The run had its own limit of a document's size, and links made its documents larger.
 _OPTIONS = ReadOptions(max_document_bytes=1 << 40)
@@ -56,7 +56,7 @@ class Selection:
 def read_shard(run: RunDirectory, shard: str, selection: Selection, tally: Tally) -> Iterator[Document]:
     """Yield a shard's documents, without those that couldn't be linked.
 
-    Memory: a document, and the compressed tables of the shard.
+    Memory: a document, a few thousand rows of the shard's tables, and these as they are compressed.
 
     Args:
         run: The run.
@@ -68,27 +68,30 @@ def read_shard(run: RunDirectory, shard: str, selection: Selection, tally: Tally
         InputError: A file of the shard is missing, or can't be read.
         MismatchError: The shard and its tables don't belong together, or are another version's.
     """
-    listed = [row for row in _rows(run, "documents", shard, _OF_DOCUMENTS) if not row["deleted"]]
+    listed = (row for row in _rows(run, "documents", shard, _OF_DOCUMENTS) if not row["deleted"])
     by_document = groupby(_rows(run, "mentions", shard, _OF_MENTIONS), key=itemgetter("document"))
     number, waiting = -1, next(by_document, None)
     for piece in read_documents(run.shard_file(shard), _OPTIONS):
         if isinstance(piece, bytes):
             continue
         document, number = piece[0], number + 1
-        if number >= len(listed) or listed[number]["doc_id"] != (document.id or ""):
+        entry = next(listed, None)
+        if entry is None or entry["doc_id"] != (document.id or ""):
             raise MismatchError(f"{run.shard_file(shard)}, document {document.id}: its table has another: {_AGAIN}")
         rows: list[dict[str, Any]] = []
         if waiting is not None and waiting[0] == number:
             rows, waiting = list(waiting[1]), next(by_document, None)
-        if listed[number]["error"] is not None:
+        if entry["error"] is not None:
             tally.left_out += 1
             continue
         found = _document(document, rows, shard, number, selection)
         tally.documents += 1
         tally.mentions += len(found.mentions)
         tally.linked += sum(bool(mention.links) for mention in found.mentions)
+        tally.unrouted += sum(row["ontology"] is None for row in rows)
+        tally.set_aside += entry["set_aside"]
         yield found
-    if number + 1 < len(listed) or waiting is not None:
+    if next(listed, None) is not None or waiting is not None:
         raise MismatchError(f"{run.shard_file(shard)} has {number + 1:,} documents, its tables have more: {_AGAIN}")
 
 
@@ -120,15 +123,32 @@ def _document(
     for row in rows:
         if row["ordinal"] >= len(annotations) or row["passage"] >= len(passages):
             raise MismatchError(f"{shard}, document {document.id}: mention {row['mention_id']} isn't there: {_AGAIN}")
-        mentions.append(_mention(row, annotations[row["ordinal"]], selection))
+        annotation = annotations[row["ordinal"]]
+        if not _is_there(row, annotation, passages[row["passage"]]):
+            raise MismatchError(
+                f"{shard}, document {document.id}, offset {row['start']}: mention {row['mention_id']} isn't there: the "
+                f"shard and its mentions table don't belong together; {_AGAIN}"
+            )
+        mentions.append(_mention(row, annotation, selection))
     return Document(document.id or "", shard, number, passages, mentions)
+
+
+def _is_there(row: Mapping[str, Any], annotation: Any, passage: Passage) -> bool:
+    """True if a mention's text is where its offsets say; of a discontinuous one, if its pieces are."""
+    start, end = row["start"] - passage.offset, row["end"] - passage.offset
+    if not 0 <= start <= end <= len(passage.text):
+        return False
+    places = [(place.offset, place.offset + place.length) for place in annotation.locations]
+    if len(places) > 1:
+        return (min(first for first, _ in places), max(last for _, last in places)) == (row["start"], row["end"])
+    return bool(passage.text[start:end] == row["text"])
 
 
 def _mention(row: Mapping[str, Any], annotation: Any, selection: Selection) -> Mention:
     ranking = [Link(each["concept_id"], each["name"] or "", each["score"]) for each in row["ranking"] or ()]
     candidates = selection.reached(ranking)
     parts = tuple(_part(part, selection) for part in row["parts"] or ())
-    links = {part.link.concept_id: part.link for part in parts if part.link is not None}
+    links = _lowest([part.link for part in parts if part.link is not None])
     pieces = sorted((place.offset, place.offset + place.length) for place in annotation.locations)
     gold = row["gold"]
     return Mention(
@@ -140,7 +160,7 @@ def _mention(row: Mapping[str, Any], annotation: Any, selection: Selection) -> M
         row["type"] or "",
         tuple(pieces) if len(pieces) > 1 else ((row["start"], row["end"]),),
         None if gold is None else tuple(gold),
-        tuple(links.values()) if row["parts"] else tuple(candidates[:1]),
+        tuple(links) if row["parts"] else tuple(candidates[:1]),
         tuple(candidates[: selection.top_k]),
         parts,
     )
@@ -150,3 +170,13 @@ def _part(part: Mapping[str, Any], selection: Selection) -> Part:
     found = part["link_id"] is not None and Link(part["link_id"], part["link_name"] or "", part["link_score"])
     reached = selection.reached([found] if found else [])
     return Part(part["surface"], part["start"], part["end"], next(iter(reached), None))
+
+
+def _lowest(links: Sequence[Link]) -> list[Link]:
+    """Return each concept once, in the order of their first links, with the lowest score that it has."""
+    lowest: dict[str, Link] = {}
+    for link in links:
+        known = lowest.get(link.concept_id)
+        if known is None or (link.score is not None and known.score is not None and link.score < known.score):
+            lowest[link.concept_id] = link
+    return list(lowest.values())

@@ -27,13 +27,12 @@ def status(run: RunDirectory) -> Status:
         InputError: The directory isn't a run directory.
     """
     manifest = run.manifest()
-    plan, progress = read_plan(run), read_progress(run)
-    published = {item.name: run.finished_shards(item) for item in plan}
-    unfinished = [item for item in plan if not item.is_whole(published[item.name])]
-    states = dict(ChainMap(*published.values()))
+    inputs, progress = published(run), read_progress(run)
+    unfinished = [item for item, of_input in inputs if not item.is_whole(of_input)]
+    states = dict(ChainMap(*(of_input for _, of_input in inputs)))
     others = len(storage.names(run.folder("state"))) - len(states)
-    changed = sum(map(_has_changed, plan))
-    figures: list[tuple[str, object]] = [("input files", f"{len(plan) - len(unfinished):,} of {len(plan):,}")]
+    changed = sum(_has_changed(item) for item, _ in inputs)
+    figures: list[tuple[str, object]] = [("input files", f"{len(inputs) - len(unfinished):,} of {len(inputs):,}")]
     if changed:
         figures.append(("  changed since the last start", changed))
     if progress and progress["files_failed"]:
@@ -69,9 +68,14 @@ def unfinished(run: RunDirectory) -> str | None:
     return f"{relative(run.uri)} isn't finished: only its {shards} can be read (`raybel status` says how far it is)."
 
 
+def published(run: RunDirectory) -> list[tuple[RunInput, dict[str, dict[str, Any]]]]:
+    """Return each input of the last start with the states of its finished shards, by their names."""
+    return [(item, run.finished_shards(item)) for item in read_plan(run)]
+
+
 def unread_files(run: RunDirectory) -> list[str]:
     """Say which files of the last start's inputs couldn't be read, and why: a few of them."""
-    states = dict(ChainMap(*(run.finished_shards(item) for item in read_plan(run))))
+    states = dict(ChainMap(*(of_input for _, of_input in published(run))))
     return _unread(run, states, read_progress(run))
 
 

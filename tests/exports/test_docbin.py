@@ -1,6 +1,6 @@
 import pytest
 
-from raybel.exports.docbin import DOC_BIN
+from raybel.exports.docbin import DOC_BIN, LONGEST_STRING
 from raybel.exports.documents import Document, Link, Mention, Passage, Tally
 
 spacy = pytest.importorskip("spacy")
@@ -54,7 +54,25 @@ def test_spans_and_entities():
     lost = kept["T4"]
     assert doc.text[lost["start"] : lost["end"]] == "L6R"
     assert (lost["link_id"], lost["link_name"], lost["link_score"]) == ("D3", "name of D3", 0.25)
+    assert [list(each["link_ids"]) for each in kept.values()] == [[], [], ["D2"], ["D1", "a|b"], ["D3"]]
     assert (tally.unaligned, tally.overlapping, tally.moved) == (2, 1, 0)
+
+
+def test_long_strings_without_blanks_are_one_token():
+    """Taken apart, such a string of 4,000 characters takes spaCy seconds."""
+    at_most, longer = "\U0001f600" * LONGEST_STRING, "\U0001f600" * 4 * LONGEST_STRING
+    start = 6 + len(at_most) + 1
+    spots = [
+        Mention(str(n), 1, start, end, "", "", ((start, end),), None, (), ())
+        for n, end in enumerate((start + 9, start + len(longer)))
+    ]
+    passages = [Passage(0, "Title", ""), Passage(6, f"{at_most} {longer} end.", "")]
+    (doc,), tally = read(Document("1", "a", 0, passages, spots))
+    assert doc.text == f"Title {at_most} {longer} end."
+    assert [len(token) for token in doc if len(token) > 10] == [len(longer)]
+    assert len(doc) > LONGEST_STRING
+    assert [span.text for span in doc.spans["mentions"]] == [longer]
+    assert tally.unaligned == 1
 
 
 def test_passages_one_behind_the_other():

@@ -1,9 +1,9 @@
 import gzip
-import json
 
 import pytest
 from click.testing import CliRunner
-from run_samples import change_mentions, make_run
+from export_samples import exported, lines, two_files
+from run_samples import change_mentions, log_progress, make_run
 from samples import annotation, collection, document, json_document, passage, save, simple_document
 
 from raybel.cli import main
@@ -13,26 +13,6 @@ from raybel.errors import ConfigError, InputError, MismatchError
 from raybel.exports.config import ExportConfig
 from raybel.exports.export import export
 from raybel.files import storage
-from raybel.runs.logs import write_progress
-
-
-def exported(run, out, format="jsonl", **options):
-    return export(ExportConfig(run=run.uri, format=format, out=str(out), **options))
-
-
-def lines(path):
-    data = storage.read_bytes(str(path))
-    text = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode()
-    return [json.loads(line) for line in text.split("\n")[:-1]]
-
-
-def two_files(tmp_path, **options):
-    return make_run(
-        tmp_path,
-        collection(simple_document("1"), simple_document("2")),
-        collection(simple_document("3")),
-        **options,
-    )
 
 
 def test_a_file_for_each_shard(tmp_path):
@@ -54,6 +34,18 @@ def test_on_an_object_store(tmp_path, endpoint):
     run = two_files(tmp_path, uri=storage.join(place, "run"))
     result = exported(run, storage.join(place, "out"))
     assert [each["id"] for path in result.files for each in lines(path)] == ["1", "2", "3"]
+    storage.publish(storage.join(place, "out/notes.txt"), b"mine")
+    run.delete_shards(lambda name: name == "b.xml.gz")
+    with pytest.raises(ConfigError, match="another configuration"):
+        exported(run, storage.join(place, "out"), "belb")
+    exported(run, storage.join(place, "out"), "belb", overwrite=True)
+    assert storage.names(storage.join(place, "out")) == [".raybel.json", "a.xml.belb.jsonl.gz", "notes.txt"]
+    assert b"secret" not in storage.read_bytes(storage.join(place, "out/.raybel.json"))
+
+
+def test_one_file_on_an_object_store(tmp_path, endpoint):
+    place = endpoint(tmp_path.name)
+    run = two_files(tmp_path, uri=storage.join(place, "run"))
     exported(run, storage.join(place, "all.jsonl"))
     assert [each["id"] for each in lines(storage.join(place, "all.jsonl"))] == ["1", "2", "3"]
 
@@ -71,12 +63,11 @@ def test_one_file_for_all(tmp_path):
     assert lines(f"{out}.gz") == lines(out)
 
 
-def test_shards_that_are_gone_leave_no_file(tmp_path):
-    run = two_files(tmp_path)
-    result = exported(run, tmp_path / "out")
-    run.delete_shards(lambda name: name == "b.xml.gz")
-    exported(run, tmp_path / "out")
-    assert [storage.exists(path) for path in result.files] == [True, False]
+def test_documents_without_an_id_in_one_file(tmp_path):
+    run = make_run(tmp_path, collection(simple_document("")), collection(simple_document("")))
+    exported(run, tmp_path / "all.pubtator", "pubtator")
+    found = read_documents(str(tmp_path / "all.pubtator"), ReadOptions())
+    assert [piece[0].id for piece in found if not isinstance(piece, bytes)] == ["#0", "#1"]
 
 
 @pytest.mark.parametrize("suffix", [".pubtator", ".pubtator.txt", ".pubtator.gz"])
@@ -118,13 +109,19 @@ def test_top_k_is_of_jsonl(tmp_path):
         ExportConfig(run="r", format="belb", out="o", top_k=1)
 
 
+@pytest.mark.parametrize("out", ["", " ", "-"])
+def test_output_without_a_name_is_refused(out):
+    with pytest.raises(ConfigError, match="names neither a file nor a directory"):
+        ExportConfig(run="r", format="jsonl", out=out)
+
+
 def test_an_unfinished_run(tmp_path):
     run = two_files(tmp_path, finished=False)
     with pytest.raises(ConfigError, match=r"the run isn't finished.*--partial"):
         exported(run, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert exported(run, tmp_path / "out", partial=True).tally.documents == 3
-    write_progress(run, {"own": {}, "counts": {}, "finished": True})
+    log_progress(run, finished=True)
     with run.held(), pytest.raises(ConfigError, match="the run isn't finished"):
         exported(run, tmp_path / "out")
 
@@ -222,15 +219,14 @@ def test_tables_that_are_missing_damaged_or_anothers(tmp_path, format):
         rows[0]["end"] = 99
 
     change_mentions(run, "a.xml.gz", moved)
-    if format == "pubtator":
-        with pytest.raises(MismatchError, match=r"a\.xml\.gz, document 1, offset 0: mention T1 isn't within"):
-            exported(run, tmp_path / "out", format)
-        assert not (tmp_path / "out/a.xml.pubtator.gz").exists()
+    with pytest.raises(MismatchError, match=r"a\.xml\.gz, document 1, offset 0: mention T1 isn't there"):
+        exported(run, tmp_path / "out", format)
+    assert not (tmp_path / f"out/a.xml.{format}.gz").exists()
     storage.publish(path, whole[:-9])
     with pytest.raises(InputError, match=r"a\.xml\.gz\.parquet: isn't a readable table"):
         exported(run, tmp_path / "out", format)
     storage.publish(path, storage.read_bytes(run.file("documents", "a.xml.gz")))
-    with pytest.raises(MismatchError, match="lacks the columns end, gold, link_id"):
+    with pytest.raises(MismatchError, match="lacks the columns end, gold, mention_id"):
         exported(run, tmp_path / "out", format)
     storage.delete(path)
     with pytest.raises(InputError, match="the shard's table is missing"):

@@ -4,6 +4,7 @@ import pytest
 from run_samples import change_mentions, make_run
 from samples import annotation, collection, document, passage
 
+from raybel.errors import MismatchError
 from raybel.exports.belb import BELB
 from raybel.exports.documents import Tally
 from raybel.exports.json_lines import JSON_LINES
@@ -104,6 +105,47 @@ def test_the_parts_of_a_composite(tmp_path):
     composite = found["mentions"][0]
     assert composite["parts"][0] == part | {"link_id": None, "link_name": None, "link_score": None}
     assert (composite["link_id"], composite["link_score"]) == ("D2", 0.75)
+
+
+@pytest.mark.parametrize("scores", [(0.5, 0.75), (0.75, 0.5)])
+def test_parts_that_share_a_concept(tmp_path, scores):
+    """The composite has the score of its least certain part, as the mentions table says."""
+    run = a_run(tmp_path)
+    part = {"surface": "left", "start": None, "end": None, "link_id": "D1", "link_name": "x"}
+
+    def take_apart(rows):
+        rows[0]["parts"] = [part | {"link_score": score} for score in scores]
+
+    change_mentions(run, "a.xml.gz", take_apart)
+    for selection in (ALL, Selection(threshold=0.3)):
+        ((found,), _) = shown(run, JSON_LINES, selection)
+        linked = [found["mentions"][0][name] for name in ("link_id", "link_name", "link_score")]
+        assert linked == ["D1", "x", 0.5]
+        assert [each["link_score"] for each in found["mentions"][0]["parts"]] == list(scores)
+
+
+@pytest.mark.parametrize(
+    ("row", "change"),
+    [
+        (0, {"end": 50 + TEXT.index("failure")}),  # not where the pieces end
+        (1, {"text": "another"}),
+        (2, {"start": 51, "end": 57}),  # as long, and elsewhere
+        (2, {"start": 49, "end": 55}),  # before its passage
+        (2, {"start": 56}),  # behind its end
+    ],
+)
+@pytest.mark.parametrize("known", [JSON_LINES, BELB])
+def test_mentions_whose_text_is_elsewhere(tmp_path, known, row, change):
+    run = a_run(tmp_path)
+
+    def move(rows):
+        rows[row] |= change
+
+    change_mentions(run, "a.xml.gz", move)
+    with pytest.raises(
+        MismatchError, match=r"a\.xml\.gz, document 1, offset \d+: mention .* isn't there.*link it again"
+    ):
+        shown(run, known)
 
 
 def test_belb_has_one_text(tmp_path):

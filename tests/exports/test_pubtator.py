@@ -11,7 +11,7 @@ from raybel.corpus.documents import ReadOptions, parse_gold, to_row
 from raybel.corpus.formats.pubtator import PUBTATOR
 from raybel.corpus.reading import read_documents
 from raybel.exports.documents import Document, Link, Mention, Part, Passage, Tally
-from raybel.exports.pubtator import PUBTATOR_TEXT, column_id
+from raybel.exports.pubtator import PUBTATOR_TEXT, column_id, one_line
 
 HEBREW = "סוכרת"
 #: What a reader may stumble over: separators, line ends of every kind, markup, text from right to left.
@@ -59,19 +59,24 @@ def read(text: str, limit: int = 1 << 20) -> list:
 def test_our_reader_finds_the_same_spans_and_links(exported):
     text, tally = written(*exported)
     rows = read(text)
-    assert [row.doc_id for row in rows] == [column_id(each.doc_id, "|%") or "#7" for each in exported]
+    assert [row.doc_id for row in rows] == [
+        column_id(each.doc_id, "|%") or f"#{place}" for place, each in enumerate(exported)
+    ]
     for row, document in zip(rows, exported, strict=True):
         assert row.error is None
         assert row.set_aside == []
         assert row.repairs == 0
         expected = sorted(
-            ((each.start, each.end, [link.concept_id for link in each.links]) for each in document.mentions),
+            (
+                (each.start, each.end, one_line(each.text), [link.concept_id for link in each.links])
+                for each in document.mentions
+            ),
             key=lambda item: item[:2],
         )
-        assert [(each["start"], each["end"], each["gold"]) for each in row.mentions] == expected
+        assert [(each["start"], each["end"], each["text"], each["gold"]) for each in row.mentions] == expected
         given_texts = [passage.text for passage in document.passages] or [""]
-        lengths = [len(given_texts[0]), len(" ".join(given_texts[1:]))]
-        assert [len(passage["text"]) for passage in row.passages] == lengths
+        shown = [one_line(given_texts[0]), one_line(" ".join(given_texts[1:]))]
+        assert [passage["text"] for passage in row.passages] == shown
     assert not tally.moved
 
 
@@ -121,6 +126,16 @@ def test_composites_have_their_parts_in_words():
     assert text.endswith("\tD1\n\n")
 
 
+def test_what_only_our_reader_reads_as_it_is_meant():
+    passages = (Passage(0, "A|t|B. ", "title"), Passage(8, "Low iron.", "abstract"))
+    text, _ = written(example("12", mention("A|t|B", 0, "D1"), passages=passages))
+    (row,) = read(text)
+    assert [passage["text"] for passage in row.passages] == ["A|t|B. ", "Low iron."]
+    assert [(each["text"], each["gold"]) for each in row.mentions] == [("A|t|B", ["D1"])]
+    (document,) = bioc_pubtator.loads(text)
+    assert (document.pmid, document.annotations) == ("12\t0\t5\tA", [])
+
+
 def test_all_passages_but_the_first_are_the_abstract():
     passages = (Passage(0, "Title", "title"), Passage(900, "One\ttab.", "p"), Passage(905, "Two.", "p"))
     text, tally = written(example("1", mention("Two", 905, "D1", passage=2), passages=passages))
@@ -131,7 +146,7 @@ def test_all_passages_but_the_first_are_the_abstract():
 @pytest.mark.parametrize(
     ("doc_id", "column"),
     [
-        ("", "#3"),
+        ("", "#0"),
         ("a\tb\n", "a%09b%0A"),
         (" 1|t|2% ", "%201%7Ct%7C2%25%20"),
         ("<script>", "<script>"),
@@ -151,4 +166,4 @@ def test_a_file_is_taken_for_pubtator_text(tmp_path: Path):
     path = tmp_path / "a.pubtator"
     path.write_text(written(example(), example("", passages=(Passage(0, "", ""),)))[0])
     found = [piece[0].id for piece in read_documents(str(path), ReadOptions()) if not isinstance(piece, bytes)]
-    assert found == ["12", "#3"]
+    assert found == ["12", "#1"]
