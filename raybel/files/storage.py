@@ -43,7 +43,7 @@ COPY_BYTES = 1 << 20
 STORE_BYTES = 8 << 20
 #: What reading a damaged or truncated gzip file raises.
 DAMAGED: tuple[type[Exception], ...] = (EOFError, OSError, zlib.error, cast("type[Exception]", isal_zlib.error))
-_NOT_JSON: tuple[type[Exception], ...] = (ValueError, RecursionError, *DAMAGED)
+_NOT_JSON: tuple[type[Exception], ...] = (ValueError, *DAMAGED)
 #: What goes to an object store waits in memory up to here, then on the local disk.
 SPOOL_BYTES = 64 << 20
 #: How many files of an object store are read at a time where several are wanted.
@@ -243,6 +243,8 @@ def find_json(uri: str) -> Any:
 def _json(uri: str, data: bytes) -> Any:
     try:
         return json.loads(igzip.decompress(data) if data[:2] == b"\x1f\x8b" else data)
+    except RecursionError as error:
+        raise InputError("isn't readable JSON: nested too deeply", path=without_secrets(uri)) from error
     except _NOT_JSON as error:
         raise InputError(f"isn't readable JSON: {error}", path=without_secrets(uri)) from error
 

@@ -51,10 +51,7 @@ def read(uri: str, notes: list[str]) -> Iterator[Concept]:
         InputError: Not JSON, not a list of concepts, an id that is missing, a value of another type, or an unknown key
             that seems to hold ids or names (`synonyms`). The concept is named by its number, from 0.
     """
-    try:
-        value = storage.read_json(uri)
-    except RecursionError as error:
-        raise InputError("isn't an ontology: its JSON is nested too deeply", path=uri) from error
+    value = storage.read_json(uri)
     if not isinstance(value, list):
         raise InputError("isn't an ontology: expected a list of {id, name, aliases, definition}", path=uri)
     unknown: Counter[str] = Counter()
