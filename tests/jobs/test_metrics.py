@@ -67,8 +67,7 @@ def watched(local_ray, model, tmp_path_factory):
     lost = document("lost", passage("Anemia.", annotation("Asthma", (0, 6))))
     wrong = document("wrong", passage("Anemia", annotation("Anemia", (0, 6)), offset=-2))
     save(corpus / "d.xml", collection(lost, wrong))
-    config = model.config(corpus, home / "run", chunk_documents=5, max_bad_fraction=0.5)
-    tally.take()  # what other tests counted in this process
+    config = model.config(corpus, home / "watched-run", chunk_documents=5, max_bad_fraction=0.5)
     logs.use("json")
     try:
         result = link(config)
