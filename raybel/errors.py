@@ -8,12 +8,25 @@ from __future__ import annotations
 import re
 from typing import Any
 
-_SECRETS = re.compile(r"(?<=://)[^/?@\s]*@")
+#: Keys before a URI's host. A secret may hold `/`, as AWS's and Azure's do; elsewhere `:80/` is a port.
+_KEYS = re.compile(
+    r"""(?:(?<=s3://)|(?<=abfs://)|(?<=abfss://))[^\s/?@:"'<>,]*:[^\s?@]{0,999}@"""
+    r"""|(?<=://)[^\s/?@:"'<>,]*:(?!\d{1,5}/)[^\s?@]{0,999}@"""
+    r"""|(?<=://)[^/?@\s]*@"""
+)
+#: Values in a URI's query of names such as `client_secret`, `access_key`, `sig`.
+_QUERY = re.compile(
+    r"""(?i)([?&][\w.%-]{0,99}(?:secret|key|key_?id|token|password|sig|signature|credential)=)"""
+    r"""[^\s&#"']*[^\s&#"':,;.)]"""
+)
 
 
 def without_secrets(text: str) -> str:
-    """Return a URI, or a text with URIs, without the keys that they may hold (`s3://key:secret@bucket`)."""
-    return _SECRETS.sub("", text)
+    """Return a URI, or a text with URIs, without the keys that they may hold.
+
+    Those before the host are left out (`s3://key:secret@bucket`), those in the query are masked (`?client_secret=***`).
+    """
+    return _QUERY.sub(r"\1***", _KEYS.sub("", text))
 
 
 class RaybelError(Exception):

@@ -51,9 +51,9 @@ def compare(
     """Compare runs: with gold which is better, else how far they agree; in each case, which mentions changed.
 
     Each run is compared with the first one, RUN_A. A run is a directory of `raybel link` or `raybel pubmed`, or BioC
-    files with links. With gold, differences have a 95 % interval and a p-value by paired bootstrap over documents, and
-    one by McNemar's exact test over mentions; several runs make a leaderboard, with published figures of NCBI Disease
-    and BC5CDR where the policy is theirs. Mentions that only one run has are counted and named.
+    files with links. With gold, differences have a 95 % interval by paired bootstrap and a p-value by randomisation,
+    both over documents, and one by McNemar's exact test over mentions; several runs make a leaderboard, with published
+    figures of NCBI Disease and BC5CDR where the policy is theirs. Mentions that only one run has are counted and named.
 
     \b
     Examples:
@@ -93,7 +93,9 @@ def show_comparison(result: Comparison) -> None:
         show_changes(result, result.changes_shown()[0])
     tables.print_notes(result.sentences)
     if len(result.runs) > 2:
-        tables.print_notes(["`raybel compare` of two runs shows which mentions changed; --out shows all pairs."])
+        tables.print_notes(
+            ["`raybel compare` of two runs shows which mentions changed; --out does for each against A."]
+        )
 
 
 def _show_scores(result: Comparison) -> None:
@@ -112,7 +114,7 @@ def _show_scores(result: Comparison) -> None:
         several = len(result.runs) > 2
         title = f"{METRICS[0]} in %{by}: " + ("each run against A" if several else "B against A")
         scores = [METRICS[0]] if several else ["A", "B"]
-        heads = ["", *scores, "difference", "gained", "lost", "p bootstrap", "p McNemar"]
+        heads = ["", *scores, "difference", "gained", "lost", "p", "p McNemar"]
         tables.table(title, heads, _difference_rows(result, policy))
     if result.anchors.figures:
         names = dict.fromkeys(f"{figure.system}: {figure.source}" for figure in result.anchors.figures)
@@ -133,8 +135,8 @@ def _difference_rows(result: Comparison, policy: str) -> Iterable[list[str]]:
             name = f"{leaderboard.letter(number)} {row['second']}" if several else name_of(kind, row["group"])
             scores = [_percent(row[run]) for run in ("first_value", "second_value")[several:]]
             counts = ["" if row[side] is None else f"{row[side]:,}" for side in ("gained", "lost")]
-            tests = [leaderboard.p_text(row[test]) for test in ("p_bootstrap", "p_mcnemar")]
-            of_mentions = f"{name}\n{counted(row['mentions'], 'mention')}"
+            tests = [leaderboard.p_text(row[test]) for test in ("p_value", "p_mcnemar")]
+            of_mentions = f"{name}\n{counted(row['mentions'], 'mention')}\n{counted(row['documents'], 'document')}"
             yield [of_mentions, *scores, leaderboard.difference_text(row, "\n"), *counts, *tests]
 
 

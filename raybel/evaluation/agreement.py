@@ -86,7 +86,8 @@ class _Only:
     def sentence(self, name: str, other: str) -> list[str]:
         if not self.documents and not self.mentions:
             return []
-        documents = f" ({counted(self.documents, 'whole document')} among them)" if self.documents else ""
+        without = f"{counted(self.documents, 'document')} without a mention there"
+        documents = f" ({without} among them)" if self.documents else ""
         return [
             f"Not compared: {counted(self.mentions, 'mention')}{documents} of {name} that {other} hasn't, such as in "
             f"document {', '.join(self.examples)}."
@@ -96,8 +97,8 @@ class _Only:
 def compare_links(config: CompareConfig, keep_rows: bool = False) -> Comparison:
     """Compare the links of each run with those of the first one, mention by mention.
 
-    Memory: 8 bytes a document, an example for each distinct pair of links that differ; and what one run has earlier
-    than the other (`linked_documents.side_by_side`).
+    Memory: 8 bytes a document; the changes, up to a bound (`Changes`); and what one run has earlier than the other
+    (`linked_documents.side_by_side`).
 
     Raises:
         ConfigError: A run isn't there, or neither of two has mentions.
@@ -110,17 +111,17 @@ def compare_links(config: CompareConfig, keep_rows: bool = False) -> Comparison:
     rows: list[dict[str, Any]] = []
     changes: list[Changes] = []
     sentences: list[str] = []
-    concepts: dict[str, str] = {}
     for other in range(1, len(names)):
-        pair = _Pair((names[0], names[other]), keep_rows, concepts)
+        pair = _Pair((names[0], names[other]), keep_rows)
         pair.read((corpora[0], corpora[other]), (hashes[0], hashes[other]))
         rows += pair.rows()
         changes.append(pair.changes)
         sentences += pair.sentences()
     shown = [change for each in changes for change in each.of(CHANGED)[: config.examples]]
     _add_contexts(shown)
-    ids = {one for change in shown for one in (change.first, change.second)}
-    known = {one: name for one, name in concepts.items() if one in ids}
+    links = ((change.first, change.example["first_name"]) for change in shown)
+    others = ((change.second, change.example["second_name"]) for change in shown)
+    known = {link: name for link, name in (*links, *others) if link is not None and name is not None}
     sentences.append(
         "Mentions are the same by document, annotation id and span, else by document and span. Concepts are the same "
         "if their ids are, as written. Which run is right isn't known without --gold-corpus."
@@ -135,8 +136,8 @@ def compare_links(config: CompareConfig, keep_rows: bool = False) -> Comparison:
 class _Pair:
     """Two runs, read side by side."""
 
-    def __init__(self, names: tuple[str, str], keep_rows: bool, concepts: dict[str, str]) -> None:
-        self.names, self.concepts = names, concepts
+    def __init__(self, names: tuple[str, str], keep_rows: bool) -> None:
+        self.names = names
         self.changes = Changes({"first": names[0], "second": names[1], "policy": None}, keep_rows)
         self.groups: dict[tuple[str, str], _Group] = {}
         self.only = (_Only(), _Only())
@@ -203,11 +204,9 @@ class _Pair:
             for group in _groups(one, other):
                 self.groups.setdefault(group, _Group()).add(outcome, overlap)
             if outcome in ("changed", "newly_linked", "no_longer_linked"):
-                for mention in (one, other):
-                    if mention.link is not None and mention.name is not None:
-                        self.concepts.setdefault(mention.link, mention.name)
                 own = {name: getattr(one, name) for name in ("mention_id", "start", "end", "type", "text")}
-                self.changes.add(CHANGED, one.link, other.link, {"doc_id": first.doc_id, **own}, first.place)
+                own |= {"doc_id": first.doc_id, "first_name": one.name, "second_name": other.name}
+                self.changes.add(CHANGED, one.link, other.link, own, first.place)
         for side, document in enumerate((first, second)):
             self.only[side].add(document, alone[side], False)
 
@@ -225,9 +224,10 @@ class _Pair:
                 yield {**dict.fromkeys(AGREEMENT.names[5:10], 0), **runs, **self.groups[kind, name].row()}
 
     def sentences(self) -> list[str]:
-        """Say what couldn't be compared."""
+        """Say what couldn't be compared, and what isn't exact."""
         first, second = self.names
-        return [*self.only[0].sentence(first, second), *self.only[1].sentence(second, first)]
+        only = *self.only[0].sentence(first, second), *self.only[1].sentence(second, first)
+        return [*only, *self.changes.sentences()]
 
 
 def _outcome(first: LinkedMention, second: LinkedMention) -> str:

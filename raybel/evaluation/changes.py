@@ -31,6 +31,8 @@ CHANGES = pa.schema(
         ("second_link", pa.string()),
     ]
 )
+#: Distinct changes that are counted at a time: some 100 MB with their examples.
+MOST_CHANGES = 100_000
 #: Rows that are turned into an Arrow table at once: as Python objects they take ten times the memory.
 _BATCH = 1 << 14
 
@@ -45,7 +47,7 @@ class Change:
         second: The second run's.
         example: The first such mention: the columns of `CHANGES` that are the mention's own. With `before` and `after`,
             what stands around it, where that is known.
-        times: Number of such mentions.
+        times: Number of such mentions; see `Changes.error`.
         place: Of the example's document: the file, and its number in there; None where `before` is known.
     """
 
@@ -61,15 +63,20 @@ class Change:
 class Changes:
     """The changes from one run to another one.
 
-    Memory: an example for each distinct pair of links; of `rows`, every change.
+    Memory: an example for each distinct pair of links, at most `most` of them; of `rows`, every change. Of more pairs
+    the rare ones are forgotten, and come back as new (Manku & Motwani, "Approximate frequency counts over data
+    streams", VLDB 2002): `Change.times` is then too low by at most `error`, and never too high. `totals` are exact.
 
     Args:
         runs: The columns `first`, `second` and `policy` of each row.
         keep_rows: Whether every mention that changed is kept, for `table`.
+        most: How many distinct changes are counted at a time.
     """
 
     runs: Mapping[str, Any]
     keep_rows: bool = False
+    most: int = MOST_CHANGES
+    error: int = 0
     totals: Counter[str] = field(default_factory=Counter)
     _changes: dict[tuple[str, str | None, str | None], Change] = field(default_factory=dict)
     _rows: list[dict[str, Any]] = field(default_factory=list)
@@ -98,11 +105,30 @@ class Changes:
             change = Change(kind, first, second, dict(mention), place=place)
             self._changes[kind, first, second] = change
         change.times += 1
+        if len(self._changes) > self.most:
+            self._forget()
         if self.keep_rows:
             own = {name: mention.get(name) for name in CHANGES.names}
             self._rows.append({**own, **self.runs, "change": kind, "first_link": first, "second_link": second})
             if len(self._rows) >= _BATCH:
                 self._pack()
+
+    def _forget(self) -> None:
+        """Take the same from every count, so that at least half of the changes go."""
+        lost = sorted(change.times for change in self._changes.values())[len(self._changes) // 2]
+        self.error += lost
+        self._changes = {key: change for key, change in self._changes.items() if change.times > lost}
+        for change in self._changes.values():
+            change.times -= lost
+
+    def sentences(self) -> list[str]:
+        """Say what isn't exact."""
+        if not self.error:
+            return []
+        return [
+            f"There are too many different changes from {self.runs['first']} to {self.runs['second']} to count each: "
+            f"how often one occurs may be too low by up to {self.error:,}, and rare ones are left out."
+        ]
 
     def of(self, kind: str) -> list[Change]:
         """Return the distinct changes of a kind, the most frequent first, else in the order of their first mentions."""

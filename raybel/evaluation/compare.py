@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from raybel.corpus.documents import format_gold, parse_gold
 from raybel.corpus.reading import SetAside
 from raybel.display import counted, relative
 from raybel.errors import MismatchError
@@ -87,6 +88,7 @@ def compare_with_gold(config: CompareConfig, keep_rows: bool = False) -> Compari
         *foreign_types(columns["type"], gold.ids, concepts),
         *([seen_sentence(scoring)] if config.train_corpus else []),
         *filter(None, (gold.problems, train_set_aside.sentence())),
+        *(sentence for each in changes for sentence in each.sentences()),
         interval_sentence(scoring, resampled[-1], resampled[0]),
         *_tests(config),
     ]
@@ -116,11 +118,12 @@ def _compared(
         found = paired.differences(own[0], own[1], documents[members], config.bootstrap, config.seed)
         for metric in metrics.METRICS:
             row: dict[str, Any] = {"group_kind": kind, "group": group, "mentions": len(own[0]), "metric": metric}
+            row["documents"] = len(np.unique(documents[members]))
             for run, score, bound in zip(("first", "second"), scores, bounds, strict=True):
                 low, high = bound.get(metric, (None, None))
                 row |= {f"{run}_value": score[metric], f"{run}_low": low, f"{run}_high": high}
             if difference := found.get(metric):
-                names = ("low", "high", "p_bootstrap", "gained", "lost", "p_mcnemar")
+                names = ("low", "high", "p_value", "gained", "lost", "p_mcnemar")
                 row |= {"difference": difference.value, **{name: getattr(difference, name) for name in names}}
             yield row
 
@@ -134,13 +137,18 @@ def _add_changes(
 ) -> None:
     """Count the mentions that count, and that two runs link differently or of which only one is right."""
     for place in np.flatnonzero(pair[0].counts).tolist():
-        rankings = first.rankings[place] or [], second.rankings[place] or []
-        links = [ranking[0] if ranking else None for ranking in rankings]
+        links = first.links[place], second.links[place]
         right = [each.ranks[place] == 0 for each in pair]
-        numbers = [concepts.of(ranking[:1]) for ranking in rankings]
+        numbers = [concepts.of(linked) for linked in links]
         if right[0] != right[1] or numbers[0] != numbers[1]:
             kind = OTHER if right[0] == right[1] else GAINED if right[1] else LOST
-            tally.add(kind, links[0], links[1], {**first.mentions[place], "doc_id": first.doc_ids[place]})
+            mention = {**first.mentions[place], "doc_id": first.doc_ids[place]}
+            tally.add(kind, _written(links[0]), _written(links[1]), mention)
+
+
+def _written(links: Sequence[str]) -> str | None:
+    """Return what a mention is linked to as `changes.CHANGES` has it."""
+    return (links[0] if len(links) == 1 else format_gold(links)) if links else None
 
 
 def _together(names: Sequence[str], said: Sequence[Sequence[str]]) -> list[str]:
@@ -171,13 +179,16 @@ def _only_in_some(names: Sequence[str], joined: Sequence[predictions.Joined]) ->
 
 
 def _tests(config: CompareConfig) -> list[str]:
-    resampled = "the same resampled documents are scored for both runs; " if config.bootstrap else ""
-    return [
-        f"p: of no difference, two-sided. Bootstrap: {resampled}documents are the unit. McNemar: exact, on mentions "
-        "that only one run has right, as if mentions didn't depend on each other."
-        if config.bootstrap
-        else "p (McNemar): of no difference, two-sided, exact, as if mentions didn't depend on each other."
-    ]
+    intervals = (
+        "Intervals of differences: the same resampled documents are scored for both runs; of groups with fewer than "
+        f"{paired.FEWEST_DOCUMENTS} documents there is none."
+    )
+    tests = (
+        "p: of no difference, two-sided, by randomisation over documents: how often a difference is as large if which "
+        "run gave a document's links is left to chance. McNemar: exact, on mentions that only one run has right, as if "
+        "mentions didn't depend on each other. Neither is adjusted for the number of groups and runs."
+    )
+    return [*([intervals] if config.bootstrap else []), tests]
 
 
 def _names(ontology: Ontology | None, changes: Sequence[Changes]) -> dict[str, str]:
@@ -185,8 +196,14 @@ def _names(ontology: Ontology | None, changes: Sequence[Changes]) -> dict[str, s
     if ontology is None:
         return {}
     listed = [change for each in changes for kind in (GAINED, LOST, OTHER) for change in each.of(kind)]
-    ids = (one for change in listed for one in (change.first, change.second, *(change.example["gold"] or ())))
-    distinct = list(dict.fromkeys(one for one in ids if one is not None))
+    links = dict.fromkeys(link for change in listed for link in (change.first, change.second) if link is not None)
+    of_composites = {link: parts for link in links if len(parts := parse_gold(link) or []) > 1}
+    golds = (one for change in listed for one in change.example["gold"] or ())
+    distinct = list(dict.fromkeys([*links, *(one for parts in of_composites.values() for one in parts), *golds]))
     rows = ontology.indices(distinct)
     names = ontology.table["name"].take(pa.array(np.maximum(rows, 0))).to_pylist() if len(ontology) else []
-    return {one: name for one, row, name in zip(distinct, rows.tolist(), names, strict=True) if row >= 0}
+    known = {one: name for one, row, name in zip(distinct, rows.tolist(), names, strict=True) if row >= 0}
+    for link, parts in of_composites.items():
+        if any(part in known for part in parts):
+            known.setdefault(link, "|".join(known.get(part, part) for part in parts))
+    return known

@@ -14,8 +14,9 @@ from raybel.files import tables
 from raybel.runs.pipeline import run_with_links
 from raybel.runs.status import unfinished
 
-#: A row for each run but the first, policy, group and score: both runs' scores and their difference, as shares of 1,
-#: with intervals (null where there is nothing to resample), and the counts and p-values of `paired.Difference`.
+#: A row for each run but the first, policy, group and score: its mentions and the documents that they stand in, both
+#: runs' scores and their difference, as shares of 1, with intervals (null where there is too little to resample), and
+#: the counts and p-values of `paired.Difference`.
 COMPARED = pa.schema(
     [
         ("first", pa.string()),
@@ -24,12 +25,13 @@ COMPARED = pa.schema(
         ("group_kind", pa.string()),
         ("group", pa.string()),
         ("mentions", pa.int64()),
+        ("documents", pa.int64()),
         ("metric", pa.string()),
         *((f"{run}_{bound}", pa.float64()) for run in ("first", "second") for bound in ("value", "low", "high")),
         ("difference", pa.float64()),
         ("low", pa.float64()),
         ("high", pa.float64()),
-        ("p_bootstrap", pa.float64()),
+        ("p_value", pa.float64()),
         ("gained", pa.int64()),
         ("lost", pa.int64()),
         ("p_mcnemar", pa.float64()),

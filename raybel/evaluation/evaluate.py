@@ -165,10 +165,11 @@ def numbers_of(
     joined: Sequence[predictions.Joined],
     training: Mapping[str, set[str]],
 ) -> ConceptNumbers:
-    """Return the numbers of all ids of gold, of predictions and of training."""
+    """Return the numbers of all ids of gold, of predictions and their links, and of training."""
     parts = (part for each in joined for parts in each.parts.values() for part in parts)
     rankings = (ranking for each in joined for ranking in each.rankings)
-    ids = (*golds, *rankings, *parts, *training.values())
+    links = (linked for each in joined for linked in each.links)
+    ids = (*golds, *rankings, *links, *parts, *training.values())
     return ConceptNumbers(ontology, (one for several in ids for one in several or ()))
 
 

@@ -42,11 +42,6 @@ def letter(number: int) -> str:
     return (letter(rest - 1) if rest else "") + ascii_uppercase[last]
 
 
-def labels(comparison: Comparison) -> dict[str, str]:
-    """Return each run's letter with its path, by the path."""
-    return {run: f"{letter(number)} {run}" for number, run in reversed(list(enumerate(comparison.runs)))}
-
-
 def policies(comparison: Comparison) -> list[str]:
     """Return the policies that runs were scored by."""
     return list(dict.fromkeys(comparison.table["policy"].to_pylist()))

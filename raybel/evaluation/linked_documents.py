@@ -104,16 +104,30 @@ class LinkedCorpus:
         return cls((), run, tuple(mention_types))
 
     def hashes(self) -> np.ndarray | None:
-        """Return a hash of each id of documents with mentions, sorted, uint64; None where that takes parsing them.
+        """Return a hash of each id of documents with mentions that count; None where that takes parsing them.
+
+        Returns:
+            uint64 (ids,), sorted.
 
         Raises:
             InputError: A table can't be read.
         """
         if self.run is None:
             return None
-        tables = (document_ids(self.run, shard) for shard in self.run.shard_names())
-        ids = (table.filter(pc.greater(table["mentions"], 0))["doc_id"].to_pylist() for table in tables)
-        return np.sort(np.concatenate([hashed(of_shard) for of_shard in ids]))
+        return np.sort(np.concatenate([np.zeros(0, np.uint64), *map(hashed, self._ids(self.run))]))
+
+    def _ids(self, run: RunDirectory) -> Iterator[list[str]]:
+        """Yield ids of documents with mentions that count, of a shard or a row group at a time."""
+        if self.mention_types:
+            for group in mention_groups(run, ["doc_id", "type"]):
+                yield pc.unique(self._of_types(group.read(["doc_id", "type"]))["doc_id"]).to_pylist()
+            return
+        for shard in run.shard_names():
+            table = document_ids(run, shard)
+            yield table.filter(pc.greater(table["mentions"], 0))["doc_id"].to_pylist()
+
+    def _of_types(self, table: pa.Table) -> pa.Table:
+        return table.filter(pc.is_in(table["type"], value_set=pa.array(self.mention_types, pa.string())))
 
     def documents(self) -> Iterator[LinkedDocument]:
         """Yield the documents; of a run, those with mentions.
@@ -134,7 +148,7 @@ class LinkedCorpus:
     def _rows(self, table: pa.Table) -> Iterator[tuple[int, str, LinkedMention]]:
         """Yield each mention with its document's number in the shard and the document's id."""
         if self.mention_types:
-            table = table.filter(pc.is_in(table["type"], value_set=pa.array(self.mention_types, pa.string())))
+            table = self._of_types(table)
         rankings = table["ranking"].combine_chunks()
         ends = np.cumsum(pc.fill_null(pc.list_value_length(rankings), 0).to_numpy()).tolist()
         ids = pc.struct_field(pc.list_flatten(rankings), "concept_id").to_pylist()

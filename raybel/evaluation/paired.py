@@ -8,8 +8,14 @@ import numpy as np
 
 from raybel.evaluation import metrics
 
-#: Sums of the same shares in another order differ by less.
+#: Differences of fewer documents have no interval: percentiles of so few are too narrow by far.
+FEWEST_DOCUMENTS = 20
+#: How many swaps of documents are drawn where there are more than that.
+SWAPS = 9_999
+#: Sums of the same shares in another order differ by less, as a share of the largest possible sum.
 _ROUNDING = 1e-12
+#: Swaps are drawn in blocks of about this many signs (8 bytes each), so that memory stays bounded.
+_BLOCK_SIGNS = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -18,9 +24,9 @@ class Difference:
 
     Args:
         value: The second one's score less the first one's.
-        low: Of the 95 % interval; null where there is nothing to resample.
+        low: Of the 95 % interval; null where there are fewer than `FEWEST_DOCUMENTS`, or no resamples.
         high: Of the same.
-        p_bootstrap: Of no difference, by the same resamples of documents; null where there are none.
+        p_value: Of no difference, by `randomisation` over documents.
         gained: Mentions that the second system has right and the first one wrong; null for a score that isn't a share
             of mentions.
         lost: The other way round.
@@ -30,7 +36,7 @@ class Difference:
     value: float
     low: float | None
     high: float | None
-    p_bootstrap: float | None
+    p_value: float
     gained: int | None
     lost: int | None
     p_mcnemar: float | None
@@ -41,44 +47,68 @@ def differences(
 ) -> dict[str, Difference]:
     """Return the difference of each score of `metrics.METRICS`, {} where there are no mentions.
 
-    The interval and `p_bootstrap` are of a paired percentile bootstrap: both systems are scored on the same resampled
-    documents (Berg-Kirkpatrick et al., "An Empirical Investigation of Statistical Significance in NLP", 2012, resample
-    the test set so). `p_bootstrap` is two-sided: twice the smaller share of resamples with a difference of at most, or
-    at least, zero, where the observed one counts as a resample (Davison & Hinkley, "Bootstrap Methods and their
-    Application", 1997, ch. 4), so that it is never below 2 / (resamples + 1).
+    The interval is of a paired percentile bootstrap: both systems are scored on the same resampled documents.
 
     Args:
         first: int array (mentions,), the ranks of the gold by the first system (see `metrics`).
         second: The same mentions' ranks by the second one.
         documents: int array (mentions,), which document each mention stands in.
-        resamples: How many times the documents are drawn; 0 for no interval.
+        resamples: How many times the documents are drawn for the interval; 0 for none.
         seed: Of NumPy's PCG64.
     """
     if not len(first):
         return {}
     one, other = metrics.per_mention(first), metrics.per_mention(second)
-    means = metrics.resampled_means(other - one, documents, resamples, seed)
+    present, which = np.unique(documents, return_inverse=True)
+    enough = len(present) >= FEWEST_DOCUMENTS
+    means = metrics.resampled_means(other - one, documents, resamples, seed) if enough else None
     values = other.mean(axis=0) - one.mean(axis=0)
     shares = len(metrics.METRICS) - 1  # of all but MRR, a mention has 0 or 1
     found = {}
     for place, name in enumerate(metrics.METRICS):
-        low = high = p_bootstrap = None
+        low = high = None
         if means is not None:
             low, high = (float(bound) for bound in np.percentile(means[:, place], [2.5, 97.5]))
-            p_bootstrap = _two_sided(means[:, place])
+        p_value = randomisation(np.bincount(which, weights=(other - one)[:, place]), seed)
         gained = lost = p_mcnemar = None
         if place < shares:
             gained = int(np.count_nonzero(other[:, place] > one[:, place]))
             lost = int(np.count_nonzero(other[:, place] < one[:, place]))
             p_mcnemar = mcnemar(gained, lost)
-        found[name] = Difference(float(values[place]), low, high, p_bootstrap, gained, lost, p_mcnemar)
+        found[name] = Difference(float(values[place]), low, high, p_value, gained, lost, p_mcnemar)
     return found
 
 
-def _two_sided(means: np.ndarray) -> float:
-    """Return the p-value of a mean of zero by resampled means."""
-    at_most, at_least = (int(np.count_nonzero(side <= _ROUNDING)) + 1 for side in (means, -means))
-    return min(1.0, 2 * min(at_most, at_least) / (len(means) + 1))
+def randomisation(sums: np.ndarray, seed: int = 0) -> float:
+    """Return the two-sided p-value of no difference: how often one is as large if documents' results are swapped.
+
+    Approximate randomisation (Noreen, "Computer-Intensive Methods for Testing Hypotheses", 1989; Yeh, "More accurate
+    tests for the statistical significance of result differences", 2000), with documents as what is swapped: if neither
+    system is better, which of the two gave a document's results is as a coin falls. Exact, by all swaps, where there
+    are at most `SWAPS` that differ in more than the sign: so for n documents with a difference it is at least 2 / 2^n.
+    Else of `SWAPS` that are drawn, of which the observed one counts as one more. Without differences it is 1.
+
+    Args:
+        sums: float array (documents,), the second system's score less the first one's, summed over each one's mentions.
+        seed: Of NumPy's PCG64.
+    """
+    sizes = np.abs(sums[sums != 0])
+    enough = abs(float(sums.sum())) - _ROUNDING * float(sizes.sum())
+    count = len(sizes)
+    if count < 2:
+        return 1.0
+    if (swaps := 1 << (count - 1)) <= SWAPS:  # the first one's sign is kept: the other half are mirrored
+        signs = 1.0 - 2 * (np.arange(swaps)[:, None] >> np.arange(count - 1) & 1)
+        return float(np.mean(np.abs(sizes[0] + signs @ sizes[1:]) >= enough))
+    rng = np.random.default_rng(seed)
+    block = max(1, _BLOCK_SIGNS // count)
+    as_large = 1
+    for start in range(0, SWAPS, block):
+        size = min(block, SWAPS - start)
+        bits = np.unpackbits(np.frombuffer(rng.bytes(size * -(-count // 8)), np.uint8).reshape(size, -1), axis=1)
+        totals = (1.0 - 2 * bits[:, :count].astype(np.float64)) @ sizes
+        as_large += int(np.count_nonzero(np.abs(totals) >= enough))
+    return as_large / (SWAPS + 1)
 
 
 def mcnemar(gained: int, lost: int) -> float:

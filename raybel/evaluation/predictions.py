@@ -17,7 +17,7 @@ import numpy as np
 
 from raybel.config import MentionOptions
 from raybel.corpus import text
-from raybel.corpus.documents import GOLD_INFON, NIL_IDS, ReadOptions, mentions_in, to_row
+from raybel.corpus.documents import GOLD_INFON, NIL_IDS, ReadOptions, mentions_in, parse_gold, to_row
 from raybel.corpus.reading import read_documents
 from raybel.corpus.sources import corpus_files
 from raybel.display import counted
@@ -61,6 +61,19 @@ def ranking_of(infons: Mapping[str, str]) -> list[str]:
         linked = infons.get("link_id") or (infons.get(GOLD_INFON) if "concept_score" in infons else None)
         ids = [linked.strip()] if linked else []
     return [concept_id for concept_id in ids if concept_id and concept_id not in NIL_IDS]
+
+
+def links_of(infons: Mapping[str, str], ranking: Sequence[str]) -> list[str]:
+    """Return the ids of the concepts that an annotation is linked to: several for a composite, none for no link.
+
+    Args:
+        infons: The annotation's; `link_id` joins the ids of a composite's parts.
+        ranking: As `ranking_of` returns it.
+    """
+    linked = infons.get("link_id")
+    if not ranking or not linked or linked == ranking[0]:
+        return list(ranking[:1])
+    return parse_gold(linked) or []
 
 
 def sure_of(infons: Mapping[str, str]) -> bool | None:
@@ -190,6 +203,7 @@ class Joined:
         doc_ids: Each mention's document.
         documents: int (mentions,), the document's number in the corpus; ids may repeat.
         rankings: Each mention's concept ids, best first; None for one that the predictions don't hold.
+        links: The ids that each mention is linked to, as `links_of` returns them.
         parts: For a composite's place among the mentions, the rankings of its parts, where the predictions have them.
         sure: Whether each mention's link was sure before re-ranking; None where nothing says so.
         notes: Sentences on what has no counterpart.
@@ -199,6 +213,7 @@ class Joined:
     doc_ids: list[str]
     documents: np.ndarray
     rankings: list[list[str] | None]
+    links: list[list[str]]
     parts: dict[int, list[list[str]]]
     sure: list[bool | None]
     notes: list[str] = field(default_factory=list)
@@ -223,6 +238,7 @@ def join(gold: Sequence[tuple[str, list[dict[str, Any]]]], files: Iterable[str])
     for number, (doc_id, _) in enumerate(gold):
         waiting.setdefault(doc_id, deque()).append(number)
     rankings: list[list[str] | None] = [None] * starts[-1]
+    links: list[list[str]] = [[] for _ in range(starts[-1])]
     parts: dict[int, list[list[str]]] = {}
     sure: list[bool | None] = [None] * starts[-1]
     matched = documents = elsewhere = extra = 0
@@ -243,10 +259,11 @@ def join(gold: Sequence[tuple[str, list[dict[str, Any]]]], files: Iterable[str])
         extra += len(predicted) - sum(partner >= 0 for partner in partners)
         for place, partner in enumerate(partners, starts[number]):
             if partner >= 0:
-                rankings[place] = predicted[partner].ranking
-                sure[place] = sure_of(predicted[partner].infons)
-        found = composite_parts(gold[number][1], predicted, partners)
-        parts |= {starts[number] + index: part_rankings for index, part_rankings in found}
+                found = predicted[partner]
+                rankings[place], sure[place] = found.ranking, sure_of(found.infons)
+                links[place] = links_of(found.infons, found.ranking)
+        of_composites = composite_parts(gold[number][1], predicted, partners)
+        parts |= {starts[number] + index: part_rankings for index, part_rankings in of_composites}
     if not matched:
         raise MismatchError(f"no document id is in both (gold: {len(gold):,}, predicted: {documents:,} documents)")
     notes = []
@@ -261,4 +278,5 @@ def join(gold: Sequence[tuple[str, list[dict[str, Any]]]], files: Iterable[str])
         )
     mentions = [mention for _, document_mentions in gold for mention in document_mentions]
     doc_ids = [doc_id for doc_id, document_mentions in gold for _ in document_mentions]
-    return Joined(mentions, doc_ids, np.repeat(np.arange(len(gold)), sizes), rankings, parts, sure, notes)
+    numbers = np.repeat(np.arange(len(gold)), sizes)
+    return Joined(mentions, doc_ids, numbers, rankings, links, parts, sure, notes)

@@ -100,7 +100,7 @@ class Selection:
                 number += 1
                 yield document
             if number == most:
-                self.explanations += judge.sentences() if judge else []
+                self.explanations += judge.sentences(stopped=True) if judge else []
                 if self.config.chooses or self.config.doc_id:
                     self.notes.append(
                         f"Stopped after {counted(number, 'document')}; there may be more: --documents says how many."
@@ -134,12 +134,16 @@ class Selection:
     def _wanted(self, shard: str, room: int | None, judge: WrongLinks | None) -> _Wanted:
         """Return the first documents of a shard that are wanted: at most `room` of them."""
         numbers: list[int] | None = None
-        if self.config.doc_id or not self.config.chooses:
-            table = document_ids(self.run, shard)
+        by_corpus = judge if judge is not None and judge.has_corpus else None
+        if self.config.doc_id or by_corpus is not None or not self.config.chooses:
+            table = documents = document_ids(self.run, shard)
             if self.config.doc_id:
                 table = table.filter(pc.is_in(table["doc_id"], value_set=pa.array(self.config.doc_id, pa.string())))
                 self._missing.difference_update(table["doc_id"].to_pylist())
-            numbers = table["document"].to_pylist()
+            if self.config.doc_id or not self.config.chooses:
+                numbers = table["document"].to_pylist()
+            if by_corpus is not None:
+                by_corpus.begin(documents, numbers)
         if not self.config.chooses:
             assert numbers is not None
             return self._whole(shard, numbers[:room])

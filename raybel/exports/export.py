@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 
 from raybel.config import deciding_fields
-from raybel.errors import ConfigError
+from raybel.errors import ConfigError, without_secrets
 from raybel.exports.base import ExportFormat
 from raybel.exports.config import ExportConfig
 from raybel.exports.directory import fill_directory
@@ -18,7 +18,6 @@ from raybel.exports.registry import FORMATS, file_of_shard, is_file_name
 from raybel.exports.shards import shards_to_export
 from raybel.files import places, storage
 from raybel.files.fingerprints import fingerprint
-from raybel.files.outages import without_secrets
 from raybel.files.storage import join
 from raybel.runs.array import runs_of
 from raybel.runs.pipeline import run_with_links

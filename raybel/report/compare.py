@@ -14,6 +14,7 @@ from raybel.evaluation.comparison import Comparison
 from raybel.evaluation.metrics import METRICS
 from raybel.report import charts
 from raybel.report.page import Page, Section, facts, heading, isolated, note, table
+from raybel.report.quality_section import MOST_GROUPS
 
 _ACCURACY = METRICS[0]
 Blocks = list[Markup | charts.Chart]
@@ -43,9 +44,7 @@ def _summary(result: Comparison) -> str:
         share = f"{100 * row['agreement']:.1f} %"
         return f"B has the same links as A for {share} of {counted(row['mentions'], 'mention')}."
     row = next(row for row in result.table.to_pylist() if row["metric"] == _ACCURACY)
-    p_value = (
-        "" if row["p_bootstrap"] is None else f", p {_related(row['p_bootstrap'])} by paired bootstrap over documents"
-    )
+    p_value = "" if row["p_value"] is None else f", p {_related(row['p_value'])} by randomisation over documents"
     return (
         f"{_ACCURACY} is {100 * row['first_value']:.1f} % in A and {100 * row['second_value']:.1f} % in B: "
         f"{leaderboard.difference_text(row)} points{p_value}."
@@ -97,17 +96,20 @@ def _scores_section(result: Comparison, policy: str) -> Section:
 
 def _differences(rows: Sequence[dict[str, Any]], other: str, policy: str) -> Blocks:
     """Return the differences of one run's Acc@1 as a table, and as a chart where there are several groups."""
-    header = ["", "mentions", "A", other, "difference", "gained", "lost", "p, bootstrap", "p, McNemar"]
+    rare = {row["group"] for row in [row for row in rows if row["group_kind"] == "type"][MOST_GROUPS:]}
+    rows = [row for row in rows if row["group_kind"] != "type" or row["group"] not in rare]
+    header = ["", "mentions", "documents", "A", other, "difference", "gained", "lost", "p", "p, McNemar"]
     cells = [
         [
             _group(row),
             row["mentions"],
+            row["documents"],
             _percent(row["first_value"]),
             _percent(row["second_value"]),
             leaderboard.difference_text(row),
             row["gained"],
             row["lost"],
-            *(leaderboard.p_text(row[name]) for name in ("p_bootstrap", "p_mcnemar")),
+            *(leaderboard.p_text(row[name]) for name in ("p_value", "p_mcnemar")),
         ]
         for row in rows
     ]
@@ -118,6 +120,8 @@ def _differences(rows: Sequence[dict[str, Any]], other: str, policy: str) -> Blo
     ]
     if len(shown) > 1:
         made.append(charts.intervals(caption, "mentions", "difference (points)", {"difference": shown}))
+    if rare:
+        made.append(note(f"Not shown: {counted(len(rare), 'type')} with fewer mentions; --summary-file has them."))
     return made
 
 

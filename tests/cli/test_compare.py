@@ -41,8 +41,12 @@ def test_two_runs_with_gold(run):
     found = lines(done.stdout)
     assert ["A", "a", *["66.7"] * 5] in found
     assert ["B", "b", *["100.0"] * 5] in found
-    assert ["all", "66.7", "100.0", "+33.3", "4", "0", "0.095", "0.125"] in found
-    assert ["12", "mentions", "[+33.3,", "+33.3]"] in found
+    assert ["all", "66.7", "100.0", "+33.3", "4", "0", "0.125", "0.125"] in found
+    assert ["12", "mentions"] in found
+    assert ["4", "documents"] in found
+    said = " ".join(done.stdout.split())
+    assert "of groups with fewer than 20 documents there is none" in said
+    assert "Neither is adjusted for the number of groups and runs" in said
     assert "Gained: right in B, wrong in A (4 mentions)" in done.stdout
     assert "4×  " in done.stdout
     assert "Gout and «influenza» with" in done.stdout
@@ -65,6 +69,7 @@ def test_several_runs_are_a_leaderboard(run):
     assert ["BELHD", "87.6"] in lines(done.stdout)
     assert ["(published)"] in lines(done.stdout)
     assert "each run against A" in done.stdout
+    assert "shows which mentions changed; --out does for each against A." in " ".join(done.stdout.split())
     assert "Published: BELHD: Garda & Leser 2024" in done.stdout
     assert "c isn't finished: only its 1 finished shard can be read" in " ".join(done.stderr.split())
     assert ["C", "c", "12", "66.7", "0", "0", "4", "66.7"] in lines(run("a", "b", "c").stdout)

@@ -6,9 +6,10 @@ import pytest
 from compared_runs import make_run, save_corpus, save_ontology, text_document
 from samples import annotation, document, passage
 
+from raybel.corpus.documents import format_gold
 from raybel.errors import ConfigError, InputError, MismatchError
 from raybel.evaluation import leaderboard
-from raybel.evaluation.changes import CHANGED, GAINED, LOST, OTHER
+from raybel.evaluation.changes import CHANGED, GAINED, LOST, OTHER, Changes
 from raybel.evaluation.compare import compare
 from raybel.evaluation.config import CompareConfig, ShowConfig
 from raybel.evaluation.evaluate import EvaluateConfig, evaluate
@@ -60,7 +61,7 @@ def said(result):
 def test_scores_differences_and_changes_worked_out_by_hand(runs, home):
     result = with_gold(runs, home)
     found = row(result)
-    assert found["mentions"] == 7  # X9 is unknown, so it doesn't count
+    assert (found["mentions"], found["documents"]) == (7, 3)  # X9 is unknown, so it doesn't count
     assert (found["first_value"], found["second_value"]) == (5 / 7, 5 / 7)
     assert (found["gained"], found["lost"], found["p_mcnemar"]) == (2, 2, 1.0)
     assert row(result, "recall@5")["second_value"] == 1
@@ -87,6 +88,39 @@ def test_scores_are_those_of_evaluate(runs, home):
             ]
     (changes,) = result.changes
     assert listed(changes, OTHER) == [(1, "C|5", "C3", "cold")]  # both wrong
+
+
+def test_all_parts_of_a_composites_link_count(home):
+    marks = [annotation("gout or flu", (0, 11), type="Disease", concept_id="C4|C1")]
+    gold = save_corpus(home / "gold.xml", document("1", passage("gout or flu", *marks)))
+    linked = []
+    for parts in (("C2", "C4"), ("C2", "C3"), ("C2", "C|5")):
+        links = {"link_id": format_gold(parts), "all_links": format_gold(parts)}
+        mark = annotation("gout or flu", (0, 11), type="Disease", **links)
+        linked.append(save_corpus(home / f"{len(linked)}.xml", document("1", passage("gout or flu", mark))))
+    options = {"policy": ("all",), "ontology": save_ontology(home / "o.arrow")}
+    result = compare(CompareConfig(tuple(linked), (gold,), **options))
+    without = compare(CompareConfig(tuple(linked)))
+    for other, link in enumerate(("C2|C3", "C2|C%7C5")):
+        assert listed(result.changes[other], OTHER) == [(1, "C2|C4", link, "gout or flu")]
+        assert listed(without.changes[other], CHANGED) == [(1, "C2|C4", link, "gout or flu")]
+    assert result.names["C2|C3"] == "gout|influenza"
+
+
+def test_too_many_changes_are_counted_in_bounds():
+    changes = Changes({"first": "a", "second": "b", "policy": None}, most=10)
+    for number in range(100):
+        changes.add(CHANGED, "C1", "C2", {"text": "often"})
+        changes.add(CHANGED, "C1", f"X{number}", {"text": "once"})
+        assert len(changes.of(CHANGED)) <= 10
+    assert changes.totals[CHANGED] == 200
+    often = changes.of(CHANGED)[0]
+    assert (often.second, often.times <= 100 <= often.times + changes.error) == ("C2", True)
+    assert changes.sentences() == [
+        "There are too many different changes from a to b to count each: how often one occurs may be too low by up to "
+        f"{changes.error:,}, and rare ones are left out."
+    ]
+    assert Changes({}).sentences() == []
 
 
 def test_a_run_doesnt_differ_from_itself(runs, home):
@@ -226,9 +260,9 @@ def test_what_only_one_run_has_is_counted_and_named(home, runs):
     other = make_run(home / "c", [save_corpus(home / "c.xml", changed, added)], FIRST)
     result = compare(CompareConfig((runs[0], other)))
     assert result.table.to_pylist()[0]["mentions"] == 2
-    assert "Not compared: 6 mentions (2 whole documents among them) of" in said(result)
+    assert "Not compared: 6 mentions (2 documents without a mention there among them) of" in said(result)
     assert "in document 1 'asthma', 2, 3." in said(result) or "in document 2, 3, 1 'asthma'." in said(result)
-    assert "Not compared: 1 mention (1 whole document among them) of" in said(result)
+    assert "Not compared: 1 mention (1 document without a mention there among them) of" in said(result)
 
 
 def test_runs_over_different_inputs_are_refused(home, runs):

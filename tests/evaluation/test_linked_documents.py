@@ -1,10 +1,19 @@
 from collections import Counter
 
 import pytest
+from compared_runs import make_run, save_corpus
 from hypothesis import given
 from hypothesis import strategies as st
+from samples import annotation, document, passage
 
-from raybel.evaluation.linked_documents import LinkedDocument, LinkedMention, hashed, matched, side_by_side
+from raybel.evaluation.linked_documents import (
+    LinkedCorpus,
+    LinkedDocument,
+    LinkedMention,
+    hashed,
+    matched,
+    side_by_side,
+)
 
 IDS = st.lists(st.sampled_from("abcde"), max_size=8)
 MENTIONS = st.lists(st.tuples(st.sampled_from(["T1", "T2", "#0"]), st.integers(0, 3), st.integers(4, 6)), max_size=6)
@@ -67,3 +76,10 @@ def test_documents_without_mentions(first, second):
 def test_hashes_are_of_the_ids_alone():
     assert hashed(["a", "b", "a"]).tolist() == [*hashed(["a", "b"]).tolist(), *hashed(["a"]).tolist()]
     assert len(hashed([])) == 0
+
+
+def test_only_documents_with_mentions_that_count_are_waited_for(tmp_path):
+    texts = [document(name, passage("gout", annotation("gout", (0, 4), type=name))) for name in ("A", "B")]
+    run = make_run(tmp_path / "run", [save_corpus(tmp_path / "in.xml", *texts, document("C", passage("x")))], {})
+    for types, ids in (((), "AB"), (("B",), "B"), (("C",), "")):
+        assert LinkedCorpus.open(run, types).hashes().tolist() == sorted(hashed(ids).tolist())

@@ -1,3 +1,5 @@
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -5,7 +7,8 @@ from hypothesis import strategies as st
 
 from raybel.evaluation import metrics, paired
 
-PAIRS = st.lists(st.tuples(st.integers(-1, 12), st.integers(-1, 12)), min_size=1, max_size=40)
+SUMS = st.lists(st.sampled_from([-3.0, -1.0, 0.0, 0.5, 1.0, 2.0]), max_size=8)
+PAIRS = st.lists(st.tuples(st.integers(-1, 12), st.integers(-1, 12)), min_size=1, max_size=80)
 
 
 def arrays(pairs):
@@ -18,7 +21,7 @@ def test_differences_worked_out_by_hand():
     first = np.array([0, 0, 0, 1, 2, -1, 6, -1])
     second = np.array([0, 0, 1, 0, 0, -1, 6, -1])
     found = paired.differences(first, second, np.arange(8), 0)
-    assert found["Acc@1"] == paired.Difference(pytest.approx(1 / 8), None, None, None, 2, 1, 1.0)
+    assert found["Acc@1"] == paired.Difference(pytest.approx(1 / 8), None, None, 1.0, 2, 1, 1.0)
     assert (found["recall@5"].gained, found["recall@5"].lost, found["recall@5"].value) == (0, 0, 0)
     assert found["MRR"].value == pytest.approx((-1 / 2 + 1 / 2 + 2 / 3) / 8)
     assert found["MRR"].gained is found["MRR"].p_mcnemar is None
@@ -40,7 +43,8 @@ def test_a_system_doesnt_differ_from_itself(pairs):
         assert found.value == 0
         assert (found.gained or 0, found.lost or 0) == (0, 0)
         assert found.p_mcnemar in (None, 1.0)
-        assert (found.low, found.high, found.p_bootstrap) in ((0, 0, 1.0), (None, None, None))
+        assert found.p_value == 1
+        assert (found.low, found.high) in ((0, 0), (None, None))
 
 
 @given(PAIRS, st.integers(0, 3))
@@ -52,7 +56,7 @@ def test_swapped_systems_mirror_each_other(pairs, seed):
         assert found.value == pytest.approx(-mirror.value)
         assert (found.gained, found.lost) == (mirror.lost, mirror.gained)
         assert found.p_mcnemar == mirror.p_mcnemar
-        assert found.p_bootstrap == mirror.p_bootstrap
+        assert found.p_value == mirror.p_value
         if found.low is not None:
             assert (found.low, found.high) == (pytest.approx(-mirror.high), pytest.approx(-mirror.low))
 
@@ -68,20 +72,61 @@ def test_differences_are_those_of_the_scores_and_of_gains_and_losses(pairs):
 
 
 def test_documents_are_resampled_and_paired():
-    # In ten documents of fifty mentions all gains lie in one: a paired bootstrap over documents can't rule out zero,
-    # while McNemar's test, which takes mentions for independent, is sure.
-    documents = np.repeat(np.arange(10), 50)
-    first = np.where(documents < 5, 0, 1)
-    second = np.where(documents < 6, 0, 1)
+    # In twenty documents of fifty mentions all gains lie in one: over documents zero can't be ruled out, while
+    # McNemar's test, which takes mentions for independent, is sure.
+    documents = np.repeat(np.arange(20), 50)
+    first = np.where(documents < 10, 0, 1)
+    second = np.where(documents < 11, 0, 1)
     found = paired.differences(first, second, documents, 2000)["Acc@1"]
     assert found.gained == 50
-    assert (found.low, found.p_mcnemar < 1e-10) == (0.0, True)
-    assert found.p_bootstrap == pytest.approx(2 * 0.9**10, abs=0.07)  # the share of draws without that document
-    spread = np.arange(len(documents)) % 10  # the same gains, five in each document
-    order = np.argsort(spread, kind="stable")
-    assert paired.differences(first[order], second[order], documents, 2000)["Acc@1"].p_bootstrap == pytest.approx(
-        2 / 2001
-    )
+    assert (found.low, found.p_value, found.p_mcnemar < 1e-10) == (0.0, 1.0, True)
+    order = np.argsort(np.arange(len(documents)) % 20, kind="stable")  # the same gains, some in each document
+    spread = paired.differences(first[order], second[order], documents, 2000)["Acc@1"]
+    assert spread.low > 0
+    assert spread.p_value < 0.001
+
+
+def test_few_documents_have_no_interval_and_cant_be_sure():
+    # Each document has one gained mention.
+    for documents, p_value in ((1, 1.0), (2, 0.5), (5, 2 / 2**5), (14, 2 / 2**14)):
+        ranks = np.ones(documents, np.int32), np.zeros(documents, np.int32)
+        found = paired.differences(*ranks, np.arange(documents))["Acc@1"]
+        assert (found.low, found.high, found.p_value) == (None, None, p_value)
+    ranks = np.ones(20, np.int32), np.zeros(20, np.int32)
+    found = paired.differences(*ranks, np.arange(20), 10)["Acc@1"]
+    assert (found.low, found.high, found.p_value) == (1.0, 1.0, 1 / (paired.SWAPS + 1))
+
+
+def share_of_swaps(sums):
+    """The share of all swaps of documents with a difference that is as large."""
+    totals = np.array([np.dot(signs, sums) for signs in product((-1, 1), repeat=len(sums))])
+    return np.mean(np.abs(totals) >= abs(np.sum(sums)) - 1e-9)
+
+
+@given(SUMS)
+def test_a_p_value_is_the_share_of_swaps_with_as_large_a_difference(sums):
+    assert paired.randomisation(np.array(sums)) == pytest.approx(share_of_swaps(np.array(sums)))
+
+
+def test_drawn_swaps_come_near_all_of_them():
+    sums = np.array([3, -1, 1, 2, -2, 1, 1, 0, 1, -3, 2, 1, 1, -1, 1, 2.0])
+    found = paired.randomisation(sums, 1)
+    assert found == pytest.approx(share_of_swaps(sums), abs=0.02)
+    assert found == paired.randomisation(-sums, 1) != paired.randomisation(sums, 2)
+
+
+@pytest.mark.parametrize("documents", [2, 5, 12])
+def test_equal_systems_seldom_differ(documents):
+    """Of equally good systems, in documents whose mentions go together, at most 5 % have p <= 0.05."""
+    rng = np.random.default_rng(documents)
+    of_mentions = np.repeat(np.arange(documents), 8)
+    found = []
+    for _ in range(300):
+        first, second = (
+            (rng.random(documents) < 0.5)[of_mentions] ^ (rng.random(len(of_mentions)) < 0.1) for _ in "ab"
+        )
+        found.append(paired.randomisation(np.bincount(of_mentions, second * 1.0 - first)))
+    assert np.mean(np.array(found) <= 0.05) < 0.08
 
 
 def test_no_mentions_have_no_differences():

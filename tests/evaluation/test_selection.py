@@ -126,6 +126,19 @@ def test_wrong_links_by_a_gold_corpus(run, home):
     documents, notes = found(run, wrong=True, gold_corpus=(gold,))
     assert documents == [("1", 0, "a", ["Gout"])]
     assert "Not among the run's mentions: 1 gold mention of documents that it has." in notes
+    lacking = save_corpus(
+        home / "lacking.xml",
+        text_document("b", "No mention here.", "mention=C1", "here=C2"),
+        text_document("c", "A cold, or asthma.", "cold=C1", "or=C2"),
+        text_document("x", "Gout.", "Gout=C1"),
+    )
+    said = "Not among the run's mentions: {} of {}."
+    all_of_it = said.format("3 gold mentions", "documents that it has")
+    assert all_of_it in found(run, wrong=True, gold_corpus=(lacking,))[1]
+    until = said.format("3 gold mentions", "documents that it has, of those read until then")
+    assert until in found(run, wrong=True, gold_corpus=(lacking,), documents=1)[1]
+    asked = said.format("1 gold mention", "the documents asked for")
+    assert asked in found(run, wrong=True, gold_corpus=(lacking,), doc_id=("c",))[1]
     other = save_corpus(home / "other.xml", text_document("z", "Gout.", "Gout=C3"))
     with pytest.raises(ConfigError, match=r"other\.xml: no gold mention that counts by policy linkable is in both"):
         found(run, wrong=True, gold_corpus=(other,))
@@ -135,6 +148,17 @@ def test_wrong_links_by_a_gold_corpus(run, home):
     plain = make_run(home / "ungold", [without], LINKS, str(home / "o.arrow"))
     with pytest.raises(ConfigError, match="--gold-corpus FILE gives them"):
         found(plain, wrong=True)
+
+
+def test_gold_of_an_id_that_repeats_is_taken_in_the_runs_order(home):
+    documents = [("a", "Nothing."), ("a", "Gout.", "Gout")]
+    corpus = save_corpus(home / "repeated.xml", *(text_document(*each) for each in documents))
+    linked = make_run(home / "repeated", [corpus], LINKS, str(home / "o.arrow"))
+    gold = [("a", "Nothing.", "Nothing=C1"), ("a", "Gout.", "Gout=C3")]
+    marked = save_corpus(home / "repeated-gold.xml", *(text_document(*each) for each in gold))
+    documents, notes = found(linked, wrong=True, gold_corpus=(marked,))
+    assert documents == [("r", 1, "a", ["Gout"])]
+    assert "Not among the run's mentions: 1 gold mention of documents that it has." in notes
 
 
 def test_types_that_dont_count_are_left_out(home):

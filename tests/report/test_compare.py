@@ -1,6 +1,7 @@
 import pytest
 from compared_runs import make_run, save_corpus, save_ontology, text_document
 from lxml import html as parser
+from samples import annotation, document, passage
 
 from raybel.evaluation.compare import compare
 from raybel.evaluation.config import CompareConfig, ShowConfig
@@ -66,7 +67,7 @@ def test_a_page_of_scores_differences_and_changes(runs, home):
     ]
     assert "Here" in words(gained[0])
     assert any("BELHD (published)" in words(row) for row in tree.iter("tr"))
-    assert "Acc@1 is 50.0 % in A and 50.0 % in B: 0.0 [0.0, 0.0] points, p = 1.000" in words(tree)
+    assert "Acc@1 is 50.0 % in A and 50.0 % in B: 0.0 points, p = 1.000 by randomisation" in words(tree)
     assert comparison_page(result).html() == comparison_page(result).html()
 
 
@@ -83,13 +84,24 @@ def test_a_page_of_agreement(runs):
     )
 
 
-def test_a_page_of_several_runs_has_every_pair(runs, home):
+def test_a_page_of_several_runs_has_each_against_the_first(runs, home):
     result = compare(CompareConfig((*runs, runs[0]), (str(home / "in.xml"),), bootstrap=0))
     tree = parsed(comparison_page(result))
     assert words(tree.find(".//header/p")).endswith("has the highest Acc@1 of the runs, 50.0 %, by policy linkable.")
     titles = [words(each) for each in tree.iter("h2")]
     assert [title for title in titles if title.startswith("What")] == ["What B changed", "What C changed"]
     assert words(tree.find(".//h1")) == "3 runs compared"
+
+
+def test_a_page_cuts_its_types(home):
+    marks = [annotation("gout", (0, 4), name=f"T{n}", type=f"type {n:02}", concept_id="C2") for n in range(30)]
+    corpus = save_corpus(home / "types.xml", document("1", passage("gout", *marks)))
+    ontology = str(home / "o.arrow")
+    typed = [make_run(home / f"typed{n}", [corpus], {"gout": [link]}, ontology) for n, link in enumerate(("C1", "C2"))]
+    text = words(parsed(comparison_page(compare(CompareConfig(tuple(typed), (corpus,), bootstrap=0)))))
+    assert "type 23" in text
+    assert "type 24" not in text
+    assert "Not shown: 6 types with fewer mentions; --summary-file has them." in text
 
 
 def test_a_page_of_documents(runs):
