@@ -161,4 +161,4 @@ def write_log(run: RunDirectory, states: list[dict[str, Any]], finished: bool, s
     for place in range(4):
         of_chunk = {name: value // 4 for name, value in own.items()}
         speed.add(5.0 * place + 5.0, {**of_chunk, "seconds": 4.0, "worker": f"a {place % 2}", "work": work})
-    speed.write(run)
+    speed.write(run, seconds)
