@@ -94,11 +94,10 @@ def sample_documents(run: RunDirectory, quality: QualityFigures | None, seed: in
         left_out = sum(len(text) for _, text in passages) - size
         marked = _placed(shard, shown, mentions, judged)
         documents.append(SampledDocument(doc_id, shard, shown, marked, left_out, len(mentions) - len(marked)))
-    number = counted(len(documents), "document")
     return Sample(
         documents,
-        f"{number}, drawn at random (seed {seed}) from {sentence}. A mention has its first "
-        f"{counted(MOST_CANDIDATES, 'candidate')}.",
+        f"{counted(len(documents), 'document')}, drawn at random (seed {seed}) from {sentence}. A mention has its "
+        f"first {counted(MOST_CANDIDATES, 'candidate')}.",
     )
 
 

@@ -65,6 +65,9 @@ def test_a_page_of_scores_differences_and_changes(runs, home):
         "cystic fibrosis C1",
     ]
     assert "Here" in words(gained[0])
+    differences = "Acc@1 of B less that of A by policy linkable"
+    assert any(differences in words(each) for each in tree.iter("figcaption"))
+    assert not tree.xpath(f"//table[contains(caption, '{differences}')]")
     assert "MRR: the mean of 1/rank" in words(tree)
     assert any("BELHD (published)" in words(row) for row in tree.iter("tr"))
     assert "Acc@1 is 50.0 % in A and 50.0 % in B: 0.0 [0.0, 0.0] points, p = 1.000" in words(tree)

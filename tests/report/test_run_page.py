@@ -132,9 +132,13 @@ def test_nested_mentions_and_text_from_the_right(run):
     assert [mark.text for mark in arabic.iter("mark")] == ["ربو"]
 
 
-def test_the_same_run_gives_the_same_page(run, tmp_path):
-    pages = [write.write_report(ReportConfig(run.uri, out=str(tmp_path / name))) for name in ("a.html", "b.html")]
+def test_the_same_run_gives_the_same_page_from_anywhere(run, corpus, tmp_path, monkeypatch):
+    pages = []
+    for name, here in (("a.html", tmp_path), ("b.html", Path(corpus).parent), ("c.html", Path(run.uri))):
+        monkeypatch.chdir(here)
+        pages.append(write.write_report(ReportConfig(run.uri, out=str(tmp_path / name))))
     assert len({Path(page).read_bytes() for page in pages}) == 1
+    assert facts(made(run))["input"] == corpus
 
 
 def test_a_run_that_isnt_finished_says_so(corpus, tmp_path):
