@@ -8,16 +8,11 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 import numpy as np
-import pyarrow as pa
+from linked_runs import write_shard
 from samples import annotation, collection, document, passage, save, shards_of
 
-from raybel.candidates.base import CANDIDATE_DTYPE, NO_CANDIDATES, CandidateCache
-from raybel.corpus.chunks import read_chunks
-from raybel.corpus.documents import ReadOptions
-from raybel.corpus.sources import Source
-from raybel.linking.candidates import add_candidates
-from raybel.linking.rankings import Rankings, Target
-from raybel.linking.render import render
+from raybel.candidates.base import CANDIDATE_DTYPE, NO_CANDIDATES
+from raybel.linking.rankings import Target
 from raybel.ontology import Concept, Ontology
 from raybel.runs.logs import write_progress
 from raybel.runs.run_directory import RunDirectory
@@ -89,18 +84,10 @@ def make_run(
     """
     run = RunDirectory(str(home))
     run.open({}, {"routes": [{"types": [], "ontology": ontology}]} if ontology else {}, False)
-    generator, target = CandidateCache(Fixed(links), 10), Target(Ontology.from_concepts(CONCEPTS), "o.arrow")
-    states = []
-    for shard in shards_of(list(corpora)):
-        read = list(read_chunks(Source(shard.path, shard.name), shard.name, ReadOptions(**reading)))
-        for chunk in read:
-            found = add_candidates(chunk, generator, "fixed")
-            if unsure is not None:
-                surfaces = [mention["surface"] for row in chunk["docs"][0].as_py() for mention in row["mentions"]]
-                sure = pa.array([[surface not in unsure for surface in surfaces]], pa.list_(pa.bool_()))
-                found = found.append_column("sure", sure)
-            run.write_part(shard, render(found, Rankings.of(found, target)))
-        states.append(run.assemble(shard, len(read)))
+    target = Target(Ontology.from_concepts(CONCEPTS), "o.arrow")
+    states = [
+        write_shard(run, shard, Fixed(links), target, unsure=unsure, **reading) for shard in shards_of(list(corpora))
+    ]
     if finished:
         run.finish(states)
     write_progress(run, {"own": {}, "finished": finished})

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from samples import annotation, chunks, collection, document, passage, save
+from samples import annotation, collection, document, passage, save
 
 from raybel.candidates.base import CANDIDATE_DTYPE, NO_CANDIDATES, CandidateCache
+from raybel.corpus.chunks import read_chunks
+from raybel.corpus.documents import ReadOptions
+from raybel.corpus.sources import Source
 from raybel.corpus.typography import FOLDING
 from raybel.linking.candidates import add_candidates
 from raybel.linking.rankings import Rankings, Target
 from raybel.linking.render import render
 from raybel.ontology import Concept, Ontology
-from raybel.runs.inputs import RunInput, find_inputs
+from raybel.runs.inputs import Shard, find_inputs
 from raybel.runs.logs import write_plan, write_progress
 from raybel.runs.parts import COUNTS, sum_counts
 from raybel.runs.run_directory import RunDirectory
@@ -115,7 +119,7 @@ def make_run(
     inputs = find_inputs([corpus], "f")
     write_plan(run, inputs)
     if shards:
-        write_shard(run, inputs[0], corpus, Target(known, "ontology.arrow"), reranked)
+        write_shard(run, inputs[0].shard(), NamedGenerator(), Target(known, "ontology.arrow"), reranked)
     states = run.states()
     if finished:
         run.finish(states)
@@ -123,17 +127,37 @@ def make_run(
     return run
 
 
-def write_shard(run: RunDirectory, item: RunInput, corpus: str, target: Target, reranked: bool = False) -> None:
-    """Link a file, and publish its shard."""
-    cache = CandidateCache(NamedGenerator(), 10)
-    shard = item.shard()
-    linked = chunks(corpus)
-    for chunk in linked:
-        chunk = chunk.set_column(chunk.schema.get_field_index("shard"), "shard", pa.array([shard.name]))
-        found = add_candidates(chunk, cache, "named", None)
+def write_shard(
+    run: RunDirectory,
+    shard: Shard,
+    generator: Any,
+    target: Target,
+    reranked: bool = False,
+    unsure: Sequence[str] | None = None,
+    **reading: Any,
+) -> dict[str, Any]:
+    """Link a file, and publish its shard; return its state.
+
+    Args:
+        run: Where to.
+        shard: The file's.
+        generator: Proposes candidates.
+        target: What the rankings are of.
+        reranked: See `make_run`.
+        unsure: The surfaces that a rule left to the re-ranker; None for no rule.
+        reading: See `ReadOptions`.
+    """
+    cache = CandidateCache(generator, 10)
+    read = list(read_chunks(Source(shard.path, shard.name), shard.name, ReadOptions(**reading)))
+    for chunk in read:
+        found = add_candidates(chunk, cache, generator.name)
+        if unsure is not None:
+            surfaces = [mention["surface"] for row in chunk["docs"][0].as_py() for mention in row["mentions"]]
+            sure = pa.array([[surface not in unsure for surface in surfaces]], pa.list_(pa.bool_()))
+            found = found.append_column("sure", sure)
         rankings = Rankings.of(found, target)
         run.write_part(shard, render(found, _reranked(rankings) if reranked else rankings))
-    run.assemble(shard, len(linked))
+    return run.assemble(shard, len(read))
 
 
 def _reranked(rankings: Rankings) -> Rankings:
@@ -161,4 +185,4 @@ def write_log(run: RunDirectory, states: list[dict[str, Any]], finished: bool, s
     for place in range(4):
         of_chunk = {name: value // 4 for name, value in own.items()}
         speed.add(5.0 * place + 5.0, {**of_chunk, "seconds": 4.0, "worker": f"a {place % 2}", "work": work})
-    speed.write(run)
+    speed.write(run, seconds)

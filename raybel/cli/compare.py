@@ -11,7 +11,7 @@ import click
 
 from raybel.cli import tables
 from raybel.cli.common import CONTEXT
-from raybel.cli.evaluate import cell, check_names, check_page_name, name_of
+from raybel.cli.evaluate import cell, check_names
 from raybel.cli.options import options
 from raybel.config import configured
 from raybel.display import counted, relative
@@ -20,8 +20,10 @@ from raybel.evaluation.changes import CHANGED, GAINED, LOST, OTHER, Change, Chan
 from raybel.evaluation.compare import compare as compare_runs
 from raybel.evaluation.comparison import Comparison
 from raybel.evaluation.config import CompareConfig
+from raybel.evaluation.evaluate import group_name
 from raybel.evaluation.metrics import METRICS
 from raybel.files import storage
+from raybel.report.config import check_page_name
 
 
 @click.command(context_settings=CONTEXT)
@@ -110,7 +112,7 @@ def _show_scores(result: Comparison) -> None:
         for group in leaderboard.anchored_groups(result, policy):
             found = leaderboard.standings(result, policy, group)
             rows = [[one.name, _score(one.scores[METRICS[0]]), one.source] for one in found]
-            tables.table(f"{METRICS[0]} in %{by}: {name_of(*group)}", ["", METRICS[0], "published"], rows)
+            tables.table(f"{METRICS[0]} in %{by}: {group_name(*group)}", ["", METRICS[0], "published"], rows)
         several = len(result.runs) > 2
         title = f"{METRICS[0]} in %{by}: " + ("each run against A" if several else "B against A")
         scores = [METRICS[0]] if several else ["A", "B"]
@@ -132,7 +134,7 @@ def _difference_rows(result: Comparison, policy: str) -> Iterable[list[str]]:
         if kind != "all":
             yield [""] * (7 if several else 8)
         for number, row in enumerate(of_kind, 1):
-            name = f"{leaderboard.letter(number)} {row['second']}" if several else name_of(kind, row["group"])
+            name = f"{leaderboard.letter(number)} {row['second']}" if several else group_name(kind, row["group"])
             scores = [_percent(row[run]) for run in ("first_value", "second_value")[several:]]
             counts = ["" if row[side] is None else f"{row[side]:,}" for side in ("gained", "lost")]
             tests = [leaderboard.p_text(row[test]) for test in ("p_value", "p_mcnemar")]
@@ -152,7 +154,7 @@ def _show_agreement(result: Comparison) -> None:
         if row["group_kind"] != before:
             cells.append([""] * 7)
         before = row["group_kind"]
-        name = f"{letters[row['second']]} {row['second']}" if several else name_of(before, row["group"])
+        name = f"{letters[row['second']]} {row['second']}" if several else group_name(before, row["group"])
         counts = [f"{row[column]:,}" for column in ("mentions", "changed", "newly_linked", "no_longer_linked")]
         shares = [_percent(row[column]) for column in ("agreement", "overlap")]
         cells.append([name, counts[0], shares[0], *counts[1:], shares[1]])

@@ -16,7 +16,7 @@ from raybel.config import configured
 from raybel.display import counted, relative
 from raybel.errors import ConfigError
 from raybel.evaluation.config import EvaluateConfig
-from raybel.evaluation.evaluate import Evaluation
+from raybel.evaluation.evaluate import Evaluation, group_name
 from raybel.evaluation.evaluate import evaluate as score_links
 from raybel.evaluation.evaluate_spans import SpanEvaluation, evaluate_spans
 from raybel.evaluation.metrics import METRICS
@@ -96,12 +96,6 @@ def check_names(option: str, paths: Iterable[str]) -> None:
             raise ConfigError(f"{option} {path}: the name must end in {' or '.join(SUFFIXES)}")
 
 
-def check_page_name(option: str, path: str) -> None:
-    """Refuse a page's name that a browser wouldn't take for one; as `check_names`."""
-    if not storage.name_of(path).endswith((".html", ".htm")):
-        raise ConfigError(f"{option} {path}: a page's name must end in .html")
-
-
 def show_span_scores(result: SpanEvaluation) -> None:
     """Print the scores of spans; where the types of both sides have nothing in common, that in their place."""
     if result.apart:
@@ -159,7 +153,7 @@ def group_rows(result: Evaluation, policies: Sequence[str]) -> list[list[str]]:
         before = kind
         own = [scores.get((kind, group, policy)) for policy in policies]
         shown = [f"{cell(row)}\n({row['mentions']:,})" if row and row["mentions"] else "(0)" for row in own]
-        cells.append([name_of(kind, group), *shown])
+        cells.append([group_name(kind, group), *shown])
     return cells
 
 
@@ -174,12 +168,7 @@ def anchor_rows(result: Evaluation) -> Iterator[list[str]]:
         if (*group, policy) in scores:
             own = cell(scores[*group, policy]).replace("\n", " ")
             published = ", ".join(f"{anchor.system} {100 * anchor.value:.1f}" for anchor in figures)
-            yield [name_of(*group), policy, own, published]
-
-
-def name_of(kind: str, group: str) -> str:
-    """Return a group's name for people."""
-    return f"{kind} {group}" if kind in ("surface", "concept") else group
+            yield [group_name(*group), policy, own, published]
 
 
 def rows(result: Evaluation) -> Iterator[list[str]]:
@@ -194,7 +183,7 @@ def rows(result: Evaluation) -> Iterator[list[str]]:
         if kind != before:
             yield [""] * (1 + len(METRICS))
         before = kind
-        yield [f"{name_of(kind, group)}\n{counted(mentions, 'mention')}", *map(cell, scores)]
+        yield [f"{group_name(kind, group)}\n{counted(mentions, 'mention')}", *map(cell, scores)]
 
 
 def span_rows(result: SpanEvaluation) -> list[list[str]]:

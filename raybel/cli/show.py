@@ -11,13 +11,13 @@ from rich.text import Text
 
 from raybel.cli import tables
 from raybel.cli.common import CONTEXT
-from raybel.cli.evaluate import check_page_name
 from raybel.cli.options import options
 from raybel.config import configured
 from raybel.display import relative
 from raybel.evaluation.config import ShowConfig
 from raybel.evaluation.selection import SelectedDocument, select
 from raybel.files import storage
+from raybel.report.config import check_page_name
 
 
 @click.command(context_settings=CONTEXT)

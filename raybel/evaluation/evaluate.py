@@ -231,6 +231,11 @@ def groups_of(columns: Mapping[str, Sequence[Any]], counts: np.ndarray) -> Itera
                 yield kind, name, counts & (values == value)
 
 
+def group_name(kind: str, group: str) -> str:
+    """Return a group's name for people."""
+    return f"{kind} {group}" if kind in ("surface", "concept") else group
+
+
 def _scores(
     kind: str, name: str, ranks: np.ndarray, documents: np.ndarray, policy: str, config: EvaluateConfig
 ) -> Iterator[dict[str, Any]]:

@@ -260,7 +260,7 @@ class ShardJob:
         figures = {"seconds": self.progress.seconds, "share": self.progress.share}
         failed = list(self.failed.values())[:MAX_NAMED]
         write_progress(self.run, {**asdict(self.progress), **figures, "failed": failed, "finished": finished})
-        self.speed.write(self.run)
+        self.speed.write(self.run, self.progress.seconds)
 
     def _check_fraction(self, counts: Mapping[str, int], least: int) -> None:
         bad, documents = counts["quarantined"], counts["documents"]

@@ -198,7 +198,10 @@ def interval_text(value: float | None, low: float | None, high: float | None) ->
     """Return a share in percent with its interval, "" for None."""
     if value is None:
         return ""
-    return f"{100 * value:.1f}" + ("" if low is None or high is None else f" [{100 * low:.1f}–{100 * high:.1f}]")
+    if low is None or high is None:
+        return f"{100 * value:.1f}"
+    between = "–" if low >= 0 else " to "  # a dash before a minus is hard to read
+    return f"{100 * value:.1f} [{100 * low:.1f}{between}{100 * high:.1f}]"
 
 
 def _named_axis(names: Sequence[str]) -> dict[str, Any]:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from markupsafe import Markup
 
 from raybel.display import counted
+from raybel.errors import without_secrets
 from raybel.evaluation import leaderboard
 from raybel.evaluation.changes import CHANGED, GAINED, LOST, OTHER, Change, Changes
 from raybel.evaluation.comparison import Comparison
+from raybel.evaluation.evaluate import group_name
 from raybel.evaluation.metrics import METRICS
 from raybel.report import charts
-from raybel.report.page import Page, Section, facts, heading, isolated, note, table
-from raybel.report.quality_section import MOST_GROUPS
+from raybel.report.page import Page, Section, facts, heading, in_context, isolated, note, table
+from raybel.report.quality_section import MOST_GROUPS, WHAT_SCORES_ARE
+from raybel.report.related import directory_name
 
 _ACCURACY = METRICS[0]
 Blocks = list[Markup | charts.Chart]
@@ -22,8 +26,10 @@ Blocks = list[Markup | charts.Chart]
 
 def comparison_page(result: Comparison) -> Page:
     """Return the page of a comparison."""
-    names = [run.rstrip("/").rpartition("/")[2] for run in result.runs]
-    sections = [Section("Runs", [facts({leaderboard.letter(n): run for n, run in enumerate(result.runs)})])]
+    names = list(map(directory_name, result.runs))
+    sections = [
+        Section("Runs", [facts({leaderboard.letter(n): without_secrets(run) for n, run in enumerate(result.runs)})])
+    ]
     if result.has_gold:
         sections += [_scores_section(result, policy) for policy in leaderboard.policies(result)]
     else:
@@ -71,6 +77,7 @@ def _scores_section(result: Comparison, policy: str) -> Section:
     points = {one.name: one.scores[_ACCURACY] for one in found}
     blocks: Blocks = [
         table(f"Scores in % by policy {policy}, with 95 % intervals", ["run", *METRICS], rows),
+        note(WHAT_SCORES_ARE),
         charts.intervals(
             f"{_ACCURACY} by policy {policy}, with 95 % intervals", "run", f"{_ACCURACY} (%)", {_ACCURACY: points}
         ),
@@ -101,7 +108,7 @@ def _differences(rows: Sequence[dict[str, Any]], other: str, policy: str) -> Blo
     header = ["", "mentions", "documents", "A", other, "difference", "gained", "lost", "p", "p, McNemar"]
     cells = [
         [
-            _group(row),
+            group_name(row["group_kind"], row["group"]),
             row["mentions"],
             row["documents"],
             _percent(row["first_value"]),
@@ -113,13 +120,18 @@ def _differences(rows: Sequence[dict[str, Any]], other: str, policy: str) -> Blo
         ]
         for row in rows
     ]
-    shown = {_group(row): (row["difference"], row["low"], row["high"]) for row in rows if row["mentions"]}
+    shown = {
+        group_name(row["group_kind"], row["group"]): (row["difference"], row["low"], row["high"])
+        for row in rows
+        if row["mentions"]
+    }
     caption = f"{_ACCURACY} of {other} less that of A by policy {policy}, in percentage points"
     made: Blocks = [
         table(f"{_ACCURACY} in % by policy {policy}, and {other}'s difference to A in points", header, cells)
     ]
     if len(shown) > 1:
-        made.append(charts.intervals(caption, "mentions", "difference (points)", {"difference": shown}))
+        chart = charts.intervals(caption, "mentions", "difference (points)", {"difference": shown})
+        made.append(replace(chart, header=[]))  # the table above has its figures
     if rare:
         made.append(note(f"Not shown: {counted(len(rare), 'type')} with fewer mentions; --summary-file has them."))
     return made
@@ -140,7 +152,7 @@ def _agreement_section(result: Comparison) -> Section:
     for run in dict.fromkeys(result.table["second"].to_pylist()):
         cells = [
             [
-                _group(row),
+                group_name(row["group_kind"], row["group"]),
                 row["mentions"],
                 _percent(row["agreement"]),
                 *(row[name] for name in ("changed", "newly_linked", "no_longer_linked")),
@@ -184,17 +196,6 @@ def _change_row(change: Change, result: Comparison) -> list[object]:
     return [in_context(change.example), change.times, *links, *of_gold]
 
 
-def in_context(mention: dict[str, Any]) -> Markup:
-    """Return a mention with what stands around it, and its document's id.
-
-    Args:
-        mention: `text`, `doc_id` and, where they are known, `before` and `after`.
-    """
-    return Markup('<div class="context" dir="auto">{}<b>{}</b>{} <span class="quiet">({})</span></div>').format(
-        mention.get("before", ""), mention["text"], mention.get("after", ""), isolated(mention["doc_id"])
-    )
-
-
 def _link(link: str | None, result: Comparison) -> Markup:
     if link is None:
         return Markup('<span class="quiet">none</span>')
@@ -202,11 +203,6 @@ def _link(link: str | None, result: Comparison) -> Markup:
     if name is None:
         return isolated(link)
     return Markup('{} <span class="quiet">{}</span>').format(isolated(name), isolated(link))
-
-
-def _group(row: dict[str, Any]) -> str:
-    kind, group = row["group_kind"], row["group"]
-    return {"all": "all", "surface": f"surface {group}", "concept": f"concept {group}"}.get(kind, group)
 
 
 def _score(score: leaderboard.Score | None) -> str:

@@ -10,10 +10,25 @@ from annotated_types import Ge
 from raybel.config import FilePath, FilePaths, MentionOptions, Option, Seed, configuration
 from raybel.errors import ConfigError
 from raybel.evaluation.config import EvaluateConfig
+from raybel.files import storage
 from raybel.files.storage import join
 
 #: The page's name in the directory that it is about.
 PAGE = "report.html"
+
+
+def check_page_name(option: str, path: str) -> None:
+    """Refuse a page's name that a browser wouldn't take for one, before the work begins.
+
+    Args:
+        option: Spelled as it is given.
+        path: What it was given.
+
+    Raises:
+        ConfigError: The suffix is none of a page's.
+    """
+    if not storage.name_of(path).lower().endswith((".html", ".htm")):
+        raise ConfigError(f"{option} {path}: a page's name must end in .html")
 
 
 @configuration
@@ -22,7 +37,10 @@ class ReportConfig:
 
     directory: FilePath
     gold: Annotated[
-        FilePaths, Option("Gold annotations to compare a run's links with. Repeatable.", "PATH", names=("--gold",))
+        FilePaths,
+        Option(
+            "Gold annotations to compare a run's links with. Repeatable.", "PATH", names=("--gold", "--gold-corpus")
+        ),
     ] = ()
     out: Annotated[FilePath | None, Option("The page.", "FILE.html", default="DIRECTORY/report.html")] = None
     train_corpus: Annotated[
@@ -44,8 +62,8 @@ class ReportConfig:
         for given, option in ((self.train_corpus, "--train-corpus"), (self.policy != "linkable", "--policy")):
             if given and not self.gold:
                 raise ConfigError(f"{option} goes with --gold: without gold annotations there is nothing to score")
-        if self.out is not None and not self.out.lower().endswith((".html", ".htm")):
-            raise ConfigError(f"--out {self.out}: the page's name must end in .html")
+        if self.out is not None:
+            check_page_name("--out", self.out)
 
     @property
     def page(self) -> str:

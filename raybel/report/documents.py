@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from raybel.display import counted, relative
+from raybel.display import counted
 from raybel.evaluation.config import ShowConfig
 from raybel.evaluation.selection import SelectedDocument, Selection
 from raybel.report.concepts import concept_texts
 from raybel.report.page import Page, Section, note, text
 from raybel.report.quality import Judgement
+from raybel.report.related import directory_name
 from raybel.report.sample import Sample, SampledDocument
 from raybel.report.text_section import SCRIPT, text_section
 
@@ -33,7 +34,7 @@ def documents_page(selection: Selection) -> Page:
     config = selection.config
     found = list(selection.documents())
     sampled = [_sampled(document, config) for document in found]
-    name = relative(selection.run.uri)
+    name = directory_name(selection.run.uri)
     kind = f"mentions that are {config.kind}" if config.chooses else "linked text"
     mentions = counted(sum(len(document.mentions) for document in sampled), "mention")
     sentence = f"{mentions} in {counted(len(found), 'document')}."

@@ -9,16 +9,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from raybel.errors import InputError
-from raybel.files import storage
-from raybel.files.outages import patiently
 from raybel.report.tallies import Frequent, Least
+from raybel.runs.mentions import mention_batches, mention_groups
 from raybel.runs.run_directory import RunDirectory
 
-#: Rows of a mentions table that are looked at together.
-BATCH_ROWS = 65_536
 #: Bars of the distribution of scores.
 BINS = 40
 #: How many concepts, surfaces, types and links a page lists.
@@ -71,74 +66,27 @@ class LinkFigures:
 def link_figures(run: RunDirectory) -> LinkFigures:
     """Read a run's mentions tables, shard by shard, and count.
 
-    Memory: `BATCH_ROWS` rows, and at most `tallies.MOST_KEYS` concepts, surfaces and types each.
+    Memory: as `mention_batches`, and at most `tallies.MOST_KEYS` concepts, surfaces and types each.
 
     Raises:
-        InputError: A table can't be read.
+        InputError: A table isn't there, can't be read, or lacks a column.
     """
     figures = LinkFigures()
-    names = run.shard_names()
-    figures.edges = _edges(run, names)
-    for name in names:
-        for batch in mention_batches(run, name, _COLUMNS):
-            _add(figures, batch)
+    figures.edges = _edges(run)
+    for batch in mention_batches(run, _COLUMNS):
+        _add(figures, batch)
     return figures
 
 
-def open_mentions(run: RunDirectory, name: str) -> pq.ParquetFile:
-    """Open a shard's mentions table, of which only what is asked for is read.
-
-    Raises:
-        InputError: It isn't there, or isn't a table of mentions.
-    """
-    uri = run.mentions_file(name)
-    filesystem, path = storage.resolve(uri)
-    try:
-        return pq.ParquetFile(patiently(uri, "opened", lambda: filesystem.open_input_file(path)))
-    except FileNotFoundError as error:
-        raise InputError("no such file, which the run's shard should have beside it", path=uri) from error
-    except pa.ArrowInvalid as error:
-        raise InputError(f"isn't a table of mentions: {error}", path=uri) from error
-
-
-def mention_batches(run: RunDirectory, name: str, columns: tuple[str, ...]) -> Iterator[pa.Table]:
-    """Yield some columns of a shard's mentions, `BATCH_ROWS` rows at a time; a column that isn't there is null.
-
-    Raises:
-        InputError: The table can't be read.
-    """
-    with open_mentions(run, name) as file:
-        known = [column for column in columns if column in file.schema_arrow.names]
-        batches = file.iter_batches(BATCH_ROWS, columns=known)
-        while (batch := patiently(run.mentions_file(name), "read", lambda: next(batches, None))) is not None:
-            table = pa.Table.from_batches([batch])
-            for column in columns:
-                if column not in known:
-                    table = table.append_column(column, pa.nulls(table.num_rows))
-            yield table.select(list(columns))
-
-
-def _edges(run: RunDirectory, names: list[str]) -> np.ndarray:
+def _edges(run: RunDirectory) -> np.ndarray:
     """Return equal intervals from the lowest score to the highest, as the tables' own statistics say; 0 to 1 at least.
 
     Scores that aren't probabilities may lie beyond 0 and 1.
     """
-    low, high = 0.0, 1.0
-    for name in names:
-        with open_mentions(run, name) as file:
-            place = file.schema_arrow.names.index("link_score") if "link_score" in file.schema_arrow.names else None
-            leaf = None if place is None else _leaf(file, "link_score")
-            for group in range(file.num_row_groups if leaf is not None else 0):
-                statistics = file.metadata.row_group(group).column(leaf).statistics
-                if statistics is not None and statistics.has_min_max:
-                    low, high = min(low, statistics.min), max(high, statistics.max)
+    bounds = [found for group in mention_groups(run, ["link_score"]) if (found := group.bounds("link_score"))]
+    low = min([0.0, *(least for least, _ in bounds)])
+    high = max([1.0, *(most for _, most in bounds)])
     return np.linspace(low, min(high, 1.0) if high < 1.001 else high, BINS + 1)
-
-
-def _leaf(file: pq.ParquetFile, name: str) -> int:
-    """Return the number of a column among Parquet's own, of which a nested one is several."""
-    paths = [file.schema.column(place).path for place in range(len(file.schema))]
-    return paths.index(name)
 
 
 def _add(figures: LinkFigures, batch: pa.Table) -> None:

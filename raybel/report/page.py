@@ -206,6 +206,17 @@ def isolated(words: str) -> Markup:
     return escape(words) if words.isascii() else Markup("<bdi>{}</bdi>").format(words)
 
 
+def in_context(mention: Mapping[str, Any]) -> Markup:
+    """Return a mention with what stands around it, and its document's id.
+
+    Args:
+        mention: `text`, `doc_id` and, where they are known, `before` and `after`.
+    """
+    return Markup('<div class="context" dir="auto">{}<b>{}</b>{} <span class="quiet">({})</span></div>').format(
+        mention.get("before", ""), mention["text"], mention.get("after", ""), isolated(mention["doc_id"])
+    )
+
+
 def safe_link(href: str) -> str:
     """Return a link's target, `#` in place of one that would run a script."""
     scheme = re.match(r"\s*([a-zA-Z][a-zA-Z0-9+.-]*):", href)

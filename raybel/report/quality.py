@@ -3,53 +3,38 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raybel.corpus.documents import ReadOptions
-from raybel.corpus.reading import SetAside, read_rows
-from raybel.corpus.sources import corpus_files
+from raybel.corpus import text
 from raybel.evaluation.config import EvaluateConfig
 from raybel.evaluation.evaluate import Evaluation, evaluate
-from raybel.report.links import mention_batches
+from raybel.evaluation.gold import Gold, read_gold
+from raybel.evaluation.predictions import Prediction, match
 from raybel.report.tallies import sample_key
+from raybel.runs.mentions import document_ids, mention_rows
 from raybel.runs.run_directory import RunDirectory
 
 #: Intervals of a calibration curve.
 BINS = 10
 MOST_CONFUSIONS, MOST_EXAMPLES = 20, 3
-#: Characters on each side of a mention in an example.
-CONTEXT = 90
 #: What becomes of a mention with one gold concept: names of the outcomes, right ones first.
 RIGHT, REPAIRED = "right in both stages", "put right by the re-ranker"
 SPOILT, BOTH = "put wrong by the re-ranker", "among the candidates, but never first"
 BEHIND, FIRST = "among the candidates, but not first", "right"
 LOST, UNLINKED, ABSENT = "not among the candidates", "not linked", "not a mention in the run"
-_COLUMNS = ("doc_id", "start", "end", "text", "shard", "document", "link_id", "link_name", "link_score", "ranking")
-#: A mention's document, start and end.
+_COLUMNS = (
+    *("shard", "document", "ordinal", "mention_id", "start", "end", "text"),
+    *("link_id", "link_score", "parts", "ranking"),
+)
+#: A mention of a run: its shard, its document's place in that, and its own place in the document (`ordinal`).
 Place = tuple[str, int, int]
-
-
-@dataclass(frozen=True)
-class Example:
-    """A mention in its context.
-
-    Args:
-        doc_id: Its document.
-        before: Text before it.
-        mention: Its own text.
-        after: Text behind it.
-    """
-
-    doc_id: str
-    before: str
-    mention: str
-    after: str
 
 
 @dataclass(frozen=True)
@@ -58,15 +43,15 @@ class Confusion:
 
     Args:
         gold: Ids of the gold, as corpora join them.
-        predicted: The id that was linked.
+        predicted: The id that was linked; several of a composite that was taken apart.
         count: How many mentions.
-        examples: A few, drawn at random.
+        examples: A few, drawn at random: `doc_id`, `text`, and what stands around it, `before` and `after`.
     """
 
     gold: tuple[str, ...]
-    predicted: str
+    predicted: tuple[str, ...]
     count: int
-    examples: list[Example]
+    examples: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -97,7 +82,7 @@ class QualityFigures:
         outcomes: Mentions with one gold concept, by type and outcome.
         confusions: The most frequent ones.
         wrong: How many links are wrong in all.
-        judged: What is known of each gold mention.
+        judged: What is known of the mentions of the run that are gold mentions.
         documents: Documents of the run that are in the gold corpus: (shard, place in it, id).
     """
 
@@ -116,7 +101,7 @@ class QualityFigures:
 def quality_figures(run: RunDirectory, config: EvaluateConfig, reranked: bool, seed: int) -> QualityFigures:
     """Compare a run with a gold corpus.
 
-    Memory: the gold corpus's mentions with their rankings; of the run, a batch at a time.
+    Memory: the gold corpus's mentions with their rankings; of the run, a shard's table of documents and a row group.
 
     Args:
         run: The run.
@@ -128,31 +113,32 @@ def quality_figures(run: RunDirectory, config: EvaluateConfig, reranked: bool, s
         ConfigError, InputError, MismatchError: As `evaluate`.
     """
     evaluation = evaluate(config)
-    golds = evaluation.mentions.to_pylist()
-    rows, documents = _rows_of(run, {gold["doc_id"] for gold in golds})
+    gold = read_gold(config, with_context=True)
+    rows, documents = _rows_of(run, gold)
     figures = QualityFigures(evaluation, config.policies[0], reranked=reranked, documents=documents)
-    confused: dict[tuple[tuple[str, ...], str], list[dict[str, Any]]] = {}
+    confused: dict[tuple[tuple[str, ...], tuple[str, ...]], list[dict[str, Any]]] = {}
     scores, rights = [], []
-    for gold in golds:
-        waiting = rows.get((gold["doc_id"], gold["start"], gold["end"]))
-        row = waiting.popleft() if waiting else None
-        ids = tuple(gold["gold"] or ())
-        right = bool(gold["counts"] and gold["rank"] == 0)
-        place = (gold["doc_id"], gold["start"], gold["end"])
-        if gold["gold"] is not None:
-            figures.judged.setdefault(place, Judgement(ids, gold["counts"], right))
-        if not gold["counts"]:
+    mentions = ({**mention, "doc_id": doc_id} for doc_id, of_document in gold.documents for mention in of_document)
+    for mention, scored, row in zip(mentions, evaluation.mentions.to_pylist(), rows, strict=True):
+        ids = tuple(mention["gold"] or ())
+        right = bool(scored["counts"] and scored["rank"] == 0)
+        if row is not None and mention["gold"] is not None:
+            figures.judged[row["shard"], row["document"], row["ordinal"]] = Judgement(ids, scored["counts"], right)
+        if not scored["counts"]:
             continue
-        if gold["category"] == "single":
-            figures.outcomes[gold["type"] or "no type", outcome(gold["rank"], row, reranked)] += 1
+        if scored["category"] == "single":
+            figures.outcomes[mention["type"] or "no type", outcome(scored["rank"], row, reranked)] += 1
         if row is not None and row["link_id"] is not None:
             scores.append(row["link_score"])
             rights.append(right)
             if not right:
-                confused.setdefault((ids, row["link_id"]), []).append({**gold, "text": row["text"]})
+                confused.setdefault((ids, linked(row)), []).append(mention)
     figures.wrong = sum(map(len, confused.values()))
     figures.calibration, figures.calibration_error = calibration(np.array(scores), np.array(rights, bool))
-    figures.confusions = _confusions(config, confused, seed)
+    figures.confusions = [
+        Confusion(*pair, len(found), _drawn(found, seed))
+        for pair, found in sorted(confused.items(), key=lambda item: (-len(item[1]), item[0]))[:MOST_CONFUSIONS]
+    ]
     return figures
 
 
@@ -207,48 +193,52 @@ def calibration(scores: np.ndarray, rights: np.ndarray) -> tuple[list[tuple[floa
     return curve, sum(abs(score - share) * count for score, share, count in curve) / len(scores)
 
 
-def _rows_of(
-    run: RunDirectory, doc_ids: set[str]
-) -> tuple[dict[Place, deque[dict[str, Any]]], list[tuple[str, int, str]]]:
-    """Return the rows of some documents' mentions by their places, and the documents that have any."""
-    wanted = pa.array(sorted(doc_ids), pa.string())
-    rows: dict[Place, deque[dict[str, Any]]] = {}
-    documents: dict[tuple[str, int, str], None] = {}
-    for name in run.shard_names():
-        if not any(_has_any(batch, wanted) for batch in mention_batches(run, name, ("doc_id",))):
-            continue
-        for batch in mention_batches(run, name, _COLUMNS):
-            for row in batch.filter(pc.is_in(batch["doc_id"], value_set=wanted)).to_pylist():
-                rows.setdefault((row["doc_id"], row["start"], row["end"]), deque()).append(row)
-                documents[row["shard"], row["document"], row["doc_id"]] = None
-    return rows, list(documents)
+def _rows_of(run: RunDirectory, gold: Gold) -> tuple[list[dict[str, Any] | None], list[tuple[str, int, str]]]:
+    """Return each gold mention's row of the mentions tables, joined as `evaluate` joins them, and the run's documents.
+
+    Returns:
+        The rows, None for a mention that the run doesn't have; (shard, place in it, id) of the documents with mentions
+        that are in the gold corpus.
+    """
+    waiting: dict[str, deque[int]] = {}
+    for number, (doc_id, _) in enumerate(gold.documents):
+        waiting.setdefault(doc_id, deque()).append(number)
+    starts = np.cumsum([0, *(len(mentions) for _, mentions in gold.documents)]).tolist()
+    wanted = pa.array(sorted(waiting), pa.string())
+    rows: list[dict[str, Any] | None] = [None] * starts[-1]
+    documents = []
+    for shard in run.shard_names():
+        table = document_ids(run, shard)
+        numbers: dict[int, int] = {}
+        for row in table.filter(pc.is_in(table["doc_id"], value_set=wanted)).to_pylist():
+            if queue := waiting[row["doc_id"]]:  # an id that repeats is taken in order
+                numbers[row["document"]] = queue.popleft()
+                if row["mentions"]:
+                    documents.append((shard, row["document"], row["doc_id"]))
+        found = mention_rows(run, _COLUMNS, shard, numbers) if numbers else iter(())
+        for document, of_document in groupby(found, key=lambda row: int(row["document"])):
+            candidates = list(of_document)
+            number = numbers[document]
+            partners = match(gold.documents[number][1], list(map(_prediction, candidates)))
+            for place, partner in enumerate(partners, starts[number]):
+                rows[place] = candidates[partner] if partner >= 0 else None
+    return rows, documents
 
 
-def _has_any(batch: pa.Table, wanted: pa.Array) -> bool:
-    return bool(pc.any(pc.is_in(batch["doc_id"], value_set=wanted)).as_py())
+def _prediction(row: Mapping[str, Any]) -> Prediction:
+    return Prediction(row["mention_id"], row["start"], row["end"], text.surface(row["text"]), [])
 
 
-def _confusions(
-    config: EvaluateConfig, confused: Mapping[tuple[tuple[str, ...], str], Sequence[dict[str, Any]]], seed: int
-) -> list[Confusion]:
-    frequent = sorted(confused.items(), key=lambda item: (-len(item[1]), item[0]))[:MOST_CONFUSIONS]
-    drawn = {pair: _drawn(mentions, seed) for pair, mentions in frequent}
-    places = [place_of(each) for mentions in drawn.values() for each in mentions]
-    examples = dict(_examples(config, places))
-    return [
-        Confusion(
-            gold,
-            predicted,
-            len(confused[gold, predicted]),
-            [examples[place_of(each)] for each in mentions if place_of(each) in examples],
-        )
-        for (gold, predicted), mentions in drawn.items()
-    ]
+def linked(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what a mention was linked to: of a composite, what each of its parts was."""
+    ids = tuple(part["link_id"] for part in row["parts"] or () if part["link_id"] is not None)
+    return ids or (row["link_id"],)
 
 
 def _drawn(mentions: Sequence[dict[str, Any]], seed: int) -> list[dict[str, Any]]:
     """Return a few mentions, drawn at random, of as many documents as there are."""
-    shuffled = sorted(mentions, key=lambda each: sample_key(seed, *place_of(each)))
+    names = ("doc_id", "start", "end", "mention_id")
+    shuffled = sorted(mentions, key=lambda each: sample_key(seed, *(each[name] for name in names)))
     seen: Counter[str] = Counter()
     rounds = []
     for each in shuffled:
@@ -256,37 +246,3 @@ def _drawn(mentions: Sequence[dict[str, Any]], seed: int) -> list[dict[str, Any]
         seen[each["doc_id"]] += 1
     order = sorted(range(len(shuffled)), key=lambda place: (rounds[place], place))
     return [shuffled[place] for place in order[:MOST_EXAMPLES]]
-
-
-def place_of(mention: Mapping[str, Any]) -> Place:
-    """Return where a mention is."""
-    return mention["doc_id"], mention["start"], mention["end"]
-
-
-def _examples(config: EvaluateConfig, places: Iterable[Place]) -> Iterator[tuple[Place, Example]]:
-    """Read the gold corpus once more, and yield mentions in their contexts."""
-    wanted: dict[str, list[Place]] = {}
-    for place in dict.fromkeys(places):
-        wanted.setdefault(place[0], []).append(place)
-    if not wanted:
-        return
-    files = [file for file, _ in corpus_files(config.gold_corpus)]
-    for row in read_rows(files, ReadOptions(config.mentions), SetAside()):
-        for place in wanted.pop(row.doc_id, ()):
-            if example := _in_context(row.passages, place):
-                yield place, example
-
-
-def _in_context(passages: Iterable[Mapping[str, Any]], place: Place) -> Example | None:
-    doc_id, start, end = place
-    for passage in passages:
-        text, first, last = passage["text"], start - passage["offset"], end - passage["offset"]
-        if 0 <= first < last <= len(text):
-            before, after = text[max(0, first - CONTEXT) : first], text[last : last + CONTEXT]
-            return Example(
-                doc_id,
-                ("…" if first > CONTEXT else "") + before,
-                text[first:last],
-                after + ("…" if last + CONTEXT < len(text) else ""),
-            )
-    return None

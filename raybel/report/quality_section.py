@@ -9,18 +9,25 @@ from typing import Any
 from markupsafe import Markup
 
 from raybel.display import counted
+from raybel.evaluation import evaluate
 from raybel.evaluation.evaluate_spans import SpanEvaluation
 from raybel.evaluation.metrics import METRICS
 from raybel.report import charts
 from raybel.report.charts import Chart, interval_text
 from raybel.report.concepts import ConceptText, joined_ids
-from raybel.report.page import Section, details, heading, isolated, note, shown, table, text
-from raybel.report.quality import Confusion, QualityFigures, outcomes_of
+from raybel.report.page import Section, details, heading, in_context, note, shown, table, text
+from raybel.report.quality import QualityFigures, outcomes_of
 
 #: Groups of mentions in charts and tables: of 10,000 types, so many.
 MOST_GROUPS = 24
 #: The scores that are drawn; all are in the table.
 DRAWN = ("Acc@1", "recall@10")
+#: Under tables of scores, for those who don't know them.
+WHAT_SCORES_ARE = (
+    "Acc@1: mentions whose link, the first candidate, is right. recall@k: mentions with the right concept among their "
+    "first k candidates. MRR: the mean of 1/rank of the right concept, 0 where it isn't among the candidates. A "
+    "surface is a mention's text as it is looked up: abbreviations expanded, in lower case."
+)
 Block = Markup | Chart
 
 
@@ -43,18 +50,17 @@ def quality_section(figures: QualityFigures, concepts: Mapping[str, ConceptText]
 
 def group_name(kind: str, group: str) -> str:
     """Return a group's name for people."""
-    return "all mentions" if kind == "all" else f"{kind} {group}" if kind in ("surface", "concept") else group
+    return "all mentions" if kind == "all" else evaluate.group_name(kind, group)
 
 
 def _scores(figures: QualityFigures) -> list[Block]:
-    rows = figures.evaluation.groups.to_pylist()
-    groups = [
+    rows, left_out = _cut_types(figures.evaluation.groups.to_pylist())
+    kept = [
         (group_name(kind, group), mentions, {row["metric"]: row for row in scores})
         for (kind, group, mentions), scores in groupby(
             rows, key=lambda row: (row["group_kind"], row["group"], row["mentions"])
         )
     ]
-    kept, left_out = _cut_groups(rows, groups)
     series = {
         metric: {name: _bounds(scores[metric]) for name, mentions, scores in kept if mentions} for metric in DRAWN
     }
@@ -71,21 +77,25 @@ def _scores(figures: QualityFigures) -> list[Block]:
             series,
         ),
         table("Scores in percent, with 95 % intervals", ["", "mentions", *METRICS], cells),
+        note(WHAT_SCORES_ARE),
+        *_left_out(left_out, "raybel evaluate"),
     ]
-    if left_out:
-        blocks.append(note(f"Not shown: {counted(left_out, 'type')} with fewer mentions; `raybel evaluate` has all."))
     policy, *others = figures.evaluation.sentences
     sentences = Markup("").join(Markup("<li>{}</li>").format(each) for each in others)
     return [text(policy), *blocks, details("What is counted, and how", [Markup("<ul>{}</ul>").format(sentences)])]
 
 
-def _cut_groups(
-    rows: Sequence[Mapping[str, Any]], groups: Sequence[tuple[str, int, Any]]
-) -> tuple[list[tuple[str, int, Any]], int]:
-    """Leave out the rarest types where there are more than `MOST_GROUPS`."""
-    types = [row["group"] for row in rows if row["group_kind"] == "type" and row["metric"] == METRICS[0]]
-    rare = set(types[MOST_GROUPS:])
-    return [each for each in groups if each[0] not in rare], len(rare)
+def _cut_types(rows: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], int]:
+    """Return the scores without those of the rarest types beyond `MOST_GROUPS`, and how many these are."""
+    types = dict.fromkeys(row["group"] for row in rows if row["group_kind"] == "type")  # frequent ones come first
+    rare = set(list(types)[MOST_GROUPS:])
+    return [row for row in rows if row["group_kind"] != "type" or row["group"] not in rare], len(rare)
+
+
+def _left_out(types: int, command: str) -> list[Markup]:
+    if not types:
+        return []
+    return [note(f"Not shown: {counted(types, 'type')} with fewer mentions; `{command}` has all.")]
 
 
 def _bounds(row: Mapping[str, Any]) -> tuple[float | None, float | None, float | None]:
@@ -138,9 +148,11 @@ def _outcomes(figures: QualityFigures) -> list[Block]:
     rows = [[kind, sum(counts.values()), *(counts.get(name, 0) for name in names)] for kind, counts in ordered]
     title = "Which stage erred" if figures.reranked else "Where the first stage erred"
     why = (
-        "A concept that isn't among the candidates is the first stage's error: no re-ranker can bring it back."
+        "The first stage proposes candidates, and the re-ranker orders them. A concept that isn't among the candidates "
+        "is the first stage's error: no re-ranker can bring it back."
         if figures.reranked
-        else "There was no re-ranker. It could put right what is among the candidates, and nothing else."
+        else "The first stage proposes candidates. There was no re-ranker, which could put right what is among them, "
+        "and nothing else."
     )
     blocks: list[Block] = [
         heading(title),
@@ -165,10 +177,10 @@ def _confusions(figures: QualityFigures, concepts: Mapping[str, ConceptText]) ->
     listed = sum(each.count for each in figures.confusions)
     items = [
         Markup("<li>{} was linked to {}: {}{}</li>").format(
-            _concept(each.gold, concepts),
-            _concept((each.predicted,), concepts),
+            concept_words(each.gold, concepts),
+            concept_words(each.predicted, concepts),
             counted(each.count, "mention"),
-            _examples(each),
+            Markup("\n").join(map(in_context, each.examples)),
         )
         for each in figures.confusions
     ]
@@ -179,38 +191,29 @@ def _confusions(figures: QualityFigures, concepts: Mapping[str, ConceptText]) ->
     ]
 
 
-def _concept(ids: Sequence[str], concepts: Mapping[str, ConceptText]) -> Markup:
+def concept_words(ids: Sequence[str], concepts: Mapping[str, ConceptText]) -> Markup:
+    """Return the names of concepts, as far as they are known, and their ids."""
     names = [concepts[each].name for each in ids if each in concepts and concepts[each].name]
     return Markup('<b>{}</b> <span class="quiet">{}</span>').format(
         shown(", ".join(names)) if names else "", shown(joined_ids(ids))
     )
 
 
-def _examples(confusion: Confusion) -> Markup:
-    lines = [
-        Markup('<div class="context" dir="auto">{}<b>{}</b>{} <span class="quiet">({})</span></div>').format(
-            each.before, each.mention, each.after, isolated(each.doc_id)
-        )
-        for each in confusion.examples
-    ]
-    return Markup("\n").join(lines)
-
-
 def spans_section(spans: SpanEvaluation) -> Section:
     """Return the section on where mentions were found, of a run that detected them."""
     if spans.apart:
         return Section("Mentions found", [text(spans.apart)])
-    rows = spans.groups.to_pylist()
+    rows, left_out = _cut_types(spans.groups.to_pylist())
     cells = [
         [group_name(kind, group), metric, interval_text(*_bounds(row))]
-        for row in rows[: 12 * MOST_GROUPS]
+        for row in rows
         for kind, group, metric in [(row["group_kind"], row["group"], row["metric"])]
     ]
     sentences = Markup("").join(Markup("<li>{}</li>").format(each) for each in spans.sentences)
     drawn = {
         name: {
             group_name(row["group_kind"], row["group"]): _bounds(row)
-            for row in rows[: 12 * MOST_GROUPS]
+            for row in rows
             if row["metric"] == name and row["value"] is not None
         }
         for name in dict.fromkeys(row["metric"] for row in rows)
@@ -221,6 +224,7 @@ def spans_section(spans: SpanEvaluation) -> Section:
         [
             charts.intervals("F1 of the mentions that were found, in percent, with 95 % intervals.", "", "%", drawn),
             table("Precision, recall and F1 in percent", ["mentions", "score", "%"], cells),
+            *_left_out(left_out, "raybel evaluate --spans"),
             details("What is counted, and how", [Markup("<ul>{}</ul>").format(sentences)]),
         ],
     )

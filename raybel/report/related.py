@@ -6,9 +6,16 @@ import os
 from collections.abc import Iterable
 from urllib.parse import quote
 
+from raybel.errors import without_secrets
 from raybel.files import storage
 from raybel.files.storage import join
 from raybel.report.config import PAGE
+
+
+def directory_name(uri: str) -> str:
+    """Return the last part of a path or URI, without the keys that it may hold: what people call a directory."""
+    path = storage.name_of(without_secrets(uri)).rstrip("/")
+    return path.rpartition("/")[2] or path
 
 
 def pages_beside(page: str, directories: Iterable[str]) -> list[tuple[str, str]]:
@@ -22,7 +29,7 @@ def pages_beside(page: str, directories: Iterable[str]) -> list[tuple[str, str]]
     for directory in directories:
         other = join(directory, PAGE)
         if other != page and storage.identity(other) is not None and (href := relative_link(page, other)):
-            links[href] = storage.name_of(directory).rstrip("/").rpartition("/")[2]
+            links[href] = directory_name(directory)
     return [(href, f"Report of {name}") for href, name in sorted(links.items())]
 
 

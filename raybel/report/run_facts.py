@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from raybel.display import duration, rate
-from raybel.files.outages import without_secrets
+from raybel.errors import without_secrets
 from raybel.files.work_directory import LAST_UPDATE, Status
 from raybel.runs import status as run_status
 from raybel.runs.logs import read_progress

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from raybel.display import counted, percent, relative
+from raybel.display import counted, percent
 from raybel.errors import ConfigError, InputError
 from raybel.evaluation.evaluate_spans import SpanEvaluation, evaluate_spans
 from raybel.evaluation.run_ontologies import open_recorded
@@ -15,11 +15,11 @@ from raybel.report.concepts import ConceptText, concept_texts
 from raybel.report.config import ReportConfig
 from raybel.report.links import LinkFigures, link_figures
 from raybel.report.links_section import links_section
-from raybel.report.page import Page, Section, details, facts, table
+from raybel.report.page import Page, Section, details, facts, note, table
 from raybel.report.quality import QualityFigures, quality_figures
 from raybel.report.quality_section import quality_section, spans_section
 from raybel.report.quarantine_section import quarantine_figures, quarantine_section
-from raybel.report.related import pages_beside
+from raybel.report.related import directory_name, pages_beside
 from raybel.report.run_facts import RunFacts
 from raybel.report.sample import Sample, sample_documents
 from raybel.report.speed_section import speed_section
@@ -57,7 +57,7 @@ def run_page(run: RunDirectory, config: ReportConfig) -> Page:
     concepts = concept_texts(ontology, _ids(quality, sample))
     sections, data = _sections(run, about, links, quality, spans, sample, concepts)
     return Page(
-        f"Run {storage_name(run.uri)}",
+        f"Run {directory_name(run.uri)}",
         sections,
         _summary(links, about, quality),
         notices,
@@ -65,11 +65,6 @@ def run_page(run: RunDirectory, config: ReportConfig) -> Page:
         [SCRIPT] if data else [],
         data,
     )
-
-
-def storage_name(uri: str) -> str:
-    """Return the last part of a path: what people call a directory."""
-    return uri.rstrip("/").rpartition("/")[2] or uri
 
 
 def _sections(
@@ -103,7 +98,7 @@ def _what_was_run(about: RunFacts) -> Section:
     counts = about.counts
     shown: dict[str, object] = {
         **about.work(),
-        "input": ", ".join(map(relative, about.inputs())) or None,
+        "input": ", ".join(about.inputs()) or None,
         "shards": about.shards,
         "documents": counts["documents"],
         "mentions": counts["mentions"],
@@ -112,7 +107,10 @@ def _what_was_run(about: RunFacts) -> Section:
         "annotations set aside": counts["set_aside"] or None,
         "withdrawn documents": counts["deleted"] or None,
     }
-    blocks: list[Markup] = [facts(shown)]
+    blocks: list[Markup] = [
+        facts(shown),
+        note("A shard is a file of the output, in most cases that of one input file."),
+    ]
     if models := about.models():
         blocks += [Markup("<h3>Models</h3>"), facts(models)]
     settings = table("Every option of the run", ["option", "value"], about.settings())
@@ -177,7 +175,7 @@ def _ids(quality: QualityFigures | None, sample: Sample) -> Sequence[str]:
     """Return the concepts that the page may show words of."""
     ids = []
     for confusion in quality.confusions if quality is not None else ():
-        ids += [*confusion.gold, confusion.predicted]
+        ids += [*confusion.gold, *confusion.predicted]
     for document in sample.documents:
         for mention in document.mentions:
             ids += [each["concept_id"] for each in mention["ranking"]]

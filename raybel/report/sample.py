@@ -8,15 +8,12 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from raybel.corpus.documents import ReadOptions, passage_text
 from raybel.corpus.reading import read_documents
-from raybel.files import storage
-from raybel.report.links import open_mentions
+from raybel.display import counted
 from raybel.report.quality import Judgement, Place, QualityFigures
 from raybel.report.tallies import sample_key
+from raybel.runs.mentions import document_ids, mention_rows
 from raybel.runs.run_directory import RunDirectory
 
 #: How many documents, of how many shards, and of how many of each one's first documents.
@@ -26,7 +23,7 @@ MOST_CHARACTERS, MOST_MENTIONS, MOST_CANDIDATES = 20_000, 200, 10
 #: Characters of all documents together.
 MOST_TEXT = 300_000
 _COLUMNS = (
-    *("document", "start", "end", "text", "type", "link_id", "link_name", "link_score"),
+    *("document", "ordinal", "start", "end", "text", "type", "link_id", "link_name", "link_score"),
     *("alias", "alias_source", "sure", "ranking"),
 )
 
@@ -41,6 +38,7 @@ class SampledDocument:
         passages: (offset, text) of those that are shown.
         mentions: Rows of the mentions table within them, with `judgement`, in the order of the text.
         left_out: Characters that aren't shown.
+        unmarked: Mentions that aren't marked: beyond the most, or in no passage that is shown.
     """
 
     doc_id: str
@@ -48,6 +46,7 @@ class SampledDocument:
     passages: list[tuple[int, str]]
     mentions: list[dict[str, Any]]
     left_out: int = 0
+    unmarked: int = 0
 
 
 @dataclass
@@ -87,12 +86,19 @@ def sample_documents(run: RunDirectory, quality: QualityFigures | None, seed: in
         passages, mentions = read[shard].get(number, ([], []))
         shown = list(_shortened(passages))
         size = sum(len(text) for _, text in shown)
-        if not shown or characters + size > MOST_TEXT:
+        if not shown:
             continue
+        if characters + size > MOST_TEXT:  # not to be passed over for a shorter one: the draw would prefer these
+            break
         characters += size
         left_out = sum(len(text) for _, text in passages) - size
-        documents.append(SampledDocument(doc_id, shard, shown, _placed(doc_id, shown, mentions, judged), left_out))
-    return Sample(documents, f"{len(documents):,} documents, drawn at random (seed {seed}) from {sentence}.")
+        marked = _placed(shard, shown, mentions, judged)
+        documents.append(SampledDocument(doc_id, shard, shown, marked, left_out, len(mentions) - len(marked)))
+    return Sample(
+        documents,
+        f"{counted(len(documents), 'document')}, drawn at random (seed {seed}) from {sentence}. A mention has its "
+        f"first {counted(MOST_CANDIDATES, 'candidate')}.",
+    )
 
 
 def _first_documents(run: RunDirectory, seed: int) -> tuple[list[tuple[str, int, str]], str]:
@@ -102,31 +108,14 @@ def _first_documents(run: RunDirectory, seed: int) -> tuple[list[tuple[str, int,
     known: list[tuple[str, int, str]] = []
     is_cut = len(names) > len(chosen)
     for name in sorted(chosen):
-        rows = read_first_documents(run, name)
-        is_cut |= any(row["document"] >= FIRST_DOCUMENTS for row in rows)
-        known += [
-            (name, row["document"], row["doc_id"])
-            for row in rows
-            if row["document"] < FIRST_DOCUMENTS and row["mentions"] > 0
-        ]
+        table = document_ids(run, name)
+        is_cut |= len(table) > FIRST_DOCUMENTS
+        first = table.slice(0, FIRST_DOCUMENTS).to_pylist()
+        known += [(name, row["document"], row["doc_id"]) for row in first if row["mentions"] > 0]
     if not is_cut:
         return known, f"all {len(known):,} that have mentions"
     where = f"{len(chosen):,} of {len(names):,} shards" if len(names) > 1 else "the only shard"
     return known, f"the first {FIRST_DOCUMENTS:,} documents of {where}, those that have mentions"
-
-
-def read_first_documents(run: RunDirectory, name: str) -> list[dict[str, Any]]:
-    """Return the first rows of a shard's table of documents, withdrawn ones left out: one beyond `FIRST_DOCUMENTS`."""
-    import pyarrow.parquet as pq
-
-    filesystem, path = storage.resolve(run.file("documents", name))
-    with pq.ParquetFile(filesystem.open_input_file(path)) as file:
-        rows: list[dict[str, Any]] = []
-        for batch in file.iter_batches(FIRST_DOCUMENTS + 1, columns=["document", "doc_id", "deleted", "mentions"]):
-            rows += [row for row in batch.to_pylist() if not row["deleted"]]
-            if len(rows) > FIRST_DOCUMENTS:
-                break
-    return rows
 
 
 def _read(
@@ -135,7 +124,7 @@ def _read(
     """Return the passages and the mentions of some of a shard's documents, by their places in it."""
     wanted = set(numbers)
     mentions: dict[int, list[dict[str, Any]]] = {number: [] for number in wanted}
-    for row in _mentions(run, shard, wanted):
+    for row in mention_rows(run, _COLUMNS, shard, wanted):
         mentions[row["document"]].append(row)
     pieces = read_documents(run.shard_file(shard), ReadOptions())
     documents = (piece[0] for piece in pieces if not isinstance(piece, bytes))
@@ -144,20 +133,6 @@ def _read(
         for number, document in enumerate(islice(documents, max(wanted) + 1))
         if number in wanted
     }
-
-
-def _mentions(run: RunDirectory, shard: str, wanted: set[int]) -> Iterator[dict[str, Any]]:
-    """Yield the rows of some documents' mentions; row groups without any of them aren't read."""
-    values = pa.array(sorted(wanted), pa.int32())
-    with open_mentions(run, shard) as file:
-        place = next(n for n in range(len(file.schema)) if file.schema.column(n).path == "document")
-        for group in range(file.num_row_groups):
-            statistics = file.metadata.row_group(group).column(place).statistics
-            known = statistics is not None and statistics.has_min_max
-            if known and not any(statistics.min <= number <= statistics.max for number in wanted):
-                continue
-            table = file.read_row_group(group, columns=list(_COLUMNS))
-            yield from table.filter(pc.is_in(table["document"], value_set=values)).to_pylist()
 
 
 def _shortened(passages: Sequence[tuple[int, str]]) -> Iterator[tuple[int, str]]:
@@ -172,7 +147,7 @@ def _shortened(passages: Sequence[tuple[int, str]]) -> Iterator[tuple[int, str]]
 
 
 def _placed(
-    doc_id: str,
+    shard: str,
     passages: Sequence[tuple[int, str]],
     mentions: Iterable[dict[str, Any]],
     judged: Mapping[Place, Judgement],
@@ -182,7 +157,7 @@ def _placed(
         {
             **mention,
             "ranking": (mention["ranking"] or [])[:MOST_CANDIDATES],
-            "judgement": judged.get((doc_id, mention["start"], mention["end"])),
+            "judgement": judged.get((shard, mention["document"], mention["ordinal"])),
         }
         for mention in mentions
         if any(offset <= mention["start"] < mention["end"] <= offset + len(text) for offset, text in passages)

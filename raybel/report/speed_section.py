@@ -22,7 +22,7 @@ def speed_section(speed: Mapping[str, Any] | None, progress: Mapping[str, Any] |
 
     Args:
         speed: As `runs.speed` reads it; None where the run has no such log.
-        progress: As `runs.logs` reads it; None where there is none.
+        progress: Of the last start, which may have found all done, as `runs.logs` reads it; None where there is none.
     """
     if speed is None:
         blocks: list[Block] = [
@@ -33,8 +33,7 @@ def speed_section(speed: Mapping[str, Any] | None, progress: Mapping[str, Any] |
             blocks.append(facts(_rates(own["documents"], own["mentions"], progress["seconds"])))
         return Section("Speed", blocks)
     work = {(name, label): amount for name, label, amount in speed["work"]}
-    interval, counts = speed["interval"], speed["counts"]
-    seconds = progress["seconds"] if progress else interval * len(counts["documents"])
+    interval, counts, seconds = speed["interval"], speed["counts"], speed["seconds"]
     documents, mentions = (round(sum(counts[name])) for name in ("documents", "mentions"))
     busy = sum(counts["busy_seconds"])
     shown = {

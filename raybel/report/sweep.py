@@ -16,7 +16,7 @@ from raybel.files.work_directory import DESCRIPTION, WorkDirectory
 from raybel.report import charts
 from raybel.report.charts import Chart
 from raybel.report.page import Page, Section, facts, note, table, text
-from raybel.report.related import pages_beside, siblings
+from raybel.report.related import directory_name, pages_beside, siblings
 from raybel.report.sweep_study import epoch_curves, importances, slices
 from raybel.tuning.space import Range, Space
 from raybel.tuning.trials import Trial, best_trial, load_trials, maximised, score_text, value_text
@@ -85,7 +85,7 @@ def page_of_sweep(directory: str, page: str) -> Page:
     best = best_trial(trials, maximised(metric))
     unfinished = "This sweep isn't finished: the page is of the trials that have ended."
     return sweep_page(
-        f"Sweep over {identity.get('target', 'hyper-parameters')}: {directory.rstrip('/').rpartition('/')[2]}",
+        f"Sweep over {identity.get('target', 'hyper-parameters')}: {directory_name(directory)}",
         trials,
         space,
         metric,

@@ -9,6 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from raybel.display import counted
 from raybel.report.concepts import ConceptText
 from raybel.report.page import Section, isolated, note
 from raybel.report.sample import Sample, SampledDocument
@@ -81,10 +82,13 @@ def _article(document: SampledDocument, first: int, colours: Mapping[str, int]) 
             for words, numbers in segments(text, offset, inside)
         )
         passages.append(Markup('<p dir="auto">{}</p>').format(Markup().join(pieces)))
-    left_out = (
-        Markup('<p class="note">{:,} more characters aren’t shown.</p>').format(document.left_out)
-        if document.left_out
-        else Markup()
+    left_out = Markup().join(
+        note(f"{counted(count, noun)} aren’t {done}." if count > 1 else f"{counted(count, noun)} isn’t {done}.")
+        for count, noun, done in (
+            (document.left_out, "more character", "shown"),
+            (document.unmarked, "more mention", "marked"),
+        )
+        if count
     )
     return Markup('<article class="document"><h3>Document {}</h3>{}{}</article>').format(
         isolated(document.doc_id), Markup("\n").join(passages), left_out

@@ -13,7 +13,7 @@ from raybel.files.storage import join
 from raybel.report import charts
 from raybel.report.charts import Chart
 from raybel.report.page import Page, Section, details, facts, heading, note, table, text
-from raybel.report.related import pages_beside, siblings
+from raybel.report.related import directory_name, pages_beside, siblings
 
 #: What a training's workers write as they go.
 PROGRESS = "progress.json"
@@ -38,9 +38,14 @@ def training_page(directory: str, description: Mapping[str, Any], page: str) -> 
     sections.append(Section("Epochs", _epochs(description, epochs)))
     if worth := _worth(description):
         sections.append(Section("Calibration", worth))
-    name = directory.rstrip("/").rpartition("/")[2]
     kind = KINDS.get(description["kind"], description["kind"])
-    return Page(f"Training of the {kind} {name}", sections, "", notices, pages_beside(page, siblings(directory)))
+    return Page(
+        f"Training of the {kind} {directory_name(directory)}",
+        sections,
+        "",
+        notices,
+        pages_beside(page, siblings(directory)),
+    )
 
 
 def _unfinished(directory: str) -> str:

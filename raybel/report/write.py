@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from raybel.display import counted
 from raybel.errors import ConfigError, InputError
 from raybel.files import storage
 from raybel.files.storage import join
 from raybel.files.work_directory import DESCRIPTION
 from raybel.report.config import ReportConfig
 from raybel.report.page import Page
-from raybel.runs.pipeline import run_with_links
+from raybel.runs.array import runs_of
+from raybel.runs.pipeline import PipelineDirectory, run_with_links
 
 #: The kind of a sweep's directory.
 SWEEP = "sweep"
@@ -48,10 +50,21 @@ def make_page(config: ReportConfig) -> Page:
         return training_page(config.directory, description, config.page)
     run = run_with_links(config.directory)
     if not run.exists():
-        raise InputError("holds no run, pipeline, training or sweep that there is a page of", path=config.directory)
+        raise InputError(_why_no_run(config.directory), path=config.directory)
     from raybel.report.run_page import run_page
 
     return run_page(run, config)
+
+
+def _why_no_run(directory: str) -> str:
+    if PipelineDirectory(directory).exists():
+        return "this pipeline hasn't begun to link, so that there is nothing to show yet; see `raybel status`"
+    if names := list(runs_of(directory)):
+        others = f", and {counted(len(names) - 3, 'more', 'more')}" if names[3:] else ""
+        return (
+            f"holds the runs of a job array, each of which has its own page: name one ({', '.join(names[:3])}{others})"
+        )
+    return "holds no run, pipeline, training or sweep that there is a page of"
 
 
 def _description(directory: str) -> dict[str, Any] | None:

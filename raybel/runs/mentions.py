@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,6 +18,9 @@ from raybel.corpus.typography import FOLDING
 from raybel.errors import ConfigError, InputError
 from raybel.files import storage
 from raybel.runs.run_directory import RunDirectory
+
+#: Rows of a mentions table that are looked at together.
+BATCH_ROWS = 65_536
 
 
 def mentions_tables(run: RunDirectory, mentions: MentionOptions) -> dict[str, str]:
@@ -84,12 +89,18 @@ class MentionGroup:
         known = self.file.metadata.row_group(self.number)
         if not known.num_rows:
             return 0, -1
-        found = self.file.schema_arrow.get_field_index("document")  # leaves are counted, but none is nested before it
-        statistics = known.column(found).statistics
-        if statistics is not None and statistics.has_min_max:
-            return statistics.min, statistics.max
+        if (bounds := self.bounds("document")) is not None:
+            return bounds
         numbers = self.read(["document"])["document"]
         return pc.min(numbers).as_py(), pc.max(numbers).as_py()
+
+    def bounds(self, column: str) -> tuple[Any, Any] | None:
+        """Return the least and the greatest value of a column that isn't nested, None where the table doesn't say."""
+        leaves = (self.file.schema.column(place).path for place in range(len(self.file.schema)))
+        statistics = self.file.metadata.row_group(self.number).column(list(leaves).index(column)).statistics
+        if statistics is None or not statistics.has_min_max:
+            return None
+        return statistics.min, statistics.max
 
 
 def mention_groups(run: RunDirectory, columns: Sequence[str], shards: Iterable[str] = ()) -> Iterator[MentionGroup]:
@@ -110,6 +121,50 @@ def mention_groups(run: RunDirectory, columns: Sequence[str], shards: Iterable[s
         with _opened(path, columns) as file:
             for number in range(file.num_row_groups):
                 yield MentionGroup(name, path, file, number)
+
+
+def mention_batches(run: RunDirectory, columns: Sequence[str], shards: Iterable[str] = ()) -> Iterator[pa.Table]:
+    """Yield some columns of a run's mentions tables in their order, at most `BATCH_ROWS` rows at a time.
+
+    Memory: a row group and a batch; of a run on an object store, a shard's table.
+
+    Args:
+        run: The run.
+        columns: Of `schemas.MENTIONS`, which every table must have.
+        shards: Names of shards; none for all.
+
+    Raises:
+        InputError: A shard's table isn't there, can't be read, or lacks a column.
+    """
+    for name in shards or run.shard_names():
+        path = run.mentions_file(name)
+        with _opened(path, columns) as file, _damage_as_sentence(path):
+            batches = file.iter_batches(BATCH_ROWS, columns=list(columns))
+            while (batch := next(batches, None)) is not None:
+                yield pa.Table.from_batches([batch]).select(list(columns))
+
+
+def mention_rows(
+    run: RunDirectory, columns: Sequence[str], shard: str, documents: Collection[int]
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of some documents' mentions in their order; row groups without any of them aren't read.
+
+    Args:
+        run: The run.
+        columns: Of `schemas.MENTIONS`, `document` among them.
+        shard: The shard's name.
+        documents: Their places in it.
+
+    Raises:
+        InputError: As `mention_groups`.
+    """
+    ordered = sorted(documents)
+    values = pa.array(ordered, pa.int32())
+    for group in mention_groups(run, columns, [shard]):
+        first, last = group.documents()
+        if bisect_left(ordered, first) < bisect_right(ordered, last):
+            table = group.read(columns)
+            yield from table.filter(pc.is_in(table["document"], value_set=values)).to_pylist()
 
 
 def document_ids(run: RunDirectory, shard: str) -> pa.Table:

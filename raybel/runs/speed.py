@@ -22,6 +22,7 @@ SPEED = "logs/speed.json"
 MOST_INTERVALS = 240
 #: What is counted in each interval.
 COUNTED = ("documents", "mentions", "busy_seconds")
+_LOGGED = {"seconds", "interval", "counts", "workers", "work"}
 
 
 @dataclass
@@ -76,13 +77,19 @@ class SpeedLog:
             padded = [*values, 0.0] if len(values) % 2 else values
             self.counts[name] = [sum(pair) for pair in zip(padded[::2], padded[1::2], strict=True)]
 
-    def write(self, run: RunDirectory) -> None:
-        """Log it, if there is anything: a start that finds all done leaves what an earlier one logged."""
+    def write(self, run: RunDirectory, seconds: float) -> None:
+        """Log it, if there is anything: a start that finds all done leaves what an earlier one logged.
+
+        Args:
+            run: Where to.
+            seconds: Since the start.
+        """
         if self.workers:
             storage.publish_json(
                 join(run.uri, SPEED),
                 {
                     "started": self.started,
+                    "seconds": round(seconds, 3),
                     "interval": self.interval,
                     "counts": {name: [round(value, 3) for value in values] for name, values in self.counts.items()},
                     "workers": len(self.workers),
@@ -92,9 +99,9 @@ class SpeedLog:
 
 
 def read_speed(run: RunDirectory) -> dict[str, Any] | None:
-    """Return what was logged: `started`, `interval`, `counts`, `workers`, and `work` as (what, label, amount).
+    """Return what was logged, with `work` as (what, label, amount).
 
     None where nothing was: runs of an earlier version log none.
     """
     value = storage.find_json(join(run.uri, SPEED))
-    return value if isinstance(value, dict) and {"interval", "counts", "workers", "work"} <= value.keys() else None
+    return value if isinstance(value, dict) and value.keys() >= _LOGGED else None

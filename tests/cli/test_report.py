@@ -11,7 +11,7 @@ def report(*arguments):
 def test_it_says_where_the_page_is(tmp_path):
     corpus = small_corpus(tmp_path / "corpus")
     run = make_run(tmp_path / "run", corpus)
-    done = report(run.uri, "--gold", corpus, "--bootstrap", "10", "--out", tmp_path / "page.html")
+    done = report(run.uri, "--gold-corpus", corpus, "--bootstrap", "10", "--out", tmp_path / "page.html")
     assert done.exit_code == 0, done.output
     assert done.stdout == f"written: {tmp_path}/page.html\n"
     assert "Acc@1 is 66.7 %" in (tmp_path / "page.html").read_text()

@@ -42,9 +42,9 @@ def runs(home):
     ]
 
 
-def safe(tree):
+def safe(tree, scripts=1):
     """Nothing of the corpus became an element, and no script but the page's own is in it."""
-    return not tree.xpath("//img") and len(tree.xpath("//script[not(@type)]")) <= 2
+    return not tree.xpath("//img") and len(tree.xpath("//script[not(@type)]")) == scripts
 
 
 def test_a_page_of_scores_differences_and_changes(runs, home):
@@ -66,6 +66,10 @@ def test_a_page_of_scores_differences_and_changes(runs, home):
         "cystic fibrosis C1",
     ]
     assert "Here" in words(gained[0])
+    differences = "Acc@1 of B less that of A by policy linkable"
+    assert any(differences in words(each) for each in tree.iter("figcaption"))
+    assert not tree.xpath(f"//table[contains(caption, '{differences}')]")
+    assert "MRR: the mean of 1/rank" in words(tree)
     assert any("BELHD (published)" in words(row) for row in tree.iter("tr"))
     assert "Acc@1 is 50.0 % in A and 50.0 % in B: 0.0 points, p = 1.000 by randomisation" in words(tree)
     assert comparison_page(result).html() == comparison_page(result).html()
@@ -106,7 +110,7 @@ def test_a_page_cuts_its_types(home):
 
 def test_a_page_of_documents(runs):
     tree = parsed(documents_page(select(ShowConfig(runs[0], documents=2))))
-    assert safe(tree)
+    assert safe(tree, scripts=2)
     assert [words(each) for each in tree.xpath("//article/h3")] == [f"Document {HOSTILE}", f"Document {ARABIC}"]
     marked = [words(each) for each in tree.xpath("//article[1]//mark")]
     assert marked == [HOSTILE, "gout", ARABIC, "asthma"]
@@ -117,7 +121,7 @@ def test_a_page_of_documents(runs):
 
 def test_a_page_of_wrong_links_marks_these_alone(runs):
     tree = parsed(documents_page(select(ShowConfig(runs[1], wrong=True, documents=1))))
-    assert safe(tree)
+    assert safe(tree, scripts=2)
     assert [words(each) for each in tree.xpath("//article//mark")] == [ARABIC, "asthma"]
     assert all("wrong" in each for each in tree.xpath("//article//mark/@class"))
     assert [words(each) for each in tree.xpath("//p[@role='note']")] == [

@@ -11,6 +11,7 @@ from lxml import html as parser
 from markupsafe import Markup
 
 from raybel.report import charts, page
+from raybel.report.related import directory_name
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
 
@@ -127,3 +128,22 @@ def luminance(colour):
 def test_colours_are_seen_in_both_schemes(colour, background):
     dark, light = sorted([luminance(colour), luminance(background)])
     assert (light + 0.05) / (dark + 0.05) >= 3
+
+
+@pytest.mark.parametrize(
+    ("uri", "name"),
+    [
+        ("s3://AKIA:sEcret@bucket", "bucket"),
+        ("s3://AKIA:sEcret@bucket/runs/a/?endpoint_override=localhost", "a"),
+        ("/runs/a?b/", "a?b"),
+        ("run", "run"),
+    ],
+)
+def test_a_directorys_name_holds_no_key(uri, name):
+    assert directory_name(uri) == name
+
+
+def test_an_interval_below_zero_has_no_dash_before_a_minus():
+    assert charts.interval_text(0.5, 0.25, 0.75) == "50.0 [25.0–75.0]"
+    assert charts.interval_text(-0.02, -0.045, -0.01) == "-2.0 [-4.5 to -1.0]"
+    assert charts.interval_text(0.5, None, None) == "50.0"

@@ -7,8 +7,15 @@ from lxml import html as parser
 from samples import collection, document, passage, save
 
 from raybel.errors import ConfigError, InputError, MismatchError
+from raybel.report import sample as sampling
 from raybel.report import write
+from raybel.report.concepts import ConceptText
 from raybel.report.config import ReportConfig
+from raybel.report.quality import linked
+from raybel.report.quality_section import concept_words
+from raybel.runs.array import FILES
+from raybel.runs.logs import read_progress, write_progress
+from raybel.runs.pipeline import PipelineDirectory
 from raybel.runs.run_directory import RunDirectory
 
 
@@ -125,9 +132,13 @@ def test_nested_mentions_and_text_from_the_right(run):
     assert [mark.text for mark in arabic.iter("mark")] == ["ربو"]
 
 
-def test_the_same_run_gives_the_same_page(run, tmp_path):
-    pages = [write.write_report(ReportConfig(run.uri, out=str(tmp_path / name))) for name in ("a.html", "b.html")]
+def test_the_same_run_gives_the_same_page_from_anywhere(run, corpus, tmp_path, monkeypatch):
+    pages = []
+    for name, here in (("a.html", tmp_path), ("b.html", Path(corpus).parent), ("c.html", Path(run.uri))):
+        monkeypatch.chdir(here)
+        pages.append(write.write_report(ReportConfig(run.uri, out=str(tmp_path / name))))
     assert len({Path(page).read_bytes() for page in pages}) == 1
+    assert facts(made(run))["input"] == corpus
 
 
 def test_a_run_that_isnt_finished_says_so(corpus, tmp_path):
@@ -186,6 +197,8 @@ def test_what_holds_nothing_is_refused(tmp_path):
         made(tmp_path)
     with pytest.raises(ConfigError, match=r"must end in \.html"):
         ReportConfig(str(tmp_path), out="x.txt")
+    for name in ("A.HTML", "s3://b/r.htm?endpoint_override=x"):
+        assert ReportConfig(str(tmp_path), out=name).page.endswith(name)
     with pytest.raises(ConfigError, match="goes with --gold"):
         ReportConfig(str(tmp_path), policy="all")
 
@@ -201,6 +214,7 @@ def test_a_run_on_an_object_store(corpus, tmp_path, endpoint):
     content = storage.read_bytes(page).decode()
     assert "5 of 6 mentions are linked" in content
     assert "secret" not in content
+    assert "<title>Run run</title>" in content
 
 
 def test_a_page_links_to_those_of_its_models(corpus, tmp_path):
@@ -209,3 +223,106 @@ def test_a_page_links_to_those_of_its_models(corpus, tmp_path):
     run = make_run(tmp_path / "runs", corpus)
     tree = made(run, out=str(tmp_path / "pages/run.html"))
     assert tree.xpath("//nav[@class='related']//a/@href") == ["../ngrams/report.html"]
+
+
+def test_rates_are_of_the_start_that_did_the_work(corpus, tmp_path):
+    run = make_run(tmp_path / "run", corpus)
+    idle = {**read_progress(run), "own": {"documents": 0, "mentions": 0}, "seconds": 0.001}
+    write_progress(run, idle)  # the same command again, which finds all done
+    about = facts(made(run))
+    assert (about["time"], about["documents"]) == ("20 s", "5")
+    assert "4, 0.2 a second" in [each.text_content() for each in made(run).iter("dd")]
+
+
+def test_gold_whose_offsets_are_counted_otherwise_is_joined_as_evaluate_does(tmp_path):
+    corpus = save(tmp_path / "a.xml", collection(document("1", passage("Anemia.", mention("Anemia", 0, name="T")))))
+    shifted = passage("   Anemia.", mention("Anemia", 3, gold="D1").replace('"T3"', '"T0"'))
+    gold = save(tmp_path / "g.xml", collection(document("1", shifted)))
+    tree = made(make_run(tmp_path / "run", corpus), gold=gold, bootstrap=0)
+    assert "Acc@1 is 100.0 %" in tree.xpath("string(//header)")
+    assert dict(table(tree, "What became of the 1 mention")) == {"right": "1"}
+    assert [each["state"] for each in text_data(tree)["mentions"]] == ["right"]
+
+
+def test_two_annotations_of_one_span_are_told_apart_by_their_ids(tmp_path):
+    both = [mention("Anemia", 0, gold=gold, name=name) for gold, name in (("D1", "A"), ("D2", "B"))]
+    corpus = save(tmp_path / "a.xml", collection(document("1", passage("Anemia.", *both))))
+    turned = save(tmp_path / "g.xml", collection(document("1", passage("Anemia.", *reversed(both)))))
+    run = make_run(tmp_path / "run", corpus)
+    for gold in (corpus, turned):
+        tree = made(run, gold=gold, bootstrap=0)
+        assert "Acc@1 is 50.0 %" in tree.xpath("string(//header)")
+        states = [(each["gold"], each["state"]) for each in text_data(tree)["mentions"]]
+        assert sorted(states) == [(["D1"], "right"), (["D2"], "wrong")]
+
+
+def test_what_is_left_out_of_linked_text_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(sampling, "MOST_CANDIDATES", 1)
+    text = "Anemia " * 203
+    crowded = document("1", passage(text, *(mention("Anemia", 7 * n) for n in range(203))))
+    tree = made(make_run(tmp_path / "run", save(tmp_path / "a.xml", collection(crowded))))
+    assert "3 more mentions aren’t marked." in tree.text_content()
+    assert "A mention has its first 1 candidate" in tree.text_content()
+    assert {len(each["ranking"]) for each in text_data(tree)["mentions"]} == {1}
+
+
+def test_no_shorter_document_is_preferred_to_one_that_was_drawn(tmp_path, monkeypatch):
+    sizes = {str(number): 10 * number for number in range(1, 9)}
+    texts = {name: "Anemia".ljust(size, "x") for name, size in sizes.items()}
+    documents = [document(name, passage(text, mention("Anemia", 0))) for name, text in texts.items()]
+    run = make_run(tmp_path / "run", save(tmp_path / "a.xml", collection(*documents)))
+    every = [each.doc_id for each in sampling.sample_documents(run, None, 0).documents]
+    assert sorted(every) == sorted(sizes)
+    for most in (40, 100, 200):
+        monkeypatch.setattr(sampling, "MOST_TEXT", most)
+        drawn = [each.doc_id for each in sampling.sample_documents(run, None, 0).documents]
+        assert drawn == every[: len(drawn)]
+
+
+@pytest.mark.parametrize("folder", ["documents", "mentions"])
+def test_a_table_that_is_gone_or_damaged_is_an_error_that_names_it(corpus, tmp_path, folder):
+    run = make_run(tmp_path / "run", corpus)
+    (found,) = (tmp_path / "run" / folder).glob("*.parquet")
+    for spoil in (lambda: found.write_bytes(b"no table"), found.unlink):
+        spoil()
+        with pytest.raises(InputError, match=rf"{found.name}.*can't be read"):
+            made(run)
+
+
+def test_a_pipeline_that_hasnt_begun_to_link_and_an_array_are_told_apart(corpus, tmp_path):
+    (tmp_path / "pipeline").mkdir()
+    Path(PipelineDirectory(str(tmp_path / "pipeline")).options_file).write_text('{"identity": {}}')
+    with pytest.raises(InputError, match="hasn't begun to link"):
+        made(tmp_path / "pipeline")
+    names = [f"{number:04d}-of-0005" for number in range(5)]
+    for name in names:
+        make_run(tmp_path / "array" / name, corpus, finished=False, shards=False)
+    save(tmp_path / "array" / FILES, "a.xml")
+    with pytest.raises(InputError, match=rf"job array.*{', '.join(names[:3])}, and 2 more"):
+        made(tmp_path / "array")
+
+
+def test_the_parts_of_a_confused_composite_have_names_of_their_own():
+    predicted = linked({"link_id": "D1|D%7C2", "parts": [{"link_id": "D1"}, {"link_id": None}, {"link_id": "D|2"}]})
+    assert predicted == ("D1", "D|2")
+    assert linked({"link_id": "D|2", "parts": None}) == ("D|2",)
+    shown = concept_words(predicted, {"D1": ConceptText("Anemia"), "D|2": ConceptText("Asthma")})
+    assert parser.fromstring(shown).text_content() == "Anemia, Asthma D1|D%7C2"
+
+
+def test_many_types_of_found_mentions_are_cut_by_type(tmp_path):
+    from raybel.evaluation.config import EvaluateConfig
+    from raybel.evaluation.evaluate_spans import evaluate_spans
+    from raybel.report.page import Page
+    from raybel.report.quality_section import MOST_GROUPS, spans_section
+
+    text = "Anemia " * 60
+    marks = [mention("Anemia", 7 * n, f"type {n:02d}", gold="D1") for n in range(60)]
+    corpus = save(tmp_path / "a.xml", collection(document("1", passage(text, *marks))))
+    run = make_run(tmp_path / "run", corpus)
+    spans = evaluate_spans(EvaluateConfig((corpus,), (run.uri,), spans=True, bootstrap=0))
+    tree = parser.document_fromstring(Page("x", [spans_section(spans)]).html())
+    kinds = [row[0] for row in table(tree, "Precision, recall and F1")]
+    assert {kinds.count(kind) for kind in kinds} == {len(kinds) // (MOST_GROUPS + 1)}
+    assert len(set(kinds)) == MOST_GROUPS + 1
+    assert "Not shown: 36 types with fewer mentions; `raybel evaluate --spans` has all." in tree.text_content()

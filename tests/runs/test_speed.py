@@ -23,7 +23,7 @@ def test_a_chunk_is_spread_over_the_time_that_it_took():
 def test_what_was_done_before_counts_nothing(tmp_path):
     log = SpeedLog(0.0)
     log.add(1.0, chunk(seconds=0.0))
-    log.write(RunDirectory(str(tmp_path)))
+    log.write(RunDirectory(str(tmp_path)), 7.5)
     assert read_speed(RunDirectory(str(tmp_path))) is None
 
 
@@ -42,9 +42,9 @@ def test_it_comes_back_as_it_was_written(tmp_path):
     log = SpeedLog(5.0)
     log.add(6.0, chunk(0.5, worker="a 1", work=[["tokens", "reranking", 7], ["cache_hits", "ngrams", 2]]))
     log.add(6.5, chunk(0.5, worker="a 2", work=[["tokens", "reranking", 5]]))
-    log.write(RunDirectory(str(tmp_path)))
+    log.write(RunDirectory(str(tmp_path)), 7.5)
     read = read_speed(RunDirectory(str(tmp_path)))
-    assert read["workers"] == 2
+    assert (read["workers"], read["seconds"]) == (2, 7.5)
     assert read["work"] == [["cache_hits", "ngrams", 2], ["tokens", "reranking", 12]]
     assert read["counts"]["documents"] == [5.0, 15.0] or sum(read["counts"]["documents"]) == 20
 
