@@ -13,7 +13,7 @@ export HF_HUB_OFFLINE := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .NOTPARALLEL:  # they share one virtual environment
-.PHONY: setup test lint bench demo clean
+.PHONY: setup test style lint bench demo clean
 
 $(BIN)/raybel: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -28,12 +28,14 @@ $(VENV)/.dev: pyproject.toml constraints.txt
 
 setup: $(VENV)/.dev  ## Make the virtual environment with all that development needs
 
-test: setup lint  ## Check style and types, run the tests (two files at a time: they wait for processes to start)
+test: setup style  ## Check style, run the tests, types among them (two files at a time, for two cores)
 	RAY_AUTH_MODE=disabled $(BIN)/python -m pytest -n 2 --dist loadfile
 
-lint: setup
+style: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+lint: style  ## Check style and types
 	$(BIN)/mypy
 
 bench: setup  ## Slow checks on the real corpora; results and commands: BENCHMARKS.md

@@ -5,8 +5,11 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass, field
 
-from raybel.reporting import logs
+from raybel.reporting import logs, tally
 from raybel.reporting.logs import LogFormat
+
+#: The session whose work this process does, by its id.
+_begun = ""
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,14 @@ class Session:
     log_format: LogFormat = field(default_factory=logs.current_format)
 
     def begin(self) -> None:
-        """Have the process that this is called in log as the session does; workers call it with each piece of work."""
+        """Have this process count and log for the session; workers call it with each piece of work.
+
+        What the process counted before is another session's, or nobody's: it isn't published as this one's.
+        """
+        global _begun
+        if _begun != self.id:
+            _begun = self.id
+            tally.take()
         if self.log_format == "json" and not logs.is_json():  # else a driver that debugs would stop that
             logs.use("json")
         logs.process_is_about(self.run)

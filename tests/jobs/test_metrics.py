@@ -68,6 +68,7 @@ def watched(local_ray, model, tmp_path_factory):
     wrong = document("wrong", passage("Anemia", annotation("Anemia", (0, 6)), offset=-2))
     save(corpus / "d.xml", collection(lost, wrong))
     config = model.config(corpus, home / "watched-run", chunk_documents=5, max_bad_fraction=0.5)
+    tally.add("store_requests", 7)  # of other work in this process
     logs.use("json")
     try:
         result = link(config)
@@ -75,8 +76,9 @@ def watched(local_ray, model, tmp_path_factory):
         logs.use("text")
     name, end = run_name(config.out_corpus), time.monotonic() + PATIENCE_SECONDS
     while True:
-        found = published(name)
-        if (found["documents_total", ""] >= 38 and found["share_read", ""] == 1) or time.monotonic() > end:
+        found = published(name)  # each process's own, every few seconds
+        whole = found["documents_total", ""] >= 38 and found["share_read", ""] == 1
+        if (whole and found["stage_seconds_total", "reading"]) or time.monotonic() > end:
             return config, result, found
         time.sleep(1)
 

@@ -73,6 +73,7 @@ def test_the_same_command_again_does_nothing(found):
         detect(other)
 
 
+@pytest.mark.bench
 def test_detection_inside_link_is_detection_and_then_link(found, model, dictionary, tmp_path):
     config, _ = found
     link(model.config([f"{config.out_corpus}/shards"], tmp_path / "two"))

@@ -138,6 +138,7 @@ def test_what_does_not_fit_is_refused(made, model, tmp_path):
     assert (tmp_path / "hub" / "config.json").exists()
 
 
+@pytest.mark.bench
 def test_a_run_directory_gives_its_surfaces(made, model, tmp_path):
     config, done = made
     link(model.config(list(config.in_corpus), tmp_path / "run"))

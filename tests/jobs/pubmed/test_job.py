@@ -204,6 +204,7 @@ def test_what_is_made_is_shown_and_scored_by_the_pipelines_directory(config, res
     assert "«asthma»" in shown.output
 
 
+@pytest.mark.bench
 def test_a_file_that_cant_be_read_is_named_by_the_job_and_by_status(config, tmp_path):
     save(tmp_path / "in/a.xml", collection(document("1", passage(TEXTS[0]))))
     save(tmp_path / "in/b.xml", collection(document("2", passage(TEXTS[0])))[:-30])

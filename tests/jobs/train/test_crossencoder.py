@@ -629,6 +629,7 @@ def test_workers_that_do_not_fit(made, local_ray, tmp_path):
         Workers(1, None, 0)
 
 
+@pytest.mark.bench
 def test_a_lookup_of_training_mentions_is_refused(made, stored, tmp_path):
     config, _, _ = made
     with pytest.raises(ConfigError, match="hand them their own answers"):
