@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
+
+from raybel.evaluation.tallies import Frequent
 
 #: What kinds of changes there are. With gold: the second run has right what the first one has wrong, the other way
 #: round, or both are as right or as wrong as each other. Without: the links differ.
@@ -31,6 +33,8 @@ CHANGES = pa.schema(
         ("second_link", pa.string()),
     ]
 )
+#: A change's kind, and the concept ids of both links.
+Key = tuple[str, str | None, str | None]
 #: Distinct changes that are counted at a time: some 100 MB with their examples.
 MOST_CHANGES = 100_000
 #: Rows that are turned into an Arrow table at once: as Python objects they take ten times the memory.
@@ -64,8 +68,8 @@ class Changes:
     """The changes from one run to another one.
 
     Memory: an example for each distinct pair of links, at most `most` of them; of `rows`, every change. Of more pairs
-    the rare ones are forgotten, and come back as new (Manku & Motwani, "Approximate frequency counts over data
-    streams", VLDB 2002): `Change.times` is then too low by at most `error`, and never too high. `totals` are exact.
+    the rare ones are forgotten, and come back as new (`tallies.Frequent`): `Change.times` is then too low by at most
+    `error`, and never too high. `totals` are exact.
 
     Args:
         runs: The columns `first`, `second` and `policy` of each row.
@@ -76,11 +80,18 @@ class Changes:
     runs: Mapping[str, Any]
     keep_rows: bool = False
     most: int = MOST_CHANGES
-    error: int = 0
     totals: Counter[str] = field(default_factory=Counter)
-    _changes: dict[tuple[str, str | None, str | None], Change] = field(default_factory=dict)
+    _changes: dict[Key, Change] = field(default_factory=dict)
     _rows: list[dict[str, Any]] = field(default_factory=list)
     _batches: list[pa.Table] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._times: Frequent[Key] = Frequent(self.most)
+
+    @property
+    def error(self) -> int:
+        """How much too low the count of a change may be; 0 where all were counted."""
+        return self._times.error
 
     def add(
         self,
@@ -100,26 +111,17 @@ class Changes:
             place: Its document's file, and the document's number in there.
         """
         self.totals[kind] += 1
-        change = self._changes.get((kind, first, second))
-        if change is None:
-            change = Change(kind, first, second, dict(mention), place=place)
-            self._changes[kind, first, second] = change
-        change.times += 1
-        if len(self._changes) > self.most:
-            self._forget()
+        key, error = (kind, first, second), self.error
+        if key not in self._changes:
+            self._changes[key] = Change(*key, dict(mention), place=place)
+        self._times.add(key)
+        if self.error > error:
+            self._changes = {each: change for each, change in self._changes.items() if each in self._times.counts}
         if self.keep_rows:
             own = {name: mention.get(name) for name in CHANGES.names}
             self._rows.append({**own, **self.runs, "change": kind, "first_link": first, "second_link": second})
             if len(self._rows) >= _BATCH:
                 self._pack()
-
-    def _forget(self) -> None:
-        """Take the same from every count, so that at least half of the changes go."""
-        lost = sorted(change.times for change in self._changes.values())[len(self._changes) // 2]
-        self.error += lost
-        self._changes = {key: change for key, change in self._changes.items() if change.times > lost}
-        for change in self._changes.values():
-            change.times -= lost
 
     def sentences(self) -> list[str]:
         """Say what isn't exact."""
@@ -132,7 +134,9 @@ class Changes:
 
     def of(self, kind: str) -> list[Change]:
         """Return the distinct changes of a kind, the most frequent first, else in the order of their first mentions."""
-        return sorted((change for change in self._changes.values() if change.kind == kind), key=lambda one: -one.times)
+        counts = self._times.counts
+        found = [replace(change, times=counts[key]) for key, change in self._changes.items() if change.kind == kind]
+        return sorted(found, key=lambda change: -change.times)
 
     def table(self) -> pa.Table:
         """Return the mentions that changed as a table of `CHANGES`, in their order; none where they weren't kept."""

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raybel.report.tallies import Frequent, Least
+from raybel.evaluation.tallies import Frequent, Least
 from raybel.runs.mentions import mention_batches, mention_groups
 from raybel.runs.run_directory import RunDirectory
 

@@ -8,11 +8,11 @@ from typing import Any
 from markupsafe import Markup
 
 from raybel.display import counted, percent
+from raybel.evaluation.tallies import Frequent
 from raybel.report import charts
 from raybel.report.charts import Chart
 from raybel.report.links import MOST_CONCEPTS, MOST_SURFACES, MOST_TYPES, LinkFigures
 from raybel.report.page import Section, heading, note, table, text
-from raybel.report.tallies import Frequent
 
 Block = Markup | Chart
 #: Bars of a chart; the table has all that are listed.

@@ -17,7 +17,7 @@ from raybel.evaluation.config import EvaluateConfig
 from raybel.evaluation.evaluate import Evaluation, evaluate
 from raybel.evaluation.gold import Gold, read_gold
 from raybel.evaluation.predictions import Prediction, match
-from raybel.report.tallies import sample_key
+from raybel.evaluation.tallies import sample_key
 from raybel.runs.mentions import document_ids, mention_rows
 from raybel.runs.run_directory import RunDirectory
 

@@ -10,9 +10,9 @@ from typing import Any
 from markupsafe import Markup
 
 from raybel.display import counted
+from raybel.evaluation.tallies import Frequent
 from raybel.files import storage
 from raybel.report.page import Section, note, table, text
-from raybel.report.tallies import Frequent
 from raybel.runs.quarantine import is_of_file, quarantined
 from raybel.runs.run_directory import RunDirectory
 

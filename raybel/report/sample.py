@@ -11,8 +11,8 @@ from typing import Any
 from raybel.corpus.documents import ReadOptions, passage_text
 from raybel.corpus.reading import read_documents
 from raybel.display import counted
+from raybel.evaluation.tallies import sample_key
 from raybel.report.quality import Judgement, Place, QualityFigures
-from raybel.report.tallies import sample_key
 from raybel.runs.mentions import document_ids, mention_rows
 from raybel.runs.run_directory import RunDirectory
 

@@ -16,8 +16,9 @@ MOST_KEYS = 500_000
 class Frequent(Generic[K]):
     """Counts keys, exactly up to a number of distinct ones; beyond it, rare keys are forgotten and come back as new.
 
-    Manku & Motwani, "Approximate frequency counts over data streams" (VLDB 2002): a count is too low by at most
-    `error`, never too high, and a key that occurs more often than that is there.
+    The counters of Misra & Gries, "Finding repeated elements" (Science of Computer Programming 2, 1982), of which half
+    go at a time: a count is too low by at most `error`, never too high, and a key that occurs more often than that is
+    there.
 
     Args:
         most: Distinct keys that are kept in memory.

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from raybel.evaluation.tallies import Frequent, Least, sample_key
 from raybel.report.quality import (
     ABSENT,
     BEHIND,
@@ -19,7 +20,6 @@ from raybel.report.quality import (
     outcome,
 )
 from raybel.report.quarantine_section import alike
-from raybel.report.tallies import Frequent, Least, sample_key
 from raybel.report.text_section import segments
 
 
