@@ -172,6 +172,17 @@ def match(gold: Sequence[Mapping[str, Any]], predicted: Sequence[Prediction]) ->
     return partners
 
 
+def match_rows(gold: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Return, for each gold mention of a document, the index of its row of a mentions table, -1 for none; see `match`.
+
+    Args:
+        gold: Mentions as `documents.DocumentRow` has them.
+        rows: The same document's rows, with `mention_id`, `start`, `end` and `text`.
+    """
+    predicted = [Prediction(row["mention_id"], row["start"], row["end"], text.surface(row["text"]), []) for row in rows]
+    return match(gold, predicted)
+
+
 def composite_parts(
     gold: Sequence[Mapping[str, Any]], predicted: Sequence[Prediction], partners: Sequence[int]
 ) -> Iterator[tuple[int, list[list[str]]]]:

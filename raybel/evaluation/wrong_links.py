@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from raybel.corpus import text
 from raybel.display import counted, relative
 from raybel.errors import ConfigError
 from raybel.evaluation.config import EvaluateConfig, ShowConfig
 from raybel.evaluation.gold import read_gold
 from raybel.evaluation.policy import ConceptNumbers, category, ranks_under, which_count
-from raybel.evaluation.predictions import Prediction, match
+from raybel.evaluation.predictions import match_rows
 from raybel.ontology import Ontology
 
 
@@ -106,12 +105,8 @@ class WrongLinks:
             of_document = list(rows)
             gold = self._waiting.pop(number, [])
             self._judged_to = number
-            predicted = [
-                Prediction(row["mention_id"], row["start"], row["end"], text.surface(row["text"]), [])
-                for row in of_document
-            ]
             ids: list[list[str] | None] = [None] * len(of_document)
-            for mention, partner in zip(gold, match(gold, predicted), strict=True):
+            for mention, partner in zip(gold, match_rows(gold, of_document), strict=True):
                 if partner >= 0:
                     ids[partner] = mention["gold"]
                 else:

@@ -12,11 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raybel.corpus import text
 from raybel.evaluation.config import EvaluateConfig
 from raybel.evaluation.evaluate import Evaluation, evaluate
 from raybel.evaluation.gold import Gold, read_gold
-from raybel.evaluation.predictions import Prediction, match
+from raybel.evaluation.predictions import match_rows
 from raybel.evaluation.tallies import sample_key
 from raybel.runs.mentions import document_ids, mention_rows
 from raybel.runs.run_directory import RunDirectory
@@ -219,14 +218,10 @@ def _rows_of(run: RunDirectory, gold: Gold) -> tuple[list[dict[str, Any] | None]
         for document, of_document in groupby(found, key=lambda row: int(row["document"])):
             candidates = list(of_document)
             number = numbers[document]
-            partners = match(gold.documents[number][1], list(map(_prediction, candidates)))
+            partners = match_rows(gold.documents[number][1], candidates)
             for place, partner in enumerate(partners, starts[number]):
                 rows[place] = candidates[partner] if partner >= 0 else None
     return rows, documents
-
-
-def _prediction(row: Mapping[str, Any]) -> Prediction:
-    return Prediction(row["mention_id"], row["start"], row["end"], text.surface(row["text"]), [])
 
 
 def linked(row: Mapping[str, Any]) -> tuple[str, ...]:
