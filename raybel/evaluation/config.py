@@ -18,7 +18,12 @@ class EvaluateConfig:
     """What to score, and how."""
 
     gold_corpus: Annotated[
-        FilePaths, Option("BioC files, a directory or a glob; gold ids in the infon concept_id. Repeatable.", "PATH")
+        FilePaths,
+        Option(
+            "BioC files, a directory or a glob; gold ids in the infon concept_id. Repeatable.",
+            "PATH",
+            names=("--gold-corpus", "--gold"),
+        ),
     ]
     pred_corpus: Annotated[
         FilePaths,

@@ -178,7 +178,9 @@ def _split_by_sure(joined: predictions.Joined, columns: dict[str, list[Any]]) ->
     if all(value is None for value in joined.sure):
         return []
     columns["sure"] = joined.sure
-    return ["Sure: the mention was settled without the model. Mentions without a link aren't split."]
+    return [
+        "Sure: settled before re-ranking; unsure: re-ranked by the cross-encoder. Mentions without a link aren't split."
+    ]
 
 
 def open_ontology(config: EvaluateConfig, recorded: Sequence[Routes]) -> Ontology | None:

@@ -103,7 +103,7 @@ class Selection:
                 self.explanations += judge.sentences(stopped=True) if judge else []
                 if self.config.chooses or self.config.doc_id:
                     self.notes.append(
-                        f"Stopped after {counted(number, 'document')}; there may be more: --documents says how many."
+                        f"Stopped after {counted(number, 'document')}; there may be more: raise --documents."
                     )
                 return
         self._finish(number, judge)

@@ -62,7 +62,7 @@ def test_an_id_is_found_wherever_it_is_and_however_often(run):
     assert notes == []
     documents, notes = found(run, doc_id=("a",), documents=1)
     assert [one[:3] for one in documents] == [("1", 0, "a")]
-    assert notes == ["Stopped after 1 document; there may be more: --documents says how many."]
+    assert notes == ["Stopped after 1 document; there may be more: raise --documents."]
     with pytest.raises(ConfigError, match="no document has the id no, none"):
         found(run, doc_id=("none", "a", "no"))
 

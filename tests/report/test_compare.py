@@ -125,7 +125,7 @@ def test_a_page_of_wrong_links_marks_these_alone(runs):
     assert [words(each) for each in tree.xpath("//article//mark")] == [ARABIC, "asthma"]
     assert all("wrong" in each for each in tree.xpath("//article//mark/@class"))
     assert [words(each) for each in tree.xpath("//p[@role='note']")] == [
-        "Stopped after 1 document; there may be more: --documents says how many."
+        "Stopped after 1 document; there may be more: raise --documents."
     ]
     assert "mentions that are wrong" in words(tree.find(".//h1"))
 
