@@ -1,3 +1,4 @@
+import logging
 import os
 
 import pytest
@@ -16,6 +17,24 @@ for profile, examples in (("quick", 25), ("thorough", 500)):
         suppress_health_check=[HealthCheck.function_scoped_fixture],
     )
 settings.load_profile("quick")
+#: Files and folders that take minutes.
+LONG = ("tests/test_docs.py", "tests/jobs/train/", "tests/jobs/tune/", "tests/jobs/link/test_job.py")
+
+
+def pytest_collection_modifyitems(items):
+    """Put the files that take long first, so that one of two workers doesn't wait for the other at the end."""
+    items.sort(key=lambda item: not any(part in item.path.as_posix() for part in LONG))
+
+
+@pytest.fixture(autouse=True)
+def _own_log():
+    """Take back what a command in this process did to raybel's log; else later tests see records twice, or none."""
+    yield
+    log = logging.getLogger("raybel")
+    for handler in log.handlers[:]:
+        log.removeHandler(handler)
+    log.propagate = True
+    log.setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")

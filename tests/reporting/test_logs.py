@@ -17,9 +17,8 @@ from raybel.reporting import logs
 
 @pytest.fixture(autouse=True)
 def _about_nothing(monkeypatch):
-    """A process that has run no job and no command; other tests in this one may have."""
+    """A process that has run no job; other tests in this one may have."""
     monkeypatch.setattr(logs, "_of_process", {})
-    monkeypatch.setattr(logging.getLogger("raybel"), "handlers", [])
     token = logs._of_block.set({})
     yield
     logs._of_block.reset(token)
