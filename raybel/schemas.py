@@ -196,7 +196,7 @@ DOCUMENTS = pa.schema(
 #: The counts that a run writes, a row for each shard; `deleted` counts withdrawn documents, which aren't among
 #: `documents`, `unreadable` files of a bundle that couldn't be read to their end, `passed_over` members of an archive
 #: that aren't documents. Where a re-ranker's rule says which mentions are sure, `sure` and `unsure` count mentions,
-#: `pairs` their candidates, and `pairs_saved` those of the sure ones; else these are 0.
+#: `pairs` their candidates, and `pairs_saved` those that no model scored; else these are 0.
 SHARD_COUNTS = pa.schema(
     [
         ("shard", pa.string()),

@@ -83,6 +83,19 @@ def threshold_notes(threshold: float | None, figures: Any) -> list[str]:
     ]
 
 
+def _rule(cascade: Cascade) -> list[str]:
+    """Say what isn't scored by the model, and what that saves."""
+    figures = cascade.figures
+    order = "the first stage's order" if cascade.settled is None else "the order by first stage and prior"
+    rule = ["no mention is sure: all will be re-ranked"]
+    if cascade.sure_from is not None:
+        rule = [f"sure from a probability of {cascade.sure_from:.2f}: these have {order}"]
+    if cascade.pruned_below is not None:
+        rule.append(f"unsure mentions' candidates of a probability below {cascade.pruned_below:.3f} aren't scored")
+    tokens = f", and {_points(figures['tokens_saved'])} % of the tokens" if "tokens_saved" in figures else ""
+    return [*rule, f"pairs of mention and candidate that this saves: {_points(figures['pairs_saved'])} %{tokens}"]
+
+
 def show_cascade(cascade: Cascade | None, title: str) -> None:
     """Print the table of what is sure.
 
@@ -103,16 +116,8 @@ def show_cascade(cascade: Cascade | None, title: str) -> None:
         [f"{name} ({percent(part)} %)", *(percent(figures[f"{stage}{name}"]) for stage in stages.values())]
         for name, part in (("sure", share), ("unsure", 1 - share))
     ]
-    tokens = f" and {_points(figures['tokens_saved'])} % of the tokens" if "tokens_saved" in figures else ""
-    order = "the first stage's order" if cascade.settled is None else "the order by first stage and prior"
-    rule = (
-        "no mention is sure: all will be re-ranked"
-        if cascade.sure_from is None
-        else f"sure from a probability of {cascade.sure_from:.2f}: these have {order}, which saves "
-        f"{_points(figures['pairs_saved'])} % of the pairs{tokens}"
-    )
     notes = [
-        rule,
+        *_rule(cascade),
         f"right of all mentions with candidates: {_points(figures['right'])}, "
         f"if all are re-ranked {_points(figures['right_if_all_are_reranked'])}",
         f"expected calibration error {_points(figures['ECE'])} points, on the mentions that it was fitted on",

@@ -92,7 +92,7 @@ def summary(result: RunResult, links: bool = True, threshold: float | None = Non
         sure = totals["sure"] / max(1, totals["sure"] + totals["unsure"])
         rows.append((f"  sure, not re-ranked ({percent(sure)} %)", totals["sure"]))
         saved = percent(totals["pairs_saved"] / totals["pairs"])
-        rows.append((f"  pairs of mention and candidate that this saved ({saved} %)", totals["pairs_saved"]))
+        rows.append((f"  pairs of mention and candidate that needn't be scored ({saved} %)", totals["pairs_saved"]))
     rows.append(("  spans repaired", totals["repairs"]))
     rows.append(("annotations set aside", totals["set_aside"]))
     rows.append(("documents in quarantine", totals["quarantined"]))

@@ -19,7 +19,7 @@ from raybel.schemas import PART, RANKING
 LINK_INFONS = ("link_id", "link_name", "link_score", "all_links", "link_sure")
 _PARTS = pa.list_(PART)
 #: Fields of `Rankings` that have a value for each mention, and for each candidate.
-_OF_MENTIONS = ("alias", "alias_source", "sure", "pairs", "label", "parts")
+_OF_MENTIONS = ("alias", "alias_source", "sure", "pairs", "unscored", "label", "parts")
 _OF_CANDIDATES = ("ids", "names", "score", "first_score", "first_rank")
 #: Decimals of a score that a threshold is compared with.
 THRESHOLD_DECIMALS = 5
@@ -70,6 +70,7 @@ class Rankings:
         alias_source: Where that name is from.
         sure: Of each mention, whether it was settled without the model; null where there was no rule.
         pairs: Of each mention, how many candidates it had whatever the threshold, int64.
+        unscored: How many of these no model scored, by that rule; 0 where there was none.
         label: Of each mention, what it was linked to; null where it wasn't to be linked to anything.
         parts: Of each mention, the links of its parts, as `schemas.PART`; null where it isn't a composite.
     """
@@ -84,6 +85,7 @@ class Rankings:
     alias_source: pa.Array
     sure: pa.Array
     pairs: pa.Array
+    unscored: pa.Array
     label: pa.Array
     parts: pa.Array
 
@@ -104,12 +106,12 @@ class Rankings:
         table = target.ontology.table
         ids, names = (table[column].take(concept).combine_chunks() for column in ("concept_id", "name"))
         matched, source = _matched(target, counts, concept, alias)
-        sure = pa.nulls(len(counts), pa.bool_())
+        sure, unscored = pa.nulls(len(counts), pa.bool_()), pa.array(np.zeros(len(counts), np.int64))
         if "sure" in chunk.column_names:
-            sure = pc.list_flatten(chunk["sure"].combine_chunks())
+            sure, unscored = (pc.list_flatten(chunk[name].combine_chunks()) for name in ("sure", "unscored"))
         label = pa.repeat(pa.scalar(target.label), len(counts))
         parts = pa.nulls(len(counts), _PARTS)
-        return cls(counts, ids, names, score, first_score, rank, matched, source, sure, pairs, label, parts)
+        return cls(counts, ids, names, score, first_score, rank, matched, source, sure, pairs, unscored, label, parts)
 
     @classmethod
     def none(cls, mentions: int) -> Rankings:
@@ -120,7 +122,7 @@ class Rankings:
         unknown, none = pa.nulls(mentions, pa.bool_()), np.zeros(mentions, np.int64)
         pairs = pa.array(none)
         parts = pa.nulls(mentions, _PARTS)
-        return cls(none, nothing, nothing, scores, scores, ranks, absent, absent, unknown, pairs, absent, parts)
+        return cls(none, nothing, nothing, scores, scores, ranks, absent, absent, unknown, pairs, pairs, absent, parts)
 
     @classmethod
     def merged(cls, parts: Sequence[tuple[np.ndarray, Rankings]]) -> Rankings:
@@ -187,7 +189,10 @@ class Rankings:
             np.bincount(mention[kept], minlength=len(sizes)).astype(np.int64),
             **of_candidates,
             **{name: pa.array(values, getattr(self, name).type) for name, values in columns.items()},
-            pairs=pa.array(np.add.reduceat(self.pairs.to_numpy(), first) if len(first) else np.zeros(0, np.int64)),
+            **{
+                name: pa.array(np.add.reduceat(getattr(self, name).to_numpy(), first) if len(first) else [], pa.int64())
+                for name in ("pairs", "unscored")
+            },
         )
 
     def _links(self) -> list[dict[str, Any]]:
@@ -244,12 +249,12 @@ class Rankings:
             start = end
 
     def settled(self) -> dict[str, int]:
-        """Return how many mentions are `sure` and `unsure` by a re-ranker's rule, and how many `pairs` that saved."""
-        pairs, sure = self.pairs.to_numpy(), self.sure.to_numpy(zero_copy_only=False)
-        by_rule = {True: sure == np.True_, False: sure == np.False_}
-        saved, packed = (int(pairs[by_rule[value]].sum()) for value in (True, False))
-        counted = [int(np.count_nonzero(by_rule[value])) for value in (True, False)]
-        return {"sure": counted[0], "unsure": counted[1], "pairs": saved + packed, "pairs_saved": saved}
+        """Return how many mentions are `sure` and `unsure` by a rule, and how many of their `pairs` that saved."""
+        sure = self.sure.to_numpy(zero_copy_only=False)
+        counted = {name: int(np.count_nonzero(sure == value)) for name, value in (("sure", True), ("unsure", False))}
+        by_rule = self.sure.is_valid()
+        pairs, saved = (pc.sum(each.filter(by_rule)).as_py() or 0 for each in (self.pairs, self.unscored))
+        return {**counted, "pairs": pairs, "pairs_saved": saved}
 
     def columns(self) -> list[pa.Array]:
         """Return the columns of the mentions table that say what each mention was linked to, null where to nothing."""

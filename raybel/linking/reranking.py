@@ -56,8 +56,9 @@ def rerank(
 
     Their `score` is the re-ranker's, their `rank` still the first stage's. Mentions that the re-ranker's cascade takes
     as sure have the order and the probabilities by which they are, those of the prior or of the first stage; a column
-    `sure` says which these are. The others, of all documents, are scored at once; if that fails, each document by
-    itself: one that fails then has no candidates, and a traceback among `failures`.
+    `sure` says which these are, and `unscored` how many candidates of each mention the model didn't score. The others,
+    of all documents, are scored at once; if that fails, each document by itself: one that fails then has no candidates,
+    and a traceback among `failures`.
 
     Args:
         chunk: As `add_candidates` returns it.
@@ -93,6 +94,12 @@ def rerank(
             for ranking in settled[of]
         ]
         chunk = chunk.append_column("sure", pa.array([sure], pa.list_(pa.bool_())))
+        unscored = [
+            each.unscored
+            for number, of in enumerate(bounds)
+            for each in rankings[number] or [UNRANKED] * len(settled[of])
+        ]
+        chunk = chunk.append_column("unscored", pa.array([unscored], pa.list_(pa.int64())))
     for name, column in (
         ("candidates", _reordered(first_stage, rankings)),
         ("failures", pa.array([failures], pa.list_(pa.string()))),
@@ -149,7 +156,7 @@ def _settled(
         return [None] * len(candidates)
     probabilities = first_stage.of(surfaces, candidates)
     is_sure = reranker.cascade.is_sure
-    return [Ranking(np.arange(len(each)), each) if is_sure(each) else None for each in probabilities]
+    return [Ranking(np.arange(len(each)), each, len(each)) if is_sure(each) else None for each in probabilities]
 
 
 def _merged(settled: list[Ranking | None], reranked: list[Ranking]) -> list[Ranking]:

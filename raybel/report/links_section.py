@@ -83,8 +83,8 @@ def _sure(counts: dict[str, int]) -> list[Block]:
     return [
         text(
             f"{counts['sure']:,} of {counted(decided, 'mention')} ({percent(counts['sure'] / decided)} %) were sure, "
-            f"and weren't re-ranked; that saved {counts['pairs_saved']:,} of {counts['pairs']:,} pairs of mention and "
-            "candidate."
+            f"and weren't re-ranked; of {counts['pairs']:,} pairs of mention and candidate {counts['pairs_saved']:,} "
+            "needn't be scored."
         )
     ]
 

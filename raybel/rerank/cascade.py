@@ -41,6 +41,8 @@ class Cascade:
         figures: What was measured on the validation mentions.
         every: Weights for candidates where all mentions are re-ranked; None where they weren't fitted.
         settled: Weights of scores, ranks and prior that settle mentions; None where the first stage does by itself.
+        pruned_below: The probability by `settled` below which a candidate of an unsure mention isn't scored
+            (`rerank.pruning`); None where all are.
     """
 
     first_stage: CandidateCalibration
@@ -52,6 +54,7 @@ class Cascade:
     figures: Mapping[str, float | None] = field(default_factory=dict)
     every: Calibration | None = None
     settled: Calibration | None = None
+    pruned_below: float | None = None
 
     def is_sure(self, probabilities: np.ndarray) -> bool:
         """Return whether a mention is sure.
@@ -84,9 +87,13 @@ class Cascade:
             None if held is None else Calibration(**{name: float(item) for name, item in held.items()})
             for held in (value.get("every"), value.get("settled"))
         )
-        sure_from, threshold = (None if value[key] is None else float(value[key]) for key in ("sure_from", "threshold"))
+        held = {"pruned_below": None, **value}
+        sure_from, threshold, pruned_below = (
+            None if held[key] is None else float(held[key]) for key in ("sure_from", "threshold", "pruned_below")
+        )
         fitted_to = (str(value["generator"]), str(value.get("ontology", "")))
-        return cls(first_stage, sure_from, unsure, *fitted_to, threshold, dict(value["figures"]), every, settled)
+        figures = dict(value["figures"])
+        return cls(first_stage, sure_from, unsure, *fitted_to, threshold, figures, every, settled, pruned_below)
 
 
 def cascade_for(cascades: Sequence[Cascade], generator: Generator) -> Cascade | None:

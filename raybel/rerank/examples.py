@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
@@ -52,6 +52,31 @@ class Example:
     sure: bool = False
     siblings: list[bool] = field(default_factory=list)
     known: PriorFeatures | None = None
+
+    def of_candidates(self, places: np.ndarray) -> Example:
+        """Return the same mention with some of its candidates, without what a prior weighs of them.
+
+        Args:
+            places: Their places, rising.
+        """
+        if len(places) == len(self.names):
+            return self
+        rows = places.tolist()
+        return replace(
+            self,
+            candidates=self.candidates[places],
+            names=[self.names[row] for row in rows],
+            aliases=[self.aliases[row] for row in rows],
+            gold=place_in(rows, self.gold),
+            details=[self.details[row] for row in rows if self.details],
+            siblings=[self.siblings[row] for row in rows if self.siblings],
+            known=None,
+        )
+
+
+def place_in(rows: Sequence[int], row: int) -> int:
+    """Return the place of a number among others; -1 where it isn't there."""
+    return rows.index(row) if row in rows else -1
 
 
 class Described(NamedTuple):

@@ -21,10 +21,12 @@ class Ranking:
     Args:
         order: The candidates' places in the first stage's order, int64.
         scores: Their probabilities, falling, float32.
+        unscored: How many of them no model scored.
     """
 
     order: np.ndarray
     scores: np.ndarray
+    unscored: int = 0
 
 
 def ranked(

@@ -13,6 +13,7 @@ Acc@1 of both stages on sure and unsure mentions. `--home` keeps generators for 
 from __future__ import annotations
 
 import argparse
+import copy
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -35,7 +36,7 @@ from raybel.config import GeneratorPaths, MentionOptions
 from raybel.ontology import Ontology
 from raybel.rerank.cascade import Cascade
 from raybel.rerank.reranker import Reranker
-from raybel.rerank.training.cascading import annotated_examples, best_candidates, fit_cascade, read_annotated
+from raybel.rerank.training.cascading import annotated_examples, best_of, fit_cascade, read_annotated
 
 OPTIONS = {"ngrams": ("ngrams_model",), "dense": ("dense_index",), "hybrid": ("ngrams_model", "dense_index")}
 
@@ -99,20 +100,15 @@ def cascade_figures(
         rule = fit_cascade(reranker, generator, ontology, chosen[0])
         assert isinstance(rule, Cascade)
         mentions = annotated_examples(reranker.parameters, generator, ontology, chosen[1])
-        logits, priors = reranker.logits(mentions.examples), reranker.priors(mentions.examples)
-        first = mentions.golds == 0
-        if rule.settled is None:
-            sure = np.array([rule.is_sure(rule.first_stage.probabilities(each)) for each in mentions.features])
-            settled = first
-        else:
-            nothing = [np.zeros_like(scores) for scores in mentions.scores]
-            best, certainty = best_candidates(nothing, mentions.scores, rule.settled, priors)
-            settled = best == mentions.golds
-            sure = np.array([rule.is_sure(each) for each in certainty[:, None]])
-        every, unsure = (
-            best_candidates(logits, mentions.scores, weights, priors)[0] == mentions.golds
-            for weights in (rule.every, rule.unsure)
-        )
+        ruled = copy.copy(reranker)
+        ruled.cascade, ruled.calibration = rule, None  # as the published way has it, unless the rule has weights
+        by_prior = [each for each in ruled.by_prior(mentions.examples) if each is not None]
+        first = settled = mentions.golds == 0
+        sure = np.array([rule.is_sure(rule.first_stage.probabilities(each)) for each in mentions.features])
+        if by_prior:
+            settled = best_of(by_prior)[0] == mentions.golds
+            sure = np.array([rule.is_sure(each.scores) for each in by_prior])
+        every, unsure = (best_of(ruled.rank(mentions.examples, of))[0] == mentions.golds for of in (False, True))
         of_sure, of_unsure = ([each[part].mean() for each in (first, settled, every)] for part in (sure, ~sure))
         rows.append([sure.mean(), *of_sure, *of_unsure, every.mean(), np.where(sure, settled, unsure).mean()])
     return np.mean(rows, axis=0).tolist()

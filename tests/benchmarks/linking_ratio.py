@@ -104,7 +104,7 @@ class Counted:
 
     def rank(self, examples: Sequence[Example], unsure: bool = False) -> list[Ranking]:
         """As `Reranker.rank`."""
-        self.tokens += self.reranker.token_count(examples)
+        self.tokens += self.reranker.token_count(self.reranker.shown(examples) if unsure else examples)
         return self.reranker.rank(examples, unsure)
 
 

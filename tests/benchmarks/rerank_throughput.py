@@ -45,7 +45,8 @@ from raybel.rerank.batching import Batch
 from raybel.rerank.examples import Describer
 from raybel.rerank.model import CrossEncoder
 from raybel.rerank.parameters import CrossEncoderParameters
-from raybel.rerank.reranker import KIND, VERSION, WEIGHTS, Reranker
+from raybel.rerank.reranker import Reranker
+from raybel.rerank.state import KIND, VERSION, WEIGHTS
 from raybel.rerank.tokens import Tokens
 
 

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 import ray
@@ -138,16 +139,20 @@ def test_the_table_of_what_is_sure(capsys):
     for said in (
         "sure (64.9 %) 98.8 98.7",
         "unsure (35.1 %) 74.0",
-        "sure from a probability of 0.90: these have the first stage's order, which saves 65.0 % of the pairs",
+        "sure from a probability of 0.90: these have the first stage's order",
+        "pairs of mention and candidate that this saves: 65.0 %",
         "right of all mentions with candidates: 90.4, if all are re-ranked 90.2",
         "recommended --threshold 0.46: F1 of links 92.0 on the validation corpus, without one 90.0; 12 mentions there",
     ):
         assert said in printed
     figures = RIGHT | {"settled_right_of_sure": 0.992, "settled_right_of_unsure": 0.75}
-    rule = Cascade(CandidateCalibration(), 0.9, Calibration(), "n", "o", None, figures, settled=Calibration())
+    figures["tokens_saved"] = 0.7
+    rule = replace(rule, threshold=None, figures=figures, settled=Calibration(), pruned_below=0.02)
     show_cascade(rule, "cross-encoder out")
     printed = " ".join(capsys.readouterr().out.split())
     assert "first stage with the prior re-ranked sure (64.9 %) 98.8 99.2 98.7" in printed
+    assert "unsure mentions' candidates of a probability below 0.020 aren't scored" in printed
+    assert "saves: 65.0 %, and 70.0 % of the tokens" in printed
     assert "these have the order by first stage and prior" in printed
     show_cascade(
         Cascade(CandidateCalibration(), None, Calibration(), "ngrams", "o", None, RIGHT | {"sure": 0.0}), "out"

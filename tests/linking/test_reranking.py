@@ -2,6 +2,7 @@
 
 import gzip
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -254,6 +255,20 @@ def test_with_a_prior_sure_mentions_have_its_order(tmp_path):
     assert scores[0] >= 0.9
     assert scores == sorted(scores, reverse=True)
     assert part.summary["pairs_saved"] == 4
+
+
+class Pruning(Settling):
+    """Scores all candidates of an unsure mention but one."""
+
+    def rank(self, examples, unsure=False):
+        return [replace(each, unscored=1) for each in super().rank(examples, unsure)]
+
+
+def test_candidates_that_no_model_scored_are_counted(tmp_path):
+    documents = [with_mention(str(number), name) for number, name in enumerate(["Asthma & co <x>", "asthmatic"])]
+    part, _ = link(tmp_path, *documents, document("none"), reranker=Pruning(), first_stage=with_cascade()[1])
+    assert sure_of(part) == [True, False]
+    assert (part.summary["pairs"], part.summary["pairs_saved"]) == (4, 3)
 
 
 def test_unsure_mentions_are_shown_the_same_details_whether_others_are_sure_or_not(tmp_path):

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -56,6 +57,8 @@ def test_a_rule_comes_back_out_of_json():
     assert Cascade.from_dict(json.loads(json.dumps(cascade().to_dict()))) == cascade()
     by_prior = cascade(settled=Calibration(logit=0.0, prior=0.5), every=Calibration())
     assert Cascade.from_dict(json.loads(json.dumps(by_prior.to_dict()))) == by_prior
+    pruning = replace(by_prior, pruned_below=0.02)
+    assert Cascade.from_dict(json.loads(json.dumps(pruning.to_dict()))) == pruning
     none = Cascade(CandidateCalibration(), None, Calibration(), "dense")
     assert Cascade.from_dict(json.loads(json.dumps(none.to_dict()))) == none
 

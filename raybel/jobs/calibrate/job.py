@@ -13,6 +13,7 @@ from raybel.jobs.calibrate.config import CalibrateConfig
 from raybel.jobs.train.directory import training_directory
 from raybel.ontology import Ontology
 from raybel.rerank.cascade import Cascade
+from raybel.rerank.state import KIND, STATE, describe, with_cascades
 
 
 def calibrate_generator(config: CalibrateConfig) -> FittedCalibration:
@@ -43,24 +44,24 @@ def calibrate_reranker(config: CalibrateConfig) -> Cascade:
         LockedError: Another job works on the cross-encoder's directory.
         MismatchError: Models and ontology don't belong together.
     """
-    from raybel.rerank import reranker as second_stage  # imports torch
+    from raybel.rerank.reranker import Reranker, device  # imports torch
     from raybel.rerank.training.cascading import fit_cascade, read_annotated
 
     assert config.reranker_model is not None, "checked by the caller"
     home = config.reranker_model
-    with training_directory(home, second_stage.KIND).lock():
+    with training_directory(home, KIND).lock():
         ontology = Ontology.open(config.ontology)
-        state = second_stage.describe(home)  # for any ontology: the rule says for which one it holds
+        state = describe(home)  # for any ontology: the rule says for which one it holds
         if not state["parameters"]["calibrate"]:
             raise ConfigError(f"{home} was trained without weights for both stages (calibrate): it ranks all mentions")
         _, generator = _opened(config, state["parameters"]["top_k"])
-        loaded = second_stage.Reranker.load(home, second_stage.device(), config.precision)
+        loaded = Reranker.load(home, device(), config.precision)
         reranker = loaded.for_generator(generator)
         cascade = fit_cascade(reranker, generator, ontology, read_annotated(config.val_corpus, config.mentions))
         if cascade is None:
             raise _nothing_to_fit(config)
-        fitted = second_stage.with_cascades(state, [cascade])
-        storage.publish_json(storage.join(home, second_stage.STATE), fitted)
+        fitted = with_cascades(state, [cascade])
+        storage.publish_json(storage.join(home, STATE), fitted)
     return cascade
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from raybel.candidates.base import UNKNOWN_GENERATOR, Generator
 from raybel.candidates.registry import open_generator, uses_encoder
@@ -13,10 +13,9 @@ from raybel.config.named import read_named
 from raybel.files import storage
 from raybel.jobs.run_options import RerankerModel, Threshold
 from raybel.ontology import Ontology
+from raybel.rerank.cascade import Cascade, cascade_for
 from raybel.rerank.parameters import CrossEncoderParameters, Crosstype, Rerank
-
-if TYPE_CHECKING:
-    from raybel.rerank.cascade import Cascade
+from raybel.rerank.state import cascades_of, describe
 
 
 @configuration
@@ -109,17 +108,12 @@ class OpenedRoute:
         generator.check_usable(top_k, expand_abbreviations)
         reranker = None
         if route.reranker_model is not None:
-            from raybel.rerank import reranker as second_stage  # imports torch
-
-            reranker = second_stage.describe(route.reranker_model, None if any_ontology else ontology, crosstype)
+            reranker = describe(route.reranker_model, None if any_ontology else ontology, crosstype)
         return cls(types, route, ontology, generator, reranker)
 
     @property
     def cascade(self) -> Cascade | None:
         """The rule that says which mentions are sure; None without one that was fitted to this generator."""
-        from raybel.rerank.cascade import cascade_for
-        from raybel.rerank.reranker import cascades_of  # imports torch
-
         return cascade_for(cascades_of(self.reranker), self.generator) if self.reranker else None
 
     def identity(self) -> dict[str, Any]:

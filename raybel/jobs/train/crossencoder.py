@@ -34,7 +34,8 @@ from raybel.rerank import model as models
 from raybel.rerank.cascade import Cascade
 from raybel.rerank.model import CrossEncoder
 from raybel.rerank.parameters import CrossEncoderParameters
-from raybel.rerank.reranker import KIND, VERSION, WEIGHTS, Reranker, cascades_of, describe, device, with_cascades
+from raybel.rerank.reranker import Reranker, device
+from raybel.rerank.state import KIND, VERSION, WEIGHTS, cascades_of, describe, with_cascades
 from raybel.rerank.tokens import Tokens
 from raybel.rerank.training.cascading import fit_cascade, read_annotated
 from raybel.rerank.training.model_card import model_card

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,10 +22,11 @@ from raybel.ontology import Ontology
 from raybel.rerank import calibration
 from raybel.rerank.calibration import Calibration
 from raybel.rerank.cascade import Cascade, fit_limit
-from raybel.rerank.examples import Describer, Example, document_examples
+from raybel.rerank.examples import Describer, Example, document_examples, place_in
 from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.rerank.prior_features import first_concepts
-from raybel.rerank.ranking import ranked
+from raybel.rerank.pruning import fit_pruning, kept, merged
+from raybel.rerank.ranking import Ranking, ranked
 from raybel.rerank.reranker import Reranker
 
 
@@ -68,30 +69,34 @@ def fit_cascade(
         return None
     logits, scores, golds = reranker.logits(mentions.examples), mentions.scores, mentions.golds
     priors = reranker.priors(mentions.examples)
-    settled, settled_as, certainty = _without_model(mentions, first_stage, priors)
+    settled, without_model = _without_model(mentions, first_stage, priors)
+    settled_as, certainty = best_of(without_model)
     # The re-ranker's own weights may be of another generator's scores: these have weights of their own. (The published
     # way has none.)
     weights = calibration.fit(logits, scores, golds.tolist(), priors) if reranker.parameters.calibrate else None
-    every = best_candidates(logits, scores, weights, priors)[0]
+    every = best_of(rankings_by(logits, scores, weights, priors))[0]
     limit = fit_limit(certainty, settled_as == golds, every == golds)
     sure = np.zeros(len(golds), bool) if limit is None else certainty >= np.float32(limit)
-    rest = np.flatnonzero(~sure).tolist()
+    rest = np.flatnonzero(~sure)
+    pruned_below = None
+    if settled is not None and not reranker.layout.order_matters:
+        of_rest = [without_model[row] for row in rest.tolist()]
+        pruned_below = fit_pruning(of_rest, golds[rest], (every == golds)[rest], len(golds))
+    shown = {row: kept(without_model[row], pruned_below) for row in rest.tolist()}
     if reranker.layout.mentions_matter:  # with the sure ones in their sequences they had other logits
-        for row, of_mention in zip(rest, reranker.logits([mentions.examples[row] for row in rest]), strict=True):
+        for row, of_mention in zip(shown, reranker.logits([mentions.examples[row] for row in shown]), strict=True):
             logits[row] = of_mention
-    kept = ([logits[row] for row in rest], [scores[row] for row in rest], golds[rest].tolist())
-    unsure = calibration.fit(*kept, [priors[row] for row in rest])
-    best, probability = best_candidates(logits, scores, unsure, priors)
-    best, probability = np.where(sure, settled_as, best), np.where(sure, certainty, probability)
+    unsure, rankings = _with_model(without_model, shown, logits, mentions, priors)
+    best, probability = best_of(rankings)
     right = best == golds
     threshold, figures = threshold_of(probability, right, mentions.concepts)
     of_all = reranker.token_count(mentions.examples)
-    sizes = np.array([len(of_mention) for of_mention in mentions.features])
+    of_shown = reranker.token_count([mentions.examples[row].of_candidates(places) for row, places in shown.items()])
     figures |= {
         "mentions": len(mentions.concepts),
         "sure": float(sure.mean()),
-        "pairs_saved": float(sizes[sure].sum() / sizes.sum()),
-        "tokens_saved": 1 - reranker.token_count([mentions.examples[row] for row in rest]) / of_all,
+        "pairs_saved": 1 - sum(map(len, shown.values())) / sum(map(len, scores)),
+        "tokens_saved": 1 - of_shown / of_all,
         "first_stage_right_of_sure": _share(golds[sure] == 0),
         "settled_right_of_sure": _share(right[sure]),
         "reranked_right_of_sure": _share((every == golds)[sure]),
@@ -103,24 +108,52 @@ def fit_cascade(
         "ECE": expected_calibration_error(probability, right),
     }
     fitted_to = (generator.description, generator.ontology_fingerprint)
-    return Cascade(first_stage, limit, unsure, *fitted_to, threshold, figures, weights, settled)
+    return Cascade(first_stage, limit, unsure, *fitted_to, threshold, figures, weights, settled, pruned_below)
+
+
+def _with_model(
+    without_model: Sequence[Ranking],
+    shown: Mapping[int, np.ndarray],
+    logits: Sequence[np.ndarray],
+    mentions: AnnotatedExamples,
+    priors: Sequence[np.ndarray | None],
+) -> tuple[Calibration, list[Ranking]]:
+    """Return weights for unsure mentions, fitted to what the model scores of them, and the rankings of all mentions.
+
+    Args:
+        without_model: The rankings of all mentions without the model; those of the sure ones stay.
+        shown: The places of the candidates that the model scores, by the unsure mention.
+        logits: Of all mentions' candidates.
+        mentions: All of them.
+        priors: A prior's evidence for all mentions' candidates, None for none.
+    """
+    of_logits = [logits[row][places] for row, places in shown.items()]
+    of_scores = [mentions.scores[row][places] for row, places in shown.items()]
+    of_priors = [None if (prior := priors[row]) is None else prior[places] for row, places in shown.items()]
+    of_golds = [place_in(places.tolist(), int(mentions.golds[row])) for row, places in shown.items()]
+    weights = calibration.fit(of_logits, of_scores, of_golds, of_priors)
+    rankings = list(without_model)
+    by_model = rankings_by(of_logits, of_scores, weights, of_priors)
+    for (row, places), ranking in zip(shown.items(), by_model, strict=True):
+        rankings[row] = merged(without_model[row], places, ranking)
+    return weights, rankings
 
 
 def _without_model(
     mentions: AnnotatedExamples, first_stage: CandidateCalibration, priors: Sequence[np.ndarray | None]
-) -> tuple[Calibration | None, np.ndarray, np.ndarray]:
-    """Return what settles mentions without the model, the place of each one's best candidate, and its probability.
+) -> tuple[Calibration | None, list[Ranking]]:
+    """Return what settles mentions without the model, and their rankings by it.
 
     With a prior, it is the first stage's scores and the prior, by the weights that are returned; else the first stage,
     and there are no weights.
     """
     if any(prior is None for prior in priors):
-        first = np.array([first_stage.probabilities(of_mention)[0] for of_mention in mentions.features])
-        return None, np.zeros(len(first), np.int64), first
+        probabilities = [first_stage.probabilities(of_mention) for of_mention in mentions.features]
+        return None, [Ranking(np.arange(len(each)), each, len(each)) for each in probabilities]
     nothing = [np.zeros(len(scores), np.float32) for scores in mentions.scores]
     fitted = calibration.fit(nothing, mentions.scores, mentions.golds.tolist(), priors)
     weights = replace(fitted, logit=0.0)
-    return weights, *best_candidates(nothing, mentions.scores, weights, priors)
+    return weights, rankings_by(nothing, mentions.scores, weights, priors)
 
 
 def read_annotated(paths: tuple[str, ...], options: MentionOptions) -> list[dict[str, Any]]:
@@ -173,23 +206,27 @@ def annotated_examples(
     return AnnotatedExamples(examples, features, np.array(golds, np.int64), every_concept)
 
 
-def best_candidates(
+def rankings_by(
     logits: Sequence[np.ndarray],
     scores: Sequence[np.ndarray],
     weights: calibration.Calibration | None,
-    priors: Sequence[np.ndarray | None] | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the place of each mention's first candidate after re-ranking, int64, and its probability, float32.
+    priors: Sequence[np.ndarray | None],
+) -> list[Ranking]:
+    """Return each mention's candidates in the order of all evidence.
 
     Args:
-        logits: Those of each mention's candidates, one or more.
+        logits: Those of each mention's candidates.
         scores: The first stage's scores of them.
         weights: Of both; None for the published way.
         priors: A prior's evidence for them, None for none.
     """
-    of_mentions = zip(logits, scores, priors or [None] * len(logits), strict=True)
-    rankings = [ranked(logit, score, weights, prior) for logit, score, prior in of_mentions]
-    return np.array([each.order[0] for each in rankings]), np.array([each.scores[0] for each in rankings])
+    of_mentions = zip(logits, scores, priors, strict=True)
+    return [ranked(logit, score, weights, prior) for logit, score, prior in of_mentions]
+
+
+def best_of(rankings: Sequence[Ranking]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the place of each mention's best candidate, int64, and its probability, float32; each has one or more."""
+    return np.array([each.order[0] for each in rankings], np.int64), np.array([each.scores[0] for each in rankings])
 
 
 def _share(right: np.ndarray) -> float | None:

@@ -58,6 +58,8 @@ def model_card(base: str, state: dict[str, Any]) -> str:
             by = "first stage and prior" if cascade.get("settled") else "the first stage"
             where = f"With candidates of {cascade['generator']}"
             lines += ["", f"{where}, sure, and not re-ranked, from a probability by {by} of {cascade['sure_from']}."]
+        if cascade.get("pruned_below") is not None:
+            lines += ["", f"Candidates of other mentions are scored from a probability of {cascade['pruned_below']}."]
     return "\n".join(lines) + "\n"
 
 

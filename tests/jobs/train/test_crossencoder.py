@@ -42,7 +42,8 @@ from raybel.rerank.calibration import Calibration
 from raybel.rerank.cascade import Cascade
 from raybel.rerank.parameters import BEFORE, CrossEncoderParameters
 from raybel.rerank.prior_features import FEATURES, PriorFeatures
-from raybel.rerank.reranker import KIND, Reranker, cascades_of, describe, priors_of, with_cascades
+from raybel.rerank.reranker import Reranker
+from raybel.rerank.state import KIND, cascades_of, describe, priors_of, with_cascades
 from raybel.rerank.training.alias_scopes import check_generator
 from raybel.rerank.training.epochs import Epochs
 from raybel.rerank.training.features import SCHEMA, Features

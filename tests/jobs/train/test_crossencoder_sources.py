@@ -29,7 +29,8 @@ from raybel.jobs.train.crossencoder import train_crossencoder
 from raybel.jobs.train.run import run_workers
 from raybel.ontology import Concept, Ontology
 from raybel.rerank.parameters import CrossEncoderParameters
-from raybel.rerank.reranker import Reranker, cascades_of, describe, edges_for
+from raybel.rerank.reranker import Reranker
+from raybel.rerank.state import cascades_of, describe, edges_for
 from raybel.rerank.training.epochs import Epochs
 from raybel.rerank.training.sources import JoinedSources, open_sources
 

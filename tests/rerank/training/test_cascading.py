@@ -118,6 +118,24 @@ def test_what_the_prior_knows_is_sure_in_its_order(tmp_path):
     assert rule.figures["right"] == 150 / 180
 
 
+class RulingOut(Knowing):
+    """Has a prior that can't tell the first two candidates apart, and rules the third one out."""
+
+    def priors(self, examples):
+        return [np.array([2.0, 2.0, -6.0], np.float32) for _ in examples]
+
+
+def test_what_the_prior_rules_out_is_not_scored(tmp_path):
+    rule = fitted(tmp_path, RulingOut(), *USUAL)
+    assert rule.sure_from is None
+    assert 0 < rule.pruned_below <= 0.1
+    assert rule.figures["pairs_saved"] == pytest.approx(1 / 3)
+    assert rule.figures["right"] == 1
+    seen_together = RulingOut()
+    seen_together.layout = LAYOUTS["parallel"]  # its scores would be others without the third candidate
+    assert fitted(tmp_path, seen_together, *USUAL).pruned_below is None
+
+
 class KnowingTogether(Knowing):
     """Scores a mention in another way where there is a name beside it."""
 
