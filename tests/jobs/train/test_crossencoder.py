@@ -352,8 +352,17 @@ def test_only_unsure_mentions_are_reranked(linked, made, tmp_path):
             assert ranking == other["ranking"]  # a tree's scores are each candidate's own
         assert other["sure"] is None
     assert sum(everything.counts["pairs"].to_pylist()) == 0
-    link_job.link(replace(job, out_corpus=str(tmp_path / "two"), resources=replace(job.resources, actors=2)))
-    assert outputs(tmp_path / "some", ("state/",)) == outputs(tmp_path / "two", ("state/",))
+
+
+@pytest.mark.bench
+def test_what_is_sure_does_not_depend_on_the_actors(linked, made, tmp_path):
+    job, _ = linked
+    for name, actors in (("one", 1), ("two", 2)):
+        resources = replace(job.resources, actors=actors)
+        link_job.link(
+            replace(job, reranker_model=made[0].output_dir, out_corpus=str(tmp_path / name), resources=resources)
+        )
+    assert outputs(tmp_path / "one", ("state/",)) == outputs(tmp_path / "two", ("state/",))
 
 
 @pytest.mark.bench
