@@ -29,7 +29,7 @@ $(VENV)/.dev: pyproject.toml constraints.txt
 setup: $(VENV)/.dev  ## Make the virtual environment with all that development needs
 
 test: setup style  ## Check style, run the tests, types among them (two files at a time, for two cores)
-	RAY_AUTH_MODE=disabled $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	RAY_AUTH_MODE=disabled $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 15
 
 style: setup
 	$(BIN)/ruff check .

@@ -11,7 +11,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 ERROR = "<?xml version='1.0'?><Error><Code>{code}</Code><Message>told to</Message></Error>"
-CODES = {503: "SlowDown", 403: "AccessDenied", 500: "InternalError", 501: "NotImplemented"}
+CODES = {503: "SlowDown", 403: "AccessDenied", 500: "InternalError", 501: "NotImplemented", 400: "ExpiredToken"}
 
 
 class Quiet(WSGIRequestHandler):

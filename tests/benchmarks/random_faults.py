@@ -88,8 +88,8 @@ def started(start: Callable[[], Any]) -> Any:
 class Nodes:
     """A cluster of a head without CPUs and two nodes, which may be lost and are replaced."""
 
-    def __init__(self) -> None:
-        head = {**NODE, "num_cpus": 0, "include_dashboard": False, "_system_config": HEALTH}
+    def __init__(self, config: dict[str, Any] = HEALTH) -> None:
+        head = {**NODE, "num_cpus": 0, "include_dashboard": False, "_system_config": config}
         self.cluster = started(lambda: Cluster(initialize_head=True, head_node_args=head))
         self.stopped: list[Any] = []
         self.nodes = [self.add() for _ in range(2)]
@@ -106,7 +106,7 @@ class Nodes:
     def stop(self, node: Any) -> None:
         """Stop all of a node's processes for good, and add another one."""
         processes = [self.raylet(node), *self.raylet(node).children(recursive=True)]
-        _send(processes, signal.SIGSTOP)
+        send(processes, signal.SIGSTOP)
         self.nodes.remove(node)
         self.stopped.append((node, processes))
         self.nodes.append(self.add())
@@ -114,7 +114,7 @@ class Nodes:
     def tidy(self) -> None:
         """End what was stopped for good, and replace what ended."""
         for node, processes in self.stopped:
-            _send(processes, signal.SIGKILL)
+            send(processes, signal.SIGKILL)
             self.cluster.remove_node(node, allow_graceful=False)
         self.stopped.clear()
         for node in self.nodes[:]:
@@ -235,10 +235,10 @@ def kill_task(of: Round) -> bool:
 
 
 def _signal(chance: random.Random, processes: list[psutil.Process], number: int) -> bool:
-    return bool(processes) and _send([chance.choice(processes)], number)
+    return bool(processes) and send([chance.choice(processes)], number)
 
 
-def _send(processes: list[psutil.Process], number: int) -> bool:
+def send(processes: list[psutil.Process], number: int) -> bool:
     sent = False
     for each in processes:
         with contextlib.suppress(psutil.Error):
@@ -270,9 +270,9 @@ def freeze_node(of: Round) -> bool:
 
 
 def _freeze(of: Round, processes: list[psutil.Process]) -> bool:
-    _send(processes, signal.SIGSTOP)
+    send(processes, signal.SIGSTOP)
     of.wait(lambda: False, of.chance.uniform(0.5, 5))
-    return _send(processes, signal.SIGCONT)
+    return send(processes, signal.SIGCONT)
 
 
 def lose_node(of: Round) -> bool:
