@@ -16,7 +16,7 @@ from raybel.corpus.text import surroundings
 from raybel.display import counted, relative
 from raybel.errors import ConfigError, DocumentError, MismatchError
 from raybel.evaluation.changes import CHANGED, Change, Changes
-from raybel.evaluation.comparison import NAMED, Comparison, unfinished_runs
+from raybel.evaluation.comparison import NAMED, Comparison, warnings_about
 from raybel.evaluation.config import CompareConfig
 from raybel.evaluation.linked_documents import (
     LinkedCorpus,
@@ -127,7 +127,7 @@ def compare_links(config: CompareConfig, keep_rows: bool = False) -> Comparison:
         "if their ids are, as written. Which run is right isn't known without --gold-corpus."
     )
     table = pa.Table.from_pylist(rows, schema=AGREEMENT)
-    warnings = tuple(unfinished_runs(config))
+    warnings = tuple(warnings_about(config))
     return Comparison(
         names, table, tuple(changes), tuple(sentences), names=known, shown=config.examples, warnings=warnings
     )

@@ -16,7 +16,7 @@ from raybel.evaluation import metrics, paired, predictions
 from raybel.evaluation.agreement import compare_links
 from raybel.evaluation.anchors import anchors_beside
 from raybel.evaluation.changes import GAINED, LOST, OTHER, Changes
-from raybel.evaluation.comparison import COMPARED, NAMED, Comparison, unfinished_runs
+from raybel.evaluation.comparison import COMPARED, NAMED, Comparison, warnings_about
 from raybel.evaluation.config import CompareConfig, EvaluateConfig
 from raybel.evaluation.evaluate import groups_of, interval_sentence, numbers_of, open_ontology
 from raybel.evaluation.gold import Gold, corpus_rows, read_gold
@@ -94,7 +94,7 @@ def compare_with_gold(config: CompareConfig, keep_rows: bool = False) -> Compari
     ]
     anchors = anchors_beside(scoring, columns["type"], gold.ids)
     table = pa.Table.from_pylist(rows, schema=COMPARED)
-    warnings = tuple(unfinished_runs(config))
+    warnings = tuple(warnings_about(config))
     known = _names(ontology, changes)
     return Comparison(names, table, tuple(changes), tuple(sentences), anchors, known, config.examples, warnings)
 

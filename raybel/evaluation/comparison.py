@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from raybel.errors import InputError
 from raybel.evaluation.anchors import Anchors
 from raybel.evaluation.changes import CHANGES, Changes
 from raybel.evaluation.config import CompareConfig
 from raybel.files import tables
 from raybel.runs.pipeline import run_with_links
+from raybel.runs.run_directory import RunDirectory
 from raybel.runs.status import unfinished
 
 #: A row for each run but the first, policy, group and score: its mentions and the documents that they stand in, both
@@ -84,7 +86,25 @@ class Comparison:
         tables.write_rows(uri, self.table)
 
 
-def unfinished_runs(config: CompareConfig) -> list[str]:
-    """Say which of the runs aren't finished."""
+def warnings_about(config: CompareConfig) -> list[str]:
+    """Say which of the runs aren't finished, and whether they keep different numbers of candidates."""
     runs = [run for run in map(run_with_links, dict.fromkeys(config.runs)) if run.exists()]  # BioC files are no run
-    return [sentence for run in runs if (sentence := unfinished(run))]
+    warnings = [sentence for run in runs if (sentence := unfinished(run))]
+    kept = {run.uri: _top_k(run) for run in runs}
+    known = {uri: top_k for uri, top_k in kept.items() if top_k is not None}
+    if len(set(known.values())) > 1:
+        listed = ", ".join(f"{uri} {top_k}" for uri, top_k in known.items())
+        warnings.append(
+            f"runs keep different numbers of candidates of a mention ({listed}; --top-k): recall beyond the smallest "
+            "can't be compared, nor can whole rankings"
+        )
+    return warnings
+
+
+def _top_k(run: RunDirectory) -> int | None:
+    """Return how many candidates of a mention a run keeps at most; None where it doesn't say."""
+    try:
+        config = run.manifest().get("config")
+    except InputError:  # shards alone
+        return None
+    return config.get("top_k") if isinstance(config, dict) else None

@@ -1,5 +1,6 @@
 import io
 import json
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -297,6 +298,14 @@ def test_an_unfinished_run_is_named(home, runs):
     for options in ({}, {"gold_corpus": (str(home / "in.xml"),), "bootstrap": 0}):
         (warning,) = compare(CompareConfig((runs[0], other), **options)).warnings
         assert "c isn't finished: only its 1 finished shard can be read" in warning
+
+
+def test_runs_that_keep_different_numbers_of_candidates_are_named(runs):
+    for run, top_k in zip(runs, (5, 10), strict=True):
+        path = Path(run) / "manifest.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"config": {"top_k": top_k}}))
+    (warning,) = compare(CompareConfig(tuple(runs))).warnings
+    assert f"({runs[0]} 5, {runs[1]} 10; --top-k)" in warning
 
 
 @pytest.mark.parametrize(
