@@ -154,7 +154,8 @@ def write_shard(
         if unsure is not None:
             surfaces = [mention["surface"] for row in chunk["docs"][0].as_py() for mention in row["mentions"]]
             sure = pa.array([[surface not in unsure for surface in surfaces]], pa.list_(pa.bool_()))
-            found = found.append_column("sure", sure)
+            unscored = pa.array([[0] * len(surfaces)], pa.list_(pa.int64()))
+            found = found.append_column("sure", sure).append_column("unscored", unscored)
         rankings = Rankings.of(found, target)
         run.write_part(shard, render(found, _reranked(rankings) if reranked else rankings))
     return run.assemble(shard, len(read))

@@ -87,11 +87,16 @@ def _rule(cascade: Cascade) -> list[str]:
     """Say what isn't scored by the model, and what that saves."""
     figures = cascade.figures
     order = "the first stage's order" if cascade.settled is None else "the order by first stage and prior"
-    rule = ["no mention is sure: all will be re-ranked"]
+    rule = ["no mention is sure"]
     if cascade.sure_from is not None:
         rule = [f"sure from a probability of {cascade.sure_from:.2f}: these have {order}"]
     if cascade.pruned_below is not None:
-        rule.append(f"unsure mentions' candidates of a probability below {cascade.pruned_below:.3f} aren't scored")
+        rule.append(
+            f"unsure mentions' candidates of a probability below {cascade.pruned_below:.3f} aren't scored, "
+            "nor one that alone is left"
+        )
+    if cascade.sure_from is None and cascade.pruned_below is None:
+        return ["no mention is sure: all will be re-ranked"]
     tokens = f", and {_points(figures['tokens_saved'])} % of the tokens" if "tokens_saved" in figures else ""
     return [*rule, f"pairs of mention and candidate that this saves: {_points(figures['pairs_saved'])} %{tokens}"]
 

@@ -168,6 +168,8 @@ def _worth(description: Mapping[str, Any]) -> list[Block]:
         ]
         sure = cascade.get("sure_from")
         rule = "nothing is sure" if sure is None else f"sure from a probability of {sure} on"
+        if (pruned_below := cascade.get("pruned_below")) is not None:
+            rule += f"; candidates of others are scored from a probability of {pruned_below} on"
         blocks += [
             heading(f"With candidates of {str(cascade.get('generator', '')).split()[0] or 'any generator'}"),
             text(f"Without the model: {rule}. Recommended threshold: {cascade.get('threshold') or 'none'}."),

@@ -25,7 +25,8 @@ class Calibration:
     Args:
         logit: Weight of the cross-encoder's logit.
         score: Weight of the first stage's score.
-        rank: Weight of 1 / (1 + first stage's rank), which tells candidates of the same score apart.
+        rank: Weight of 1 / (1 + first stage's rank), which tells candidates of the same score apart; the rank is that
+            among the candidates that are scored.
         prior: Weight of the prior's evidence (`rerank.priors`), where there is any.
         none: Evidence for "none of them".
     """

@@ -1,7 +1,7 @@
 """Which candidates of an unsure mention a model scores: not those that are all but ruled out without it.
 
 Their probabilities are those by which the cascade settles mentions (`rerank.cascade`), those of the first stage's
-scores and the prior together. The pruned candidates keep them, and the others share what is left.
+scores and the prior together. The pruned candidates keep them, behind the others, which share what is left.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from raybel.rerank.ranking import DECIMALS, Ranking
 
 #: What pruning may lose against scoring all candidates of unsure mentions, as a share of all mentions.
 LOSS = 0.001
-#: The least share of the unsure mentions with the right candidate among theirs that keep it.
+#: The least share of the unsure mentions with the right candidate among theirs that keep it; one more that does and one
+#: more that does not are counted with them.
 KEPT = 0.98
 #: The limits that are tried.
 LIMITS = np.arange(1, 101) / 1000
@@ -34,12 +35,15 @@ def kept(ranking: Ranking, pruned_below: float | None) -> np.ndarray:
 
 
 def merged(ranking: Ranking, places: np.ndarray, scored: Ranking) -> Ranking:
-    """Return a mention's ranking with both kinds of candidates; of equal probability, scored ones come first.
+    """Return a mention's ranking with both kinds of candidates: the scored ones, then the pruned ones.
+
+    Where the model leaves scored ones less than a pruned one had, that has no more than they.
 
     Args:
         ranking: The mention's, without the model.
         places: Those of the scored candidates, as `kept` returns them.
-        scored: The ranking of these alone, by the model.
+        scored: The ranking of these alone, by the model; their probabilities are taken as those where none of the
+            pruned ones is right.
     """
     if len(places) == len(ranking.order):
         return scored
@@ -47,11 +51,10 @@ def merged(ranking: Ranking, places: np.ndarray, scored: Ranking) -> Ranking:
         return ranking
     pruned = ~np.isin(ranking.order, places)
     left = 1 - ranking.scores[pruned].sum(dtype=np.float64)
+    of_scored = np.round(left * scored.scores.astype(np.float64), DECIMALS).astype(np.float32)
+    of_pruned = np.minimum(ranking.scores[pruned], of_scored[-1])
     order = np.concatenate([places[scored.order], ranking.order[pruned]])
-    probabilities = np.concatenate([left * scored.scores.astype(np.float64), ranking.scores[pruned]])
-    falling = np.argsort(-probabilities, kind="stable")
-    scores = np.round(probabilities[falling], DECIMALS).astype(np.float32)
-    return Ranking(order[falling], scores, int(pruned.sum()))
+    return Ranking(order, np.concatenate([of_scored, of_pruned]), int(pruned.sum()))
 
 
 def fit_pruning(rankings: Sequence[Ranking], golds: np.ndarray, scored_right: np.ndarray, total: int) -> float | None:
@@ -75,5 +78,5 @@ def fit_pruning(rankings: Sequence[Ranking], golds: np.ndarray, scored_right: np
     best = np.array([ranking.order[0] == gold for ranking, gold in zip(rankings, golds, strict=True) if gold >= 0])
     lost = (of_gold[None, :] < LIMITS[:, None].astype(np.float32)) & ~best
     fit = (lost & scored_right[found]).sum(1) <= LOSS * total
-    fit &= lost.sum(1) <= (1 - KEPT) * found.sum()
+    fit &= (~lost).sum(1) + 1 >= KEPT * (found.sum() + 2)
     return float(LIMITS[fit][-1]) if fit.any() else None

@@ -134,13 +134,15 @@ class Reranker:
         Raises:
             InputError: One isn't a number (NaN or infinite): the weights are damaged, or overflow the precision.
         """
-        found = self.scorer.logits(self.scorer.tokens(examples))
+        scored = [example for example in examples if example.names]  # others needn't be tokenised
+        found = self.scorer.logits(self.scorer.tokens(scored))
         if not all(np.isfinite(of_mention).all() for of_mention in found):
             raise InputError(
                 "the cross-encoder gives scores that aren't numbers (NaN or infinite): are its weights damaged?",
                 path=self.home,
             )
-        return found
+        of_scored = iter(found)
+        return [next(of_scored) if example.names else np.zeros(0, np.float32) for example in examples]
 
     def token_count(self, examples: Sequence[Example]) -> int:
         """Return how many tokens the model reads to rank mentions, without padding."""
@@ -195,7 +197,7 @@ class Reranker:
         Args:
             examples: The mentions.
             unsure: Whether these are the mentions alone that the cascade doesn't take as sure: they have weights of
-                their own.
+                their own, and not all of their candidates need be scored (`rerank.pruning`).
 
         Raises:
             InputError: A score isn't a number (NaN or infinite): the weights are damaged, or overflow the precision.

@@ -138,7 +138,7 @@ class FixedLogits:
 def test_the_order_is_that_of_the_logits_where_probabilities_are_equal(calibration):
     """Rounded, several of these are 1 or 0."""
     names = ["a", "b", "c", "d", "e"]
-    scorer = FixedLogits([13, 16, -16, -13, -14], [0, 0, 0, 1e-6, 1], [])
+    scorer = FixedLogits([13, 16, -16, -13, -14], [0, 0, 0, 1e-6, 1])
     reranker = Reranker(scorer, calibration, CrossEncoderParameters())
     first, second, third = reranker.rank([example("x", names), example("x", names), example("x", [])])
     assert first.order.tolist() == [1, 0, 3, 4, 2]

@@ -56,6 +56,7 @@ def calibrate_reranker(config: CalibrateConfig) -> Cascade:
             raise ConfigError(f"{home} was trained without weights for both stages (calibrate): it ranks all mentions")
         _, generator = _opened(config, state["parameters"]["top_k"])
         loaded = Reranker.load(home, device(), config.precision)
+        loaded.cascades = ()  # whose prior may be another generator's; the new rule will have this one's
         reranker = loaded.for_generator(generator)
         cascade = fit_cascade(reranker, generator, ontology, read_annotated(config.val_corpus, config.mentions))
         if cascade is None:

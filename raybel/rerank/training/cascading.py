@@ -131,7 +131,11 @@ def _with_model(
     of_scores = [mentions.scores[row][places] for row, places in shown.items()]
     of_priors = [None if (prior := priors[row]) is None else prior[places] for row, places in shown.items()]
     of_golds = [place_in(places.tolist(), int(mentions.golds[row])) for row, places in shown.items()]
-    weights = calibration.fit(of_logits, of_scores, of_golds, of_priors)
+    fitted_on = [  # what is right of a mention whose right candidate is pruned, the model isn't asked
+        number for number, row in enumerate(shown) if of_golds[number] >= 0 or mentions.golds[row] < 0
+    ]
+    columns = ([column[number] for number in fitted_on] for column in (of_logits, of_scores, of_golds, of_priors))
+    weights = calibration.fit(*columns)
     rankings = list(without_model)
     by_model = rankings_by(of_logits, of_scores, weights, of_priors)
     for (row, places), ranking in zip(shown.items(), by_model, strict=True):

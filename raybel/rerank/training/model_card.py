@@ -54,12 +54,13 @@ def model_card(base: str, state: dict[str, Any]) -> str:
         weights = ", ".join(f"{name} {value}" for name, value in held.items())
         lines += ["", f"Weights of the evidence, fitted there: {weights}."]
     for cascade in state.get("cascades", ()):
+        by = "first stage and prior" if cascade.get("settled") else "the first stage"
+        where = f"With candidates of {cascade['generator']}"
         if cascade["sure_from"] is not None:
-            by = "first stage and prior" if cascade.get("settled") else "the first stage"
-            where = f"With candidates of {cascade['generator']}"
             lines += ["", f"{where}, sure, and not re-ranked, from a probability by {by} of {cascade['sure_from']}."]
         if cascade.get("pruned_below") is not None:
-            lines += ["", f"Candidates of other mentions are scored from a probability of {cascade['pruned_below']}."]
+            pruned = f"candidates of unsure mentions aren't scored below a probability by {by} of"
+            lines += ["", f"{where}, {pruned} {cascade['pruned_below']}."]
     return "\n".join(lines) + "\n"
 
 
