@@ -171,15 +171,16 @@ class Reranker:
         Returns:
             None for all unless the cascade settles mentions with the prior; and for those without `known`.
         """
-        weights = self.cascade.settled if self.settles_by_prior and self.cascade is not None else None
-        if weights is None:
-            return [None] * len(examples)
+        return self._by_prior(examples, self.priors(examples)) if self.settles_by_prior else [None] * len(examples)
+
+    def _by_prior(self, examples: Sequence[Example], priors: Sequence[np.ndarray | None]) -> list[Ranking | None]:
+        assert self.cascade is not None, "it settles by the prior"
         found: list[Ranking | None] = []
-        for example, prior in zip(examples, self.priors(examples), strict=True):
+        for example, prior in zip(examples, priors, strict=True):
             if prior is None:
                 found.append(None)
                 continue
-            ranking = ranked(np.zeros_like(prior), example.candidates["score"], weights, prior)
+            ranking = ranked(np.zeros_like(prior), example.candidates["score"], self.cascade.settled, prior)
             found.append(replace(ranking, unscored=len(prior)))
         return found
 
@@ -205,9 +206,12 @@ class Reranker:
         calibration = self.calibration
         if self.cascade is not None:
             calibration = self.cascade.unsure if unsure else self.cascade.every or calibration
-        without_model = self.by_prior(examples) if unsure else [None] * len(examples)
+        priors = self.priors(examples)
+        without_model: list[Ranking | None] = [None] * len(examples)
+        if unsure and self._prunes:
+            without_model = self._by_prior(examples, priors)
         places = self._scored(examples, without_model)
-        priors = [None if prior is None else prior[of] for prior, of in zip(self.priors(examples), places, strict=True)]
+        priors = [None if prior is None else prior[of] for prior, of in zip(priors, places, strict=True)]
         shown = [example.of_candidates(of) for example, of in zip(examples, places, strict=True)]
         by_model = [
             ranked(logits, example.candidates["score"], calibration, prior)
@@ -217,6 +221,10 @@ class Reranker:
             scored if ranking is None else merged(ranking, of, scored)
             for ranking, of, scored in zip(without_model, places, by_model, strict=True)
         ]
+
+    @property
+    def _prunes(self) -> bool:
+        return self.settles_by_prior and self.cascade is not None and self.cascade.pruned_below is not None
 
     def shown(self, examples: Sequence[Example]) -> list[Example]:
         """Return unsure mentions as the model sees them, without the candidates that are pruned (`rerank.pruning`)."""

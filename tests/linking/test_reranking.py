@@ -271,6 +271,28 @@ def test_candidates_that_no_model_scored_are_counted(tmp_path):
     assert (part.summary["pairs"], part.summary["pairs_saved"]) == (4, 3)
 
 
+def test_a_rule_prunes_in_linking_what_it_prunes_alone(tmp_path, kit):
+    """`Anemia` has one candidate left; of `asthmatic` both are scored, whatever else is in the chunk."""
+    judge = Settling().judge
+    reranker = Reranker(kit.scorer("tree"), Calibration(), CrossEncoderParameters())
+    reranker.prior = replace(judge.prior, weights=[[3.0] if each else [] for each in judge.prior.weights], none=0.0)
+    reranker.cascade = replace(judge.cascade, sure_from=None, pruned_below=0.05)
+    first_stage = with_cascade()[1]
+    names = ["Anemia", "asthmatic", "Anemia", "gout"]
+    documents = [with_mention(str(number), name) for number, name in enumerate(names)]
+    together, _ = link(tmp_path, *documents, document("none"), reranker=reranker, first_stage=first_stage)
+    alone = [link(tmp_path, each, reranker=reranker, first_stage=first_stage)[0] for each in documents]
+    whole, every = together.mentions.to_pylist(), [each.mentions.to_pylist()[0] for each in alone]
+    assert [row["ranking"] for row in whole] == [row["ranking"] for row in every]
+    assert sure_of(together) == [False] * 4
+    assert [each.summary["pairs_saved"] for each in alone] == [2, 0, 2, 0]
+    reranker.cascade = replace(reranker.cascade, pruned_below=None)
+    scored, _ = link(tmp_path, *documents, reranker=reranker, first_stage=first_stage)
+    for row, other, name in zip(whole, scored.mentions.to_pylist(), names, strict=True):
+        assert (row["ranking"] == other["ranking"]) == (name != "Anemia")
+        assert {each["concept_id"] for each in row["ranking"]} == {each["concept_id"] for each in other["ranking"]}
+
+
 def test_unsure_mentions_are_shown_the_same_details_whether_others_are_sure_or_not(tmp_path):
     mentions = ["Anemia", "asthmatic", "gout"]
     text = "Anemia, asthmatic and gout."

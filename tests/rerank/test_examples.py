@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -5,8 +7,9 @@ from tiny_crossencoder import candidates
 
 from raybel.ontology import Concept, Ontology
 from raybel.rerank.details import NO_DETAILS
-from raybel.rerank.examples import Described, Describer, contexts, document_examples, mention_text
+from raybel.rerank.examples import Described, Describer, Example, contexts, document_examples, mention_text
 from raybel.rerank.parameters import CrossEncoderParameters
+from raybel.rerank.prior_features import PriorFeatures
 
 ONTOLOGY = Ontology.from_concepts([Concept("D1", "Anemia"), Concept("D2", "Asthma"), Concept("D3", "")])
 PASSAGES = [
@@ -67,6 +70,23 @@ def test_names_and_aliases():
     assert Describer(ONTOLOGY, None, CrossEncoderParameters()).describe([found], ["a"])[0].aliases == [None] * 3
     assert describer.describe([], []) == []
     assert describer.describe([found[:0]], ["a"]) == [([], [], [], None)]
+
+
+def test_some_of_the_candidates():
+    every = Example(
+        *("text", 0, (0,), "x", candidates(["a", "b", "c"]), ["a", "b", "c"], ["d", None, "e"], 2),
+        details=[NO_DETAILS._replace(definition=name) for name in "abc"],
+        siblings=[True, False, False],
+        known=PriorFeatures(np.zeros((3, 1), np.float32), [()] * 3),
+    )
+    some = every.of_candidates(np.array([0, 2]))
+    assert (some.names, some.aliases, some.gold, some.siblings) == (["a", "c"], ["d", "e"], 1, [True, False])
+    assert some.known is None
+    assert some.candidates["concept"].tolist() == [0, 2]
+    assert [each.definition for each in some.details] == ["a", "c"]
+    assert every.of_candidates(np.array([0, 1])).gold == -1
+    assert every.of_candidates(np.arange(3)) is every
+    assert replace(every, details=[], siblings=[]).of_candidates(np.array([1])).details == []
 
 
 def test_a_mention_without_candidates_is_an_example():

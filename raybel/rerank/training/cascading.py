@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -127,16 +127,24 @@ def _with_model(
         mentions: All of them.
         priors: A prior's evidence for all mentions' candidates, None for none.
     """
-    of_logits = [logits[row][places] for row, places in shown.items()]
-    of_scores = [mentions.scores[row][places] for row, places in shown.items()]
-    of_priors = [None if (prior := priors[row]) is None else prior[places] for row, places in shown.items()]
-    of_golds = [place_in(places.tolist(), int(mentions.golds[row])) for row, places in shown.items()]
-    fitted_on = [  # what is right of a mention whose right candidate is pruned, the model isn't asked
-        number for number, row in enumerate(shown) if of_golds[number] >= 0 or mentions.golds[row] < 0
-    ]
-    columns = ([column[number] for number in fitted_on] for column in (of_logits, of_scores, of_golds, of_priors))
-    weights = calibration.fit(*columns)
+    scores = mentions.scores
+
+    def of(rows: Iterable[int]) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray | None]]:
+        chosen = [(row, shown[row]) for row in rows]
+        of_priors = [None if (prior := priors[row]) is None else prior[places] for row, places in chosen]
+        return (
+            [logits[row][places] for row, places in chosen],
+            [scores[row][places] for row, places in chosen],
+            of_priors,
+        )
+
+    golds = {row: place_in(places.tolist(), int(mentions.golds[row])) for row, places in shown.items()}
+    # What is right of a mention whose right candidate is pruned, the model isn't asked.
+    asked = [row for row, gold in golds.items() if gold >= 0 or mentions.golds[row] < 0]
+    of_logits, of_scores, of_priors = of(asked)
+    weights = calibration.fit(of_logits, of_scores, [golds[row] for row in asked], of_priors)
     rankings = list(without_model)
+    of_logits, of_scores, of_priors = of(shown)
     by_model = rankings_by(of_logits, of_scores, weights, of_priors)
     for (row, places), ranking in zip(shown.items(), by_model, strict=True):
         rankings[row] = merged(without_model[row], places, ranking)

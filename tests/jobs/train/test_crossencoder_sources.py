@@ -16,7 +16,7 @@ from samples import annotation, collection, document, passage, save
 
 from raybel.candidates.ngrams import NgramGenerator
 from raybel.candidates.registry import open_generator
-from raybel.config import GeneratorPaths, configured
+from raybel.config import GeneratorPaths, MentionOptions, configured
 from raybel.errors import ConfigError, InputError
 from raybel.jobs.calibrate.config import CalibrateConfig
 from raybel.jobs.calibrate.job import calibrate_reranker
@@ -162,6 +162,21 @@ def test_scores_are_shown_by_the_ranges_of_their_own_generator(made, files):
     assert loaded.for_generator(generator).cascade == loaded.cascades[0]
     generator.name = "dense"
     assert loaded.for_generator(generator).cascade is None
+
+
+def test_a_rule_is_fitted_with_the_prior_of_its_own_generator(made, files, tmp_path):
+    """Not with that of another one's rule, which holds for it as long as it has none."""
+    config, done = made
+    home, _, _, genes = files
+    copied = shutil.copytree(config.output_dir, tmp_path / "copied")
+    state = json.loads((copied / "raybel.json").read_text())
+    state["cascades"] = [each for each in state["cascades"] if each["ontology"] == state["ontology_fingerprint"]]
+    (copied / "raybel.json").write_text(json.dumps(state))
+    corpus = (str(home / "genes.xml"),)
+    generator = GeneratorPaths(ngrams_model=genes.ngrams)
+    mentions = MentionOptions(mention_types=("Gene",))
+    fitted = calibrate_reranker(CalibrateConfig(genes.ontology, generator, corpus, str(copied), mentions=mentions))
+    assert fitted == done.cascades["genes"]
 
 
 @pytest.mark.bench
