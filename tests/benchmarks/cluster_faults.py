@@ -6,7 +6,7 @@ A job links a small corpus on a cluster of a head without CPUs and two nodes on 
 has done a third of its chunks; what ends the job is followed by the same command. Then the output is compared with an
 unbroken run's: no document lost, none there twice, no byte different; the status is 1 where one is. Faults that are in
 the log aren't played again. A disk that is full needs the right to mount; memory that runs out is that of Ray's own
-monitor, whose limit is a little above what this machine uses when the cluster starts, so that nothing else may take
+monitor, whose limit is a little above what this machine uses when that cluster starts, so that nothing else may take
 much memory meanwhile.
 """
 
@@ -135,19 +135,20 @@ FAULTS: dict[str, tuple[str, Callable[[Round], str | None]]] = {
 
 
 class RenewedNodes(Nodes):
-    """A cluster that can be made anew, whose monitor of memory has a limit a little above what is used now."""
+    """A cluster that can be made anew."""
 
-    def __init__(self) -> None:
-        memory = psutil.virtual_memory()
-        limit = (memory.total - memory.available + SPARE_BYTES) / memory.total
-        self.config = HEALTH | {"memory_usage_threshold": limit, "memory_monitor_refresh_ms": 250}
-        super().__init__(self.config)
+    def renew(self, little_memory: bool = False) -> None:
+        """Start a new cluster in the place of this one, which may have lost its head.
 
-    def renew(self) -> None:
-        """Start a new cluster in the place of one that has lost its head."""
+        Args:
+            little_memory: Whether Ray's monitor of memory shall have a limit a little above what is used now.
+        """
         with contextlib.suppress(Exception):  # what is left of it can't be asked any more
             self.cluster.shutdown()
-        super().__init__(self.config)
+        memory = psutil.virtual_memory()
+        limit = (memory.total - memory.available + SPARE_BYTES) / memory.total
+        monitor = {"memory_usage_threshold": limit, "memory_monitor_refresh_ms": 250}
+        super().__init__(HEALTH | (monitor if little_memory else {}))
 
     def whole(self) -> None:
         """Have two nodes again."""
@@ -172,6 +173,9 @@ def played(name: str, nodes: RenewedNodes, options: list[object], home: Path, wh
         of = Round(nodes, store.uri("run") if store else str(folder / "run"), options, random.Random(0), store)
         stack.callback(nodes.whole)
         stack.callback(of.close)
+        if fault is memory_runs_out:
+            nodes.renew(little_memory=True)
+            stack.callback(nodes.renew)
         begun = time.monotonic()
         of.start()
         written = 0
