@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ray
-from ray.core.generated.gcs_pb2 import ActorTableData
+from ray.core.generated.common_pb2 import WorkerExitType
+from ray.core.generated.gcs_pb2 import ActorTableData, WorkerTableData
 
 from raybel.display import counted
 from raybel.errors import RaybelError
@@ -44,6 +45,23 @@ def refuse_further_restarts(max_restarts: int) -> None:
     if state is None or not (earlier := ActorTableData.FromString(state).previous_incarnations):
         return
     present = _present()
-    deaths = sum(each.node_id.hex() in present for each in earlier)
-    if deaths > max_restarts:
-        raise RaybelError(f"a worker died {counted(deaths, 'time')}, more often than --max-restarts allows")
+    deaths = [each.worker_id for each in earlier if each.node_id.hex() in present]
+    if len(deaths) > max_restarts:
+        times = counted(len(deaths), "time")
+        raise RaybelError(
+            f"a worker died {times}, more often than --max-restarts allows; {_why_it_died(ray.WorkerID(deaths[-1]))}"
+        )
+
+
+def _why_it_died(worker: ray.WorkerID) -> str:
+    """Return what Ray knows of a worker's end, as the end of a sentence."""
+    held = ray._private.state.state._connect_and_get_accessor().get_worker_info(worker)
+    known = WorkerTableData.FromString(held) if held else WorkerTableData()
+    if known.exit_type == WorkerExitType.NODE_OUT_OF_MEMORY:
+        used = known.memory_used_bytes_at_death
+        had = f" of {used / 1e9:.1f} GB" if used else ""
+        return (
+            f"Ray ended the last one{had}, since its machine was about to run out of memory: give fewer --actors, "
+            "smaller --chunk-documents, or machines with more memory"
+        )
+    return f"of the last one's end Ray says: {known.exit_detail.partition('. ')[0] or 'nothing'}"

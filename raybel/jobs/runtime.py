@@ -31,6 +31,8 @@ INPUT_BYTES_PER_ACTOR = 32 << 10
 
 #: What Ray Data adds to the text of an error, ours too: how often it tried, and which of its settings to change.
 _RETRIES = re.compile(r"\nFailed to .+ after \d+/\d+ attempts \(total backoff [\s\S]*")
+#: A sentence of ours in a traceback.
+_OWN_ERROR = re.compile(r"^raybel\.errors\.\w+: (.+)$", re.MULTILINE)
 
 
 @contextlib.contextmanager
@@ -79,6 +81,8 @@ def _errors_as_sentences() -> Iterator[None]:
             "a machine ran out of memory, and Ray ended a worker on it: give fewer --actors, or a machine more memory"
         ) from error
     except RayActorError as error:
+        if own := _OWN_ERROR.findall(str(error)):  # an actor's start failed: Ray has no more than its traceback
+            raise RaybelError(own[-1]) from error
         raise RaybelError(
             "workers died more often than --max-restarts allows, often for want of memory: give fewer --actors, or a "
             "machine more memory; raybel --debug shows Ray's own report"

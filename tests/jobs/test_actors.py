@@ -1,12 +1,16 @@
 """Actors that die are restarted so often, whatever Ray thinks of it."""
 
 import os
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
 import ray
+from ray.core.generated.common_pb2 import WorkerExitType
+from ray.core.generated.gcs_pb2 import WorkerTableData
 
 from raybel.errors import RaybelError
+from raybel.jobs import nodes
 from raybel.jobs.actors import on_actors
 from raybel.jobs.nodes import is_lost, most_resources, this_node
 from raybel.jobs.runtime import Allocation, data_context, ray_session
@@ -35,9 +39,31 @@ def test_an_actor_dies_so_often(local_ray, tmp_path, max_restarts, times):
         if times <= max_restarts:
             assert rows.take_all() == [{"number": times}]
         else:
-            with pytest.raises(RaybelError, match="more often than --max-restarts allows"), ray_session():
+            with (
+                pytest.raises(
+                    RaybelError, match="more often than --max-restarts allows; of the last one's end Ray says: "
+                ),
+                ray_session(),
+            ):
                 rows.take_all()
     assert len(os.listdir(tmp_path)) == max_restarts + 1
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (
+            WorkerTableData(exit_type=WorkerExitType.NODE_OUT_OF_MEMORY, memory_used_bytes_at_death=2_340_000_000),
+            "Ray ended the last one of 2.3 GB, since its machine was about to run out of memory: give fewer --actors",
+        ),
+        (WorkerTableData(exit_detail="End of file. Some causes"), "of the last one's end Ray says: End of file"),
+        (None, "of the last one's end Ray says: nothing"),
+    ],
+)
+def test_why_a_worker_died(monkeypatch, data, said):
+    accessor = SimpleNamespace(get_worker_info=lambda worker: data and data.SerializeToString())
+    monkeypatch.setattr(ray._private.state.state, "_connect_and_get_accessor", lambda: accessor)
+    assert nodes._why_it_died(ray.WorkerID.from_random()).startswith(said)
 
 
 def test_nodes(local_ray):
