@@ -191,7 +191,8 @@ def played(name: str, nodes: RenewedNodes, options: list[object], home: Path, wh
             status = of.end()
             if status == 0:
                 break
-            said.append(f"{status}: {of.said.strip().splitlines()[-1] if of.said.strip() else ''}")
+            lines = [line for line in of.said.splitlines() if line.startswith("raybel: ")]
+            said.append(f"{status}: {' '.join(lines[-1:])}")
             if of.starts > 5:
                 raise AssertionError(f"{name}: the job can't be ended:\n{of.said}")
             of.start()
