@@ -30,7 +30,7 @@ MOST_SCORED, MOST_HITS = 200_000, 50
 #: Surfaces searched at once: bounds the memory for hits.
 BATCH = 256
 #: Postings of the rarest n-grams that a fast search reads, and the aliases that it scores in full.
-FAST_POSTINGS, FAST_SCORED = 40_000, 400
+FAST_POSTINGS, FAST_SCORED = 100_000, 2_000
 #: What a float32 sum of a surface's products can be off by.
 _ROUNDING = 1e-5
 #: Rows of strings (int64) and their scores (float32).

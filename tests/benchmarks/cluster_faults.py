@@ -170,7 +170,8 @@ def played(name: str, nodes: RenewedNodes, options: list[object], home: Path, wh
         if place == "store":
             store = FaultyStore("faults")
             stack.callback(store.close)
-        of = Round(nodes, store.uri("run") if store else str(folder / "run"), options, random.Random(0), store)
+        run = store.uri(folder.name) if store else str(folder / "run")  # stores of a process share their buckets
+        of = Round(nodes, run, options, random.Random(0), store)
         stack.callback(nodes.whole)
         stack.callback(of.close)
         if fault is memory_runs_out:
@@ -180,7 +181,7 @@ def played(name: str, nodes: RenewedNodes, options: list[object], home: Path, wh
         of.start()
         written = 0
         while written < CHUNKS / 3 and of.goes_on():
-            written += 1
+            written = of.progress() if store else written + 1
         hit, said = time.monotonic(), []
         if note := fault(of):
             said.append(note)
