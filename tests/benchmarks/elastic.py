@@ -1,9 +1,11 @@
 """What a second node is worth to a link job whose actors are between bounds, from the start and from half time on.
 
     python tests/benchmarks/elastic.py [--documents 20000] [--files 20] [--repeat 2] [--data ../shared/data]
+        [--chunk-documents 100] [--seconds 0]
 
 Nodes are Ray's, on this machine, each of one CPU and bound to one core; the head has none of the CPUs, and the driver
-runs where it is put. The corpus is NCBI Disease and BC5CDR (train, dev), replicated with distinct ids. Times begin with
+runs where it is put. On a machine of two cores the driver takes its share of what two nodes have; `--seconds` has the
+actors sleep so long in each chunk, besides, as if they worked on machines of their own. The corpus is NCBI Disease and BC5CDR (train, dev), replicated with distinct ids. Times begin with
 the first chunk: Ray and the first actors start before. The bytes of all runs must be the same; else the status is 1.
 """
 
@@ -24,13 +26,14 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from many_shards import sleeping_stage
 from ray.cluster_utils import Cluster
 from ray_fixture import outputs
 from replicate import prepare_models, replicate
 
 from raybel.config import configured
+from raybel.jobs.link import job as link_job
 from raybel.jobs.link.config import LinkConfig
-from raybel.jobs.link.job import link
 from raybel.jobs.progress import Progress
 
 STORE_BYTES = 256 << 20
@@ -80,7 +83,7 @@ def job(config: LinkConfig, half_time: Callable[[], Any] | None = None, half: in
             assert half_time is not None
             half_time()
 
-    done = link(config, watch)
+    done = link_job.link(config, watch)
     if not called[0]:
         sys.exit("the job was over before half time")
     seconds = time.time() - done.progress.started - (done.progress.first_chunk or 0)
@@ -92,11 +95,14 @@ def main() -> None:
     parser.add_argument("--documents", type=int, default=20_000)
     parser.add_argument("--files", type=int, default=20)
     parser.add_argument("--chunk-documents", type=int, default=100)
+    parser.add_argument("--seconds", type=float, default=0.0, help="that an actor sleeps in each chunk")
     parser.add_argument("--actors", default="1:8")
     parser.add_argument("--repeat", type=int, default=2)
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[3] / "shared" / "data")
     args = parser.parse_args()
     home = Path(tempfile.mkdtemp(prefix="raybel-bench-"))
+    if args.seconds:
+        link_job.LinkStage = sleeping_stage(args.seconds)
     try:
         ontology, model, sources = prepare_models(args.data, home)
         replicate(sources, home / "corpus", args.documents, args.files)
