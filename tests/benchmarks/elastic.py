@@ -5,8 +5,9 @@
 
 Nodes are Ray's, on this machine, each of one CPU and bound to one core; the head has none of the CPUs, and the driver
 runs where it is put. On a machine of two cores the driver takes its share of what two nodes have; `--seconds` has the
-actors sleep so long in each chunk, besides, as if they worked on machines of their own. The corpus is NCBI Disease and BC5CDR (train, dev), replicated with distinct ids. Times begin with
-the first chunk: Ray and the first actors start before. The bytes of all runs must be the same; else the status is 1.
+actors sleep so long in each chunk, besides, as if they worked on machines of their own. The corpus is NCBI Disease and
+BC5CDR (train, dev), replicated with distinct ids. Times begin with the first chunk: Ray and the first actors start
+before. The bytes of all runs must be the same; else the status is 1.
 """
 
 from __future__ import annotations
