@@ -148,7 +148,6 @@ class ShardJob:
             allocation = allocate_here(resources, encodes, self.progress.bytes_total)
             self.progress.started = time.time()
             self.speed = SpeedLog(self.progress.started)
-            self.assembling.cpus = allocation.cpus_per_task
             with self.patience.watches():
                 while left := self._left():
                     try:

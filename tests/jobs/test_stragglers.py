@@ -4,6 +4,7 @@ import signal
 from types import SimpleNamespace
 
 import pytest
+import ray
 from archive_samples import tar_bytes
 from ray.data._internal.execution.operators.actor_pool_map_operator import ActorPoolMapOperator
 from ray_fixture import corpus_of, documents, outputs
@@ -134,7 +135,7 @@ def run_of(home, hangs):
 
 
 def test_a_shard_that_is_published_twice_counts_once(local_ray, tmp_path, caplog):
-    shards = Assembling(run_of(str(tmp_path), hangs=True), Session("r"), 0.1)
+    shards = Assembling(run_of(str(tmp_path), hangs=True), Session("r"))
     shards.begin(Shard("a.xml", "a.xml.gz", "key", "a.xml"), 3)
     while not (tmp_path / "first").exists():
         assert not list(shards.done(0.1))
@@ -150,8 +151,34 @@ def test_a_shard_that_is_published_twice_counts_once(local_ray, tmp_path, caplog
     os.kill(int(os.readlink(tmp_path / "pid")), signal.SIGCONT)  # it has a share of a CPU
 
 
+def test_a_shard_is_published_where_actors_hold_all_cpus(local_ray, tmp_path):
+    """Two at a time, on two CPUs."""
+
+    class Run:
+        def assemble(self, shard, chunks):
+            return {"documents": chunks}
+
+    @ray.remote(num_cpus=2)
+    class Holds:
+        def ready(self):
+            return True
+
+    actor = Holds.remote()
+    assert ray.get(actor.ready.remote())
+    assert ray.available_resources().get("CPU", 0.0) == 0
+    shards = Assembling(Run(), Session("r"))
+    for name in "abc":
+        shards.begin(Shard(f"{name}.xml", f"{name}.xml.gz", "key", f"{name}.xml"), 3)
+    assert (len(shards), len(shards._tasks)) == (3, 2)
+    found = []
+    while shards:
+        found += shards.done(60)
+    assert sorted(shard.path for shard, _ in found) == ["a.xml", "b.xml", "c.xml"]
+    ray.kill(actor)
+
+
 def test_a_shard_that_cannot_be_published_is_an_error(local_ray, tmp_path):
-    shards = Assembling(run_of(str(tmp_path), hangs=False), Session("r"), 0.1)
+    shards = Assembling(run_of(str(tmp_path), hangs=False), Session("r"))
     shards.begin(Shard("a.xml", "a.xml.gz", "key", "a.xml"), 3)
     with pytest.raises(RaybelError, match="told to"):
         list(shards.done(60))
