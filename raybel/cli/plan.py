@@ -99,7 +99,7 @@ def _notes(plan: Plan) -> list[str]:
         f"{_bytes(cluster.get('memory', 0))} of memory; object store {_bytes(store)}, of which chunks take about "
         f"{_bytes(plan.waiting_bytes)}",
         f"tried on {counted(plan.reading.documents, 'document')} read and {counted(tried.documents, 'document')} "
-        f"({counted(tried.mentions, 'mention')}) done; models load in {duration(tried.before)}",
+        f"({counted(tried.mentions, 'mention')}) done; workers start and load their models in {duration(tried.before)}",
         "nothing was written; other work on the machines, and documents unlike those that were tried, change it",
     ]
 

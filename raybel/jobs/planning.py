@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated
@@ -14,7 +15,7 @@ from raybel.corpus.documents import ReadOptions
 from raybel.errors import ConfigError
 from raybel.files.mappings import read_mapping
 from raybel.jobs.runtime import Allocation, allocate_here, ray_session
-from raybel.jobs.trials import MakeStage, Trial, try_reading, try_work
+from raybel.jobs.trials import MakeStage, Trial, joined, try_reading, try_work
 from raybel.runs.inputs import RunInput
 from raybel.runs.run_directory import RunDirectory
 
@@ -164,9 +165,10 @@ def plan_job(
 ) -> Plan:
     """Try a job on a part of its input, where it would run, and say what all of it would take; nothing is written.
 
-    Reading and the actors' work are tried one after the other, each in a process with the resources that the job's
-    own would have, on documents of up to `TRIED` inputs that are evenly spaced. What comes of it is as good as these
-    are like the others; a machine that is busy with other work gives a slower job.
+    Reading and the actors' work are tried one after the other, in processes with the resources that the job's own would
+    have, on documents of up to `TRIED` inputs that are evenly spaced; the work by as many actors as a node will have.
+    What comes of it is as good as these documents are like the others (surfaces that come again are found once, so that
+    a job over very many documents takes less); a machine that is busy with other work gives a slower job.
 
     Args:
         run: The run directory, which may hold what earlier starts finished.
@@ -206,10 +208,26 @@ def plan_job(
             try_work
         )
         reading = ray.get(reader.remote(sources, options, READ_SECONDS))
-        working = ray.get(worker.remote(sources, options, make_stage, allocation, WORK_SECONDS))
+        begun = time.perf_counter()
+        beside = _actors_of_a_node(allocation, nodes)
+        trials = ray.get([worker.remote(sources, options, make_stage, allocation, WORK_SECONDS) for _ in range(beside)])
+        working = joined(trials, time.perf_counter() - begun)
     plan = replace(plan, reading=reading, working=working)
     _check_memory(plan, [node.get("memory", 0.0) for node in nodes])
     return plan
+
+
+def _actors_of_a_node(allocation: Allocation, nodes: Sequence[dict[str, float]]) -> int:
+    """Return how many actors the largest node has beside a task.
+
+    They are tried at once, since they share its cores and caches: two threads of a core aren't two cores.
+    """
+    wanted = [(allocation.cpus_per_actor, "CPU", allocation.cpus_per_task), (allocation.gpus_per_actor, "GPU", 0.0)]
+    fitting = [
+        min(int((node.get(name, 0.0) - others) / each + 1e-9) for each, name, others in wanted if each)
+        for node in nodes
+    ]
+    return max(1, min(allocation.actors, max(fitting, default=1)))
 
 
 def _evenly(items: Sequence[RunInput], most: int) -> list[RunInput]:

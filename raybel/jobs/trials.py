@@ -38,7 +38,7 @@ class Trial:
         documents: That it took.
         mentions: In them, those that were found too.
         seconds: For them.
-        before: Seconds before the first of them was done: loading models.
+        before: Seconds before the first of them was done: starting its process, loading models.
         memory: Largest resident memory of its process, bytes.
         read_bytes: Of the input, as stored, that they take; of a reader.
         chunk_bytes: Of the largest chunk in memory; of a reader.
@@ -55,6 +55,23 @@ class Trial:
     def seconds_of(self, documents: float) -> float:
         """Return how long a single worker would take for so many documents."""
         return self.seconds / self.documents * documents if self.documents else 0.0
+
+
+def joined(trials: Sequence[Trial], seconds: float) -> Trial:
+    """Return what workers that were tried at once did, as one did it.
+
+    Args:
+        trials: Theirs.
+        seconds: What all of it took, their processes' start included.
+    """
+    longest = max(trial.before + trial.seconds for trial in trials)
+    return Trial(
+        sum(trial.documents for trial in trials),
+        sum(trial.mentions for trial in trials),
+        sum(trial.seconds for trial in trials),
+        max(trial.before for trial in trials) + max(0.0, seconds - longest),
+        max(trial.memory for trial in trials),
+    )
 
 
 def try_reading(sources: Sequence[Source], options: ReadOptions, seconds: float) -> Trial:

@@ -1,11 +1,13 @@
 """What a dry run says that a link job takes, against what it takes, for several kinds of jobs.
 
     python tests/benchmarks/dry_run.py --home recipes --reranker-model recipes/models/NAME [--documents 20000]
-        [--reranked 2000] [--repeat 1]
+        [--encoded 1600] [--repeat 1] [--jobs ngrams dense unsure all]
 
 HOME is that of reranker_recipes.py, which makes corpora and the dense generator; the model is one that it trained on
 NCBI Disease. The corpus is NCBI Disease and BC5CDR (train, dev), replicated with distinct ids. Each job is planned, and
-then run, on a Ray of its own; seconds are those without Ray's start. The machine must be idle but for this.
+then run, on a Ray of its own; seconds are those without Ray's start. With an encoder, `--encoded` documents are linked:
+there are 1,692 different ones, and those that come again are found without it, which no trial can know. The machine
+must be idle but for this.
 """
 
 from __future__ import annotations
@@ -33,9 +35,10 @@ def main() -> None:
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--reranker-model", required=True)
     parser.add_argument("--documents", type=int, default=20_000)
-    parser.add_argument("--reranked", type=int, default=2_000)
+    parser.add_argument("--encoded", type=int, default=1_600)
     parser.add_argument("--files", type=int, default=20)
     parser.add_argument("--repeat", type=int, default=1)
+    parser.add_argument("--jobs", nargs="+", default=["ngrams", "dense", "unsure", "all"])
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[3] / "shared" / "data")
     args = parser.parse_args()
     args.home, args.generator = args.home.absolute(), "dense"
@@ -48,16 +51,17 @@ def main() -> None:
     home = Path(tempfile.mkdtemp(prefix="raybel-bench-"))
     try:
         train_ngrams(TrainNgramsConfig(corpus.ontology, str(home / "ngrams"), corpus.file("learn")))
-        for name, count in (("many", args.documents), ("few", args.reranked)):
+        for name, count in (("many", args.documents), ("few", args.encoded)):
             replicate(sources, home / name, count, args.files)
         dense = {"dense_index": corpus.generator.dense_index}
         tree = dense | {"reranker_model": args.reranker_model}
-        jobs: list[tuple[str, str, dict[str, object]]] = [
-            ("n-grams", "many", {"ngrams_model": str(home / "ngrams")}),
-            ("dense", "many", dense),
-            ("dense, unsure mentions re-ranked", "few", tree),
-            ("dense, every mention re-ranked", "few", tree | {"rerank": "all"}),
-        ]
+        known: dict[str, tuple[str, str, dict[str, object]]] = {
+            "ngrams": ("n-grams", "many", {"ngrams_model": str(home / "ngrams")}),
+            "dense": ("dense", "few", dense),
+            "unsure": ("dense, unsure mentions re-ranked", "few", tree),
+            "all": ("dense, every mention re-ranked", "few", tree | {"rerank": "all"}),
+        }
+        jobs = [known[name] for name in args.jobs]
         print("| job | documents | s by the dry run | s | error |\n" + "| --- " * 5 + "|", flush=True)
         for number in range(args.repeat):
             for name, documents, options in jobs:

@@ -14,9 +14,9 @@ from raybel.corpus.sources import find_sources
 from raybel.errors import ConfigError, InputError
 from raybel.jobs import planning, trials
 from raybel.jobs.link.job import link, plan_link
-from raybel.jobs.planning import Plan, Prices
+from raybel.jobs.planning import Plan, Prices, _actors_of_a_node
 from raybel.jobs.runtime import Allocation
-from raybel.jobs.trials import Trial, try_reading, try_work
+from raybel.jobs.trials import Trial, joined, try_reading, try_work
 
 READ = Trial(100, 300, 2.0, 0.0, 50 << 20, 1_000, 4_096)
 WORK = Trial(10, 30, 5.0, 3.0, 200 << 20)
@@ -25,6 +25,29 @@ PLAN = Plan(
     *({"CPU": 8.0, "GPU": 1.0, "memory": 1e9, "object_store_memory": 1e8}, Allocation(4, 1.0, 0.5), 2),
     *(READ, WORK, Prices(0.5, 3.0, "EUR")),
 )
+
+
+def test_workers_that_were_tried_at_once_are_as_one():
+    """The one that took longest took 9 s of the 12; the rest is their processes' start."""
+    one, other = Trial(10, 30, 6.0, 3.0, 100), Trial(6, 20, 5.0, 2.0, 300)
+    found = joined([one, other], 12.0)
+    assert found == Trial(16, 50, 11.0, 6.0, 300)
+    assert found.seconds_of(32) == 22.0
+    assert joined([one], 1.0).before == 3.0
+
+
+@pytest.mark.parametrize(
+    ("allocation", "nodes", "expected"),
+    [
+        (Allocation(2, 0.75, 0.5), [{"CPU": 2.0}], 2),
+        (Allocation(9, 0.75, 0.5), [{"CPU": 0.0}, {"CPU": 4.0}, {"CPU": 2.0}], 4),
+        (Allocation(1, 0.5, 0.5), [{"CPU": 1.0}], 1),
+        (Allocation(8, 0.5, 0.5, 0.5), [{"CPU": 64.0, "GPU": 2.0}, {"CPU": 96.0}], 4),
+        (Allocation(3, 0.5, 0.5), [], 1),
+    ],
+)
+def test_actors_of_the_largest_node_are_tried_at_once(allocation, nodes, expected):
+    assert _actors_of_a_node(allocation, nodes) == expected
 
 
 def test_what_is_expected():
