@@ -47,7 +47,7 @@ class Assembling:
         self._waiting: deque[tuple[Shard, int]] = deque()
         self._tasks: dict[Any, tuple[Shard, int]] = {}
         self._since = time.monotonic()
-        self._nodes = Nodes()
+        self._nodes = _NodesWithCpus()
         self._started = 0
 
     def __len__(self) -> int:
@@ -109,7 +109,7 @@ class Assembling:
             self._since = time.monotonic()
 
 
-class Nodes:
+class _NodesWithCpus:
     """The nodes that tasks without CPUs run on, as they were some seconds ago."""
 
     def __init__(self) -> None:

@@ -42,6 +42,7 @@ class Trial:
         memory: Largest resident memory of its process, bytes.
         read_bytes: Of the input, as stored, that they take; of a reader.
         chunk_bytes: Of the largest chunk in memory; of a reader.
+        whole: Seconds of all that its process did, reading what it worked on too; of an actor.
     """
 
     documents: int
@@ -51,6 +52,7 @@ class Trial:
     memory: int
     read_bytes: int = 0
     chunk_bytes: int = 0
+    whole: float = 0.0
 
     def seconds_of(self, documents: float) -> float:
         """Return how long a single worker would take for so many documents."""
@@ -64,12 +66,11 @@ def joined(trials: Sequence[Trial], seconds: float) -> Trial:
         trials: Theirs.
         seconds: What all of it took, their processes' start included.
     """
-    longest = max(trial.before + trial.seconds for trial in trials)
     return Trial(
         sum(trial.documents for trial in trials),
         sum(trial.mentions for trial in trials),
         sum(trial.seconds for trial in trials),
-        max(trial.before for trial in trials) + max(0.0, seconds - longest),
+        max(trial.before for trial in trials) + max(0.0, seconds - max(trial.whole for trial in trials)),
         max(trial.memory for trial in trials),
     )
 
@@ -105,6 +106,7 @@ def try_work(
     sources: Sequence[Source], options: ReadOptions, make_stage: MakeStage, allocation: Allocation, seconds: float
 ) -> Trial:
     """Do an actor's work on pieces of some inputs in turn for about so long, after one that loads the models."""
+    started = time.perf_counter()
     pieces = _in_turn([_pieces(source, options) for source in sources])
     with tempfile.TemporaryDirectory() as home:
         stage = make_stage(home, allocation)
@@ -112,7 +114,7 @@ def try_work(
         begun = time.perf_counter()
         first = next(pieces, None)
         if first is None:
-            return Trial(0, 0, 0.0, 0.0, _memory())
+            return Trial(0, 0, 0.0, 0.0, _memory(), whole=time.perf_counter() - started)
         found = stage.part(first, crashes)
         before = time.perf_counter() - begun
         documents, mentions, taken = 0, 0, 0.0
@@ -125,8 +127,8 @@ def try_work(
             if taken > seconds:
                 break
         if not documents:  # all that there is: its models' time is in it
-            return Trial(_documents(first), found.summary["mentions"], before, 0.0, _memory())
-    return Trial(documents, mentions, taken, before, _memory())
+            documents, mentions, taken, before = _documents(first), found.summary["mentions"], before, 0.0
+    return Trial(documents, mentions, taken, before, _memory(), whole=time.perf_counter() - started)
 
 
 def _pieces(source: Source, options: ReadOptions) -> Iterator[pa.Table]:
