@@ -142,10 +142,23 @@ class DenseGenerator(Generator):
             batch = surfaces[start : start + BATCH]
             rows = [row for row, surface in enumerate(batch) if surface]
             of_rows = excluded and excluded.take([start + row for row in rows])
-            searched = self.search_vectors(self.encoder.encode([batch[row] for row in rows]), top_k, of_rows)
+            searched = self.search_vectors(self._vectors_of([batch[row] for row in rows]), top_k, of_rows)
             by_row = dict(zip(rows, searched, strict=True))
             candidates += [by_row.get(row, NO_CANDIDATES) for row in range(len(batch))]
         return candidates
+
+    def _vectors_of(self, surfaces: Sequence[str]) -> np.ndarray:
+        """Return the vectors of surfaces, float32 of shape (surfaces, width): those that are aliases have one stored.
+
+        So these needn't be encoded, and score exactly 1 with themselves on another processor than the index's too.
+        """
+        strings = np.array([self.aliases.find(surface) for surface in surfaces], np.int64)
+        known = strings >= 0
+        vectors = np.empty((len(surfaces), self.parameters["width"]), np.float32)
+        vectors[known] = self.vectors(strings[known])
+        if not known.all():
+            vectors[~known] = self.encoder.encode([surfaces[row] for row in np.flatnonzero(~known).tolist()])
+        return vectors
 
     def search_vectors(
         self, vectors: np.ndarray, top_k: int, excluded: ExcludedMentions | None = None

@@ -14,6 +14,7 @@ os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 
 import torch
 from transformers import (
+    AutoConfig,
     AutoModelForTokenClassification,
     AutoTokenizer,
     PretrainedConfig,
@@ -23,7 +24,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from raybel.encoders.pretrained import check_files
-from raybel.errors import InputError
+from raybel.errors import ConfigError, InputError
 
 #: Parts that a pretrained encoder may lack: the head, which is trained here, and a pooler, which isn't used.
 _OPTIONAL = ("classifier", "score", "pooler", "head")
@@ -32,7 +33,11 @@ _POSITIONS = ("max_position_embeddings", "n_positions", "max_sequence_length")
 
 
 def load(
-    directory: str | Path, head: bool, dropout: float | None = None, labels: int | Sequence[str] | None = None
+    directory: str | Path,
+    head: bool,
+    dropout: float | None = None,
+    labels: int | Sequence[str] | None = None,
+    layers: int | None = None,
 ) -> tuple[PreTrainedModel, Any]:
     """Load a model in float32, and its tokenizer; no code of the model's own is run, no pickle read.
 
@@ -41,9 +46,11 @@ def load(
         head: Whether the directory must hold the classifier; else a new one is drawn from torch's random generator.
         dropout: The dropout of all layers; None for the model's own.
         labels: How many labels, or their names; None for the directory's own.
+        layers: How many layers are kept, from the embeddings on; None for all.
 
     Raises:
         InputError: Files are missing or damaged, or aren't those of a model that classifies tokens.
+        ConfigError: It has fewer layers.
     """
     check_files(str(directory))
     transformers_logging.disable_progress_bar()
@@ -57,6 +64,8 @@ def load(
         changes["label2id"] = {name: number for number, name in enumerate(labels)}
     try:
         options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
+        if layers is not None:
+            changes |= _with_layers(AutoConfig.from_pretrained(directory, **options), layers)
         tokenizer = AutoTokenizer.from_pretrained(directory, use_fast=True, **options)
         model, report = AutoModelForTokenClassification.from_pretrained(
             directory,
@@ -68,6 +77,8 @@ def load(
             **changes,
             **options,
         )
+    except ConfigError:
+        raise
     except Exception as error:  # transformers raises errors of many kinds for a damaged file
         reason = f"{type(error).__name__}: {error}"
         if "scaled_dot_product_attention" in reason:  # transformers advises an option that we don't have
@@ -93,6 +104,14 @@ def _dropouts(directory: str | Path) -> list[str]:
     config, _ = PretrainedConfig.get_config_dict(directory)
     names = [name for name, value in config.items() if "dropout" in name and isinstance(value, int | float)]
     return names or ["hidden_dropout_prob", "attention_probs_dropout_prob"]
+
+
+def _with_layers(config: PretrainedConfig, layers: int) -> dict[str, Any]:
+    """Return what a configuration says of a model with its first layers alone."""
+    if config.num_hidden_layers < layers:
+        raise ConfigError(f"the model has {config.num_hidden_layers} layers, not {layers}")
+    of_each = getattr(config, "layer_types", None)  # ModernBERT's, whose layers differ
+    return {"num_hidden_layers": layers} | ({"layer_types": of_each[:layers]} if of_each else {})
 
 
 def position_offset(model: PreTrainedModel) -> int:

@@ -22,9 +22,11 @@ from raybel.rerank.packing import PackedSequence
 __all__ = ["CrossEncoder", "load", "position_offset", "using_attention", "window"]
 
 
-def load(directory: str | Path, head: bool, dropout: float | None = None) -> tuple[PreTrainedModel, Any]:
+def load(
+    directory: str | Path, head: bool, dropout: float | None = None, layers: int | None = None
+) -> tuple[PreTrainedModel, Any]:
     """Load a model with two labels in float32, and its tokenizer; see `token_models.load`."""
-    return token_models.load(directory, head, dropout, 2)
+    return token_models.load(directory, head, dropout, 2, layers)
 
 
 @contextlib.contextmanager

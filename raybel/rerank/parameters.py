@@ -72,6 +72,8 @@ class CrossEncoderParameters(HyperParameters):
         weight_decay: AdamW's; with 0 it is Adam.
         averaging: The model that counts has weights averaged over steps: the share of the average that stays in each
             step; 0 for the last step's weights.
+        layers: How many of the base model's layers are kept, from the embeddings on (Sajjad et al., Computer Speech &
+            Language 77, 2023: the upper ones are missed least); None for all. What re-ranking costs is proportional.
         dropout: Dropout of the model's layers; None for its own. (On a CPU it costs a third of the speed.)
         max_length: The most tokens in a sequence; None for the model's window, at most 512.
         pretrain_examples: The most names that are drawn from ontologies to be learned before the corpora.
@@ -109,6 +111,7 @@ class CrossEncoderParameters(HyperParameters):
     warm_up: Share | None = 0.1
     weight_decay: Annotated[float, Ge(0)] = 0.01
     averaging: Annotated[float, Ge(0), Lt(1)] = 0.0
+    layers: Count | None = None
     dropout: Share | None = 0.0
     max_length: Count | None = None
     pretrain_examples: Count = 100_000
@@ -157,6 +160,7 @@ class CrossEncoderParameters(HyperParameters):
             warm_up=None,
             weight_decay=0.0,
             averaging=0.0,
+            layers=None,
             dropout=None,
         )
 

@@ -92,6 +92,16 @@ def test_an_equal_string_scores_exactly_one():
     assert make(ontology).search(["ab"], 1)[0].tolist() == [(1, 1.0, 1)]
 
 
+def test_what_is_an_alias_is_not_encoded():
+    generator = make(Ontology.from_concepts([Concept("1", "a"), Concept("2", "b", ["ab"])]), [("ba", 1)])
+    encoded = []
+    generator.encoder.encode = lambda texts: encoded.extend(texts) or Letters().encode(texts)
+    expected = [Letters().encode([text])[0].astype(np.float16) for text in ("ab", "c", "ba", "d")]
+    found = generator._vectors_of(["ab", "c", "ba", "d"]).astype(np.float16)
+    assert found.tolist() == np.array(expected).tolist()
+    assert encoded == ["c", "d"]
+
+
 def test_equal_scores_go_by_training_frequency():
     ontology = Ontology.from_concepts([Concept("1", "a"), Concept("2", "a"), Concept("3", "a")])
     assert make(ontology).search(["a"], 3)[0]["concept"].tolist() == [0, 1, 2]

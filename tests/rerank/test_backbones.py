@@ -136,6 +136,31 @@ def test_the_window(kit):
     assert models.window(built(kit, modernbert), kit.tokenizer) == 64
 
 
+@pytest.mark.parametrize("config", [bert, roberta, electra, modernbert])
+def test_the_first_layers_alone(kit, config, tmp_path):
+    """The lower layers give what they gave in the whole model; what is saved says how many there are."""
+    whole = built(kit, config)
+    whole.save_pretrained(tmp_path)
+    kit.tokenizer.save_pretrained(tmp_path)
+    cut, _ = models.load(tmp_path, head=True, layers=2)
+    ids = torch.arange(5, 15)[None]
+    expected = whole.base_model(input_ids=ids, output_hidden_states=True).hidden_states[1]
+    found = cut.base_model(input_ids=ids, output_hidden_states=True).hidden_states[1]
+    torch.testing.assert_close(found, expected)
+    cut.save_pretrained(tmp_path / "cut")
+    kit.tokenizer.save_pretrained(tmp_path / "cut")
+    again, _ = models.load(tmp_path / "cut", head=True)
+    assert again.config.num_hidden_layers == 2
+    torch.testing.assert_close(again.eval()(input_ids=ids).logits, cut.eval()(input_ids=ids).logits)
+
+
+def test_more_layers_than_there_are(kit, tmp_path):
+    built(kit, bert).save_pretrained(tmp_path)
+    kit.tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(ConfigError, match="the model has 3 layers, not 4"):
+        models.load(tmp_path, head=False, layers=4)
+
+
 def test_a_backbone_without_sdpa(kit, tmp_path):
     config = DebertaV2Config(vocab_size=len(kit.tokenizer), **SIZES)
     AutoModelForTokenClassification.from_config(config, attn_implementation="eager").save_pretrained(tmp_path)

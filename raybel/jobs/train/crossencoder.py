@@ -255,9 +255,9 @@ def checked_window(model: str, crosstype: str, parameters: CrossEncoderParameter
     Raises:
         ConfigError: It can't: no encoder, or too short a window.
     """
-    loaded, tokenizer = models.load(model, head=False)
-    positions = models.window(loaded, tokenizer)
     try:
+        loaded, tokenizer = models.load(model, head=False, layers=parameters.layers)
+        positions = models.window(loaded, tokenizer)
         tokens = Tokens(tokenizer, positions, parameters)
         CrossEncoder(loaded, crosstype, tokens.pad)
     except ConfigError as error:

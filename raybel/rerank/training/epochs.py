@@ -53,7 +53,9 @@ class Epochs(EpochTrainer):
         self.train, self.names = JoinedSources(self.corpora), JoinedSources(self.named)
         self.pretraining = self.parameters.pretrain_epochs if len(self.names) else 0
         torch.manual_seed(settings["seed"])
-        model, tokenizer = models.load(storage.localise(settings["base"]), head=False, dropout=self.parameters.dropout)
+        model, tokenizer = models.load(
+            storage.localise(settings["base"]), False, self.parameters.dropout, self.parameters.layers
+        )
         precision = settings["precision"] or best_precision(device.split(":")[0])
         tokens = Tokens(tokenizer, settings["positions"], self.parameters, RANGE_EDGES)
         if len(tokenizer) > model.get_input_embeddings().weight.shape[0]:  # type: ignore[index]
