@@ -93,6 +93,9 @@ def summary(result: RunResult, links: bool = True, threshold: float | None = Non
         rows.append((f"  sure, not re-ranked ({percent(sure)} %)", totals["sure"]))
         saved = percent(totals["pairs_saved"] / totals["pairs"])
         rows.append((f"  pairs of mention and candidate that needn't be scored ({saved} %)", totals["pairs_saved"]))
+    if read := result.tokens.get("reranking"):
+        of = ", in this start" if progress.shards_before else ""
+        rows.append((f"  tokens that the re-ranker read{of}", read))
     rows.append(("  spans repaired", totals["repairs"]))
     rows.append(("annotations set aside", totals["set_aside"]))
     rows.append(("documents in quarantine", totals["quarantined"]))

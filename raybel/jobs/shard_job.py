@@ -49,6 +49,7 @@ class RunResult:
         top_errors: Reasons of quarantined documents and annotations, a few.
         unreadable: Why files of archives and groups couldn't be read to their end, a few.
         notes: What else a person should know.
+        tokens: Tokens that went through models in this start, by stage.
     """
 
     run: str
@@ -59,6 +60,7 @@ class RunResult:
     top_errors: list[str]
     unreadable: list[str]
     notes: list[str] = field(default_factory=list)
+    tokens: dict[str, int] = field(default_factory=dict)
 
     @property
     def incomplete(self) -> bool:
@@ -291,6 +293,7 @@ class ShardJob:
             repeated_ids(self.run, self.finished),
             quarantine_reasons(self.run, self.finished) if totals["quarantined"] + totals["set_aside"] else [],
             unreadable_files(self.run, self.finished),
+            tokens={stage: round(amount) for (name, stage), amount in self.speed.work.items() if name == "tokens"},
         )
         self._check_fraction(totals, 1)
         return result

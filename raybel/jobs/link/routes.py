@@ -10,6 +10,7 @@ from raybel.candidates.base import UNKNOWN_GENERATOR, Generator
 from raybel.candidates.registry import open_generator, uses_encoder
 from raybel.config import GeneratorPaths, OntologyPath, configuration
 from raybel.config.named import read_named
+from raybel.display import percent
 from raybel.files import storage
 from raybel.jobs.run_options import RerankerModel, Threshold
 from raybel.ontology import Ontology
@@ -147,7 +148,7 @@ class OpenedRoute:
                     f"the re-ranker was trained with {shown.top_k} candidates of a mention, these are {top_k}: what is "
                     f"sure, and its probabilities, were fitted to {shown.top_k} (--top-k)"
                 )
-        return notes + self._threshold_notes(rerank)
+        return notes + self._savings_notes(rerank) + self._threshold_notes(rerank)
 
     def _fit_note(self, reranker: dict[str, Any], rerank: Rerank) -> str:
         """Say what a re-ranker's probabilities were fitted to, where that isn't this generator; "" where it is."""
@@ -175,6 +176,13 @@ class OpenedRoute:
                 "`raybel calibrate --reranker-model` fits them to these"
             )
         return ""
+
+    def _savings_notes(self, rerank: Rerank) -> list[str]:
+        """Say how many tokens the cascade saves: those of what isn't scored are counted when it is fitted alone."""
+        if rerank == "all" or self.cascade is None or "tokens_saved" not in self.cascade.figures:
+            return []
+        saved = percent(self.cascade.figures["tokens_saved"])
+        return [f"re-ranking what is unsure alone saved {saved} % of the tokens of its validation mentions"]
 
     def _threshold_notes(self, rerank: Rerank) -> list[str]:
         """Say which threshold to take, or what a threshold means where scores aren't probabilities."""
