@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated
 
@@ -72,6 +72,7 @@ class Plan:
         readers: Reading tasks that have a CPU at a time.
         reading: The trial of a reader; None where nothing is to do.
         working: The trial of an actor; None where nothing is to do.
+        chunk_documents: The most documents of a chunk.
         prices: None where they aren't known.
     """
 
@@ -87,6 +88,7 @@ class Plan:
     readers: int
     reading: Trial | None = None
     working: Trial | None = None
+    chunk_documents: int = 500
     prices: Prices | None = None
 
     @property
@@ -108,17 +110,29 @@ class Plan:
         return self.working.seconds_of(self.documents) / self.allocation.actors if self.working else 0.0
 
     @property
-    def seconds(self) -> float:
-        """How long the job would take, after the models are loaded: its slower stage, or all that its CPUs have to do.
+    def chunk(self) -> float:
+        """Documents of a chunk, about: an input's last one is smaller, and its only one may be."""
+        return min(self.chunk_documents, self.documents / max(1, self.files - self.files_before))
 
-        By default there are more readers and actors than CPUs, so that whichever is behind gets them.
+    @property
+    def seconds(self) -> float:
+        """How long the job would take: its slower stage, or all that its CPUs have to do; its start, and its end.
+
+        By default there are more readers and actors than CPUs, so that whichever is behind gets them. Work begins when
+        an actor has its models, and a chunk. In the end an actor waits half a chunk's time for the others, on average,
+        and a last task publishes what they did.
         """
-        before = self.working.before if self.working else 0.0
+        if self.reading is None or self.working is None or not self.documents:
+            return 0.0
+        actors, of_chunk = self.allocation.actors, self.working.seconds_of(self.chunk)
         on_gpu = self.allocation.gpus_per_actor > 0
-        of_cpus = self.readers * self.reading_seconds + (0 if on_gpu else self.allocation.actors * self.working_seconds)
-        return before + max(
-            self.reading_seconds, self.working_seconds, of_cpus / max(1.0, self.cluster.get("CPU", 0.0))
-        )
+        of_cpus = self.readers * self.reading_seconds + (0 if on_gpu else actors * self.working_seconds)
+        steady = max(self.reading_seconds, self.working_seconds, of_cpus / max(1.0, self.cluster.get("CPU", 0.0)))
+        waiting = of_chunk * (1 - 1 / actors) / 2
+        if (chunks := self.documents / self.chunk) < actors:
+            waiting = of_chunk * (1 - chunks / actors)  # some actors have none
+        start = max(self.working.before, self.reading.before + self.reading.seconds_of(self.chunk))
+        return start + steady + waiting + self.reading.before
 
     def hours_of(self, kind: str) -> float:
         """Return the hours of the cluster's CPUs or GPUs, busy or not: `CPU` or `GPU`."""
@@ -166,7 +180,8 @@ def plan_job(
     """Try a job on a part of its input, where it would run, and say what all of it would take; nothing is written.
 
     Reading and the actors' work are tried one after the other, in processes with the resources that the job's own would
-    have, on documents of up to `TRIED` inputs that are evenly spaced; the work by as many actors as a node will have.
+    have, on documents of up to `TRIED` inputs that are evenly spaced; each by so many at once that a node is as busy as
+    in the job.
     What comes of it is as good as these documents are like the others (surfaces that come again are found once, so that
     a job over very many documents takes less); a machine that is busy with other work gives a slower job.
 
@@ -198,6 +213,7 @@ def plan_job(
         plan = Plan(
             *(run.uri, len(inputs), sizes[0], len(done), sizes[1], shards),
             *(len(nodes), dict(cluster), allocation, readers),
+            chunk_documents=options.chunk_documents,
             prices=prices,
         )
         if not to_do:
@@ -207,14 +223,29 @@ def plan_job(
         worker = ray.remote(num_cpus=allocation.cpus_per_actor, num_gpus=allocation.gpus_per_actor, max_calls=1)(
             try_work
         )
-        reading = ray.get(reader.remote(sources, options, READ_SECONDS))
-        begun = time.perf_counter()
-        beside = _actors_of_a_node(allocation, nodes)
-        trials = ray.get([worker.remote(sources, options, make_stage, allocation, WORK_SECONDS) for _ in range(beside)])
-        working = joined(trials, time.perf_counter() - begun)
+        reading = _at_once(
+            _readers_of_a_node(allocation, readers, nodes), lambda: reader.remote(sources, options, READ_SECONDS)
+        )
+        working = _at_once(
+            _actors_of_a_node(allocation, nodes),
+            lambda: worker.remote(sources, options, make_stage, allocation, WORK_SECONDS),
+        )
     plan = replace(plan, reading=reading, working=working)
     _check_memory(plan, [node.get("memory", 0.0) for node in nodes])
     return plan
+
+
+def _at_once(count: int, start: Callable[[], ray.ObjectRef[Trial]]) -> Trial:
+    """Return what so many trials at once did."""
+    begun = time.perf_counter()
+    trials = ray.get([start() for _ in range(count)])
+    return joined(trials, time.perf_counter() - begun)
+
+
+def _readers_of_a_node(allocation: Allocation, readers: int, nodes: Sequence[dict[str, float]]) -> int:
+    """Return how many readers are as busy as all that the largest node has to do: one for each CPU, at most."""
+    cpus = int(max((node.get("CPU", 0.0) for node in nodes), default=1.0))
+    return max(1, min(cpus, allocation.actors + readers))
 
 
 def _actors_of_a_node(allocation: Allocation, nodes: Sequence[dict[str, float]]) -> int:

@@ -38,11 +38,11 @@ class Trial:
         documents: That it took.
         mentions: In them, those that were found too.
         seconds: For them.
-        before: Seconds before the first of them was done: starting its process, loading models.
+        before: Seconds before it could begin: starting its process, loading models and trying them on a few documents.
         memory: Largest resident memory of its process, bytes.
         read_bytes: Of the input, as stored, that they take; of a reader.
         chunk_bytes: Of the largest chunk in memory; of a reader.
-        whole: Seconds of all that its process did, reading what it worked on too; of an actor.
+        whole: Seconds of all that its process did, an actor's reading of what it worked on too.
     """
 
     documents: int
@@ -72,6 +72,8 @@ def joined(trials: Sequence[Trial], seconds: float) -> Trial:
         sum(trial.seconds for trial in trials),
         max(trial.before for trial in trials) + max(0.0, seconds - max(trial.whole for trial in trials)),
         max(trial.memory for trial in trials),
+        sum(trial.read_bytes for trial in trials),
+        max(trial.chunk_bytes for trial in trials),
     )
 
 
@@ -82,7 +84,7 @@ def try_reading(sources: Sequence[Source], options: ReadOptions, seconds: float)
         InputError: None of them can be read.
     """
     documents = mentions = size = largest = 0
-    taken, reason = 0.0, ""
+    taken, reason, started = 0.0, "", time.perf_counter()
     for source in sources:
         begun, read = time.perf_counter(), 0
         for chunk in read_chunks(source, source.name, options):
@@ -99,7 +101,7 @@ def try_reading(sources: Sequence[Source], options: ReadOptions, seconds: float)
         taken += time.perf_counter() - begun
     if not documents:
         raise InputError(f"nothing to try the job on: {reason or 'the inputs that were tried hold no document'}")
-    return Trial(documents, mentions, taken, 0.0, _memory(), size, largest)
+    return Trial(documents, mentions, taken, 0.0, _memory(), size, largest, time.perf_counter() - started)
 
 
 def try_work(

@@ -14,24 +14,24 @@ from raybel.corpus.sources import find_sources
 from raybel.errors import ConfigError, InputError
 from raybel.jobs import planning, trials
 from raybel.jobs.link.job import link, plan_link
-from raybel.jobs.planning import Plan, Prices, _actors_of_a_node
+from raybel.jobs.planning import Plan, Prices, _actors_of_a_node, _readers_of_a_node
 from raybel.jobs.runtime import Allocation
 from raybel.jobs.trials import Trial, joined, try_reading, try_work
 
-READ = Trial(100, 300, 2.0, 0.0, 50 << 20, 1_000, 4_096)
+READ = Trial(100, 300, 2.0, 1.0, 50 << 20, 1_000, 4_096)
 WORK = Trial(10, 30, 5.0, 3.0, 200 << 20)
 PLAN = Plan(
     *("run", 4, 10_000, 1, 2_000, 3, 2),
     *({"CPU": 8.0, "GPU": 1.0, "memory": 1e9, "object_store_memory": 1e8}, Allocation(4, 1.0, 0.5), 2),
-    *(READ, WORK, Prices(0.5, 3.0, "EUR")),
+    *(READ, WORK, 8, Prices(0.5, 3.0, "EUR")),
 )
 
 
 def test_workers_that_were_tried_at_once_are_as_one():
     """The one that took longest took 10 s of the 13, one of them to read; the rest is their processes' start."""
-    one, other = Trial(10, 30, 6.0, 3.0, 100, whole=10.0), Trial(6, 20, 5.0, 2.0, 300, whole=8.0)
+    one, other = Trial(10, 30, 6.0, 3.0, 100, 40, 7, whole=10.0), Trial(6, 20, 5.0, 2.0, 300, 20, 9, whole=8.0)
     found = joined([one, other], 13.0)
-    assert found == Trial(16, 50, 11.0, 6.0, 300)
+    assert found == Trial(16, 50, 11.0, 6.0, 300, 60, 9)
     assert found.seconds_of(32) == 22.0
     assert joined([one], 1.0).before == 3.0
 
@@ -50,22 +50,47 @@ def test_actors_of_the_largest_node_are_tried_at_once(allocation, nodes, expecte
     assert _actors_of_a_node(allocation, nodes) == expected
 
 
+@pytest.mark.parametrize(
+    ("allocation", "readers", "nodes", "expected"),
+    [
+        (Allocation(2, 0.5, 0.5), 2, [{"CPU": 2.0}], 2),
+        (Allocation(9, 0.5, 0.5), 9, [{"CPU": 0.0}, {"CPU": 4.0}, {"CPU": 2.0}], 4),
+        (Allocation(1, 1.0, 1.0), 1, [{"CPU": 16.0}], 2),
+        (Allocation(3, 0.5, 0.5), 1, [], 1),
+    ],
+)
+def test_as_many_readers_are_tried_as_a_node_is_busy_with(allocation, readers, nodes, expected):
+    assert _readers_of_a_node(allocation, readers, nodes) == expected
+
+
 def test_what_is_expected():
-    """8,000 of 10,000 bytes are left, of which 1,000 held 100 documents; four actors do two documents a second."""
+    """8,000 of 10,000 bytes are left, of which 1,000 held 100 documents; four actors do two documents a second.
+
+    Three of the four wait for the last chunk's 4 s, half of that on average; a task's start of a second ends it.
+    """
     assert PLAN.documents == 800
     assert PLAN.reading_seconds == pytest.approx(8)
     assert PLAN.working_seconds == pytest.approx(100)
-    assert PLAN.seconds == pytest.approx(103)
-    assert PLAN.hours_of("CPU") == pytest.approx(8 * 103 / 3600)
-    assert PLAN.cost == pytest.approx((8 * 0.5 + 3.0) * 103 / 3600)
+    assert PLAN.seconds == pytest.approx(3 + 100 + 1.5 + 1)
+    assert PLAN.hours_of("CPU") == pytest.approx(8 * 105.5 / 3600)
+    assert PLAN.cost == pytest.approx((8 * 0.5 + 3.0) * 105.5 / 3600)
     assert PLAN.waiting_bytes == 6 * planning.WAITING * 4_096
     assert replace(PLAN, prices=None).cost is None
     # Ten actors on eight CPUs, which read too.
     crowded = replace(PLAN, allocation=Allocation(10, 0.5, 0.5))
-    assert crowded.seconds == pytest.approx(3 + (800 * 0.5 + 800 * 0.02) / 8)
-    assert replace(crowded, allocation=Allocation(10, 0.5, 0.5, 0.1)).seconds == pytest.approx(3 + 40)
+    assert crowded.seconds == pytest.approx(3 + (800 * 0.5 + 800 * 0.02) / 8 + 1.8 + 1)
+    assert replace(crowded, allocation=Allocation(10, 0.5, 0.5, 0.1)).seconds == pytest.approx(3 + 40 + 1.8 + 1)
     slow_reader = replace(PLAN, reading=replace(READ, seconds=200.0))
-    assert slow_reader.seconds == pytest.approx(3 + 200 / 100 * 800 / 2)
+    assert slow_reader.seconds == pytest.approx(1 + 8 * 2 + 200 / 100 * 800 / 2 + 1.5 + 1)
+
+
+def test_actors_without_a_chunk():
+    """Each of three inputs is a chunk, and takes an actor 133 s."""
+    plan = replace(PLAN, chunk_documents=500)
+    assert plan.chunk == pytest.approx(800 / 3)
+    assert plan.seconds == pytest.approx(1 + 800 / 3 * 0.02 + 800 / 3 * 0.5 + 1)
+    single = replace(plan, allocation=replace(plan.allocation, actors=1))
+    assert single.seconds == pytest.approx(1 + 800 / 3 * 0.02 + 400 + 1)
 
 
 def test_more_documents_were_read_than_the_size_says():
@@ -77,12 +102,12 @@ def test_bounds_are_tried_on_clusters_of_their_size(capsys):
     few, many = pool.at_bounds
     assert (few.allocation.actors, few.cluster["CPU"], few.readers) == (2, 4.0, 1)
     assert (many.allocation.actors, many.cluster["CPU"], many.readers) == (16, 32.0, 3)  # three files are to do
-    assert [each.seconds for each in (few, many)] == pytest.approx([3 + 200, 3 + 25])
+    assert [each.seconds for each in (few, many)] == pytest.approx([3 + 200 + 1 + 1, 3 + 25 + 1.875 + 1])
     assert pool.seconds == PLAN.seconds
     assert PLAN.at_bounds == replace(pool, reading=None).at_bounds == []
     show_plan(pool)
     said = capsys.readouterr().out
-    for part in ("with 2 actors, and nodes for them", "3 min 23 s", "28 s", "from 2 to 16 actors, 4 at the start"):
+    for part in ("with 2 actors, and nodes for them", "3 min 25 s", "31 s", "from 2 to 16 actors, 4 at the start"):
         assert part in said
     show_plan(PLAN)
     assert "nodes for them" not in capsys.readouterr().out
@@ -91,7 +116,7 @@ def test_bounds_are_tried_on_clusters_of_their_size(capsys):
 def test_what_is_printed(capsys):
     show_plan(PLAN)
     said = capsys.readouterr().out
-    for part in ("800", "1 min 43 s", "0.229", "0.20", "cost, EUR", "209.7 MB", "2 nodes: 8 CPUs, 1 GPUs", "100.0"):
+    for part in ("800", "1 min 46 s", "0.234", "0.21", "cost, EUR", "209.7 MB", "2 nodes: 8 CPUs, 1 GPUs", "100.0"):
         assert part in said
     show_plan(replace(PLAN, prices=None, cluster={"CPU": 8.0}))
     said = capsys.readouterr().out
