@@ -41,7 +41,7 @@ raybel link --in-corpus data/test.bioc.xml.gz --ontology data/ontology.arrow \
     --ngrams-model models/ngrams --dense-index models/dense --reranker-model models/tree --top-k 5 \
     --actors 1 --out-corpus runs/reranked
 raybel show runs/reranked --documents 2
-raybel evaluate --gold-corpus data/test.bioc.xml.gz --pred-corpus runs/reranked
+raybel evaluate runs/reranked --gold-corpus data/test.bioc.xml.gz
 """
 #: Run directory -> the stage that it adds.
 STAGES = {

@@ -46,6 +46,23 @@ def dashed(name: str) -> str:
     return name.replace("_", "-")
 
 
+def gather_paths(values: dict[str, Any], more: tuple[str, ...], option: str = "in_corpus") -> None:
+    """Put further paths beside those of an option.
+
+    Args:
+        values: Of options, by name; changed in place.
+        more: Paths without an option before them.
+        option: The option's name.
+
+    Raises:
+        click.UsageError: There is none at all.
+    """
+    named = values.get(option, ())  # a file may name a single one
+    values[option] = (*([named] if isinstance(named, str) else named), *more)
+    if not values[option]:
+        raise click.UsageError(f"Missing option '--{dashed(option)}'.")
+
+
 CONTEXT: dict[str, Any] = {
     "token_normalize_func": dashed,
     "help_option_names": ["-h", "--help"],

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from raybel.cli.common import CONTEXT, INCOMPLETE
-from raybel.cli.link import gather_input, summary
+from raybel.cli.common import CONTEXT, INCOMPLETE, gather_paths
+from raybel.cli.link import summary
 from raybel.cli.options import options
 from raybel.cli.plan import dry_run_options, show_dry_run
 from raybel.config import configured
@@ -33,7 +33,7 @@ def detect(more: tuple[str, ...], values: dict[str, Any], dry_run: bool, prices:
       raybel detect --in-corpus 'BioCXML.*.tar.gz' --detector models/detector --existing-annotations replace \\
           --out-corpus s3://bucket/runs/found
     """
-    gather_input(values, more)
+    gather_paths(values, more)
     config = configured(DetectConfig, values)
     from raybel.cli.progress import detecting, show_progress
     from raybel.jobs.detect import job  # Ray takes a second to import

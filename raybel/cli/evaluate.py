@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from raybel.cli import tables
-from raybel.cli.common import CONTEXT
+from raybel.cli.common import CONTEXT, gather_paths
 from raybel.cli.options import options
 from raybel.config import configured
 from raybel.display import counted, relative
@@ -26,7 +26,8 @@ from raybel.files.tables import SUFFIXES
 
 
 @click.command(context_settings=CONTEXT)
-@options(EvaluateConfig)
+@click.argument("more", nargs=-1, metavar="[RUN]...")
+@options(EvaluateConfig, optional=("pred_corpus",))
 @click.option(
     "--metric-file",
     multiple=True,
@@ -40,18 +41,20 @@ from raybel.files.tables import SUFFIXES
     metavar="FILE",
     help="Write the scores as shares of 1, with intervals: .csv, .parquet or .json. Repeatable.",
 )
-def evaluate(values: dict[str, Any], metric_file: tuple[str, ...], summary_file: tuple[str, ...]) -> None:
+def evaluate(
+    more: tuple[str, ...], values: dict[str, Any], metric_file: tuple[str, ...], summary_file: tuple[str, ...]
+) -> None:
     """Score links against gold annotations: Acc@1, recall@5, @10, @all and MRR, overall and by mention type.
 
-    Mentions are joined by document, annotation id and span; a gold mention that the predictions lack counts as wrong.
-    Of several policies, the table has a row each; of NCBI Disease and BC5CDR, published figures stand beside those of
-    the same policy.
+    RUN is what --pred-corpus takes, too. Mentions are joined by document, annotation id and span; a gold mention that
+    the predictions lack counts as wrong. Of several policies, the table has a row each; of NCBI Disease and BC5CDR,
+    published figures stand beside those of the same policy.
 
     \b
     Examples:
-      raybel evaluate --gold-corpus data/val.bioc.xml.gz --pred-corpus runs/val \\
+      raybel evaluate runs/val --gold-corpus data/val.bioc.xml.gz \\
           --train-corpus data/train.bioc.xml.gz --metric-file val.csv --summary-file val.json
-      raybel evaluate --gold-corpus data/test.bioc.xml.gz --pred-corpus runs/test --policy belb,biosyn
+      raybel evaluate runs/test --gold-corpus data/test.bioc.xml.gz --policy belb,biosyn
 
     With --spans, the predictions hold mentions of their own, which a detector found. Scored are their spans (strict:
     same start, end and type; overlapping: a character in common), spans with their links, and each document's set of
@@ -59,10 +62,11 @@ def evaluate(values: dict[str, Any], metric_file: tuple[str, ...], summary_file:
 
     \b
     Examples:
-      raybel evaluate --spans --gold-corpus data/val.bioc.xml.gz --pred-corpus runs/found
-      raybel evaluate --spans --gold-corpus gold/ --pred-corpus runs/found --mention-types Disease \\
+      raybel evaluate runs/found --spans --gold-corpus data/val.bioc.xml.gz
+      raybel evaluate runs/found --spans --gold-corpus gold/ --mention-types Disease \\
           --type-names SpecificDisease=Disease,Modifier=Disease --metric-file mentions.csv
     """
+    gather_paths(values, more, "pred_corpus")
     for option, paths in (("--metric-file", metric_file), ("--summary-file", summary_file)):
         check_names(option, paths)
     config = configured(EvaluateConfig, values)

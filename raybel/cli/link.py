@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from raybel.cli import tables
-from raybel.cli.common import CONTEXT, INCOMPLETE
+from raybel.cli.common import CONTEXT, INCOMPLETE, gather_paths
 from raybel.cli.options import options
 from raybel.cli.plan import dry_run_options, show_dry_run
 from raybel.config import configured
@@ -43,7 +43,7 @@ def link(more: tuple[str, ...], values: dict[str, Any], dry_run: bool, prices: s
       raybel link --in-corpus 'pubmed/*.xml.gz' --detector models/detector --routes routes.yaml --out-corpus runs/all
       raybel link --config link.yaml --dry-run --prices prices.yaml
     """
-    gather_input(values, more)
+    gather_paths(values, more)
     config = configured(LinkConfig, values)
     from raybel.cli.progress import linking, show_progress
     from raybel.jobs.link import job  # Ray takes a second to import
@@ -56,18 +56,6 @@ def link(more: tuple[str, ...], values: dict[str, Any], dry_run: bool, prices: s
     summary(result, threshold=config.threshold)
     if result.incomplete:
         sys.exit(INCOMPLETE)
-
-
-def gather_input(values: dict[str, Any], more: tuple[str, ...]) -> None:
-    """Put further paths beside those of --in-corpus.
-
-    Raises:
-        click.UsageError: There is none at all.
-    """
-    named = values.get("in_corpus", ())  # a file may name a single one
-    values["in_corpus"] = (*([named] if isinstance(named, str) else named), *more)
-    if not values["in_corpus"]:
-        raise click.UsageError("Missing option '--in-corpus'.")
 
 
 def summary(result: RunResult, links: bool = True, threshold: float | None = None) -> None:

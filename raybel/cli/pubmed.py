@@ -9,8 +9,7 @@ from typing import Any
 import click
 
 from raybel.cli import tables
-from raybel.cli.common import CONTEXT, INCOMPLETE
-from raybel.cli.link import gather_input
+from raybel.cli.common import CONTEXT, INCOMPLETE, gather_paths
 from raybel.cli.options import options
 from raybel.config import configured
 from raybel.display import duration, rate, relative
@@ -34,7 +33,7 @@ def pubmed(more: tuple[str, ...], values: dict[str, Any]) -> None:
           --ngrams-model models/ngrams --out-dir runs/pubmed
       raybel pubmed --in-corpus pubmed-baseline --detector models/detector --routes routes.yaml --out-dir runs/pubmed
     """
-    gather_input(values, more)
+    gather_paths(values, more)
     config = configured(PubmedConfig, values)
     from raybel.cli.progress import linking, show_progress
     from raybel.jobs.pubmed.directory import STEPS

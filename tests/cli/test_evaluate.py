@@ -57,6 +57,20 @@ def test_one_policy_has_the_table_of_groups(run):
     assert "published" not in text.lower()
 
 
+def test_runs_are_named_without_an_option_too(tmp_path):
+    ontology = str(tmp_path / "ontology.arrow")
+    Ontology.from_concepts([Concept("C1", "asthma"), Concept("C2", "gout")]).save(ontology)
+    gold = corpus(tmp_path / "gold.xml", "any")
+    run = corpus(tmp_path / "predicted.xml", "any", "C2=.9", "C2=.9", "C1=.8")
+    arguments = ["--gold-corpus", gold, "--ontology", ontology, "--bootstrap", "0"]
+    named = CliRunner().invoke(evaluate, [*arguments, "--pred-corpus", run])
+    assert CliRunner().invoke(evaluate, [run, *arguments]).output == named.output
+    assert "50.0" in named.output
+    without = CliRunner().invoke(evaluate, arguments)
+    assert without.exit_code == 2
+    assert "Missing option '--pred-corpus'" in without.output
+
+
 def test_several_policies_have_a_row_each_and_a_column_each(run):
     text, lines = run("--policy", "linkable,belb", "--policy", "biosyn")
     assert "Scores in %, by policy" in text
