@@ -186,17 +186,7 @@ def played(name: str, nodes: RenewedNodes, options: list[object], home: Path, wh
         if note := fault(of):
             said.append(note)
         of.hangs = time.monotonic() + random_faults.HUNG
-        while True:
-            while of.goes_on():
-                pass
-            status = of.end()
-            if status == 0:
-                break
-            lines = [line for line in of.said.splitlines() if line.startswith("raybel: ")]
-            said.append(f"{status}: {' '.join(lines[-1:])}")
-            if of.starts > 5:
-                raise AssertionError(f"{name}: the job can't be ended:\n{of.said}")
-            of.start()
+        said += random_faults.to_its_end(of, 5)
         there = output_of(of.run)
         found, expected = documents_of(there), documents_of(whole)
         return {

@@ -387,15 +387,21 @@ def play(of: Round, kinds: list[str], count: int) -> None:
         of.faults.append(
             {"kind": kind, "seconds": round(time.monotonic() - begun, 2), "restarts": of.starts - restarts}
         )
+    for said in to_its_end(of, 20 + count):
+        print(f"  at the end of a round the job ended with {said}", flush=True)
+
+
+def to_its_end(of: Round, most_starts: int) -> list[str]:
+    """Have the job end well, by the same command as often as it takes; status and last words of each other end."""
+    ends: list[str] = []
     while True:
         while of.goes_on():
             pass
-        status = of.end()
-        if status == 0:
-            return
-        if of.starts > 20 + count:
+        if not (status := of.end()):
+            return ends
+        ends.append(f"{status}: {' '.join(of.said.strip().splitlines()[-1:])}")
+        if of.starts > most_starts:
             raise AssertionError(f"the job can't be ended:\n{of.said}")
-        print(f"  at the end of a round the job ended with {status}: {of.said.strip()[-300:]}", flush=True)
         of.start()
 
 
