@@ -17,6 +17,8 @@ from raybel.schemas import CANDIDATE, CANDIDATES
 #: One candidate: row of the ontology, score (higher is better), row of the generator's alias table or -1.
 CANDIDATE_DTYPE = np.dtype([("concept", np.int32), ("score", np.float32), ("alias", np.int32)])
 NO_CANDIDATES = np.zeros(0, CANDIDATE_DTYPE)
+#: Distinct surfaces whose candidates a cache keeps.
+CACHED_SURFACES = 200_000
 #: What stands for the name of a generator whose candidates were stored without it.
 UNKNOWN_GENERATOR = "lookup"
 
@@ -115,7 +117,7 @@ class CandidateCache:
     Ten candidates of a surface take about 300 bytes: those of 200,000 surfaces take 60 MB.
     """
 
-    def __init__(self, generator: Generator, top_k: int, size: int = 200_000) -> None:
+    def __init__(self, generator: Generator, top_k: int, size: int = CACHED_SURFACES) -> None:
         self.generator, self.top_k, self.size = generator, top_k, size
         self._candidates: dict[str, np.ndarray] = {}
 

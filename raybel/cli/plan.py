@@ -80,7 +80,7 @@ def show_plan(plan: Plan) -> None:
         "stages",
         ["", "workers", "CPUs each", "GPUs each", "memory each", "documents/s each", "busy %"],
         [
-            (name, count, f"{cpus:g}", f"{gpus:g}", _bytes(trial.memory), _rate(trial.documents, trial.seconds),
+            (name, count, f"{cpus:g}", f"{gpus:g}", _bytes(trial.memory), _rate(plan.documents / count, seconds),
              percent(seconds / busiest if busiest else 0.0))
             for name, count, cpus, gpus, trial, seconds in stages
         ],
@@ -104,7 +104,7 @@ def _notes(plan: Plan) -> list[str]:
     ]
 
 
-def _rate(count: int, seconds: float) -> str:
+def _rate(count: float, seconds: float) -> str:
     return f"{count / seconds:,.1f}" if seconds else ""
 
 

@@ -107,7 +107,7 @@ class Plan:
     @property
     def working_seconds(self) -> float:
         """How long all actors together would take."""
-        return self.working.seconds_of(self.documents) / self.allocation.actors if self.working else 0.0
+        return self.working.seconds_of(self.documents / self.allocation.actors) if self.working else 0.0
 
     @property
     def chunk(self) -> float:
@@ -124,15 +124,18 @@ class Plan:
         """
         if self.reading is None or self.working is None or not self.documents:
             return 0.0
-        actors, of_chunk = self.allocation.actors, self.working.seconds_of(self.chunk)
+        actors = self.allocation.actors
+        of_chunk = self.working_seconds * actors * self.chunk / self.documents
         on_gpu = self.allocation.gpus_per_actor > 0
         of_cpus = self.readers * self.reading_seconds + (0 if on_gpu else actors * self.working_seconds)
+        of_cpus += self.documents * self.working.publishing
         steady = max(self.reading_seconds, self.working_seconds, of_cpus / max(1.0, self.cluster.get("CPU", 0.0)))
         waiting = of_chunk * (1 - 1 / actors) / 2
         if (chunks := self.documents / self.chunk) < actors:
             waiting = of_chunk * (1 - chunks / actors)  # some actors have none
         start = max(self.working.before, self.reading.before + self.reading.seconds_of(self.chunk))
-        return start + steady + waiting + self.reading.before
+        publishing = self.reading.before + self.working.publishing * self.documents / (self.files - self.files_before)
+        return start + steady + waiting + publishing
 
     def hours_of(self, kind: str) -> float:
         """Return the hours of the cluster's CPUs or GPUs, busy or not: `CPU` or `GPU`."""
@@ -182,8 +185,9 @@ def plan_job(
     Reading and the actors' work are tried one after the other, in processes with the resources that the job's own would
     have, on documents of up to `TRIED` inputs that are evenly spaced; each by so many at once that a node is as busy as
     in the job.
-    What comes of it is as good as these documents are like the others (surfaces that come again are found once, so that
-    a job over very many documents takes less); a machine that is busy with other work gives a slower job.
+    What comes of it is as good as these documents are like the others; a machine that is busy with other work gives a
+    slower job. Of the time that a job starts and ends in, and of surfaces that come again and needn't be searched,
+    `Plan.seconds` and `trials.Searches` tell.
 
     Args:
         run: The run directory, which may hold what earlier starts finished.

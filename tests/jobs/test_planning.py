@@ -1,5 +1,6 @@
 """A dry run says what a job would take, and writes nothing."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from ray_fixture import Model, documents, three_files
 from samples import collection, save
 
+from raybel.candidates.base import CACHED_SURFACES
 from raybel.cli.plan import show_plan
 from raybel.config import Resources
 from raybel.corpus.documents import ReadOptions
@@ -16,7 +18,11 @@ from raybel.jobs import planning, trials
 from raybel.jobs.link.job import link, plan_link
 from raybel.jobs.planning import Plan, Prices, _actors_of_a_node, _readers_of_a_node
 from raybel.jobs.runtime import Allocation
-from raybel.jobs.trials import Trial, joined, try_reading, try_work
+from raybel.jobs.trials import Searches, Trial, joined, try_reading, try_work
+from raybel.reporting import tally
+from raybel.runs.parts import COUNTS, Part
+from raybel.runs.run_directory import RunDirectory
+from raybel.schemas import DOCUMENTS, MENTIONS
 
 READ = Trial(100, 300, 2.0, 1.0, 50 << 20, 1_000, 4_096)
 WORK = Trial(10, 30, 5.0, 3.0, 200 << 20)
@@ -157,31 +163,78 @@ def test_prices(tmp_path):
 
 
 class Stage:
-    """Counts the documents of what it is given."""
+    """Counts the documents of what it is given, and says that it searched some surfaces for them."""
 
-    def __init__(self):
-        self.pieces = []
+    def __init__(self, home, seconds=0.0):
+        self.run, self.pieces, self.seconds = RunDirectory(home), [], seconds
 
     def part(self, chunk, crashes):
-        self.pieces.append(trials._documents(chunk))
-        return type("Part", (), {"summary": {"mentions": trials._mentions(chunk)}})
+        count = trials._documents(chunk)
+        self.pieces.append(count)
+        tally.add("cache_misses", 10 * count, "ngrams")
+        tally.add("stage_seconds", 0.001, "candidates")
+        time.sleep(self.seconds)
+        summary = {**dict.fromkeys(COUNTS, 0), "documents": count, "mentions": trials._mentions(chunk), "next": None}
+        rows = {name: ["1"] * count if name == "doc_id" else [None] * count for name in DOCUMENTS.names}
+        del rows["shard"], rows["document"]
+        return Part(b"", MENTIONS.empty_table(), rows, {**summary, "chunk": 7, "last": True}, [])
 
 
-def test_a_trial_takes_pieces_of_all_inputs_in_turn(tmp_path):
+def tried(tmp_path, sources, seconds=0.0, work_seconds=60):
+    stages = []
+
+    def make(home, allocation):
+        stages.append(Stage(home, seconds))
+        return stages[0]
+
+    options = ReadOptions(chunk_documents=500)
+    return try_work(sources, options, make, Allocation(1, 1, 1), work_seconds), stages[0].pieces
+
+
+def test_a_trial_takes_pieces_of_all_inputs_in_turn(tmp_path, monkeypatch):
+    monkeypatch.setattr(trials, "PIECE_SECONDS", 0.1)
     for name, count in (("a.xml", 60), ("b.xml", 5)):
         save(tmp_path / name, collection(*documents(name[0], count)))
-    sources = find_sources([str(tmp_path)])
-    stage, options = Stage(), ReadOptions(chunk_documents=500)
-    trial = try_work(sources, options, lambda home, allocation: stage, Allocation(1, 1, 1), 60)
-    assert stage.pieces == [25, 5, 25, 10]  # the first one loads the models
+    sources, options = find_sources([str(tmp_path)]), ReadOptions(chunk_documents=500)
+    trial, pieces = tried(tmp_path, sources, seconds=0.1)
+    assert pieces == [25, 5, 25, 10]  # the first one loads the models
     assert (trial.documents, trial.mentions) == (40, 40)
+    assert trial.seconds > 0.29  # without the searches' 3 ms
+    assert trial.before > 0.1
+    assert trial.publishing > 0
+    (searches,) = trial.searches
+    assert (searches.surfaces, searches.documents, searches.exponent) == (650, 65, 1.0)
+    assert searches.seconds == pytest.approx(0.003 / 400)
     reading = try_reading(sources, options, 60)
     assert (reading.documents, reading.mentions) == (65, 65)
     assert reading.read_bytes == sum(source.size for source in sources)
     assert reading.chunk_bytes > 0
-    stage = Stage()
-    trial = try_work(sources[1:], options, lambda home, allocation: stage, Allocation(1, 1, 1), 60)
-    assert (trial.documents, trial.before, stage.pieces) == (5, 0.0, [5])
+    trial, pieces = tried(tmp_path, sources[1:])
+    assert (trial.documents, trial.before, pieces) == (5, 0.0, [5])
+
+
+def test_pieces_grow_where_an_actor_is_fast(tmp_path):
+    save(tmp_path / "a.xml", collection(*documents("a", 900)))
+    _, pieces = tried(tmp_path, find_sources([str(tmp_path)]))
+    assert pieces == [25, 25, 500, 400]
+
+
+def test_searches_grow_more_slowly_than_documents():
+    """Twice the documents have the square root of two times the surfaces."""
+    searches = Searches.of([(10, 50.0), (50, 100.0), (100, 100.0 * 2**0.5)], 4.0, 80.0)
+    assert searches.exponent == pytest.approx(0.5)
+    assert searches.seconds_of(100) == pytest.approx(100 * 2**0.5 * 0.05)
+    assert searches.seconds_of(400) == pytest.approx(200 * 2**0.5 * 0.05)
+    full = 100 * (CACHED_SURFACES / (100 * 2**0.5)) ** 2
+    assert searches.seconds_of(3 * full) == pytest.approx(CACHED_SURFACES * (1 + 2 * 0.5) * 0.05)
+    assert Searches.of([], 0.0, 0.0) is Searches.of([(5, 0.0)], 0.0, 0.0) is None
+    assert Searches.of([(5, 3.0)], 1.0, 3.0).exponent == 1.0
+    assert Searches.of([(5, 3.0), (10, 3.0)], 1.0, 3.0).seconds_of(1_000) == 1.0  # nothing new came
+    working = replace(WORK, searches=(searches, searches))
+    assert working.seconds_of(400) == pytest.approx(200 + 200 * 2**0.5 * 0.05)
+    # Each of four actors has a quarter of the documents.
+    plan = replace(PLAN, working=working)
+    assert plan.working_seconds == pytest.approx(100 + searches.seconds_of(200))
 
 
 def test_nothing_that_can_be_read(tmp_path):
