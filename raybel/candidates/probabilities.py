@@ -37,7 +37,9 @@ def shares(evidence: np.ndarray, none: float) -> np.ndarray:
     return of_candidates
 
 
-def fit_weights(features: Sequence[np.ndarray], golds: Sequence[int], start: np.ndarray, pull: float) -> np.ndarray:
+def fit_weights(
+    features: Sequence[np.ndarray], golds: Sequence[int], start: np.ndarray, pull: float | np.ndarray
+) -> np.ndarray:
     """Return the most likely weights of features, then the evidence for "none of them": float64 (features + 1,).
 
     Args:
@@ -46,7 +48,7 @@ def fit_weights(features: Sequence[np.ndarray], golds: Sequence[int], start: np.
         golds: The place of each mention's right candidate; -1 where none is.
         start: The weights to begin with, towards which the fit is pulled: float64 (features + 1,). Features' weights
             are 0 or more.
-        pull: How strongly, in terms of the mean log-likelihood.
+        pull: How strongly, in terms of the mean log-likelihood; one for all, or for each of them.
     """
     from scipy.optimize import minimize  # half a second, which those who only apply weights needn't wait for
 
@@ -72,7 +74,7 @@ def fit_weights(features: Sequence[np.ndarray], golds: Sequence[int], start: np.
         error[np.arange(len(rows)), gold + 1] -= 1
         gradient = np.concatenate([np.einsum("ij,ijk->k", error[:, 1:], values), [error[:, 0].sum()]]) / len(rows)
         away = weights - start
-        value = -np.log(np.maximum(right, 1e-300)).mean() + pull * float(away @ away) / 2
+        value = -np.log(np.maximum(right, 1e-300)).mean() + float(pull * away @ away) / 2
         return float(value), gradient + pull * away
 
     bounds = [(0.0, BOUND)] * count + [(-BOUND, BOUND)]

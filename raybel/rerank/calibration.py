@@ -14,8 +14,11 @@ import numpy as np
 
 from raybel.candidates.probabilities import fit_weights, round_evidence, shares
 
-#: Strength of the pull towards the defaults: worth a few mentions.
-PRIOR = 1e-3
+#: Strength of the pull towards the defaults of the weights of score, rank and "none of them", for each mention.
+PULL = 1e-3
+#: And of logit and prior, all together, whatever the number of mentions: the model was trained with weights of 1, and a
+#: few hundred validation mentions, of which it decides some dozen, say little against that.
+PULL_OF_TRAINED = 10.0
 
 
 @dataclass(frozen=True)
@@ -80,5 +83,7 @@ def fit(
         np.stack([logit, score, 1 / (1 + np.arange(len(logit))), np.zeros(len(logit)) if prior is None else prior], 1)
         for logit, score, prior in zip(logits, scores, priors or [None] * len(logits), strict=True)
     ]
-    weights = fit_weights(features, golds, np.array(list(asdict(Calibration()).values())), PRIOR)
+    trained = PULL_OF_TRAINED / sum(len(logit) > 0 for logit in logits)
+    pull = asdict(Calibration(logit=trained, score=PULL, rank=PULL, prior=trained, none=PULL))
+    weights = fit_weights(features, golds, np.array([*asdict(Calibration()).values()]), np.array([*pull.values()]))
     return Calibration(*(round(float(weight), 6) for weight in weights))

@@ -47,6 +47,16 @@ def test_the_first_stage_is_trusted_where_the_logits_say_nothing():
     assert all(np.argmax(shares(found, each, np.array([0.9, 0.5, 0.1]))) == 0 for each in logits)
 
 
+@pytest.mark.parametrize(("mentions", "least", "most"), [(4, 0.6, 1.0), (40, 0.1, 0.6), (4_000, 0.0, 0.05)])
+def test_what_was_trained_keeps_its_weight_until_many_mentions_say_otherwise(mentions, least, most):
+    """The logits say nothing, nor does the prior."""
+    rng = np.random.default_rng(0)
+    logits, priors = ([rng.normal(size=3) for _ in range(mentions)] for _ in range(2))
+    found = fit(logits, [np.zeros(3)] * mentions, rng.integers(0, 3, mentions).tolist(), priors)
+    assert least <= found.logit <= most
+    assert least <= found.prior <= most
+
+
 def test_no_right_candidate_anywhere_fits_nothing():
     assert fit([np.zeros(2)] * 5, [np.ones(2)] * 5, [-1] * 5) == Calibration()
 

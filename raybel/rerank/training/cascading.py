@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,7 +22,7 @@ from raybel.ontology import Ontology
 from raybel.rerank import calibration
 from raybel.rerank.calibration import Calibration
 from raybel.rerank.cascade import Cascade, fit_limit
-from raybel.rerank.examples import Describer, Example, document_examples, place_in
+from raybel.rerank.examples import Describer, Example, document_examples
 from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.rerank.prior_features import first_concepts
 from raybel.rerank.pruning import fit_pruning, kept, merged
@@ -71,8 +71,7 @@ def fit_cascade(
     priors = reranker.priors(mentions.examples)
     settled, without_model = _without_model(mentions, first_stage, priors)
     settled_as, certainty = best_of(without_model)
-    # The re-ranker's own weights may be of another generator's scores: these have weights of their own. (The published
-    # way has none.)
+    # The re-ranker's own weights may be of another generator's scores. (The published way has none.)
     weights = calibration.fit(logits, scores, golds.tolist(), priors) if reranker.parameters.calibrate else None
     every = best_of(rankings_by(logits, scores, weights, priors))[0]
     limit = fit_limit(certainty, settled_as == golds, every == golds)
@@ -86,7 +85,12 @@ def fit_cascade(
     if reranker.layout.mentions_matter:  # with the sure ones in their sequences they had other logits
         for row, of_mention in zip(shown, reranker.logits([mentions.examples[row] for row in shown]), strict=True):
             logits[row] = of_mention
-    unsure, rankings = _with_model(without_model, shown, logits, mentions, priors)
+    # With a prior, which says what tells sure mentions from others, all of them have the same weights: those of the few
+    # unsure ones alone would be worse. Without one, the first stage's score means something else for them.
+    like = np.arange(len(golds)) if settled is not None else rest
+    of_like = [(logits[row], scores[row], int(golds[row]), priors[row]) for row in like.tolist()]
+    unsure = calibration.fit(*(list(of) for of in zip(*of_like, strict=True))) if of_like else Calibration()
+    rankings = _with_model(without_model, shown, logits, mentions, priors, unsure)
     best, probability = best_of(rankings)
     right = best == golds
     threshold, figures = threshold_of(probability, right, mentions.concepts)
@@ -117,8 +121,9 @@ def _with_model(
     logits: Sequence[np.ndarray],
     mentions: AnnotatedExamples,
     priors: Sequence[np.ndarray | None],
-) -> tuple[Calibration, list[Ranking]]:
-    """Return weights for unsure mentions, fitted to what the model scores of them, and the rankings of all mentions.
+    weights: Calibration,
+) -> list[Ranking]:
+    """Return the rankings of all mentions, the unsure ones by the model.
 
     Args:
         without_model: The rankings of all mentions without the model; those of the sure ones stay.
@@ -126,29 +131,14 @@ def _with_model(
         logits: Of all mentions' candidates.
         mentions: All of them.
         priors: A prior's evidence for all mentions' candidates, None for none.
+        weights: Of all evidence.
     """
-    scores = mentions.scores
-
-    def of(rows: Iterable[int]) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray | None]]:
-        chosen = [(row, shown[row]) for row in rows]
-        of_priors = [None if (prior := priors[row]) is None else prior[places] for row, places in chosen]
-        return (
-            [logits[row][places] for row, places in chosen],
-            [scores[row][places] for row, places in chosen],
-            of_priors,
-        )
-
-    golds = {row: place_in(places.tolist(), int(mentions.golds[row])) for row, places in shown.items()}
-    # What is right of a mention whose right candidate is pruned, the model isn't asked.
-    asked = [row for row, gold in golds.items() if gold >= 0 or mentions.golds[row] < 0]
-    of_logits, of_scores, of_priors = of(asked)
-    weights = calibration.fit(of_logits, of_scores, [golds[row] for row in asked], of_priors)
     rankings = list(without_model)
-    of_logits, of_scores, of_priors = of(shown)
-    by_model = rankings_by(of_logits, of_scores, weights, of_priors)
-    for (row, places), ranking in zip(shown.items(), by_model, strict=True):
+    for row, places in shown.items():
+        prior = None if (of_mention := priors[row]) is None else of_mention[places]
+        ranking = ranked(logits[row][places], mentions.scores[row][places], weights, prior)
         rankings[row] = merged(without_model[row], places, ranking)
-    return weights, rankings
+    return rankings
 
 
 def _without_model(

@@ -112,6 +112,7 @@ def test_what_the_prior_knows_is_sure_in_its_order(tmp_path):
     rule = fitted(tmp_path, KnowingBefore(), *USUAL, *[("strange", gold("D0"))] * 30)
     assert rule.settled.prior > 0
     assert rule.settled.logit == 0
+    assert rule.unsure == rule.every
     assert rule.figures["sure"] == 150 / 180
     assert rule.figures["first_stage_right_of_sure"] == 120 / 150
     assert rule.figures["settled_right_of_sure"] == rule.figures["reranked_right_of_sure"] == 1
