@@ -238,6 +238,13 @@ def test_names_come_first_and_a_killed_training_goes_on_with_them(settings, made
     assert all(each["best"] for each in records[:3])  # the first epoch on corpora, however it compares
 
 
+def test_a_model_of_the_first_layers_is_trained(settings):
+    whole, cut = (Epochs({**settings, "parameters": settings["parameters"] | {"layers": n}}) for n in (None, 1))
+    assert whole.trainer.model.config.num_hidden_layers == 2
+    assert cut.trainer.model.config.num_hidden_layers == 1
+    assert cut.train_next()["loss"] > 0
+
+
 def test_documents_of_all_sources_are_told_apart(settings):
     sources = open_sources(settings["features"], settings["corpora"])
     joined = JoinedSources(sources)
