@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -125,9 +126,11 @@ class CandidateCache:
         """Return candidates for surfaces, which may repeat; each distinct unknown one is searched once."""
         known = self._candidates
         unknown = sorted({surface for surface in surfaces if surface not in known})
+        begun = time.perf_counter()
         fresh = dict(zip(unknown, self.generator.search(unknown, self.top_k), strict=True)) if unknown else {}
         result = [fresh[surface] if surface in fresh else known[surface] for surface in surfaces]
         known.update(fresh)
+        tally.add("search_seconds", time.perf_counter() - begun, self.generator.name)
         tally.add("cache_misses", len(unknown), self.generator.name)
         tally.add("cache_hits", len(surfaces) - len(unknown), self.generator.name)
         while len(known) > self.size:  # the oldest go first

@@ -82,7 +82,7 @@ def summary(result: RunResult, links: bool = True, threshold: float | None = Non
         saved = percent(totals["pairs_saved"] / totals["pairs"])
         rows.append((f"  pairs of mention and candidate that needn't be scored ({saved} %)", totals["pairs_saved"]))
     if read := result.tokens.get("reranking"):
-        of = ", in this start" if progress.shards_before else ""
+        of = ", in this start" if progress.own["documents"] < totals["documents"] else ""
         rows.append((f"  tokens that the re-ranker read{of}", read))
     rows.append(("  spans repaired", totals["repairs"]))
     rows.append(("annotations set aside", totals["set_aside"]))

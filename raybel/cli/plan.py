@@ -98,8 +98,9 @@ def _notes(plan: Plan) -> list[str]:
         f"{grows}{counted(plan.nodes, 'node')}: {cluster.get('CPU', 0):g} CPUs, {cluster.get('GPU', 0):g} GPUs, "
         f"{_bytes(cluster.get('memory', 0))} of memory; object store {_bytes(store)}, of which chunks take about "
         f"{_bytes(plan.waiting_bytes)}",
-        f"tried on {counted(plan.reading.documents, 'document')} read and {counted(tried.documents, 'document')} "
-        f"({counted(tried.mentions, 'mention')}) done; workers start and load their models in {duration(tried.before)}",
+        f"tried on {counted(plan.reading.tried, 'document')} read and {counted(tried.tried, 'document')} "
+        f"({counted(round(tried.mentions / tried.workers), 'mention')}) done; workers start and load their models in "
+        f"{duration(tried.before)}",
         "nothing was written; other work on the machines, and documents unlike those that were tried, change it",
     ]
 

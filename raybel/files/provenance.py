@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 #: Raised when a change of raybel's code changes the bytes of a run.
-OUTPUT_FORMAT = 5
+OUTPUT_FORMAT = 6
 _PACKAGES = (
     *("raybel", "ray", "pyarrow", "numpy", "scikit-learn", "sparse-dot-topn", "lxml", "isal", "bioc"),
     *("faiss-cpu", "torch", "transformers"),

@@ -49,6 +49,7 @@ METRICS: dict[str, Definition] = {
     "tokens": Definition("Tokens that went through models, without padding.", "stage"),
     "cache_hits": Definition("Surfaces whose candidates were known from earlier mentions.", "generator"),
     "cache_misses": Definition("Surfaces whose candidates had to be searched.", "generator"),
+    "search_seconds": Definition("Seconds of these searches.", "generator"),
     "stage_seconds": Definition("Seconds of workers' work, without the loading of models.", "stage"),
     "store_requests": Definition("Requests to object stores, tries that failed too."),
     "store_retries": Definition("Of these, requests that were made again."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -72,7 +73,7 @@ class Plan:
         readers: Reading tasks that have a CPU at a time.
         reading: The trial of a reader; None where nothing is to do.
         working: The trial of an actor; None where nothing is to do.
-        chunk_documents: The most documents of a chunk.
+        shard_documents: The most documents of a shard of an archive or a group; None where an input is a shard.
         prices: None where they aren't known.
     """
 
@@ -88,7 +89,7 @@ class Plan:
     readers: int
     reading: Trial | None = None
     working: Trial | None = None
-    chunk_documents: int = 500
+    shard_documents: int | None = None
     prices: Prices | None = None
 
     @property
@@ -97,7 +98,7 @@ class Plan:
         if self.reading is None or not self.reading.read_bytes:
             return 0.0
         estimated = self.reading.documents * (self.size - self.size_before) / self.reading.read_bytes
-        return max(estimated, self.reading.documents)
+        return max(estimated, self.reading.tried)
 
     @property
     def reading_seconds(self) -> float:
@@ -111,8 +112,8 @@ class Plan:
 
     @property
     def chunk(self) -> float:
-        """Documents of a chunk, about: an input's last one is smaller, and its only one may be."""
-        return min(self.chunk_documents, self.documents / max(1, self.files - self.files_before))
+        """Documents of a chunk, on average of those that were read."""
+        return self.reading.documents / self.reading.chunks if self.reading and self.reading.chunks else 0.0
 
     @property
     def seconds(self) -> float:
@@ -134,8 +135,8 @@ class Plan:
         if (chunks := self.documents / self.chunk) < actors:
             waiting = of_chunk * (1 - chunks / actors)  # some actors have none
         start = max(self.working.before, self.reading.before + self.reading.seconds_of(self.chunk))
-        publishing = self.reading.before + self.working.publishing * self.documents / (self.files - self.files_before)
-        return start + steady + waiting + publishing
+        last_shard = min(self.documents / (self.files - self.files_before), self.shard_documents or math.inf)
+        return start + steady + waiting + self.reading.before + self.working.publishing * last_shard
 
     def hours_of(self, kind: str) -> float:
         """Return the hours of the cluster's CPUs or GPUs, busy or not: `CPU` or `GPU`."""
@@ -187,7 +188,7 @@ def plan_job(
     in the job.
     What comes of it is as good as these documents are like the others; a machine that is busy with other work gives a
     slower job. Of the time that a job starts and ends in, and of surfaces that come again and needn't be searched,
-    `Plan.seconds` and `trials.Searches` tell.
+    `Plan.seconds` and `searches.Searches` tell.
 
     Args:
         run: The run directory, which may hold what earlier starts finished.
@@ -217,7 +218,7 @@ def plan_job(
         plan = Plan(
             *(run.uri, len(inputs), sizes[0], len(done), sizes[1], shards),
             *(len(nodes), dict(cluster), allocation, readers),
-            chunk_documents=options.chunk_documents,
+            shard_documents=options.shard_documents if all(item.source.is_bundle for item in to_do) else None,
             prices=prices,
         )
         if not to_do:
@@ -248,8 +249,8 @@ def _at_once(count: int, start: Callable[[], ray.ObjectRef[Trial]]) -> Trial:
 
 def _readers_of_a_node(allocation: Allocation, readers: int, nodes: Sequence[dict[str, float]]) -> int:
     """Return how many readers are as busy as all that the largest node has to do: one for each CPU, at most."""
-    cpus = int(max((node.get("CPU", 0.0) for node in nodes), default=1.0))
-    return max(1, min(cpus, allocation.actors + readers))
+    cpus = max((node.get("CPU", 0.0) for node in nodes), default=1.0)
+    return max(1, min(int(cpus), int(cpus / allocation.cpus_per_task), allocation.actors + readers))
 
 
 def _actors_of_a_node(allocation: Allocation, nodes: Sequence[dict[str, float]]) -> int:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import resource
 import tempfile
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import accumulate, islice
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raybel.candidates.base import CACHED_SURFACES
 from raybel.corpus.chunks import read_chunks
 from raybel.corpus.documents import ReadOptions
 from raybel.corpus.sources import Source
@@ -23,62 +22,17 @@ from raybel.errors import InputError
 from raybel.files import storage
 from raybel.jobs.chunk_stage import ChunkStage
 from raybel.jobs.runtime import Allocation
+from raybel.jobs.searches import Searches
 from raybel.linking.poison import CrashRecord
 from raybel.reporting import tally
 from raybel.runs.inputs import Shard
 
-#: Documents of the pieces that a trial of an actor begins with, and seconds that the pieces after them are to take.
-PIECE, PIECE_SECONDS = 25, 3.0
+#: Documents of the pieces that a trial of an actor begins with; seconds that the pieces after them are to take, where
+#: that makes them so many times as large.
+PIECE, PIECE_SECONDS, LARGER = 25, 3.0, 4
 
 #: Makes the stage of an actor, given a directory for what it writes.
 MakeStage = Callable[[str, Allocation], ChunkStage]
-
-
-@dataclass(frozen=True)
-class Searches:
-    """How an actor's searches for candidates grow more slowly than its mentions: surfaces come again.
-
-    Distinct surfaces grow as a power of the text's length (Heaps, Information Retrieval, 1978, section 7.5), up to what
-    an actor keeps; from there on they are searched at the rate that they have then.
-
-    Args:
-        surfaces: Searched by an actor, all that it did.
-        documents: That they were in.
-        exponent: Of the power.
-        seconds: What a search takes.
-    """
-
-    surfaces: float
-    documents: float
-    exponent: float
-    seconds: float
-
-    @classmethod
-    def of(cls, grown: Sequence[tuple[int, float]], seconds: float, searched: float) -> Searches | None:
-        """Return the law of a trial; None where nothing was searched.
-
-        Args:
-            grown: Documents and searched surfaces so far, after each piece.
-            seconds: Of the searches that are counted.
-            searched: Their number.
-        """
-        documents, surfaces = grown[-1] if grown else (0, 0.0)
-        if not surfaces or not searched:
-            return None
-        half, of_half = min(grown, key=lambda each: abs(each[0] - documents / 2))
-        exponent = 1.0
-        if half < documents and of_half:
-            exponent = min(1.0, math.log(surfaces / of_half) / math.log(documents / half))
-        return cls(surfaces, documents, exponent, seconds / searched)
-
-    def seconds_of(self, documents: float) -> float:
-        """Return what an actor's searches take for so many documents."""
-        if not self.exponent:
-            return self.seconds * self.surfaces
-        full = self.documents * (CACHED_SURFACES / self.surfaces) ** (1 / self.exponent)
-        searched = self.surfaces * (min(documents, full) / self.documents) ** self.exponent
-        beyond = max(0.0, documents - full) * self.exponent * CACHED_SURFACES / full
-        return self.seconds * (searched + beyond)
 
 
 @dataclass(frozen=True)
@@ -86,7 +40,7 @@ class Trial:
     """What a stage did on a part of the input.
 
     Args:
-        documents: That it took.
+        documents: That it took; of several workers, each one's.
         mentions: In them, those that were found too.
         seconds: For them; of an actor, without searches for candidates.
         before: Seconds before it could begin: starting its process, loading models and trying them on a few documents.
@@ -96,6 +50,8 @@ class Trial:
         whole: Seconds of all that its process did, an actor's reading of what it worked on too.
         publishing: Seconds of a shard's publication, for each of its documents; of an actor.
         searches: What its searches for candidates take, of each actor that was tried; none of a reader.
+        workers: How many were tried at once, on the same documents.
+        chunks: That a reader made.
     """
 
     documents: int
@@ -107,7 +63,14 @@ class Trial:
     chunk_bytes: int = 0
     whole: float = 0.0
     publishing: float = 0.0
-    searches: tuple[Searches, ...] = field(default=())
+    searches: tuple[Searches, ...] = ()
+    workers: int = 1
+    chunks: int = 0
+
+    @property
+    def tried(self) -> int:
+        """Documents that were tried, each counted once, on average of the workers."""
+        return round(self.documents / self.workers)
 
     def seconds_of(self, documents: float) -> float:
         """Return how long a single worker would take for so many documents."""
@@ -132,6 +95,8 @@ def joined(trials: Sequence[Trial], seconds: float) -> Trial:
         max(trial.chunk_bytes for trial in trials),
         publishing=sum(trial.publishing for trial in trials) / len(trials),
         searches=tuple(search for trial in trials for search in trial.searches),
+        workers=len(trials),
+        chunks=sum(trial.chunks for trial in trials),
     )
 
 
@@ -141,7 +106,7 @@ def try_reading(sources: Sequence[Source], options: ReadOptions, seconds: float)
     Raises:
         InputError: None of them can be read.
     """
-    documents = mentions = size = largest = 0
+    documents = mentions = size = largest = chunks = 0
     taken, reason, started = 0.0, "", time.perf_counter()
     for source in sources:
         begun, read = time.perf_counter(), 0
@@ -149,6 +114,7 @@ def try_reading(sources: Sequence[Source], options: ReadOptions, seconds: float)
             reason = chunk["error"][0].as_py() or reason
             documents += _documents(chunk)
             mentions += _mentions(chunk)
+            chunks += 1
             largest = max(largest, chunk.nbytes)
             ends = chunk["next"][0].as_py() is None
             read = source.size if ends else chunk["read_bytes"][0].as_py()
@@ -159,7 +125,8 @@ def try_reading(sources: Sequence[Source], options: ReadOptions, seconds: float)
         taken += time.perf_counter() - begun
     if not documents:
         raise InputError(f"nothing to try the job on: {reason or 'the inputs that were tried hold no document'}")
-    return Trial(documents, mentions, taken, 0.0, _memory(), size, largest, time.perf_counter() - started)
+    whole = time.perf_counter() - started
+    return Trial(documents, mentions, taken, 0.0, _memory(), size, largest, whole, chunks=chunks)
 
 
 def try_work(
@@ -180,9 +147,10 @@ def try_work(
         for piece in islice(pieces, 1):
             done = work.do(piece)
             # Larger pieces are worked on faster, as the job's chunks are.
-            size = int(PIECE_SECONDS * done.documents / done.seconds)
-            if min(size, options.chunk_documents) > 2 * PIECE:
+            size = min(int(PIECE_SECONDS * done.documents / done.seconds), options.chunk_documents)
+            if size >= LARGER * PIECE and done.documents >= PIECE:
                 pieces = _in_turn([_pieces(source, options, size) for source in sources])
+                work.read_again()
         for piece in pieces:
             work.do(piece)
             if sum(each.seconds for each in work.done[1:]) > seconds:
@@ -192,9 +160,19 @@ def try_work(
 
 @dataclass(frozen=True)
 class _Piece:
-    """What was done with a piece, and how many surfaces were searched for it."""
+    """What was done with a piece.
+
+    Args:
+        documents: Its.
+        fresh: Of these, documents that weren't in an earlier piece.
+        mentions: Its, those that were found too.
+        seconds: It took.
+        searched: Surfaces that were searched for it.
+        searching_seconds: Of the searches.
+    """
 
     documents: int
+    fresh: int
     mentions: int
     seconds: float
     searched: float
@@ -213,7 +191,13 @@ class _Work:
         self.stage, self.shard = stage, Shard("trial", "trial.gz", "trial", "trial")
         self.crashes = CrashRecord(storage.join(home, "crashes"), uuid.uuid4().hex)
         self.done: list[_Piece] = []
+        self.by_source: Counter[str] = Counter()
+        self.seen: Counter[str] = Counter()
         tally.take()
+
+    def read_again(self) -> None:
+        """Have the pieces that follow begin at the sources' starts: what was done of each isn't new."""
+        self.seen, self.by_source = self.by_source, Counter()
 
     def do(self, piece: pa.Table) -> _Piece:
         """Make a piece's part, and write it."""
@@ -222,9 +206,14 @@ class _Work:
         part.summary["chunk"] = len(self.done)
         self.stage.run.write_part(self.shard, part)
         seconds, work = time.perf_counter() - begun, tally.take()
-        searched = sum(amount for (name, _), amount in work.items() if name == "cache_misses")
-        searching = work.get(("stage_seconds", "candidates"), 0.0) if searched else 0.0
-        done = _Piece(_documents(piece), part.summary["mentions"], seconds, searched, searching)
+        searched, searching = (
+            sum(amount for (name, _), amount in work.items() if name == wanted)
+            for wanted in ("cache_misses", "search_seconds")
+        )
+        documents, source = _documents(piece), piece["source"][0].as_py()
+        known = min(documents, max(0, self.seen[source] - self.by_source[source]))
+        self.by_source[source] += documents
+        done = _Piece(documents, documents - known, part.summary["mentions"], seconds, searched, searching)
         self.done.append(done)
         return done
 
@@ -244,7 +233,7 @@ class _Work:
         counted, before = (self.done[1:], before) if len(self.done) > 1 else (self.done, 0.0)
         searching = sum(piece.searching_seconds for piece in counted)
         searches = Searches.of(
-            list(accumulate(((piece.documents, piece.searched) for piece in self.done), _sums)),
+            list(accumulate(((piece.fresh, piece.searched) for piece in self.done), _sums)),
             searching,
             sum(piece.searched for piece in counted),
         )

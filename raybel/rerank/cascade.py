@@ -34,7 +34,7 @@ class Cascade:
     Args:
         first_stage: The probabilities of the first stage's candidates.
         sure_from: The probability from which a best candidate is sure; None where no mention is.
-        unsure: Weights for the candidates of the other mentions, which aren't like all of them.
+        unsure: Weights for the other mentions' candidates that are scored; without a prior, fitted to these alone.
         generator: Name and fingerprint of the generator that it was fitted to: another one's scores mean other things.
         ontology: Fingerprint of the ontology that this one's candidates refer to.
         threshold: The least probability that a link should have; None where nothing says so.

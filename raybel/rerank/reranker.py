@@ -197,8 +197,8 @@ class Reranker:
 
         Args:
             examples: The mentions.
-            unsure: Whether these are the mentions alone that the cascade doesn't take as sure: they have weights of
-                their own, and not all of their candidates need be scored (`rerank.pruning`).
+            unsure: Whether these are the mentions alone that the cascade doesn't take as sure: it has weights for them,
+                and not all of their candidates need be scored (`rerank.pruning`).
 
         Raises:
             InputError: A score isn't a number (NaN or infinite): the weights are damaged, or overflow the precision.

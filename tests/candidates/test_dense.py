@@ -100,6 +100,17 @@ def test_what_is_an_alias_is_not_encoded():
     found = generator._vectors_of(["ab", "c", "ba", "d"]).astype(np.float16)
     assert found.tolist() == np.array(expected).tolist()
     assert encoded == ["c", "d"]
+    del generator.__dict__["encoder"]  # there is none in its directory
+    assert [each["score"].tolist() for each in generator.search(["ab", "ba", "a"], 1)] == [[1.0]] * 3
+
+
+def test_an_alias_has_the_vector_that_was_given_for_it():
+    """Whatever the encoder would say."""
+    generator = make(Ontology.from_concepts([Concept("1", "a"), Concept("2", "ab")]))
+    generator.blocks = [np.array([[1, 0, 0], [0, 0, 1]], np.float16)]
+    generator._starts = np.array([0, 2])
+    generator.__dict__["index"] = faiss_index.build(generator.blocks, "flat", 1)
+    assert [(row[0], row[1]) for row in generator.search(["ab"], 2)[0].tolist()] == [(1, 1.0), (0, 0.0)]
 
 
 def test_equal_scores_go_by_training_frequency():

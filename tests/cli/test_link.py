@@ -4,6 +4,7 @@ import sys
 import time
 
 import click
+import pyarrow as pa
 import pytest
 from click.testing import CliRunner
 from faulty_store import FaultyStore
@@ -11,11 +12,14 @@ from ray_fixture import documents, one
 from samples import annotation, collection, document, passage, save
 
 from raybel.cli import main
+from raybel.cli.link import summary
 from raybel.cli.progress import ProgressLine, linking
 from raybel.errors import ConfigError
 from raybel.jobs.progress import Progress
+from raybel.jobs.shard_job import RunResult
 from raybel.runs.inputs import find_inputs
 from raybel.runs.refusals import refuse_long_names
+from raybel.schemas import SHARD_COUNTS
 
 WRONG = document("wrong", passage("Anemia", annotation("Asthma", (0, 6)), offset=-2))
 
@@ -33,6 +37,24 @@ def corpus(tmp_path):
 
 def base(model, run_dir):
     return ["--out-corpus", run_dir, "--ontology", model.ontology, "--ngrams-model", model.ngrams]
+
+
+def test_what_a_re_ranker_saves_is_said(capsys):
+    counts = dict.fromkeys(SHARD_COUNTS.names, 0)
+    counts |= {"shard": "a.gz", "documents": 9, "sure": 3, "unsure": 1, "pairs": 20, "pairs_saved": 15}
+    progress = Progress(1, own={"documents": 9, "mentions": 4})
+    result = RunResult(
+        *("run", pa.Table.from_pylist([counts], SHARD_COUNTS), progress, {}, (0, []), [], []),
+        tokens={"candidates": 7, "reranking": 1_234},
+    )
+    summary(result)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "sure, not re-ranked (75.0 %) 3" in said
+    assert "needn't be scored (75.0 %) 15" in said
+    assert "tokens that the re-ranker read 1,234" in said
+    progress.own["documents"] = 5  # an earlier start did the others
+    summary(result)
+    assert "tokens that the re-ranker read, in this start 1,234" in " ".join(capsys.readouterr().out.split())
 
 
 def test_link(local_ray, model, corpus, tmp_path):

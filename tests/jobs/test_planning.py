@@ -18,18 +18,19 @@ from raybel.jobs import planning, trials
 from raybel.jobs.link.job import link, plan_link
 from raybel.jobs.planning import Plan, Prices, _actors_of_a_node, _readers_of_a_node
 from raybel.jobs.runtime import Allocation
-from raybel.jobs.trials import Searches, Trial, joined, try_reading, try_work
+from raybel.jobs.searches import Searches
+from raybel.jobs.trials import Trial, joined, try_reading, try_work
 from raybel.reporting import tally
 from raybel.runs.parts import COUNTS, Part
 from raybel.runs.run_directory import RunDirectory
 from raybel.schemas import DOCUMENTS, MENTIONS
 
-READ = Trial(100, 300, 2.0, 1.0, 50 << 20, 1_000, 4_096)
+READ = Trial(100, 300, 2.0, 1.0, 50 << 20, 1_000, 4_096, chunks=10)
 WORK = Trial(10, 30, 5.0, 3.0, 200 << 20)
 PLAN = Plan(
     *("run", 4, 10_000, 1, 2_000, 3, 2),
     *({"CPU": 8.0, "GPU": 1.0, "memory": 1e9, "object_store_memory": 1e8}, Allocation(4, 1.0, 0.5), 2),
-    *(READ, WORK, 8, Prices(0.5, 3.0, "EUR")),
+    *(READ, WORK, None, Prices(0.5, 3.0, "EUR")),
 )
 
 
@@ -37,7 +38,8 @@ def test_workers_that_were_tried_at_once_are_as_one():
     """The one that took longest took 10 s of the 13, one of them to read; the rest is their processes' start."""
     one, other = Trial(10, 30, 6.0, 3.0, 100, 40, 7, whole=10.0), Trial(6, 20, 5.0, 2.0, 300, 20, 9, whole=8.0)
     found = joined([one, other], 13.0)
-    assert found == Trial(16, 50, 11.0, 6.0, 300, 60, 9)
+    assert found == Trial(16, 50, 11.0, 6.0, 300, 60, 9, workers=2)
+    assert found.tried == 8
     assert found.seconds_of(32) == 22.0
     assert joined([one], 1.0).before == 3.0
 
@@ -62,6 +64,7 @@ def test_actors_of_the_largest_node_are_tried_at_once(allocation, nodes, expecte
         (Allocation(2, 0.5, 0.5), 2, [{"CPU": 2.0}], 2),
         (Allocation(9, 0.5, 0.5), 9, [{"CPU": 0.0}, {"CPU": 4.0}, {"CPU": 2.0}], 4),
         (Allocation(1, 1.0, 1.0), 1, [{"CPU": 16.0}], 2),
+        (Allocation(2, 1.0, 2.0), 3, [{"CPU": 8.0}], 4),
         (Allocation(3, 0.5, 0.5), 1, [], 1),
     ],
 )
@@ -72,35 +75,47 @@ def test_as_many_readers_are_tried_as_a_node_is_busy_with(allocation, readers, n
 def test_what_is_expected():
     """8,000 of 10,000 bytes are left, of which 1,000 held 100 documents; four actors do two documents a second.
 
-    Three of the four wait for the last chunk's 4 s, half of that on average; a task's start of a second ends it.
+    Three of the four wait for the last chunk's 5 s, half of that on average; a task's start of a second ends it.
     """
     assert PLAN.documents == 800
+    assert PLAN.chunk == 10
     assert PLAN.reading_seconds == pytest.approx(8)
     assert PLAN.working_seconds == pytest.approx(100)
-    assert PLAN.seconds == pytest.approx(3 + 100 + 1.5 + 1)
-    assert PLAN.hours_of("CPU") == pytest.approx(8 * 105.5 / 3600)
-    assert PLAN.cost == pytest.approx((8 * 0.5 + 3.0) * 105.5 / 3600)
+    assert PLAN.seconds == pytest.approx(3 + 100 + 1.875 + 1)
+    assert PLAN.hours_of("CPU") == pytest.approx(8 * 105.875 / 3600)
+    assert PLAN.cost == pytest.approx((8 * 0.5 + 3.0) * 105.875 / 3600)
     assert PLAN.waiting_bytes == 6 * planning.WAITING * 4_096
     assert replace(PLAN, prices=None).cost is None
     # Ten actors on eight CPUs, which read too.
     crowded = replace(PLAN, allocation=Allocation(10, 0.5, 0.5))
-    assert crowded.seconds == pytest.approx(3 + (800 * 0.5 + 800 * 0.02) / 8 + 1.8 + 1)
-    assert replace(crowded, allocation=Allocation(10, 0.5, 0.5, 0.1)).seconds == pytest.approx(3 + 40 + 1.8 + 1)
+    assert crowded.seconds == pytest.approx(3 + (800 * 0.5 + 800 * 0.02) / 8 + 2.25 + 1)
+    assert replace(crowded, allocation=Allocation(10, 0.5, 0.5, 0.1)).seconds == pytest.approx(3 + 40 + 2.25 + 1)
     slow_reader = replace(PLAN, reading=replace(READ, seconds=200.0))
-    assert slow_reader.seconds == pytest.approx(1 + 8 * 2 + 200 / 100 * 800 / 2 + 1.5 + 1)
+    assert slow_reader.seconds == pytest.approx(1 + 10 * 2 + 200 / 100 * 800 / 2 + 1.875 + 1)
+
+
+def test_what_publishing_adds():
+    """Its CPU time, where that is what a job waits for, and the last shard's: an input's, or one of an archive's."""
+    plan = replace(PLAN, working=replace(WORK, publishing=0.03))
+    assert plan.seconds == pytest.approx(PLAN.seconds + 0.03 * 800 / 3)
+    assert replace(plan, shard_documents=20).seconds == pytest.approx(PLAN.seconds + 0.03 * 20)
+    crowded = replace(plan, allocation=Allocation(10, 0.5, 0.5))
+    of_cpus = (800 * 0.5 + 800 * 0.02 + 800 * 0.03) / 8
+    assert crowded.seconds == pytest.approx(3 + of_cpus + 2.25 + 1 + 0.03 * 800 / 3)
 
 
 def test_actors_without_a_chunk():
-    """Each of three inputs is a chunk, and takes an actor 133 s."""
-    plan = replace(PLAN, chunk_documents=500)
-    assert plan.chunk == pytest.approx(800 / 3)
-    assert plan.seconds == pytest.approx(1 + 800 / 3 * 0.02 + 800 / 3 * 0.5 + 1)
+    """There are two chunks of 400 documents, and each takes an actor 200 s."""
+    plan = replace(PLAN, reading=replace(READ, documents=100, read_bytes=1_000, chunks=100 / 400))
+    assert plan.chunk == 400
+    assert plan.seconds == pytest.approx(1 + 400 * 0.02 + 200 + 1)
     single = replace(plan, allocation=replace(plan.allocation, actors=1))
-    assert single.seconds == pytest.approx(1 + 800 / 3 * 0.02 + 400 + 1)
+    assert single.seconds == pytest.approx(1 + 400 * 0.02 + 400 + 1)
 
 
 def test_more_documents_were_read_than_the_size_says():
     assert replace(PLAN, size=2_010).documents == 100
+    assert replace(PLAN, size=2_010, reading=replace(READ, workers=4, documents=400, read_bytes=4_000)).documents == 100
 
 
 def test_bounds_are_tried_on_clusters_of_their_size(capsys):
@@ -108,7 +123,7 @@ def test_bounds_are_tried_on_clusters_of_their_size(capsys):
     few, many = pool.at_bounds
     assert (few.allocation.actors, few.cluster["CPU"], few.readers) == (2, 4.0, 1)
     assert (many.allocation.actors, many.cluster["CPU"], many.readers) == (16, 32.0, 3)  # three files are to do
-    assert [each.seconds for each in (few, many)] == pytest.approx([3 + 200 + 1 + 1, 3 + 25 + 1.875 + 1])
+    assert [each.seconds for each in (few, many)] == pytest.approx([3 + 200 + 1.25 + 1, 3 + 25 + 2.34375 + 1])
     assert pool.seconds == PLAN.seconds
     assert PLAN.at_bounds == replace(pool, reading=None).at_bounds == []
     show_plan(pool)
@@ -122,7 +137,7 @@ def test_bounds_are_tried_on_clusters_of_their_size(capsys):
 def test_what_is_printed(capsys):
     show_plan(PLAN)
     said = capsys.readouterr().out
-    for part in ("800", "1 min 46 s", "0.234", "0.21", "cost, EUR", "209.7 MB", "2 nodes: 8 CPUs, 1 GPUs", "100.0"):
+    for part in ("800", "1 min 46 s", "0.235", "0.21", "cost, EUR", "209.7 MB", "2 nodes: 8 CPUs, 1 GPUs", "100.0"):
         assert part in said
     show_plan(replace(PLAN, prices=None, cluster={"CPU": 8.0}))
     said = capsys.readouterr().out
@@ -172,7 +187,7 @@ class Stage:
         count = trials._documents(chunk)
         self.pieces.append(count)
         tally.add("cache_misses", 10 * count, "ngrams")
-        tally.add("stage_seconds", 0.001, "candidates")
+        tally.add("search_seconds", 0.001, "ngrams")
         time.sleep(self.seconds)
         summary = {**dict.fromkeys(COUNTS, 0), "documents": count, "mentions": trials._mentions(chunk), "next": None}
         rows = {name: ["1"] * count if name == "doc_id" else [None] * count for name in DOCUMENTS.names}
@@ -215,8 +230,10 @@ def test_a_trial_takes_pieces_of_all_inputs_in_turn(tmp_path, monkeypatch):
 
 def test_pieces_grow_where_an_actor_is_fast(tmp_path):
     save(tmp_path / "a.xml", collection(*documents("a", 900)))
-    _, pieces = tried(tmp_path, find_sources([str(tmp_path)]))
+    trial, pieces = tried(tmp_path, find_sources([str(tmp_path)]))
     assert pieces == [25, 25, 500, 400]
+    (searches,) = trial.searches
+    assert searches.documents == 900  # those that were read twice count once
 
 
 def test_searches_grow_more_slowly_than_documents():
@@ -230,6 +247,7 @@ def test_searches_grow_more_slowly_than_documents():
     assert Searches.of([], 0.0, 0.0) is Searches.of([(5, 0.0)], 0.0, 0.0) is None
     assert Searches.of([(5, 3.0)], 1.0, 3.0).exponent == 1.0
     assert Searches.of([(5, 3.0), (10, 3.0)], 1.0, 3.0).seconds_of(1_000) == 1.0  # nothing new came
+    assert Searches.of([(50, 150.0), (100, 151.0)], 1.0, 1.0).seconds_of(10_000) == pytest.approx(151, rel=0.1)
     working = replace(WORK, searches=(searches, searches))
     assert working.seconds_of(400) == pytest.approx(200 + 200 * 2**0.5 * 0.05)
     # Each of four actors has a quarter of the documents.
@@ -251,7 +269,9 @@ def test_a_dry_run_writes_nothing_and_knows_what_is_done(local_ray, model: Model
     plan = plan_link(config, Prices(1.0))
     assert sorted(tmp_path.rglob("*")) == before
     assert (plan.files, plan.files_before, plan.shards_before) == (3, 0, 0)
-    assert plan.documents == plan.reading.documents > 0
+    assert plan.documents == sum(
+        link(replace(config, out_corpus=str(tmp_path / "all"))).counts["documents"].to_pylist()
+    )
     assert plan.working.documents > 0
     assert plan.cost > 0
     with pytest.raises(ConfigError, match="give fewer --actors"):

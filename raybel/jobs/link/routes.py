@@ -179,10 +179,12 @@ class OpenedRoute:
 
     def _savings_notes(self, rerank: Rerank) -> list[str]:
         """Say how many tokens the cascade saves: those of what isn't scored are counted when it is fitted alone."""
-        if rerank == "all" or self.cascade is None or "tokens_saved" not in self.cascade.figures:
+        if rerank == "all" or self.cascade is None or not (saved := self.cascade.figures.get("tokens_saved")):
             return []
-        saved = percent(self.cascade.figures["tokens_saved"])
-        return [f"re-ranking what is unsure alone saved {saved} % of the tokens of its validation mentions"]
+        of = f" ({', '.join(self.types)})" if self.types else ""
+        return [
+            f"what is sure or pruned{of} was {percent(saved)} % of the tokens of the re-ranker's validation mentions"
+        ]
 
     def _threshold_notes(self, rerank: Rerank) -> list[str]:
         """Say which threshold to take, or what a threshold means where scores aren't probabilities."""

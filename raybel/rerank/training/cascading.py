@@ -22,7 +22,7 @@ from raybel.ontology import Ontology
 from raybel.rerank import calibration
 from raybel.rerank.calibration import Calibration
 from raybel.rerank.cascade import Cascade, fit_limit
-from raybel.rerank.examples import Describer, Example, document_examples
+from raybel.rerank.examples import Describer, Example, document_examples, place_in
 from raybel.rerank.parameters import CrossEncoderParameters
 from raybel.rerank.prior_features import first_concepts
 from raybel.rerank.pruning import fit_pruning, kept, merged
@@ -88,8 +88,7 @@ def fit_cascade(
     # With a prior, which says what tells sure mentions from others, all of them have the same weights: those of the few
     # unsure ones alone would be worse. Without one, the first stage's score means something else for them.
     like = np.arange(len(golds)) if settled is not None else rest
-    of_like = [(logits[row], scores[row], int(golds[row]), priors[row]) for row in like.tolist()]
-    unsure = calibration.fit(*(list(of) for of in zip(*of_like, strict=True))) if of_like else Calibration()
+    unsure = _fit_weights(mentions, like, shown, logits, priors)
     rankings = _with_model(without_model, shown, logits, mentions, priors, unsure)
     best, probability = best_of(rankings)
     right = best == golds
@@ -113,6 +112,32 @@ def fit_cascade(
     }
     fitted_to = (generator.description, generator.ontology_fingerprint)
     return Cascade(first_stage, limit, unsure, *fitted_to, threshold, figures, weights, settled, pruned_below)
+
+
+def _fit_weights(
+    mentions: AnnotatedExamples,
+    rows: np.ndarray,
+    shown: Mapping[int, np.ndarray],
+    logits: Sequence[np.ndarray],
+    priors: Sequence[np.ndarray | None],
+) -> Calibration:
+    """Return weights that are fitted to some mentions, to those of their candidates that the model scores.
+
+    Args:
+        mentions: All of them.
+        rows: Those that count, int64.
+        shown: The places of the candidates that the model scores, by the unsure mention; of others it is all.
+        logits: Of all mentions' candidates.
+        priors: A prior's evidence for all mentions' candidates, None for none.
+    """
+    fitted = []
+    for row in rows.tolist():
+        places, gold = shown.get(row, np.arange(len(logits[row]))), int(mentions.golds[row])
+        of_gold = place_in(places.tolist(), gold)
+        if gold < 0 or of_gold >= 0:  # what is right where the right one is pruned, the model isn't asked
+            prior = None if (of_mention := priors[row]) is None else of_mention[places]
+            fitted.append((logits[row][places], mentions.scores[row][places], of_gold, prior))
+    return calibration.fit(*(list(of) for of in zip(*fitted, strict=True))) if fitted else Calibration()
 
 
 def _with_model(

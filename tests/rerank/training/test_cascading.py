@@ -132,6 +132,7 @@ def test_what_the_prior_rules_out_is_not_scored(tmp_path):
     assert 0 < rule.pruned_below <= 0.1
     assert rule.figures["pairs_saved"] == pytest.approx(1 / 3)
     assert rule.figures["right"] == 1
+    assert rule.unsure != rule.every  # it is fitted to the candidates that are left
     seen_together = RulingOut()
     seen_together.layout = LAYOUTS["parallel"]  # its scores would be others without the third candidate
     assert fitted(tmp_path, seen_together, *USUAL).pruned_below is None
