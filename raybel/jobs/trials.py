@@ -40,7 +40,7 @@ class Trial:
     """What a stage did on a part of the input.
 
     Args:
-        documents: That it took; of several workers, each one's.
+        documents: That it took; of several workers, those of all, which are the same ones.
         mentions: In them, those that were found too.
         seconds: For them; of an actor, without searches for candidates.
         before: Seconds before it could begin: starting its process, loading models and trying them on a few documents.
@@ -191,6 +191,7 @@ class _Work:
         self.stage, self.shard = stage, Shard("trial", "trial.gz", "trial", "trial")
         self.crashes = CrashRecord(storage.join(home, "crashes"), uuid.uuid4().hex)
         self.done: list[_Piece] = []
+        #: Documents of each source that were read, and those that were read before that.
         self.by_source: Counter[str] = Counter()
         self.seen: Counter[str] = Counter()
         tally.take()
