@@ -24,6 +24,8 @@ from raybel.runs.run_directory import RunDirectory
 READ_SECONDS, WORK_SECONDS = 8.0, 22.0
 #: Inputs that are tried, evenly spaced among all.
 TRIED = 8
+#: What Ray Data's own processes take to start, on two cores.
+STREAM_SECONDS = 3.0
 #: Chunks that wait in the object store for each actor and each reader, about: what Ray Data keeps ready.
 WAITING = 4
 
@@ -134,7 +136,8 @@ class Plan:
         waiting = of_chunk * (1 - 1 / actors) / 2
         if (chunks := self.documents / self.chunk) < actors:
             waiting = of_chunk * (1 - chunks / actors)  # some actors have none
-        start = max(self.working.before, self.reading.before + self.reading.seconds_of(self.chunk))
+        starting = self.working.before + self.readers * self.reading.before / max(1.0, self.cluster.get("CPU", 0.0))
+        start = STREAM_SECONDS + max(starting, self.reading.before + self.reading.seconds_of(self.chunk))
         last_shard = min(self.documents / (self.files - self.files_before), self.shard_documents or math.inf)
         return start + steady + waiting + self.reading.before + self.working.publishing * last_shard
 

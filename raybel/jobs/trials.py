@@ -27,9 +27,9 @@ from raybel.linking.poison import CrashRecord
 from raybel.reporting import tally
 from raybel.runs.inputs import Shard
 
-#: Documents of the pieces that a trial of an actor begins with; seconds that the pieces after them are to take, where
-#: that makes them so many times as large.
-PIECE, PIECE_SECONDS, LARGER = 25, 3.0, 4
+#: Documents of the pieces that a trial of an actor begins with; and how many times as large others must be that are
+#: worth reading the inputs again.
+PIECE, LARGER = 25, 4
 
 #: Makes the stage of an actor, given a directory for what it writes.
 MakeStage = Callable[[str, Allocation], ChunkStage]
@@ -144,17 +144,17 @@ def try_work(
         for piece in islice(pieces, 1):
             work.do(piece)
         before = time.perf_counter() - begun
-        for piece in islice(pieces, 1):
-            done = work.do(piece)
-            # Larger pieces are worked on faster, as the job's chunks are.
-            size = min(int(PIECE_SECONDS * done.documents / done.seconds), options.chunk_documents)
-            if size >= LARGER * PIECE and done.documents >= PIECE:
-                pieces = _in_turn([_pieces(source, options, size) for source in sources])
-                work.read_again()
-        for piece in pieces:
+        for piece in islice(pieces, len(sources)):
             work.do(piece)
-            if sum(each.seconds for each in work.done[1:]) > seconds:
+        # Larger pieces are worked on faster, as the job's chunks are; but there should be one of each input.
+        size = int((seconds - work.seconds) * work.documents / max(work.seconds, 1e-9) / len(sources))
+        if min(size, options.chunk_documents) >= LARGER * PIECE:
+            pieces = _in_turn([_pieces(source, options, size) for source in sources])
+            work.read_again()
+        for piece in pieces:
+            if work.seconds > seconds:
                 break
+            work.do(piece)
         return work.trial(before, started)
 
 
@@ -163,6 +163,7 @@ class _Piece:
     """What was done with a piece.
 
     Args:
+        source: The input's name.
         documents: Its.
         fresh: Of these, documents that weren't in an earlier piece.
         mentions: Its, those that were found too.
@@ -171,6 +172,7 @@ class _Piece:
         searching_seconds: Of the searches.
     """
 
+    source: str
     documents: int
     fresh: int
     mentions: int
@@ -200,7 +202,22 @@ class _Work:
         """Have the pieces that follow begin at the sources' starts: what was done of each isn't new."""
         self.seen, self.by_source = self.by_source, Counter()
 
-    def do(self, piece: pa.Table) -> _Piece:
+    @property
+    def counted(self) -> list[_Piece]:
+        """The pieces that count: not the first one, in which models were loaded, unless it is the only one."""
+        return self.done[1:] or self.done
+
+    @property
+    def seconds(self) -> float:
+        """Of the pieces that count; 0 before there is one."""
+        return sum(piece.seconds for piece in self.done[1:])
+
+    @property
+    def documents(self) -> int:
+        """Of the pieces that count; 0 before there is one."""
+        return sum(piece.documents for piece in self.done[1:])
+
+    def do(self, piece: pa.Table) -> None:
         """Make a piece's part, and write it."""
         begun = time.perf_counter()
         part = self.stage.part(piece, self.crashes)
@@ -214,9 +231,8 @@ class _Work:
         documents, source = _documents(piece), piece["source"][0].as_py()
         known = min(documents, max(0, self.seen[source] - self.by_source[source]))
         self.by_source[source] += documents
-        done = _Piece(documents, documents - known, part.summary["mentions"], seconds, searched, searching)
+        done = _Piece(source, documents, documents - known, part.summary["mentions"], seconds, searched, searching)
         self.done.append(done)
-        return done
 
     def trial(self, before: float, started: float) -> Trial:
         """Publish the shard, and return what was done.
@@ -230,19 +246,25 @@ class _Work:
             begun = time.perf_counter()
             self.stage.run.assemble(self.shard, len(self.done))
             publishing = (time.perf_counter() - begun) / documents
-        # Of a single piece, its models' time is in it.
-        counted, before = (self.done[1:], before) if len(self.done) > 1 else (self.done, 0.0)
+        counted = self.counted
         searching = sum(piece.searching_seconds for piece in counted)
         searches = Searches.of(
             list(accumulate(((piece.fresh, piece.searched) for piece in self.done), _sums)),
             searching,
             sum(piece.searched for piece in counted),
         )
+        # Each input counts alike, though some may have had a piece more, or one that was cut off.
+        by_source: dict[str, list[tuple[int, float]]] = {}
+        for piece in counted:
+            seconds = piece.seconds - (piece.searching_seconds if searches else 0.0)
+            by_source.setdefault(piece.source, []).append((piece.documents, seconds))
+        of_document = [sum(s for _, s in of) / sum(n for n, _ in of) for of in by_source.values()]
+        done = sum(piece.documents for piece in counted)
         return Trial(
-            sum(piece.documents for piece in counted),
+            done,
             sum(piece.mentions for piece in counted),
-            sum(piece.seconds for piece in counted) - (searching if searches else 0.0),
-            before,
+            done * sum(of_document) / max(1, len(of_document)),
+            before if len(self.done) > 1 else 0.0,
             _memory(),
             whole=time.perf_counter() - started,
             publishing=publishing,
