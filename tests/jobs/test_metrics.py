@@ -136,7 +136,7 @@ def test_what_is_counted_is_defined():
     texts = [path.read_text() for path in home.rglob("*.py") if path.parent.name != "reporting"]
     calls = [call for text in texts for call in re.findall(r"tally\.add\(\"(\w+)\", .*?(?:, (\S+))?\)\n", text)]
     assert {name for name, _ in calls} == {
-        *("tokens", "pairs", "cache_hits", "cache_misses", "store_requests", "store_retries")
+        *("tokens", "pairs", "cache_hits", "cache_misses", "search_seconds", "store_requests", "store_retries")
     }
     assert {name for name, _ in calls} <= METRICS.keys()
     stages = {stage for text in texts for stage in re.findall(r"seconds_of\(\"(\w+)\"\)", text)}

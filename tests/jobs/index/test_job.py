@@ -282,7 +282,7 @@ def test_an_encoder_of_another_width(copy, tmp_path):
         config["files"][f"encoder/{name}"] = (other / name).stat().st_size
     (Path(copy.out_index) / "config.json").write_text(json.dumps(config))
     with pytest.raises(MismatchError, match="the encoder gives vectors of 32"):
-        DenseGenerator.load(copy.out_index).search(["anemia"], 1)
+        DenseGenerator.load(copy.out_index).search(["no alias"], 1)
 
 
 @pytest.fixture(scope="module")
