@@ -18,7 +18,6 @@ import json
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -29,18 +28,14 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import psutil
 import random_faults
 from faulty_store import FaultyStore, every, for_seconds, slow
-from random_faults import HEALTH, Nodes, Round, disk, documents_of, output_of
+from random_faults import Nodes, Round, add_node, disk, documents_of, lose_head, output_of
 from ray_fixture import corpus_of, make_model
 
 FILES, DOCUMENTS, CHUNK = 6, 60, 5
 random_faults.WORK = 0.5  # seconds of a chunk, so that there is time for a fault
 CHUNKS = FILES * DOCUMENTS // CHUNK
-#: What may be used beside the cluster before Ray's monitor kills a worker, and what takes it.
-SPARE_BYTES, BALLAST_BYTES = 5 << 30, 6 << 30
-_BALLAST = "import sys, time; held = b'x' * int(sys.argv[1]); print('held', flush=True); time.sleep(600)"
 
 
 def node_killed(of: Round) -> None:
@@ -53,19 +48,6 @@ def node_frozen(of: Round) -> None:
     processes = [raylet, *raylet.children(recursive=True)]
     random_faults.send(processes, signal.SIGSTOP)
     of.nodes.stopped.append((node, processes))
-
-
-def node_added(of: Round) -> None:
-    of.nodes.nodes.append(of.nodes.add())
-
-
-def head_killed(of: Round) -> None:
-    """And all else of the cluster; another one is there before the job is started again."""
-    head = of.nodes.cluster.head_node
-    for each in (*head.all_processes["gcs_server"], *head.all_processes["raylet"]):
-        each.process.kill()
-    of.wait(lambda: False)
-    of.nodes.renew()
 
 
 def driver_s_node_lost(of: Round) -> None:
@@ -105,24 +87,17 @@ def disk_full(of: Round) -> None:
     ballast.unlink()
 
 
-def memory_runs_out(of: Round) -> str:
-    """Until Ray has killed a worker; which."""
-    before = {each.pid: "actor" for each in of.nodes.workers()} | {each.pid: "task" for each in of.nodes.others()}
-    ballast = subprocess.Popen([sys.executable, "-c", _BALLAST, str(BALLAST_BYTES)], stdout=subprocess.PIPE)
-    of.wait(lambda: bool(before.keys() - set(psutil.pids())), 60)
-    gone = [before[pid] for pid in before.keys() - set(psutil.pids())]
-    ballast.kill()
-    if not gone:
+def memory_runs_out(of: Round) -> None:
+    if not random_faults.use_up_memory(of):
         raise AssertionError("Ray killed no worker")
-    return f"Ray killed: {', '.join(gone)}"
 
 
 #: By name: where the run directory lies, and what happens.
-FAULTS: dict[str, tuple[str, Callable[[Round], str | None]]] = {
+FAULTS: dict[str, tuple[str, Callable[[Round], Any]]] = {
     "worker node killed": ("disk", node_killed),
     "worker node frozen for good": ("disk", node_frozen),
-    "worker node added": ("disk", node_added),
-    "head killed, all started again": ("disk", head_killed),
+    "worker node added": ("disk", add_node),
+    "head killed, all started again": ("disk", lose_head),
     "driver's node lost": ("disk", driver_s_node_lost),
     "store: 5 % of the requests answered by 503": ("store", some_requests_refused),
     "store: away for 20 s": ("store", away_for(20)),
@@ -134,32 +109,7 @@ FAULTS: dict[str, tuple[str, Callable[[Round], str | None]]] = {
 }
 
 
-class RenewedNodes(Nodes):
-    """A cluster that can be made anew."""
-
-    def renew(self, little_memory: bool = False) -> None:
-        """Start a new cluster in the place of this one, which may have lost its head.
-
-        Args:
-            little_memory: Whether Ray's monitor of memory shall have a limit a little above what is used now.
-        """
-        with contextlib.suppress(Exception):  # what is left of it can't be asked any more
-            self.cluster.shutdown()
-        memory = psutil.virtual_memory()
-        limit = (memory.total - memory.available + SPARE_BYTES) / memory.total
-        monitor = {"memory_usage_threshold": limit, "memory_monitor_refresh_ms": 250}
-        super().__init__(HEALTH | (monitor if little_memory else {}))
-
-    def whole(self) -> None:
-        """Have two nodes again."""
-        self.tidy()
-        while len(self.nodes) > 2:
-            self.cluster.remove_node(self.nodes.pop(), allow_graceful=False)
-        while len(self.nodes) < 2:
-            self.nodes.append(self.add())
-
-
-def played(name: str, nodes: RenewedNodes, options: list[object], home: Path, whole: dict[str, bytes]) -> Any:
+def played(name: str, nodes: Nodes, options: list[object], home: Path, whole: dict[str, bytes]) -> Any:
     """Have a fault hit a job; what goes into the log."""
     place, fault = FAULTS[name]
     with contextlib.ExitStack() as stack:
@@ -172,21 +122,17 @@ def played(name: str, nodes: RenewedNodes, options: list[object], home: Path, wh
             stack.callback(store.close)
         run = store.uri(folder.name) if store else str(folder / "run")  # stores of a process share their buckets
         of = Round(nodes, run, options, random.Random(0), store)
-        stack.callback(nodes.whole)
+        stack.callback(nodes.tidy)
         stack.callback(of.close)
-        if fault is memory_runs_out:
-            nodes.renew(little_memory=True)
-            stack.callback(nodes.renew)
         begun = time.monotonic()
         of.start()
         written = 0
         while written < CHUNKS / 3 and of.goes_on():
             written = of.progress() if store else written + 1
-        hit, said = time.monotonic(), []
-        if note := fault(of):
-            said.append(note)
+        hit = time.monotonic()
+        fault(of)
         of.hangs = time.monotonic() + random_faults.HUNG
-        said += random_faults.to_its_end(of, 5)
+        said = random_faults.to_its_end(of, 5)
         there = output_of(of.run)
         found, expected = documents_of(there), documents_of(whole)
         return {
@@ -222,7 +168,7 @@ def main() -> None:
     rows = [json.loads(line) for line in args.log.read_text().splitlines()] if args.log.exists() else []
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the nodes are taken down
     home = Path(tempfile.mkdtemp(prefix="raybel-cluster-faults-"))
-    nodes = RenewedNodes()
+    nodes = Nodes()
     try:
         model = make_model(home)
         (home / "in").mkdir()

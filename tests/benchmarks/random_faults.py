@@ -6,7 +6,9 @@ A job links a small corpus on a cluster of two nodes on this machine. In each ro
 small file system of its own or on an S3 in this process, while faults hit the job at random moments; what ends the job
 is followed by the same command. Then the output is compared: no document lost, none there twice, no byte different.
 Rounds that are done are in the log, and aren't done again; the table counts all of them. The status is 1 where a round
-failed. Disks that are full need the right to mount (else that kind is left out, which is said).
+failed. Disks that are full need the right to mount (else that kind is left out, which is said). Memory that runs out is
+that of Ray's own monitor, whose limit is `SPARE_BYTES` above what this machine uses when the cluster starts, so that
+nothing else may take as much meanwhile.
 """
 
 from __future__ import annotations
@@ -47,6 +49,9 @@ WORK, LEASE, OUTAGE, HUNG = 0.15, 6.0, 6.0, 400.0
 PATIENCE = 10.0
 HEALTH = {"health_check_period_ms": 3_000, "health_check_timeout_ms": 5_000, "health_check_failure_threshold": 3}
 DISK_BYTES = 8 << 20
+#: What may be used beside the cluster before Ray's monitor kills a worker, and what takes it.
+SPARE_BYTES = 6 << 30
+_BALLAST = "import sys, time; held = b'x' * int(sys.argv[1]); print('held', flush=True); time.sleep(600)"
 FOLDERS = ("shards", "mentions", "documents", "quarantine", "state", "counts.parquet")
 _ID = re.compile(rb"<document><id>([^<]*)</id>|<id>([^<]*)</id>\s*<passage>")
 
@@ -88,11 +93,26 @@ def started(start: Callable[[], Any]) -> Any:
 class Nodes:
     """A cluster of a head without CPUs and two nodes, which may be lost and are replaced."""
 
-    def __init__(self, config: dict[str, Any] = HEALTH) -> None:
-        head = {**NODE, "num_cpus": 0, "include_dashboard": False, "_system_config": config}
-        self.cluster = started(lambda: Cluster(initialize_head=True, head_node_args=head))
+    def __init__(self) -> None:
         self.stopped: list[Any] = []
+        self.start()
+
+    def start(self) -> None:
+        memory = psutil.virtual_memory()
+        self.limit_bytes = memory.total - memory.available + SPARE_BYTES
+        monitor = {"memory_usage_threshold": self.limit_bytes / memory.total, "memory_monitor_refresh_ms": 250}
+        head = {**NODE, "num_cpus": 0, "include_dashboard": False, "_system_config": HEALTH | monitor}
+        self.cluster = started(lambda: Cluster(initialize_head=True, head_node_args=head))
         self.nodes = [self.add() for _ in range(2)]
+
+    def renew(self) -> None:
+        """Start a new cluster in the place of this one, which may have lost its head."""
+        for _, processes in self.stopped:
+            send(processes, signal.SIGKILL)
+        self.stopped.clear()
+        with contextlib.suppress(Exception):  # what is left of it can't be asked any more
+            self.cluster.shutdown()
+        self.start()
 
     def add(self) -> Any:
         return started(lambda: self.cluster.add_node(**NODE))
@@ -112,7 +132,7 @@ class Nodes:
         self.nodes.append(self.add())
 
     def tidy(self) -> None:
-        """End what was stopped for good, and replace what ended."""
+        """End what was stopped for good, and have two nodes again that work."""
         for node, processes in self.stopped:
             send(processes, signal.SIGKILL)
             self.cluster.remove_node(node, allow_graceful=False)
@@ -120,6 +140,10 @@ class Nodes:
         for node in self.nodes[:]:
             if not node.live_processes() or node.dead_processes():  # Ray may have given up a node of a busy machine
                 self.replace(node)
+        while len(self.nodes) > 2:
+            self.cluster.remove_node(self.nodes.pop(), allow_graceful=False)
+        while len(self.nodes) < 2:
+            self.nodes.append(self.add())
         for each in self.workers() + self.others():
             with contextlib.suppress(psutil.Error):
                 if each.status() == psutil.STATUS_STOPPED:
@@ -280,6 +304,36 @@ def lose_node(of: Round) -> bool:
     return True
 
 
+def add_node(of: Round) -> bool:
+    """For the rest of the round."""
+    of.nodes.nodes.append(of.nodes.add())
+    return True
+
+
+def lose_head(of: Round) -> bool:
+    """And all else of the cluster; another one is there before the job is started again."""
+    head = of.nodes.cluster.head_node
+    for each in (*head.all_processes["gcs_server"], *head.all_processes["raylet"]):
+        each.process.kill()
+    of.wait(lambda: False)
+    of.nodes.renew()
+    return True
+
+
+def use_up_memory(of: Round) -> bool:
+    """Until Ray has killed a worker, for some seconds at most."""
+    before = {each.pid for each in of.nodes.workers() + of.nodes.others()}
+    memory = psutil.virtual_memory()
+    size = of.nodes.limit_bytes - (memory.total - memory.available) + (1 << 28)
+    ballast = subprocess.Popen([sys.executable, "-c", _BALLAST, str(max(size, 0))], stdout=subprocess.PIPE)
+    try:
+        of.wait(lambda: bool(before - set(psutil.pids())), 10)
+        return bool(before - set(psutil.pids()))
+    finally:
+        ballast.kill()
+        ballast.communicate()
+
+
 def kill_driver(of: Round) -> bool:
     return _signal_driver(of, signal.SIGKILL, -signal.SIGKILL)
 
@@ -325,6 +379,12 @@ def _fault(of: Round, fault: Any, seconds: float) -> bool:
     return True
 
 
+def deny_requests(of: Round) -> bool:
+    """As with credentials that expired, for some seconds."""
+    status = of.chance.choice([400, 403])
+    return _fault(of, lambda method, path: status, of.chance.uniform(0.5, OUTAGE))
+
+
 def fill_disk(of: Round) -> bool:
     """For some seconds."""
     ballast = Path(of.run).parent / "ballast"
@@ -345,19 +405,27 @@ KINDS: dict[str, Callable[[Round], bool]] = {
     "worker frozen for good": stop_worker,
     "node frozen for good": stop_node,
     "node lost": lose_node,
+    "node added": add_node,
+    "head lost, all started again": lose_head,
+    "out of memory": use_up_memory,
     "driver killed": kill_driver,
     "driver told to end (SIGTERM)": terminate_driver,
     "driver interrupted (Ctrl-C)": interrupt_driver,
     "store answers 500 or 503": fail_requests,
     "store away": take_store_away,
     "store slow": slow_store,
+    "store denies (credentials)": deny_requests,
     "disk full": fill_disk,
 }
 #: How often, beside 1: what ends a job is followed by a start, which takes most of a round's time.
-WEIGHTS = {"worker killed": 3, "reader or writer killed": 2, "node frozen for good": 0.3} | dict.fromkeys(
-    [kind for kind in KINDS if kind.startswith("driver")], 0.5
-)
-ENDS = ("driver", "store away", "disk full")
+WEIGHTS = {
+    "worker killed": 3,
+    "reader or writer killed": 2,
+    "node frozen for good": 0.3,
+    "node added": 0.3,
+    "head lost, all started again": 0.3,
+} | dict.fromkeys([kind for kind in KINDS if kind.startswith("driver")], 0.5)
+ENDS = ("driver", "head", "store away", "store denies", "disk full")
 
 
 def kinds_of(on_store: bool, can_mount: bool) -> list[str]:
@@ -532,8 +600,7 @@ def main() -> None:
             with open(args.log, "a") as log:
                 log.write(f"{json.dumps(done)}\n")
             if done["problem"]:  # the cluster may not be well any more
-                nodes.close()
-                nodes = Nodes()
+                nodes.renew()
     finally:
         nodes.close()
         shutil.rmtree(home, ignore_errors=True)
