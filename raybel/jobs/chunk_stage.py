@@ -98,6 +98,9 @@ class ChunkStage(ABC):
         crashes = CrashRecord(record, self.session.id, node=self.node, is_lost=is_lost)
         summary = None if crashes.is_first and not done else self.run.read_summary(shard, number)
         if summary is None:
+            if done and self.run.state(shard) is not None:
+                _LOG.info("a chunk came once more, whose shard is published")  # of a reader that a lost node had
+                return _counts({"chunk": number, "last": False, "next": {}}, chunk, shard)
             if done:
                 part = self.run.part_file(shard, number, "")
                 raise RaybelError(f"{part} was there and is gone: run the same command again")

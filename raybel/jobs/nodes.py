@@ -40,20 +40,22 @@ def refuse_further_restarts(max_restarts: int) -> None:
     Raises:
         RaybelError: It died more often than it may be restarted.
     """
-    actor = ray.ActorID(bytes.fromhex(ray.get_runtime_context().get_actor_id()))
-    state = ray._private.state.state.get_actor_info(actor)
-    if state is None or not (earlier := ActorTableData.FromString(state).previous_incarnations):
-        return
-    present = _present()
-    deaths = [each.worker_id for each in earlier if each.node_id.hex() in present]
+    deaths = deaths_of(ray.ActorID(bytes.fromhex(ray.get_runtime_context().get_actor_id())))
     if len(deaths) > max_restarts:
         times = counted(len(deaths), "time")
-        raise RaybelError(
-            f"a worker died {times}, more often than --max-restarts allows; {_why_it_died(ray.WorkerID(deaths[-1]))}"
-        )
+        raise RaybelError(f"a worker died {times}, more often than --max-restarts allows; {why_it_died(deaths[-1])}")
 
 
-def _why_it_died(worker: ray.WorkerID) -> str:
+def deaths_of(actor: ray.ActorID) -> list[ray.WorkerID]:
+    """Return the processes of an actor that died on nodes which are still there, in their order."""
+    state = ray._private.state.state.get_actor_info(actor)
+    if state is None or not (earlier := ActorTableData.FromString(state).previous_incarnations):
+        return []
+    present = _present()
+    return [ray.WorkerID(each.worker_id) for each in earlier if each.node_id.hex() in present]
+
+
+def why_it_died(worker: ray.WorkerID) -> str:
     """Return what Ray knows of a worker's end, as the end of a sentence."""
     held = ray._private.state.state._connect_and_get_accessor().get_worker_info(worker)
     known = WorkerTableData.FromString(held) if held else WorkerTableData()

@@ -17,14 +17,15 @@ from ray.data._internal.execution.streaming_executor import StreamingExecutor
 from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskError
 
 from raybel.config import Resources
-from raybel.display import counted
+from raybel.display import counted, duration
 from raybel.errors import ConfigError, RaybelError
 from raybel.jobs.connection import connection, debugs
 from raybel.jobs.nodes import most_resources
+from raybel.jobs.starts import WatchesStarts
 from raybel.jobs.stragglers import EndsStragglers
 
 #: A job that makes no progress for this long fails in place of waiting without end.
-NO_PROGRESS_SECONDS = 1200
+NO_PROGRESS_SECONDS = 3600
 #: Stored bytes of input for which a further actor is worth its start, which takes some six seconds of a CPU (importing
 #: torch and transformers, loading models): a dozen abstracts as XML, some seventy gzipped.
 INPUT_BYTES_PER_ACTOR = 32 << 10
@@ -92,7 +93,7 @@ def _errors_as_sentences() -> Iterator[None]:
     except Exception as error:
         if type(error).__name__ != "ExecutionTimeoutError":  # not a public name of Ray's
             raise
-        raise RaybelError(f"the job made no progress for {NO_PROGRESS_SECONDS} seconds: {error}") from error
+        raise RaybelError(f"the job made no progress for {duration(NO_PROGRESS_SECONDS)}: {error}") from error
 
 
 def _in_short(error: Exception) -> str:
@@ -120,7 +121,7 @@ class _KillsActors(ExecutionCallback):
         executor.shutdown = shutdown
 
 
-CALLBACKS: tuple[type[ExecutionCallback], ...] = (_KillsActors, EndsStragglers)
+CALLBACKS: tuple[type[ExecutionCallback], ...] = (_KillsActors, WatchesStarts, EndsStragglers)
 
 
 @contextlib.contextmanager

@@ -155,8 +155,8 @@ class ShardJob:
                     try:
                         self._follow(stream(left, allocation))
                         break
-                    except StragglersError:
-                        _LOG.warning(f"{self.patience}: what is left begins again")
+                    except StragglersError as error:
+                        _LOG.warning(f"{error}: what is left begins again")
                         self.patience.restarts += 1
                         self._assemble_rest()  # which deletes parts that the next stream would count on
             self._assemble_rest()

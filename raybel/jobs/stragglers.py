@@ -1,35 +1,45 @@
-"""Chunks that straggle: nothing goes on, though actors have work, for many times as long as any chunk took before.
+"""Chunks that straggle: they take many times as long as any chunk did before.
 
 A worker that hangs (it is stopped, waits for a disk or a device that doesn't answer) isn't dead, so that Ray waits for
-it without end; one on a machine that is far slower than the others holds up the end of a job. Then the stream of chunks
-is ended, which kills its actors, and what is left of the job is streamed again. Parts that are written stay. A worker
-that wasn't dead after all writes the same bytes.
+it without end; one on a machine that is far slower than the others holds up the end of a job. Such a worker is killed:
+Ray starts it again, and its chunk too. What that doesn't help (nothing goes on in the whole job, though workers have
+chunks, or readers read) ends the stream, and what is left of the job is streamed again. Parts that are written stay. A
+worker that wasn't dead after all writes the same bytes.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import ray
 from ray.data._internal.execution.execution_callback import ExecutionCallback
 from ray.data._internal.execution.operators.actor_pool_map_operator import ActorPoolMapOperator
 from ray.data._internal.execution.streaming_executor import StreamingExecutor
 
 from raybel.display import duration
 from raybel.files.outages import seconds_of_patience
+from raybel.linking.poison import MAX_DEATHS, MAX_WHOLE_ATTEMPTS
 
+_LOG = logging.getLogger(__name__)
 #: Seconds without progress after which chunks may be said to straggle.
 LEAST_SECONDS = 120.0
 #: And how many times as long as the slowest chunk that is done.
 TIMES_SLOWEST = 5.0
+#: Seconds without any output of readers after which they may be said to hang, where only they have work.
+READER_SECONDS = 600.0
+LOOK_SECONDS = 1.0
+#: Workers killed at one chunk: by then, a document that each of them hung at was found, and set aside.
+MOST_KILLS = MAX_WHOLE_ATTEMPTS + MAX_DEATHS
 
 
 class StragglersError(Exception):
-    """Ends a stream whose chunks straggle."""
+    """Ends a stream in which nothing goes on."""
 
 
 @dataclass
@@ -55,9 +65,6 @@ class Patience:
     def with_places(cls, documents: int, uris: Iterable[str]) -> Patience:
         """Return that of a job which reads and writes some places; on a store, each chunk may wait for it."""
         return cls(documents, seconds_of_patience() if any("://" in uri for uri in uris) else 0.0)
-
-    def __str__(self) -> str:
-        return f"no chunk was done for {duration(self.seconds)}, though workers have some"
 
     def note(self, seconds: float, documents: int) -> None:
         """Take in what a chunk of so many documents took."""
@@ -90,20 +97,80 @@ class Patience:
 _patience: Patience | None = None
 
 
+@dataclass
+class _Task:
+    """What a worker is at: since when (`time.monotonic`), and how many workers were killed at it."""
+
+    since: float
+    kills: int = 0
+
+    @property
+    def patience(self) -> float:
+        """Seconds that it may take; a chunk that is slow by itself gets twice the time each time."""
+        assert _patience is not None
+        return _patience.seconds * float(2 ** min(self.kills, MOST_KILLS - 1))
+
+
 class EndsStragglers(ExecutionCallback):
-    """Ends a Dataset's execution with `StragglersError` where nothing goes on in it though its actors have work."""
+    """Kills a Dataset's workers whose chunk straggles; ends it with `StragglersError` where nothing goes on."""
 
     def __init__(self) -> None:
         self._outputs: list[int] = []
-        self._since = time.monotonic()
+        self._since = self._looked = time.monotonic()
+        self._tasks: dict[Any, dict[int, _Task]] = {}
 
     def on_execution_step(self, executor: StreamingExecutor) -> None:
-        """See whether any output came since the last step."""
+        """See whether any output came since the last look, and how long each worker has been at its chunk.
+
+        Raises:
+            StragglersError: There was none for too long.
+        """
+        now = time.monotonic()
+        if now - self._looked < LOOK_SECONDS:
+            return
+        self._looked = now
         operators: list[Any] = list(executor._topology or ())
         outputs = [operator.metrics.num_outputs_taken for operator in operators]
-        if outputs != self._outputs:
-            self._outputs, self._since = outputs, time.monotonic()
-        elif _patience is not None and time.monotonic() - self._since > _patience.seconds:
-            if any(isinstance(each, ActorPoolMapOperator) and each.num_active_tasks() for each in operators):
-                raise StragglersError
-            self._since = time.monotonic()
+        if outputs != self._outputs or _patience is None:
+            self._outputs, self._since = outputs, now
+        if _patience is None:
+            return
+        pools = [operator for operator in operators if isinstance(operator, ActorPoolMapOperator)]
+        tasks = [task for pool in pools for task in self._kill_stragglers(pool, now)]
+        self._since = max([self._since, *(task.since for task in tasks if task.kills)])
+        if tasks:
+            limit = 2 * max(task.patience for task in tasks)  # later than workers are killed
+        elif all(map(_ready, pools)) and any(operator.num_active_tasks() for operator in operators):
+            limit = READER_SECONDS * float(2**_patience.restarts) + _patience.extra
+        else:
+            return
+        if (seconds := now - self._since) > limit:
+            raise StragglersError(f"nothing was done for {duration(seconds)}, though there is work under way")
+
+    def _kill_stragglers(self, pool: Any, now: float) -> list[_Task]:
+        """Kill the workers of a pool whose chunk straggles; return what its workers are at."""
+        ready = _ready(pool)
+        first: dict[Any, int] = {}
+        for index, task in pool._data_tasks.items():  # a worker does its tasks in their order
+            worker = task.get_waitable()._generator_ref.task_id().actor_id()
+            first[worker] = min(index, first.get(worker, index))
+        known = self._tasks.get(pool.id, {})
+        self._tasks[pool.id] = tasks = {index: known.get(index) or _Task(now) for index in first.values()}
+        for worker, index in first.items():
+            at = tasks[index]
+            if worker not in ready:  # it starts again
+                at.since = now
+            elif now - at.since > at.patience and at.kills < MOST_KILLS:
+                _LOG.warning(
+                    f"a worker has been at a chunk for {duration(now - at.since)}, far longer than any took: it is "
+                    "killed, and the chunk begins again"
+                )
+                ray.kill(ready[worker], no_restart=False)
+                at.since, at.kills = now, at.kills + 1
+        return list(tasks.values())
+
+
+def _ready(pool: Any) -> dict[Any, Any]:
+    """Return the actors of a pool that don't start or restart, by their ids."""
+    actors = pool._actor_pool._running_actors.items()
+    return {actor._actor_id: actor for actor, state in actors if not state.is_restarting}

@@ -43,8 +43,9 @@ from raybel.files import storage
 
 FILES, DOCUMENTS, CHUNK = 6, 48, 4
 NODE = {"num_cpus": 1, "object_store_memory": 80 << 20}
-#: Seconds of a chunk, beside the work; of a lease; of patience with a store; without a chunk until a job has hung.
-WORK, LEASE, OUTAGE, HUNG = 0.15, 6.0, 6.0, 400.0
+#: Seconds of a chunk, beside the work; of a lease; of patience with a store; without a chunk until a job has hung (what
+#: Ray asked of a node that froze, it waits for up to 7 minutes: `grpc_client_keepalive_time_ms` and its time-out).
+WORK, LEASE, OUTAGE, HUNG = 0.15, 6.0, 6.0, 900.0
 #: Seconds without progress until chunks straggle; what the nodes' health is looked at by.
 PATIENCE = 10.0
 HEALTH = {"health_check_period_ms": 3_000, "health_check_timeout_ms": 5_000, "health_check_failure_threshold": 3}

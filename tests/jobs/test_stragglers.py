@@ -1,6 +1,7 @@
 import contextlib
 import os
 import signal
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 import pytest
@@ -50,40 +51,114 @@ def test_a_store_that_is_away_is_no_straggler(monkeypatch):
 
 
 class Pool(ActorPoolMapOperator):
-    """An operator as the executor shows it."""
+    """An operator as the executor shows it: `tasks` are the numbers of those that each actor has."""
 
-    metrics = SimpleNamespace(num_outputs_taken=0)
+    id, metrics = "pool", None
 
     def __init__(self, tasks):
-        self.tasks = tasks
+        self.metrics = SimpleNamespace(num_outputs_taken=0)
+        actors = {Actor(name): SimpleNamespace(is_restarting=False) for name in tasks}
+        self._actor_pool = SimpleNamespace(_running_actors=actors)
+        self._data_tasks = {number: task_of(name) for name, numbers in tasks.items() for number in numbers}
 
     def num_active_tasks(self):
-        return self.tasks
+        return len(self._data_tasks)
 
 
-@pytest.mark.parametrize(("tasks", "progresses", "ends"), [(1, False, True), (0, False, False), (1, True, False)])
-def test_a_stream_ends_where_actors_have_work_and_nothing_goes_on(monkeypatch, tasks, progresses, ends):
+@dataclass(frozen=True)
+class Actor:
+    _actor_id: str
+
+
+def task_of(actor):
+    task_id = SimpleNamespace(actor_id=lambda: actor)
+    generator = SimpleNamespace(_generator_ref=SimpleNamespace(task_id=lambda: task_id))
+    return SimpleNamespace(get_waitable=lambda: generator)
+
+
+@pytest.fixture
+def clock(monkeypatch):
     clock = SimpleNamespace(now=0.0)
     monkeypatch.setattr(stragglers.time, "monotonic", lambda: clock.now)
-    reader = SimpleNamespace(metrics=SimpleNamespace(num_outputs_taken=0), num_active_tasks=lambda: 1)
-    executor, watch, patience = SimpleNamespace(_topology=[reader, Pool(tasks)]), EndsStragglers(), Patience(1)
+    return clock
+
+
+@pytest.fixture
+def killed(monkeypatch):
+    killed = []
+    monkeypatch.setattr(stragglers.ray, "kill", lambda actor, no_restart: killed.append((actor._actor_id, no_restart)))
+    return killed
+
+
+def look_on(watch, clock, executor, seconds):
+    """Have the watch look at each so many seconds."""
+    for _ in range(round(seconds / 10)):
+        clock.now += 10
+        watch.on_execution_step(executor)
+
+
+def test_a_worker_whose_chunk_straggles_is_killed_while_others_go_on(clock, killed):
+    pool, patience = Pool({"a": [0, 2], "b": [1, 3]}), Patience(1)
+    executor, watch = SimpleNamespace(_topology=[pool]), EndsStragglers()
     with patience.watches():
-        watch.on_execution_step(executor)
-        clock.now += 1e6
-        watch.on_execution_step(executor)  # no chunk is done: nothing is known
+        look_on(watch, clock, executor, 1e4)  # no chunk is done: nothing is known
         patience.note(1, 1)
+        del pool._data_tasks[1]
+        look_on(watch, clock, executor, 10)
+        assert killed == [("a", False)]
+        for number in (3, 5, 7):
+            pool._data_tasks[number + 2] = task_of("b")
+            del pool._data_tasks[number]
+            pool.metrics.num_outputs_taken += 1
+            look_on(watch, clock, executor, 0.9 * stragglers.LEAST_SECONDS)
+        assert killed == [("a", False)] * 2  # twice the time for its second attempt, four times for its third
+
+
+def test_a_worker_that_starts_again_does_not_straggle(clock, killed):
+    pool, patience = Pool({"a": [0]}), Patience(1)
+    executor, watch = SimpleNamespace(_topology=[pool]), EndsStragglers()
+    patience.note(1, 1)
+    [state] = pool._actor_pool._running_actors.values()
+    with patience.watches():
+        state.is_restarting = True
+        look_on(watch, clock, executor, stragglers.LEAST_SECONDS)
+        state.is_restarting = False
+        look_on(watch, clock, executor, 0.9 * stragglers.LEAST_SECONDS)
+        assert not killed
+        look_on(watch, clock, executor, 0.3 * stragglers.LEAST_SECONDS)
+        assert killed
+
+
+def test_a_stream_ends_where_nothing_goes_on_though_workers_were_killed(clock, killed):
+    reader, pool, patience = (
+        SimpleNamespace(metrics=SimpleNamespace(num_outputs_taken=0)),
+        Pool({"a": [0]}),
+        Patience(1),
+    )
+    executor, watch = SimpleNamespace(_topology=[reader, pool]), EndsStragglers()
+    patience.note(1, 1)
+    with patience.watches():
+        look_on(watch, clock, executor, 16 * stragglers.LEAST_SECONDS)
+        assert len(killed) == stragglers.MOST_KILLS
         reader.metrics.num_outputs_taken += 1
-        watch.on_execution_step(executor)
-        for _ in range(2):
-            clock.now += 0.4 * stragglers.LEAST_SECONDS
-            reader.metrics.num_outputs_taken += progresses
-            watch.on_execution_step(executor)
-        clock.now += 0.4 * stragglers.LEAST_SECONDS
+        look_on(watch, clock, executor, 15 * stragglers.LEAST_SECONDS)
+        with pytest.raises(StragglersError, match="nothing was done for"):
+            look_on(watch, clock, executor, 2 * stragglers.LEAST_SECONDS)
+    look_on(watch, clock, executor, 1e6)  # of another job, which isn't watched
+    assert len(killed) == stragglers.MOST_KILLS
+
+
+@pytest.mark.parametrize(("ready", "active", "ends"), [(True, True, True), (False, True, False), (True, False, False)])
+def test_a_stream_ends_where_only_readers_have_work_and_hang(clock, ready, active, ends):
+    metrics = SimpleNamespace(num_outputs_taken=0)
+    reader, pool = SimpleNamespace(metrics=metrics, num_active_tasks=lambda: int(active)), Pool({"a": []})
+    if not ready:
+        pool._actor_pool._running_actors.clear()
+    executor, watch, patience = SimpleNamespace(_topology=[reader, pool]), EndsStragglers(), Patience(1, restarts=1)
+    with patience.watches():
+        look_on(watch, clock, executor, 2 * stragglers.READER_SECONDS - 10)
         with pytest.raises(StragglersError) if ends else contextlib.nullcontext():
-            reader.metrics.num_outputs_taken += progresses
-            watch.on_execution_step(executor)
-    clock.now += 1e6
-    watch.on_execution_step(executor)  # of another job, which isn't watched
+            look_on(watch, clock, executor, 30)
 
 
 def hanging_stage(flag):
@@ -113,7 +188,8 @@ def test_a_worker_that_hangs_costs_its_chunks_a_second_start(local_ray, model, t
     monkeypatch.setattr(job, "LinkStage", hanging_stage(flag))
     link(model.config(corpus, tmp_path / "hanging", **options))
     assert os.path.exists(flag)
-    assert "what is left begins again" in caplog.text
+    assert "it is killed, and the chunk begins again" in caplog.text
+    assert "what is left begins again" not in caplog.text
     assert (tmp_path / "hanging/shards/a.tar/00003.xml.gz").exists()
     assert outputs(tmp_path / "hanging") == outputs(tmp_path / "whole")
 

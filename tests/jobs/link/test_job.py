@@ -366,6 +366,9 @@ def test_a_chunk_of_a_broken_file_is_never_a_part(base, model, tmp_path):
     skipped = skipped.set_column(skipped.schema.get_field_index("error"), "error", [[None]])
     with pytest.raises(RaybelError, match="was there and is gone"):
         linker(skipped)
+    storage.publish_json(run.file("state", shard.name), {"name": shard.name, "key": shard.key})
+    (row,) = linker(skipped).to_pylist()  # of a reader that a lost node had: its shard was published meanwhile
+    assert (row["chunk"], row["documents"], row["last"], row["ends"], row["error"]) == (0, 0, False, False, None)
 
 
 def test_output_among_the_input_is_refused(model, tmp_path):

@@ -1,0 +1,86 @@
+"""Workers that don't start: what they wait for is said, and a job none of whose workers can start ends.
+
+Ray starts actors again without end, and a job waits without a word where the cluster has no room. A worker that dies
+before it is ready can't say so itself (`nodes.refuse_further_restarts` is asked by workers that come so far).
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+import ray
+from ray.data._internal.execution.execution_callback import ExecutionCallback
+from ray.data._internal.execution.operators.actor_pool_map_operator import ActorPoolMapOperator
+from ray.data._internal.execution.streaming_executor import StreamingExecutor
+
+from raybel.display import counted, duration
+from raybel.errors import RaybelError
+from raybel.jobs.nodes import deaths_of, why_it_died
+
+_LOG = logging.getLogger(__name__)
+LOOK_SECONDS = 5.0
+#: Seconds without any worker after which that is said; then after twice as long, and so on.
+SAY_SECONDS = 30.0
+#: Deaths of a worker that was never ready, and seconds without any, after which the job ends.
+MOST_DEATHS, GIVE_UP_SECONDS = 3, 120.0
+
+
+class WatchesStarts(ExecutionCallback):
+    """Says what a Dataset's actors wait for as long as none is ready, and ends it with an error if they keep dying."""
+
+    def __init__(self) -> None:
+        self._looked = 0.0
+        self._without: float | None = None
+        self._say = SAY_SECONDS
+        self._deaths: dict[Any, int] = {}
+
+    def on_execution_step(self, executor: StreamingExecutor) -> None:
+        """Look, every few seconds, at pools none of whose actors is ready.
+
+        Raises:
+            RaybelError: Workers keep dying before they are ready.
+        """
+        now = time.monotonic()
+        if now - self._looked < LOOK_SECONDS:
+            return
+        self._looked = now
+        operators = [each for each in executor._topology or () if isinstance(each, ActorPoolMapOperator)]
+        starting = [actor for operator in operators for actor in _starting(operator)]
+        if not starting:
+            self._without, self._say, self._deaths = None, SAY_SECONDS, {}
+            return
+        if self._without is None:
+            self._without = now
+        seconds = now - self._without
+        dead = {actor: deaths_of(actor._actor_id) for actor in starting}
+        for actor, deaths in dead.items():  # those of before, when it was ready, say nothing
+            self._deaths.setdefault(actor, len(deaths))
+        worst = max(starting, key=lambda actor: len(dead[actor]) - self._deaths[actor])
+        times = len(dead[worst]) - self._deaths[worst]
+        if seconds > GIVE_UP_SECONDS and times >= MOST_DEATHS:
+            raise RaybelError(
+                f"no worker could start for {duration(seconds)}, and one died {counted(times, 'time')} on the way; "
+                f"{why_it_died(dead[worst][-1])}"
+            )
+        if seconds > self._say:
+            self._say *= 2
+            _LOG.warning(f"no worker is ready after {duration(seconds)}: {_what_they_wait_for(starting, times)}")
+
+
+def _starting(operator: ActorPoolMapOperator) -> list[Any]:
+    """Return the actors of a pool that starts or restarts them; none where one is ready."""
+    pool: Any = operator._actor_pool
+    if pool.num_running_actors() > pool.num_restarting_actors():
+        return []
+    return [*pool._pending_actors.values(), *pool._running_actors]
+
+
+def _what_they_wait_for(starting: list[Any], deaths: int) -> str:
+    if deaths:
+        return f"one died {counted(deaths, 'time')} on the way"
+    there, free = ray.cluster_resources(), ray.available_resources()
+    kinds = [kind for kind in ("CPU", "GPU") if there.get(kind)]
+    room = ", ".join(f"{free.get(kind, 0.0):g} of {there[kind]:g} {kind}s" for kind in kinds)
+    return f"{counted(len(starting), 'worker')} wait for room or load their models; free are {room or 'no CPUs'}"
