@@ -15,12 +15,11 @@ import pyarrow as pa
 from ray.data import Dataset
 
 from raybel.corpus.documents import ReadOptions
-from raybel.corpus.reader_deaths import ReaderRecord
 from raybel.display import counted, duration
 from raybel.errors import RaybelError
 from raybel.jobs import metrics
 from raybel.jobs.actors import on_actors
-from raybel.jobs.datasets import Input, read_files
+from raybel.jobs.datasets import Input, read_files, reader_record
 from raybel.jobs.nodes import is_lost, this_node
 from raybel.jobs.runtime import Allocation
 from raybel.jobs.sessions import Session
@@ -166,7 +165,7 @@ def map_chunks(
     states = [run.finished_shards(item) if item.source.is_bundle else {} for item in inputs]
     finished = [partial(run.finished, item, of_item) for item, of_item in zip(inputs, states, strict=True)]
     session = Session(metrics.run_name(run.uri))
-    records = [partial(_reader_record, run.reader_record(item), session.id, max_restarts) for item in inputs]
+    records = [partial(reader_record, run.reader_record(item), session.id, max_restarts) for item in inputs]
     of_inputs = zip(inputs, finished, records, strict=True)
     files = [Input(item.source, item.name, known, record, session) for item, known, record in of_inputs]
     return read_files(files, options, allocation.cpus_per_task).map_batches(
@@ -175,7 +174,3 @@ def map_chunks(
         batch_format="pyarrow",
         zero_copy_batch=True,
     )
-
-
-def _reader_record(path: str, session: str, max_restarts: int) -> ReaderRecord:
-    return ReaderRecord(path, session, max_restarts, node=this_node(), is_lost=is_lost)

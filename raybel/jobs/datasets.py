@@ -20,6 +20,7 @@ from raybel.corpus.sources import Source, find_sources
 from raybel.errors import InputError
 from raybel.files import storage
 from raybel.jobs import metrics
+from raybel.jobs.nodes import is_lost, this_node
 from raybel.jobs.runtime import data_context
 from raybel.jobs.sessions import Session
 from raybel.reporting import logs, tally
@@ -43,6 +44,17 @@ class Input:
     finished: Callable[[], Finished] = Finished
     record: Callable[[], ReaderRecord] | None = None
     session: Session | None = None
+
+
+def reader_record(path: str, session: str, max_restarts: int) -> ReaderRecord:
+    """Return the record of an input's readers that die, as one of them, on this node, takes it up.
+
+    Args:
+        path: Its file.
+        session: Identifies the start of the job.
+        max_restarts: How often a reader that died is started again to read on.
+    """
+    return ReaderRecord(path, session, max_restarts, node=this_node(), is_lost=is_lost)
 
 
 class BiocDatasource(Datasource):

@@ -8,8 +8,8 @@ import pytest
 import ray
 from archive_samples import tar_bytes
 from ray.data._internal.execution.operators.actor_pool_map_operator import ActorPoolMapOperator
-from ray_fixture import corpus_of, documents, outputs
-from samples import collection
+from ray_fixture import corpus_of, documents, one, outputs
+from samples import collection, save
 
 from raybel.errors import RaybelError
 from raybel.jobs import stragglers
@@ -192,6 +192,41 @@ def test_a_worker_that_hangs_costs_its_chunks_a_second_start(local_ray, model, t
     assert "what is left begins again" not in caplog.text
     assert (tmp_path / "hanging/shards/a.tar/00003.xml.gz").exists()
     assert outputs(tmp_path / "hanging") == outputs(tmp_path / "whole")
+
+
+def stage_that_hangs_at(surface):
+    """A stage that stops its own process whenever it comes to a surface."""
+
+    class LinkStage(Stage):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            ((_, linker),) = self.linkers
+            search = linker.cache.search
+
+            def hangs(surfaces):
+                if surface in surfaces:
+                    os.kill(os.getpid(), signal.SIGSTOP)
+                return search(surfaces)
+
+            linker.cache.search = hangs
+
+    return LinkStage
+
+
+@pytest.mark.bench
+@pytest.mark.timeout(900)
+def test_a_document_that_each_worker_hangs_at_goes_to_the_quarantine(local_ray, model, tmp_path, monkeypatch, caplog):
+    corpus = [*documents("a", 9), one("hanging", "poison"), *documents("b", 9)]
+    save(tmp_path / "corpus" / "a.xml", collection(*corpus))
+    save(tmp_path / "corpus" / "b.xml", collection(*documents("c", 40)))
+    monkeypatch.setattr(stragglers, "LEAST_SECONDS", 8.0)  # Ray takes five for a process that doesn't end by itself
+    monkeypatch.setattr(job, "LinkStage", stage_that_hangs_at("poison"))
+    result = link(model.config(tmp_path / "corpus", tmp_path / "run", chunk_documents=4, max_bad_fraction=1))
+    assert caplog.text.count("it is killed, and the chunk begins again") == stragglers.MOST_KILLS
+    assert "what is left begins again" not in caplog.text
+    assert result.counts["quarantined"].to_pylist() == [1, 0]
+    assert '"doc_id": "hanging"' in (tmp_path / "run/quarantine/a.xml.gz.jsonl").read_text()
+    assert result.progress.counts["documents"] == 59
 
 
 def run_of(home, hangs):

@@ -6,6 +6,9 @@ from raybel.candidates.lookup import ALIASES, KIND
 from raybel.files import artefacts, storage
 from raybel.files.work_directory import DESCRIPTION, Status, WorkDirectory
 
+#: Where readers that die are recorded while it is made.
+READERS = "readers"
+
 
 def range_name(number: int) -> str:
     """Return the name of a range's file."""
@@ -14,7 +17,9 @@ def range_name(number: int) -> str:
 
 def lookup_directory(uri: str) -> WorkDirectory:
     """Return the directory of a lookup."""
-    return WorkDirectory(uri, KIND, "a lookup", "--output", outputs=("range-*.arrow", ALIASES, artefacts.CONFIG))
+    return WorkDirectory(
+        uri, KIND, "a lookup", "--output", outputs=("range-*.arrow", ALIASES, READERS, artefacts.CONFIG)
+    )
 
 
 def status(work: WorkDirectory) -> Status:

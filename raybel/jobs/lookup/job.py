@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -27,15 +27,16 @@ from raybel.candidates.lookup import ALIASES, FREQUENT, KIND, VERSION, bucket_ta
 from raybel.candidates.registry import open_generator, uses_encoder
 from raybel.corpus.chunks import read_chunks
 from raybel.corpus.documents import ReadOptions, reading_identity
+from raybel.corpus.reader_deaths import SUFFIX
 from raybel.corpus.sources import Source, corpus_bytes, find_sources
 from raybel.display import counted
 from raybel.errors import ConfigError
 from raybel.files import artefacts, storage, tables
 from raybel.files.work_directory import WorkDirectory
 from raybel.jobs.actors import on_actors
-from raybel.jobs.datasets import BiocDatasource, Input
+from raybel.jobs.datasets import BiocDatasource, Input, reader_record
 from raybel.jobs.lookup.config import LookupConfig
-from raybel.jobs.lookup.directory import lookup_directory, range_name
+from raybel.jobs.lookup.directory import READERS, lookup_directory, range_name
 from raybel.jobs.lookup.frequent import (
     Counts,
     annotated_in,
@@ -44,6 +45,7 @@ from raybel.jobs.lookup.frequent import (
     frequent_candidates,
 )
 from raybel.jobs.runtime import Allocation, allocate_here, data_context, ray_session
+from raybel.jobs.sessions import Session
 from raybel.ontology import Ontology
 from raybel.runs.mentions import mentions_tables, read_mentions_table
 from raybel.runs.run_directory import RunDirectory
@@ -185,6 +187,8 @@ def _search(config: LookupConfig, work: WorkDirectory, inputs: list[Input]) -> l
         encodes = config.generator is not None and uses_encoder(config.generator)
         allocation = allocate_here(config.resources, encodes, size)
         work.open({}, overwrite=True, ranges=config.ranges)
+        session = Session(storage.name_of(config.output))
+        inputs = [_recorded(item, work, session, config.resources.max_restarts) for item in inputs]
         corpus = BiocDatasource(inputs, options, partial(_distinct, config))
         distinct = ray.data.read_datasource(
             corpus, override_num_blocks=max(1, len(inputs)), num_cpus=allocation.cpus_per_task
@@ -194,7 +198,14 @@ def _search(config: LookupConfig, work: WorkDirectory, inputs: list[Input]) -> l
             batch_format="pyarrow",
         )
         files_and_ranges: list[dict[str, Any]] = written.take_all()
+        storage.delete(storage.join(work.uri, READERS))
         return files_and_ranges
+
+
+def _recorded(item: Input, work: WorkDirectory, session: Session, max_restarts: int) -> Input:
+    """Return an input whose readers that die are recorded in the lookup's directory."""
+    path = storage.join(work.uri, READERS, item.shard + SUFFIX)
+    return replace(item, record=partial(reader_record, path, session.id, max_restarts))
 
 
 def _distinct(config: LookupConfig, item: Input, options: ReadOptions) -> Iterator[pa.Table]:
@@ -210,7 +221,8 @@ def _distinct(config: LookupConfig, item: Input, options: ReadOptions) -> Iterat
             counts.update((surface, -1) for surface in surfaces)
         else:
             counts += count_concepts(*annotated_in_run(item.source.path, types, config.confident), ontology)
-    for chunk in read_chunks(item.source, item.shard, options) if item.source.name != _OF_RUN else ():
+    record = item.record() if item.record is not None else None
+    for chunk in read_chunks(item.source, item.shard, options, record=record) if item.source.name != _OF_RUN else ():
         if ontology is None:
             counts.update((surface, -1) for surface in chunk_surfaces(chunk))
         else:

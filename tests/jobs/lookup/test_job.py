@@ -1,5 +1,6 @@
 import gzip
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +12,9 @@ from samples import collection, save
 from raybel.config import MentionOptions, ModelPaths, Resources
 from raybel.errors import ConfigError, MismatchError
 from raybel.jobs.link.job import link
+from raybel.jobs.lookup import job as lookup_job
 from raybel.jobs.lookup.config import LookupConfig
-from raybel.jobs.lookup.job import make_lookup
+from raybel.jobs.lookup.job import _distinct, make_lookup
 from raybel.jobs.status import status
 
 pytestmark = pytest.mark.usefixtures("local_ray")
@@ -72,6 +74,34 @@ def test_linking_with_it_is_linking_with_the_model(made, model, corpus, tmp_path
     link(model.config(corpus, tmp_path / "lookup", candidates_lookup=config.output))
     names = ("state/",)  # states hold the identity of the generator
     assert outputs(tmp_path / "model", names) == outputs(tmp_path / "lookup", names)
+
+
+def test_a_file_that_kills_its_readers_is_named_and_read_up_to_there(made, model, tmp_path, monkeypatch):
+    def distinct_of_killed(config, item, options):
+        """A reader that dies at one document, each time."""
+        from raybel.corpus import chunks  # of the worker's process
+        from raybel.corpus.documents import to_row
+
+        def row(document, source, options):
+            if document.id == "reader-killer":
+                os._exit(1)
+            return to_row(document, source, options)
+
+        chunks.to_row = row
+        yield from _distinct(config, item, options)
+
+    config, _ = made
+    save(tmp_path / "in" / "a.xml", collection(*documents("a", 6), one("reader-killer", "Anemia"), *documents("b", 6)))
+    save(tmp_path / "in" / "b.xml", collection(*documents("c", 12)))
+    monkeypatch.setattr(lookup_job, "_distinct", distinct_of_killed)
+    resources = Resources(max_restarts=2)
+    done = make_lookup(
+        replace(config, in_corpus=(str(tmp_path / "in"),), output=str(tmp_path / "l"), resources=resources)
+    )
+    [reason] = done.failed
+    assert "a.xml: its reader died 3 times, more often than --max-restarts allows, at document 7" in reason
+    assert (done.mentions, done.surfaces) == (6 + 12, len(SURFACES))
+    assert not (tmp_path / "l" / "readers").exists()
 
 
 def test_published_form_and_absent_surfaces(made, model, tmp_path):
