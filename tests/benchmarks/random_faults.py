@@ -46,8 +46,9 @@ NODE = {"num_cpus": 1, "object_store_memory": 80 << 20}
 #: Seconds of a chunk, beside the work; of a lease; of patience with a store; without a chunk until a job has hung (what
 #: Ray asked of a node that froze, it waits for up to 7 minutes: `grpc_client_keepalive_time_ms` and its time-out).
 WORK, LEASE, OUTAGE, HUNG = 0.15, 6.0, 6.0, 900.0
-#: Seconds without progress until chunks straggle; what the nodes' health is looked at by.
-PATIENCE = 10.0
+#: Seconds without progress until chunks straggle; without the head until Ray's core ends a driver (60 by itself); what
+#: the nodes' health is looked at by.
+PATIENCE, HEAD_PATIENCE = 10.0, 12
 HEALTH = {"health_check_period_ms": 3_000, "health_check_timeout_ms": 5_000, "health_check_failure_threshold": 3}
 DISK_BYTES = 8 << 20
 #: What may be used beside the cluster before Ray's monitor kills a worker, and what takes it.
@@ -201,7 +202,8 @@ class Round:
         self.starts += 1
         self.hangs = time.monotonic() + HUNG
         program = (sys.executable, "-c", JOB.format(lease=LEASE, work=WORK, patience=PATIENCE))
-        made = command(*self.options, "--out-corpus", self.run, program=program, RAY_ADDRESS=self.address)
+        variables = {"RAY_ADDRESS": self.address, "RAY_gcs_rpc_server_reconnect_timeout_s": str(HEAD_PATIENCE)}
+        made = command(*self.options, "--out-corpus", self.run, program=program, **variables)
         self.job = self._entered.enter_context(made)
         self.log = self.job
 
