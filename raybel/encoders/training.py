@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -19,6 +20,24 @@ from torch.optim.swa_utils import AveragedModel
 from raybel.encoders.device_errors import device_errors
 from raybel.errors import RaybelError
 
+
+@dataclass(frozen=True)
+class Position:
+    """How far an epoch is, between two steps.
+
+    Args:
+        steps: That were taken.
+        loss: Their summed loss.
+        weight: What that is divided by for the mean.
+        seconds: That they took.
+    """
+
+    steps: int = 0
+    loss: float = 0.0
+    weight: int = 0
+    seconds: float = 0.0
+
+
 #: What a trainer does in one step.
 Step = TypeVar("Step")
 #: Called after each step with the share of the epoch that is done, and the step's mean loss.
@@ -28,6 +47,21 @@ WatchEpoch = Callable[[float, float], None]
 def sum_over_workers(value: torch.Tensor) -> None:
     """Sum a tensor over the workers of the `torch.distributed` group, in place."""
     dist.all_reduce(value)
+
+
+def random_state(device: str) -> dict[str, torch.Tensor]:
+    """Return the state of what is random on the CPU and on a device, uint8, by the device's kind."""
+    states = {"cpu": torch.get_rng_state()}
+    if device != "cpu":
+        states["cuda"] = torch.cuda.get_rng_state(device)
+    return states
+
+
+def set_random_state(device: str, states: Mapping[str, torch.Tensor]) -> None:
+    """Put back what `random_state` returned."""
+    torch.set_rng_state(states["cpu"])
+    if device != "cpu":
+        torch.cuda.set_rng_state(states["cuda"], device)
 
 
 def rising_and_falling(done: float, warm_up: float) -> float:
@@ -93,6 +127,9 @@ class StepTrainer(ABC, Generic[Step]):
         self.precision, self.device, self.seed = precision, device, seed
         self.worker, self.workers, self.all_reduce = worker, workers, all_reduce
         self.optimiser = torch.optim.AdamW(self.model.parameters(), weight_decay=weight_decay, fused=True)
+        #: Called between steps with how far the epoch is; what it saves may be gone on from (`go_on_from`).
+        self.between: Callable[[Position], None] | None = None
+        self._interrupted: tuple[Position, Mapping[str, torch.Tensor]] | None = None
         #: The model with averaged weights; None where they aren't averaged.
         self.averaged: AveragedModel | None = None
         if averaging:
@@ -133,8 +170,14 @@ class StepTrainer(ABC, Generic[Step]):
         """
         torch.manual_seed(self.seed * 1_000_003 + number * self.workers + self.worker)
         self.model.train()
-        total, count = 0.0, 0
-        for step, weight, done in steps:
+        at, states = self._interrupted or (Position(), None)
+        self._interrupted = None
+        taken, begun = at.steps, time.perf_counter() - at.seconds
+        for place, (step, weight, done) in enumerate(steps):
+            if place < taken:
+                continue
+            if place == taken and states is not None:
+                set_random_state(self.device, states)
             for group in self.optimiser.param_groups:
                 group["lr"] = self.learning_rate((number + done) / epochs)
             loss = self._take(step, weight)
@@ -143,15 +186,31 @@ class StepTrainer(ABC, Generic[Step]):
                     f"the loss is {loss} in epoch {number + 1}, at {100 * done:.0f} % of it: lower the learning rate, "
                     "and check that the base model's weights aren't damaged"
                 )
-            total, count = total + loss, count + weight
+            at = Position(place + 1, at.loss + loss, at.weight + weight, time.perf_counter() - begun)
             if watch:
                 watch(done, loss / weight)
+            if self.between is not None:
+                self.between(at)
         self.model.eval()
         if not all(bool(torch.isfinite(value).all()) for value in self.model.parameters()):
             raise RaybelError(
                 f"a weight isn't a number (NaN or infinite) after epoch {number + 1}: lower the learning rate"
             )
-        return total / count if count else None
+        return at.loss / at.weight if at.weight else None
+
+    @property
+    def seconds_before(self) -> float:
+        """Seconds that the next epoch took before it was interrupted; 0 where it begins."""
+        return 0.0 if self._interrupted is None else self._interrupted[0].seconds
+
+    def go_on_from(self, position: Position, states: Mapping[str, torch.Tensor]) -> None:
+        """Have the next epoch go on within: with the weights that were loaded, as if it had never been interrupted.
+
+        Args:
+            position: Where it was saved.
+            states: What `random_state` returned there.
+        """
+        self._interrupted = position, states
 
     def _take(self, step: Step, weight: int) -> float:
         """Take one step; return the summed loss of all workers."""
@@ -223,7 +282,7 @@ class EpochTrainer(ABC):
             RaybelError: The loss, a weight or a score isn't a number (NaN or infinite).
             ConfigError: There is nothing to learn.
         """
-        begun = time.perf_counter()
+        begun = time.perf_counter() - self.trainer.seconds_before
         loss = self.train_epoch(len(self.records), watch)
         record: dict[str, Any] = {"epoch": len(self.records) + 1, "loss": loss, "seconds": time.perf_counter() - begun}
         if self.trainer.worker == 0:

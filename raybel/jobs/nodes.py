@@ -17,10 +17,11 @@ def this_node() -> str:
 
 def is_lost(node: str) -> bool:
     """Return whether a node was in the cluster and is no more, by its id."""
-    return node != "" and ray.is_initialized() and node not in _present()
+    return node != "" and ray.is_initialized() and node not in present_nodes()
 
 
-def _present() -> set[str]:
+def present_nodes() -> set[str]:
+    """Return the ids of the nodes that are there."""
     return {node["NodeID"] for node in ray.nodes() if node["Alive"]}
 
 
@@ -51,7 +52,7 @@ def deaths_of(actor: ray.ActorID) -> list[ray.WorkerID]:
     state = ray._private.state.state.get_actor_info(actor)
     if state is None or not (earlier := ActorTableData.FromString(state).previous_incarnations):
         return []
-    present = _present()
+    present = present_nodes()
     return [ray.WorkerID(each.worker_id) for each in earlier if each.node_id.hex() in present]
 
 

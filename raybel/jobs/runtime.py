@@ -30,6 +30,8 @@ NO_PROGRESS_SECONDS = 3600
 #: torch and transformers, loading models): a dozen abstracts as XML, some seventy gzipped.
 INPUT_BYTES_PER_ACTOR = 32 << 10
 
+#: The least difference of logical CPUs that Ray knows.
+_HAIR = 1e-4
 #: What Ray Data adds to the text of an error, ours too: how often it tried, and which of its settings to change.
 _RETRIES = re.compile(r"\nFailed to .+ after \d+/\d+ attempts \(total backoff [\s\S]*")
 #: A sentence of ours in a traceback.
@@ -212,6 +214,14 @@ class Allocation:
     def threads(self) -> int:
         """Threads of an actor's computations."""
         return max(1, int(self.cpus_per_actor))
+
+    def apart(self) -> Allocation:
+        """Return the same with a hair less for each task, so that Ray doesn't take its tasks for those of before.
+
+        For tasks of one kind Ray asks nodes for no more workers than it has such tasks: where a node that froze was
+        asked, further tasks would wait for its answer, too.
+        """
+        return replace(self, cpus_per_task=max(_HAIR, round(self.cpus_per_task - _HAIR, 4)))
 
 
 def allocate(

@@ -158,6 +158,7 @@ class ShardJob:
                     except StragglersError as error:
                         _LOG.warning(f"{error}: what is left begins again")
                         self.patience.restarts += 1
+                        allocation = allocation.apart()
                         self._assemble_rest()  # which deletes parts that the next stream would count on
             self._assemble_rest()
             self._publish()

@@ -24,6 +24,7 @@ from ray.data._internal.execution.streaming_executor import StreamingExecutor
 
 from raybel.display import duration
 from raybel.files.outages import seconds_of_patience
+from raybel.jobs.nodes import present_nodes
 from raybel.linking.poison import MAX_DEATHS, MAX_WHOLE_ATTEMPTS
 
 _LOG = logging.getLogger(__name__)
@@ -31,9 +32,10 @@ _LOG = logging.getLogger(__name__)
 LEAST_SECONDS = 120.0
 #: And how many times as long as the slowest chunk that is done.
 TIMES_SLOWEST = 5.0
-#: Seconds without any output of readers after which they may be said to hang, where only they have work.
-READER_SECONDS = 600.0
-LOOK_SECONDS = 1.0
+#: Seconds without any output of readers after which they may be said to hang, where only they have work; and where a
+#: node was lost: if it froze, what Ray had asked of it (to start a reader) is waited for up to 7 minutes.
+READER_SECONDS, READER_SECONDS_AFTER_LOSS = 600.0, 60.0
+LOOK_SECONDS, LOOK_AT_NODES_SECONDS = 1.0, 5.0
 #: Workers killed at one chunk: by then, a document that each of them hung at was found, and set aside.
 MOST_KILLS = MAX_WHOLE_ATTEMPTS + MAX_DEATHS
 
@@ -118,6 +120,7 @@ class EndsStragglers(ExecutionCallback):
         self._outputs: list[int] = []
         self._since = self._looked = time.monotonic()
         self._tasks: dict[Any, dict[int, _Task]] = {}
+        self._nodes = _Nodes()
 
     def on_execution_step(self, executor: StreamingExecutor) -> None:
         """See whether any output came since the last look, and how long each worker has been at its chunk.
@@ -135,13 +138,15 @@ class EndsStragglers(ExecutionCallback):
             self._outputs, self._since = outputs, now
         if _patience is None:
             return
+        self._nodes.look(now)
         pools = [operator for operator in operators if isinstance(operator, ActorPoolMapOperator)]
         tasks = [task for pool in pools for task in self._kill_stragglers(pool, now)]
         self._since = max([self._since, *(task.since for task in tasks if task.kills)])
         if tasks:
             limit = 2 * max(task.patience for task in tasks)  # later than workers are killed
         elif all(map(_ready, pools)) and any(operator.num_active_tasks() for operator in operators):
-            limit = READER_SECONDS * float(2**_patience.restarts) + _patience.extra
+            seconds = READER_SECONDS_AFTER_LOSS if self._nodes.lost else READER_SECONDS
+            limit = seconds * float(2**_patience.restarts) + _patience.extra
         else:
             return
         if (seconds := now - self._since) > limit:
@@ -174,3 +179,18 @@ def _ready(pool: Any) -> dict[Any, Any]:
     """Return the actors of a pool that don't start or restart, by their ids."""
     actors = pool._actor_pool._running_actors.items()
     return {actor._actor_id: actor for actor, state in actors if not state.is_restarting}
+
+
+class _Nodes:
+    """Whether a node was lost since a stream began."""
+
+    def __init__(self) -> None:
+        self.lost = False
+        self._there: set[str] = set()
+        self._looked = -math.inf
+
+    def look(self, now: float) -> None:
+        """Look, every few seconds, whether one is gone."""
+        if not self.lost and now - self._looked > LOOK_AT_NODES_SECONDS:
+            before, self._there, self._looked = self._there, present_nodes(), now
+            self.lost = not before <= self._there

@@ -1,10 +1,12 @@
+import copy
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raybel.encoders.training import StepTrainer, rising_and_falling
+from raybel.encoders.training import StepTrainer, random_state, rising_and_falling
 from raybel.errors import DeviceError
 
 
@@ -53,6 +55,43 @@ def test_the_mean_loss_of_an_epoch():
     assert loss == pytest.approx((1 + (1 - 0.1) ** 2) / 4, abs=1e-3)
     assert seen[0] == (0.0, 0.5)
     assert trainer(0.0).take(0, 1, []) is None
+
+
+class NoisyTrainer(LineTrainer):
+    def backward(self, step, weight):
+        return super().backward(step + float(torch.rand(())), weight)
+
+
+def noisy():
+    return NoisyTrainer(Line(), 0.0, "fp32", "cpu", 3, 0, 1, None, 0.4)
+
+
+@given(st.lists(st.tuples(st.floats(-3, 3), st.integers(1, 4)), min_size=1, max_size=8), st.data())
+def test_an_epoch_that_goes_on_within_is_that_of_before(towards, data):
+    cut = data.draw(st.integers(1, len(towards)))
+    steps = [(step, weight, number / len(towards)) for number, (step, weight) in enumerate(towards)]
+    saved = []
+
+    def save(at):
+        if at.steps == cut:
+            states = (whole.model, whole.optimiser, whole.averaged)
+            saved.append((at, random_state("cpu"), [copy.deepcopy(each.state_dict()) for each in states]))
+
+    whole, resumed = noisy(), noisy()
+    whole.between = save
+    loss = whole.take(1, 2, steps)
+    [(at, random, states)] = saved
+    for part, state in zip((resumed.model, resumed.optimiser, resumed.averaged), states, strict=True):
+        part.load_state_dict(state)
+    resumed.go_on_from(at, random)
+    assert resumed.seconds_before == at.seconds
+    watched = []
+    assert resumed.take(1, 2, steps, lambda done, _: watched.append(done)) == loss
+    assert watched == [done for _, _, done in steps[cut:]]
+    for ours, theirs in ((resumed.model, whole.model), (resumed.result, whole.result)):
+        assert float(ours.slope.detach()) == float(theirs.slope.detach())
+    assert resumed.seconds_before == 0
+    assert resumed.take(0, 2, steps) == whole.take(0, 2, steps)  # the next one begins at its beginning
 
 
 def test_a_step_that_the_gpu_has_no_memory_for(monkeypatch):

@@ -191,3 +191,10 @@ def test_a_ray_that_is_there_is_used(local_ray):
     with runtime.ray_session():
         assert ray.get_runtime_context().get_job_id() == before
     assert ray.is_initialized()
+
+
+def test_tasks_of_another_stream_are_of_another_kind():
+    given = Allocation(2, 0.5, 0.5)
+    assert given.apart() == Allocation(2, 0.5, 0.4999)
+    assert given.apart().apart().cpus_per_task == 0.4998
+    assert Allocation(1, 0.5, 1e-4).apart().cpus_per_task == 1e-4

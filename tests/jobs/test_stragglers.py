@@ -77,7 +77,14 @@ def task_of(actor):
 
 
 @pytest.fixture
-def clock(monkeypatch):
+def nodes(monkeypatch):
+    nodes = {"head", "worker"}
+    monkeypatch.setattr(stragglers, "present_nodes", lambda: set(nodes))
+    return nodes
+
+
+@pytest.fixture
+def clock(monkeypatch, nodes):
     clock = SimpleNamespace(now=0.0)
     monkeypatch.setattr(stragglers.time, "monotonic", lambda: clock.now)
     return clock
@@ -158,6 +165,21 @@ def test_a_stream_ends_where_only_readers_have_work_and_hang(clock, ready, activ
     with patience.watches():
         look_on(watch, clock, executor, 2 * stragglers.READER_SECONDS - 10)
         with pytest.raises(StragglersError) if ends else contextlib.nullcontext():
+            look_on(watch, clock, executor, 30)
+
+
+def test_readers_are_waited_for_less_where_a_node_was_lost(clock, nodes):
+    metrics = SimpleNamespace(num_outputs_taken=0)
+    reader, pool = SimpleNamespace(metrics=metrics, num_active_tasks=lambda: 1), Pool({"a": []})
+    executor, watch, patience = SimpleNamespace(_topology=[reader, pool]), EndsStragglers(), Patience(1)
+    with patience.watches():
+        look_on(watch, clock, executor, 10)
+        nodes.add("another")
+        look_on(watch, clock, executor, 2 * stragglers.READER_SECONDS_AFTER_LOSS)
+        metrics.num_outputs_taken += 1
+        nodes.remove("worker")
+        look_on(watch, clock, executor, stragglers.READER_SECONDS_AFTER_LOSS)
+        with pytest.raises(StragglersError):
             look_on(watch, clock, executor, 30)
 
 

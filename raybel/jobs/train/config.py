@@ -60,8 +60,13 @@ class Workers:
         int | None, Field(ge=1), Option("CPUs and threads of each worker.", default="all there are")
     ] = None
     max_failures: Annotated[
-        int, Field(ge=0), Option("Deaths of workers before the job fails; each goes on from the last epoch.")
+        int, Field(ge=0), Option("Deaths of workers before the job fails; each goes on from the last checkpoint.")
     ] = 3
+    checkpoint_seconds: Annotated[
+        float,
+        Field(gt=0),
+        Option("Seconds between two checkpoints within an epoch; there is one after each epoch, too."),
+    ] = 300.0
 
 
 @configuration

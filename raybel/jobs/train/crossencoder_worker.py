@@ -11,7 +11,11 @@ from raybel.rerank.training.epochs import Epochs
 
 
 def train_worker(settings: dict[str, Any]) -> None:
-    """Train as a worker of Ray Train. Goes on from the last epoch's checkpoint where there is one."""
+    """Train as a worker of Ray Train. Goes on from the last checkpoint where there is one."""
     home = settings["home"]
     paths = {"base": join(home, BASE), "features": join(home, FEATURES)}
-    train_epochs(home, lambda device, worker, workers: Epochs(settings | paths, device, worker, workers))
+    train_epochs(
+        home,
+        settings["checkpoint_seconds"],
+        lambda device, worker, workers: Epochs(settings | paths, device, worker, workers),
+    )

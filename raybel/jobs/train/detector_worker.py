@@ -16,7 +16,7 @@ from raybel.jobs.train.epoch_worker import train_epochs
 
 
 def train_worker(settings: dict[str, Any]) -> None:
-    """Train as a worker of Ray Train. Goes on from the last epoch's checkpoint where there is one."""
+    """Train as a worker of Ray Train. Goes on from the last checkpoint where there is one."""
     home = settings["home"]
 
     def epochs(device: str, worker: int, workers: int) -> Epochs:
@@ -25,7 +25,7 @@ def train_worker(settings: dict[str, Any]) -> None:
         base = str(storage.localise(join(home, BASE)))
         return Epochs({**settings, "base": base}, train, validation, device, worker, workers)
 
-    train_epochs(home, epochs)
+    train_epochs(home, settings["checkpoint_seconds"], epochs)
 
 
 def read_features(home: str, split: str) -> list[AnnotatedDocument]:

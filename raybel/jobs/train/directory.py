@@ -1,6 +1,6 @@
 """A training job's directory: a Hugging Face model once it is finished, with `raybel.json` beside its own files.
 
-The same job again goes on from the last epoch's checkpoint.
+The same job again goes on from the last checkpoint.
 """
 
 from __future__ import annotations

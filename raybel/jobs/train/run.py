@@ -63,7 +63,7 @@ def run_workers(
     """Run the workers on the Ray that runs; return the last checkpoint's record, None where there is none.
 
     Args:
-        worker: A module's function, called in each with the settings, `home` and `threads` among them.
+        worker: A module's function, called in each with the settings, and `home`, `threads` and `checkpoint_seconds`.
         home: The training directory.
         settings: JSON values.
         workers: How many, with what.
@@ -76,7 +76,13 @@ def run_workers(
     count, cpus, use_gpu = workers_on_cluster(workers)
     trainer = TorchTrainer(
         _run,
-        train_loop_config={**settings, "home": home, "threads": cpus, _FUNCTION: [worker.__module__, worker.__name__]},
+        train_loop_config={
+            **settings,
+            "home": home,
+            "threads": cpus,
+            "checkpoint_seconds": workers.checkpoint_seconds,
+            _FUNCTION: [worker.__module__, worker.__name__],
+        },
         scaling_config=ScalingConfig(
             num_workers=count,
             use_gpu=use_gpu,

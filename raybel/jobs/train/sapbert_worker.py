@@ -6,6 +6,8 @@ import copy
 import math
 import tempfile
 import time
+from collections import deque
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import numpy as np
 import ray.train
 import torch
 import torch.distributed as dist
+from safetensors.torch import save_file
 
 from raybel.candidates.aliases import AliasTable, Hits
 from raybel.candidates.recall import read_splits
@@ -22,22 +25,24 @@ from raybel.candidates.training.parameters import AlignmentParameters
 from raybel.config import MentionOptions
 from raybel.encoders.precision import best_precision
 from raybel.encoders.text_encoder import TextEncoder
+from raybel.encoders.training import Position, set_random_state
 from raybel.errors import RaybelError
 from raybel.evaluation.metrics import gold_ranks, summarise
 from raybel.files import storage
 from raybel.files.storage import join
+from raybel.jobs.train.checkpoints import Checkpoints
 from raybel.jobs.train.config import VALIDATION_TOP_K
 from raybel.jobs.train.directory import PROGRESS
-from raybel.jobs.train.run import load_checkpoint, save_checkpoint, without_retries
+from raybel.jobs.train.run import load_checkpoint, load_weights, save_checkpoint, without_retries
 from raybel.ontology import Ontology
 
 #: Steps of each stage in which the learning rate rises.
 WARM_UP = 30
-WEIGHTS = "model.safetensors"
+WEIGHTS, _BEGUN = "model.safetensors", "begun.safetensors"
 
 
 def train_worker(settings: dict[str, Any]) -> None:
-    """Train; one call per worker. Goes on from the last epoch's checkpoint where there is one."""
+    """Train; one call per worker. Goes on from the last checkpoint where there is one."""
     without_retries(lambda: Worker(settings).run(), settings["home"])
 
 
@@ -68,11 +73,15 @@ class Worker:
         self.encoder = TextEncoder.load(base, settings["pooling"], "fp32", str(self.device))
         self.model = self.encoder.model
         self.base = {name: value.clone() for name, value in self.model.state_dict().items()}
+        self.checkpoints = Checkpoints(settings["checkpoint_seconds"], str(self.device))
         self.epochs: list[dict[str, Any]] = []
         self.resumed = 0
+        #: The weights that the epoch began with, on the CPU: what it is trained on depends on them.
+        self.begun: dict[str, torch.Tensor] = {}
+        self.interrupted: _Interrupted | None = None
 
     def run(self) -> None:
-        """Train the epochs that are left, save a checkpoint after each, and the result at the end."""
+        """Train the epochs that are left, save checkpoints after each and within, and the result at the end."""
         schedule = [("synonyms", n) for n in range(self.parameters.synonym_epochs)] if self.data.synonyms else []
         if self.data.mentions:
             schedule += [("mentions", n) for n in range(self.parameters.mention_epochs)]
@@ -83,9 +92,10 @@ class Worker:
         self.resumed = len(self.epochs)
         for number in range(len(self.epochs), len(schedule)):
             stage, within = schedule[number]
-            if within == 0:
+            if within == 0 and self.interrupted is None:
                 optimiser = self._optimiser()
-            begun = time.perf_counter()
+            begun = time.perf_counter() - (self.interrupted.at.seconds if self.interrupted else 0.0)
+            self.begun = _on_cpu(self.model)
             pool = self.data.pool(self._rng(number, "pool"))
             vectors = self._encode([self.data.strings[row] for row in pool.tolist()], self.model)
             scores = self._validate(pool, vectors, self.model)
@@ -93,7 +103,7 @@ class Worker:
             groups = make(pool, vectors, self._rng(number, "groups"))
             del vectors
             stage_epochs = sum(scheduled == stage for scheduled, _ in schedule)
-            loss = self._epoch(stage, within, stage_epochs, groups, optimiser, number)
+            loss = self._epoch(stage, within, stage_epochs, groups, optimiser, number, begun)
             seconds = time.perf_counter() - begun
             record = {"stage": stage, "epoch": within + 1, "loss": loss, "seconds": seconds, "before": scores}
             self.epochs.append({**record, "groups": len(groups)})
@@ -108,19 +118,36 @@ class Worker:
         return torch.optim.AdamW(self.model.parameters(), weight_decay=0.01)  # the rate is set in every step
 
     def _epoch(
-        self, stage: str, within: int, epochs: int, groups: list[Group], optimiser: torch.optim.AdamW, number: int
+        self,
+        stage: str,
+        within: int,
+        epochs: int,
+        groups: list[Group],
+        optimiser: torch.optim.AdamW,
+        number: int,
+        begun: float,
     ) -> float | None:
-        """Train on groups; return the mean loss, None without any."""
+        """Train on groups; return the mean loss, None without any. `begun` is when the epoch began."""
         torch.manual_seed(self.settings["seed"] * 1_000_003 + number * self.workers + self.rank)
         synonyms = stage == "synonyms"
         size = self.parameters.batch_size if synonyms else max(1, self.parameters.batch_size // 2)
         rate = self.parameters.synonym_learning_rate if synonyms else self.parameters.mention_learning_rate
         steps = list(batches(groups, size, self.rank, self.workers))
         loss_of = SynonymLoss() if synonyms else MentionLoss(self.parameters.temperature)
-        losses: list[float] = []
+        last: deque[float] = deque(maxlen=20)
         shown = 0.0
+        at, states = Position(), None
+        if self.interrupted is not None:
+            at, states = self.interrupted.at, self.interrupted.random_states
+            self.model.load_state_dict(self.interrupted.weights)
+            self.interrupted = None
         self.model.train()
+        taken = at.steps
         for step, batch in enumerate(steps):
+            if step < taken:
+                continue
+            if step == taken and states is not None:
+                set_random_state(str(self.device), states)
             done = (within * len(steps) + step) / (epochs * len(steps))
             warm = min(1.0, (within * len(steps) + step + 1) / WARM_UP)
             for group in optimiser.param_groups:
@@ -136,13 +163,16 @@ class Worker:
             self._average_gradients()
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
             optimiser.step()
-            losses.append(loss.item())
+            last.append(loss.item())
+            at = Position(step + 1, at.loss + loss.item(), at.weight + 1, time.perf_counter() - begun)
             if self.rank == 0 and time.time() - shown > 2:
                 shown = time.time()
                 value = {"stage": stage, "epoch": within + 1, "epochs": epochs, "step": step + 1, "steps": len(steps)}
-                storage.publish_json(join(self.home, PROGRESS), {**value, "loss": float(np.mean(losses[-20:]))})
+                storage.publish_json(join(self.home, PROGRESS), {**value, "loss": float(np.mean(last))})
+            if self.checkpoints.due():
+                self._report(optimiser, None, at)
         self.model.eval()
-        return float(np.mean(losses)) if losses else None
+        return at.loss / at.weight if at.weight else None
 
     def _forward(self, strings: list[str]) -> torch.Tensor:
         """Return unit vectors with gradients. Strings of about one length go through the model together."""
@@ -227,14 +257,42 @@ class Worker:
                 scores = self._validate(pool, self._encode(self.data.strings, model), model)
         return scores
 
-    def _report(self, optimiser: torch.optim.AdamW, scores: dict[str, Any] | None) -> None:
+    def _report(self, optimiser: torch.optim.AdamW, scores: dict[str, Any] | None, at: Position | None = None) -> None:
+        """Save a checkpoint: after an epoch, or where it is within one."""
         with tempfile.TemporaryDirectory() as folder:
+            checkpoint = None
             state = {"epochs": self.epochs, "scores": scores, "resumed": self.resumed}
-            checkpoint = save_checkpoint(folder, self.model, optimiser, state) if self.rank == 0 else None
+            if at is not None:
+                state["within"] = asdict(at)
+                self.checkpoints.save_random_states(folder)
+            if self.rank == 0:
+                if at is not None:
+                    save_file(self.begun, f"{folder}/{_BEGUN}")
+                checkpoint = save_checkpoint(folder, self.model, optimiser, state)
             ray.train.report({"epochs": len(self.epochs)}, checkpoint=checkpoint)
+        self.checkpoints.saved()
 
     def _load(self, folder: Path, optimiser: torch.optim.AdamW) -> None:
-        self.epochs = load_checkpoint(folder, self.model, optimiser)["epochs"]
+        """Go on from a checkpoint; from one within an epoch, with the weights that the epoch began with first."""
+        state = load_checkpoint(folder, self.model, optimiser)
+        self.epochs = state["epochs"]
+        if (within := state.get("within")) is not None:
+            random_states = self.checkpoints.load_random_state(folder)
+            self.interrupted = _Interrupted(Position(**within), random_states, _on_cpu(self.model))
+            self.model.load_state_dict(load_weights(folder / _BEGUN))
+
+
+@dataclass(frozen=True)
+class _Interrupted:
+    """An epoch that goes on within: where, what was random there, and the weights there, on the CPU."""
+
+    at: Position
+    random_states: dict[str, torch.Tensor]
+    weights: dict[str, torch.Tensor]
+
+
+def _on_cpu(model: Any) -> dict[str, torch.Tensor]:
+    return {name: value.detach().cpu().clone().contiguous() for name, value in model.state_dict().items()}
 
 
 def exact(table: AliasTable, vectors: np.ndarray, queries: np.ndarray, top_k: int) -> list[np.ndarray]:

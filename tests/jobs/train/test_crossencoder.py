@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 import ray
 import torch
-from ray_fixture import command, outputs, three_files
+from killed_training import killed_within_its_epoch
+from ray_fixture import command, corpus_of, outputs, three_files
 from safetensors.torch import load_file, save_file
 from samples import collection, save, simple_document
 from tiny_crossencoder import example
@@ -178,6 +179,26 @@ def test_a_killed_worker_goes_on_with_the_epoch_it_was_in(made, tmp_path):
     assert [each["loss"] for each in again.epochs] == [each["loss"] for each in whole.epochs]
     assert again.best["value"] == whole.best["value"]
     assert (out / "model.safetensors").read_bytes() == (tmp_path / "whole" / "model.safetensors").read_bytes()
+
+
+@pytest.mark.bench
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_killed_worker_goes_on_within_its_epoch(made, tmp_path, workers):
+    config, _, _ = made
+    corpus = corpus_of(tmp_path, 1, 600)
+    single = replace(
+        config,
+        train_corpus=(str(corpus / "f0.xml.gz"),),
+        parameters=replace(PARAMETERS, max_epochs=1, dropout=0.1),
+        workers=Workers(workers, checkpoint_seconds=0.5),
+        metric_file=None,
+    )
+    whole = train_crossencoder(replace(single, output_dir=str(tmp_path / "whole")))
+    again = killed_within_its_epoch(train_crossencoder, single, tmp_path / "killed")
+    assert again.resumed == 0
+    assert [each["loss"] for each in again.epochs] == [each["loss"] for each in whole.epochs]
+    weights = [tmp_path / name / "model.safetensors" for name in ("killed", "whole")]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
 
 
 @pytest.mark.bench

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from killed_training import killed_within_its_epoch
 from ray_fixture import command, three_files
 from safetensors.torch import load_file, save_file
 from tiny_model import make_encoder
@@ -18,6 +19,7 @@ from raybel.files.locks import lock
 from raybel.jobs.status import status
 from raybel.jobs.train.config import TrainSapbertConfig, Workers
 from raybel.jobs.train.sapbert import train_sapbert
+from raybel.ontology import Concept, Ontology
 
 PARAMETERS = AlignmentParameters(
     synonym_learning_rate=1e-2, mention_learning_rate=1e-2, pairs=12, batch_size=4, average=1.0, mention_epochs=2
@@ -100,6 +102,27 @@ def test_a_killed_driver_goes_on_and_ends_in_the_same_bytes(made, tmp_path):
     assert again.resumed >= 1
     assert [each["loss"] for each in again.epochs] == [each["loss"] for each in done.epochs]
     assert (out / "model.safetensors").read_bytes() == (Path(config.output_dir) / "model.safetensors").read_bytes()
+
+
+@pytest.mark.bench
+def test_a_killed_worker_goes_on_within_its_epoch(made, tmp_path):
+    config, _, _ = made
+    concepts = [Concept(f"X{number}", f"name {number}", [f"synonym {number}"]) for number in range(400)]
+    Ontology.from_concepts(concepts).save(str(tmp_path / "o.arrow"))
+    many = replace(
+        config,
+        ontology=str(tmp_path / "o.arrow"),
+        train_corpus=(),
+        val_corpus=(),
+        parameters=replace(PARAMETERS, batch_size=2),
+        workers=Workers(1, checkpoint_seconds=0.5),
+    )
+    whole = train_sapbert(replace(many, output_dir=str(tmp_path / "whole")))
+    again = killed_within_its_epoch(train_sapbert, many, tmp_path / "killed")
+    assert again.resumed == 0
+    assert [each["loss"] for each in again.epochs] == [each["loss"] for each in whole.epochs]
+    weights = [tmp_path / name / "model.safetensors" for name in ("killed", "whole")]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
 
 
 @pytest.mark.bench
