@@ -17,6 +17,8 @@ from typing import Any
 
 import psutil
 from lxml import etree
+from ray._private import services
+from ray.cluster_utils import Cluster
 from samples import collection, json_annotation, json_document, save, simple_document
 
 from raybel.candidates.ngrams import NgramGenerator
@@ -160,6 +162,25 @@ def marked(mark: str) -> Iterator[psutil.Process]:
         with contextlib.suppress(psutil.Error, OSError):
             if process.environ().get(MARK) == mark and process.status() != psutil.STATUS_ZOMBIE:
                 yield process
+
+
+@contextlib.contextmanager
+def cluster() -> Iterator[Any]:
+    """A cluster of a head without CPUs, which other processes reach, as they do nodes added with `node()`.
+
+    A Ray of the tests' own process listens on the loopback address alone, and Ray would take that for a cluster's too.
+    """
+    made = Cluster(initialize_head=True, head_node_args={**node(), "num_cpus": 0})
+    try:
+        yield made
+    finally:
+        made.shutdown()
+
+
+def node() -> dict[str, Any]:
+    """Arguments of `Cluster.add_node` for a node of one CPU."""
+    address = services.node_ip_address_from_perspective()
+    return {"num_cpus": 1, "object_store_memory": 80 << 20, "node_ip_address": address}
 
 
 def stages(parent: int | None = None) -> list[psutil.Process]:

@@ -127,7 +127,7 @@ class StepTrainer(ABC, Generic[Step]):
         self.precision, self.device, self.seed = precision, device, seed
         self.worker, self.workers, self.all_reduce = worker, workers, all_reduce
         self.optimiser = torch.optim.AdamW(self.model.parameters(), weight_decay=weight_decay, fused=True)
-        #: Called between steps with how far the epoch is; what it saves may be gone on from (`go_on_from`).
+        #: Called after each step with how far the epoch is; `go_on_from` resumes what is saved there.
         self.between: Callable[[Position], None] | None = None
         self._interrupted: tuple[Position, Mapping[str, torch.Tensor]] | None = None
         #: The model with averaged weights; None where they aren't averaged.
@@ -177,7 +177,7 @@ class StepTrainer(ABC, Generic[Step]):
             if place < taken:
                 continue
             if place == taken and states is not None:
-                set_random_state(self.device, states)
+                self.set_random_state(states)
             for group in self.optimiser.param_groups:
                 group["lr"] = self.learning_rate((number + done) / epochs)
             loss = self._take(step, weight)
@@ -204,13 +204,21 @@ class StepTrainer(ABC, Generic[Step]):
         return 0.0 if self._interrupted is None else self._interrupted[0].seconds
 
     def go_on_from(self, position: Position, states: Mapping[str, torch.Tensor]) -> None:
-        """Have the next epoch go on within: with the weights that were loaded, as if it had never been interrupted.
+        """Resume the next epoch at a position, with the weights that were loaded, as if it had never been interrupted.
 
         Args:
             position: Where it was saved.
             states: What `random_state` returned there.
         """
         self._interrupted = position, states
+
+    def random_state(self) -> dict[str, torch.Tensor]:
+        """Return the state of all that is random in a step, uint8, by names."""
+        return random_state(self.device)
+
+    def set_random_state(self, states: Mapping[str, torch.Tensor]) -> None:
+        """Put back what `random_state` returned."""
+        set_random_state(self.device, states)
 
     def _take(self, step: Step, weight: int) -> float:
         """Take one step; return the summed loss of all workers."""

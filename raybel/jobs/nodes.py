@@ -48,18 +48,21 @@ def refuse_further_restarts(max_restarts: int) -> None:
 
 
 def deaths_of(actor: ray.ActorID) -> list[ray.WorkerID]:
-    """Return the processes of an actor that died on nodes which are still there, in their order."""
+    """Return the processes of an actor that died by themselves on nodes which are still there, in their order.
+
+    Those that were killed through Ray (`ray.kill`), as stragglers are, aren't among them.
+    """
     state = ray._private.state.state.get_actor_info(actor)
     if state is None or not (earlier := ActorTableData.FromString(state).previous_incarnations):
         return []
     present = present_nodes()
-    return [ray.WorkerID(each.worker_id) for each in earlier if each.node_id.hex() in present]
+    died = [ray.WorkerID(each.worker_id) for each in earlier if each.node_id.hex() in present]
+    return [worker for worker in died if _known_of(worker).exit_type != WorkerExitType.INTENDED_SYSTEM_EXIT]
 
 
 def why_it_died(worker: ray.WorkerID) -> str:
     """Return what Ray knows of a worker's end, as the end of a sentence."""
-    held = ray._private.state.state._connect_and_get_accessor().get_worker_info(worker)
-    known = WorkerTableData.FromString(held) if held else WorkerTableData()
+    known = _known_of(worker)
     if known.exit_type == WorkerExitType.NODE_OUT_OF_MEMORY:
         used = known.memory_used_bytes_at_death
         had = f" of {used / 1e9:.1f} GB" if used else ""
@@ -68,3 +71,9 @@ def why_it_died(worker: ray.WorkerID) -> str:
             "smaller --chunk-documents, or machines with more memory"
         )
     return f"of the last one's end Ray says: {known.exit_detail.partition('. ')[0] or 'nothing'}"
+
+
+def _known_of(worker: ray.WorkerID) -> WorkerTableData:
+    """Return what Ray knows of a worker that died."""
+    held = ray._private.state.state._connect_and_get_accessor().get_worker_info(worker)
+    return WorkerTableData.FromString(held) if held else WorkerTableData()

@@ -26,12 +26,14 @@ from raybel.jobs.stragglers import EndsStragglers
 
 #: A job that makes no progress for this long fails in place of waiting without end.
 NO_PROGRESS_SECONDS = 3600
+#: The same of a job that ends its stragglers by itself (`stragglers`), which may take longer than that.
+LONGEST_SECONDS = 24 * 3600
 #: Stored bytes of input for which a further actor is worth its start, which takes some six seconds of a CPU (importing
 #: torch and transformers, loading models): a dozen abstracts as XML, some seventy gzipped.
 INPUT_BYTES_PER_ACTOR = 32 << 10
 
 #: The least difference of logical CPUs that Ray knows.
-_HAIR = 1e-4
+_LEAST_CPUS = 1e-4
 #: What Ray Data adds to the text of an error, ours too: how often it tried, and which of its settings to change.
 _RETRIES = re.compile(r"\nFailed to .+ after \d+/\d+ attempts \(total backoff [\s\S]*")
 #: A sentence of ours in a traceback.
@@ -221,7 +223,7 @@ class Allocation:
         For tasks of one kind Ray asks nodes for no more workers than it has such tasks: where a node that froze was
         asked, further tasks would wait for its answer, too.
         """
-        return replace(self, cpus_per_task=max(_HAIR, round(self.cpus_per_task - _HAIR, 4)))
+        return replace(self, cpus_per_task=max(_LEAST_CPUS, round(self.cpus_per_task - _LEAST_CPUS, 4)))
 
 
 def allocate(

@@ -18,7 +18,7 @@ from raybel.files import tables
 from raybel.jobs import metrics
 from raybel.jobs.assembling import Assembling
 from raybel.jobs.progress import Progress
-from raybel.jobs.runtime import Allocation, allocate_here, data_context, ray_session
+from raybel.jobs.runtime import LONGEST_SECONDS, Allocation, allocate_here, data_context, ray_session
 from raybel.jobs.sessions import Session
 from raybel.jobs.stragglers import Patience, StragglersError
 from raybel.runs.findings import quarantine_reasons, repeated_ids, unreadable_files
@@ -146,7 +146,8 @@ class ShardJob:
             BadFractionError: Too many documents went to the quarantine; what is finished stays.
             RaybelError: A worker died again and again, or the cluster made no progress.
         """
-        with ray_session(), data_context():
+        with ray_session(), data_context() as context:
+            context.execution_no_progress_timeout_s = LONGEST_SECONDS
             allocation = allocate_here(resources, encodes, self.progress.bytes_total)
             self.progress.started = time.time()
             self.speed = SpeedLog(self.progress.started)

@@ -23,8 +23,10 @@ _LOG = logging.getLogger(__name__)
 LOOK_SECONDS = 5.0
 #: Seconds without any worker after which that is said; then after twice as long, and so on.
 SAY_SECONDS = 30.0
-#: Deaths of a worker that was never ready, and seconds without any, after which the job ends.
+#: Deaths of one worker, and seconds without any that is ready meanwhile, after which the job ends.
 MOST_DEATHS, GIVE_UP_SECONDS = 3, 120.0
+#: Seconds without any worker after which the job ends, whatever they wait for.
+LONGEST_WAIT_SECONDS = 3600.0
 
 
 class WatchesStarts(ExecutionCallback):
@@ -37,23 +39,24 @@ class WatchesStarts(ExecutionCallback):
         self._deaths: dict[Any, int] = {}
 
     def on_execution_step(self, executor: StreamingExecutor) -> None:
-        """Look, every few seconds, at pools none of whose actors is ready.
+        """Look at pools none of whose actors is ready: at each step, since one may be so for a moment only.
 
         Raises:
-            RaybelError: Workers keep dying before they are ready.
+            RaybelError: Workers keep dying before they are ready, or there was none for very long.
         """
         now = time.monotonic()
-        if now - self._looked < LOOK_SECONDS:
-            return
-        self._looked = now
         operators = [each for each in executor._topology or () if isinstance(each, ActorPoolMapOperator)]
         starting = [actor for operator in operators for actor in _starting(operator)]
         if not starting:
             self._without, self._say, self._deaths = None, SAY_SECONDS, {}
-            return
-        if self._without is None:
+        elif self._without is None:
             self._without = now
-        seconds = now - self._without
+        elif now - self._looked >= LOOK_SECONDS:
+            self._looked = now
+            self._judge(starting, now - self._without)
+
+    def _judge(self, starting: list[Any], seconds: float) -> None:
+        """Say what some actors wait for, none of which was ready for so many seconds, or give up."""
         dead = {actor: deaths_of(actor._actor_id) for actor in starting}
         for actor, deaths in dead.items():  # those of before, when it was ready, say nothing
             self._deaths.setdefault(actor, len(deaths))
@@ -64,6 +67,8 @@ class WatchesStarts(ExecutionCallback):
                 f"no worker could start for {duration(seconds)}, and one died {counted(times, 'time')} on the way; "
                 f"{why_it_died(dead[worst][-1])}"
             )
+        if seconds > LONGEST_WAIT_SECONDS:
+            raise RaybelError(f"no worker was ready for {duration(seconds)}: {_what_they_wait_for(starting, times)}")
         if seconds > self._say:
             self._say *= 2
             _LOG.warning(f"no worker is ready after {duration(seconds)}: {_what_they_wait_for(starting, times)}")
@@ -82,5 +87,6 @@ def _what_they_wait_for(starting: list[Any], deaths: int) -> str:
         return f"one died {counted(deaths, 'time')} on the way"
     there, free = ray.cluster_resources(), ray.available_resources()
     kinds = [kind for kind in ("CPU", "GPU") if there.get(kind)]
-    room = ", ".join(f"{free.get(kind, 0.0):g} of {there[kind]:g} {kind}s" for kind in kinds)
-    return f"{counted(len(starting), 'worker')} wait for room or load their models; free are {room or 'no CPUs'}"
+    room = " and ".join(f"{free.get(kind, 0.0):g} of {there[kind]:g} {kind}s" for kind in kinds)
+    wait = "waits for room or loads its models" if len(starting) == 1 else "wait for room or load their models"
+    return f"{counted(len(starting), 'worker')} {wait}; free: {room or 'no CPUs'}"

@@ -14,7 +14,7 @@ import logging
 import math
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import ray
@@ -32,9 +32,11 @@ _LOG = logging.getLogger(__name__)
 LEAST_SECONDS = 120.0
 #: And how many times as long as the slowest chunk that is done.
 TIMES_SLOWEST = 5.0
-#: Seconds without any output of readers after which they may be said to hang, where only they have work; and where a
-#: node was lost: if it froze, what Ray had asked of it (to start a reader) is waited for up to 7 minutes.
-READER_SECONDS, READER_SECONDS_AFTER_LOSS = 600.0, 60.0
+#: Seconds without any output of readers after which they may be said to hang, where only they have work.
+READER_SECONDS = 600.0
+#: The same after a node was lost: if it froze, what Ray had asked of it (to start a reader) is waited for up to 7
+#: minutes, `LOST_SECONDS`.
+READER_SECONDS_AFTER_LOSS, LOST_SECONDS = 60.0, 480.0
 LOOK_SECONDS, LOOK_AT_NODES_SECONDS = 1.0, 5.0
 #: Workers killed at one chunk: by then, a document that each of them hung at was found, and set aside.
 MOST_KILLS = MAX_WHOLE_ATTEMPTS + MAX_DEATHS
@@ -54,7 +56,7 @@ class Patience:
         slowest: Seconds of the slowest chunk that is done, had it been full; None before there is one that was half
             full, at least.
         estimate: The same, by smaller ones; None before there is one, when nothing is known.
-        restarts: How often the stream began again: a chunk that is slow by itself gets twice the time each time.
+        restarts: How often the stream began again since a chunk was done; each time there is twice the time.
     """
 
     documents: int
@@ -70,6 +72,7 @@ class Patience:
 
     def note(self, seconds: float, documents: int) -> None:
         """Take in what a chunk of so many documents took."""
+        self.restarts = 0
         full = seconds * max(1.0, self.documents / max(1, documents))
         if 2 * documents >= self.documents:
             self.slowest = max(self.slowest or 0.0, full)
@@ -79,10 +82,14 @@ class Patience:
     @property
     def seconds(self) -> float:
         """Seconds without progress after which chunks straggle."""
+        return self.after(0)
+
+    def after(self, kills: int) -> float:
+        """Return the same for a chunk at which so many workers were killed: one that is slow by itself ends so."""
         slowest = self.estimate if self.slowest is None else self.slowest
         if slowest is None:
             return math.inf
-        return (self.extra + max(LEAST_SECONDS, TIMES_SLOWEST * slowest)) * float(2**self.restarts)
+        return self.extra + max(LEAST_SECONDS, TIMES_SLOWEST * slowest) * float(2 ** (self.restarts + kills))
 
     @contextlib.contextmanager
     def watches(self) -> Iterator[None]:
@@ -100,17 +107,24 @@ _patience: Patience | None = None
 
 
 @dataclass
-class _Task:
-    """What a worker is at: since when (`time.monotonic`), and how many workers were killed at it."""
+class _Worker:
+    """What a worker has to do, and how long none of it has been done.
 
+    Args:
+        tasks: The numbers of its tasks.
+        since: When one was done, or the first of them came (`time.monotonic`), or the worker was killed.
+        kills: How often it was killed since then.
+    """
+
+    tasks: frozenset[int]
     since: float
     kills: int = 0
 
     @property
     def patience(self) -> float:
-        """Seconds that it may take; a chunk that is slow by itself gets twice the time each time."""
+        """Seconds that it may take."""
         assert _patience is not None
-        return _patience.seconds * float(2 ** min(self.kills, MOST_KILLS - 1))
+        return _patience.after(min(self.kills, MOST_KILLS - 1))
 
 
 class EndsStragglers(ExecutionCallback):
@@ -119,7 +133,8 @@ class EndsStragglers(ExecutionCallback):
     def __init__(self) -> None:
         self._outputs: list[int] = []
         self._since = self._looked = time.monotonic()
-        self._tasks: dict[Any, dict[int, _Task]] = {}
+        self._workers: dict[Any, _Worker] = {}
+        self._ready: set[Any] = set()
         self._nodes = _Nodes()
 
     def on_execution_step(self, executor: StreamingExecutor) -> None:
@@ -140,39 +155,50 @@ class EndsStragglers(ExecutionCallback):
             return
         self._nodes.look(now)
         pools = [operator for operator in operators if isinstance(operator, ActorPoolMapOperator)]
-        tasks = [task for pool in pools for task in self._kill_stragglers(pool, now)]
-        self._since = max([self._since, *(task.since for task in tasks if task.kills)])
-        if tasks:
-            limit = 2 * max(task.patience for task in tasks)  # later than workers are killed
+        self._take_in(pools, now)
+        ready = {actor: handle for pool in pools for actor, handle in _ready(pool).items()}
+        self._kill_stragglers(ready, now)
+        if self._workers:
+            limit = 2 * max(worker.patience for worker in self._workers.values())  # later than workers are killed
         elif all(map(_ready, pools)) and any(operator.num_active_tasks() for operator in operators):
-            seconds = READER_SECONDS_AFTER_LOSS if self._nodes.lost else READER_SECONDS
+            seconds = READER_SECONDS_AFTER_LOSS if self._nodes.lost(now) else READER_SECONDS
             limit = seconds * float(2**_patience.restarts) + _patience.extra
         else:
             return
         if (seconds := now - self._since) > limit:
             raise StragglersError(f"nothing was done for {duration(seconds)}, though there is work under way")
 
-    def _kill_stragglers(self, pool: Any, now: float) -> list[_Task]:
-        """Kill the workers of a pool whose chunk straggles; return what its workers are at."""
-        ready = _ready(pool)
-        first: dict[Any, int] = {}
-        for index, task in pool._data_tasks.items():  # a worker does its tasks in their order
-            worker = task.get_waitable()._generator_ref.task_id().actor_id()
-            first[worker] = min(index, first.get(worker, index))
-        known = self._tasks.get(pool.id, {})
-        self._tasks[pool.id] = tasks = {index: known.get(index) or _Task(now) for index in first.values()}
-        for worker, index in first.items():
-            at = tasks[index]
-            if worker not in ready:  # it starts again
-                at.since = now
-            elif now - at.since > at.patience and at.kills < MOST_KILLS:
-                _LOG.warning(
-                    f"a worker has been at a chunk for {duration(now - at.since)}, far longer than any took: it is "
-                    "killed, and the chunk begins again"
-                )
-                ray.kill(ready[worker], no_restart=False)
-                at.since, at.kills = now, at.kills + 1
-        return list(tasks.values())
+    def _take_in(self, pools: list[Any], now: float) -> None:
+        """Take in what tasks the workers have; they do them in any order."""
+        tasks: dict[Any, set[int]] = {}
+        for pool in pools:
+            for index, task in pool._data_tasks.items():
+                tasks.setdefault(task.get_waitable()._generator_ref.task_id().actor_id(), set()).add(index)
+        before, self._workers = self._workers, {}
+        for actor, indices in tasks.items():
+            held = before.get(actor)
+            if held is None or not held.tasks <= indices:
+                held = _Worker(frozenset(), now)
+            self._workers[actor] = replace(held, tasks=frozenset(indices))
+
+    def _kill_stragglers(self, ready: dict[Any, Any], now: float) -> None:
+        """Kill those of some actors whose chunk straggles."""
+        for actor, handle in ready.items():
+            worker = self._workers.get(actor)
+            if worker is None or worker.kills == MOST_KILLS:
+                continue
+            if actor not in self._ready:  # it has just started (again)
+                worker.since = now
+            if now - worker.since <= worker.patience:
+                continue
+            _LOG.warning(
+                f"a worker has been at a chunk for {duration(now - worker.since)}, far longer than any took: it is "
+                "killed, and the chunk begins again"
+            )
+            ray.kill(handle, no_restart=False)
+            worker.since = self._since = now
+            worker.kills += 1
+        self._ready = set(ready)
 
 
 def _ready(pool: Any) -> dict[Any, Any]:
@@ -182,15 +208,19 @@ def _ready(pool: Any) -> dict[Any, Any]:
 
 
 class _Nodes:
-    """Whether a node was lost since a stream began."""
+    """When a node was lost, if one was."""
 
     def __init__(self) -> None:
-        self.lost = False
         self._there: set[str] = set()
-        self._looked = -math.inf
+        self._looked = self._lost = -math.inf
 
     def look(self, now: float) -> None:
         """Look, every few seconds, whether one is gone."""
-        if not self.lost and now - self._looked > LOOK_AT_NODES_SECONDS:
+        if now - self._looked > LOOK_AT_NODES_SECONDS:
             before, self._there, self._looked = self._there, present_nodes(), now
-            self.lost = not before <= self._there
+            if not before <= self._there:
+                self._lost = now
+
+    def lost(self, now: float) -> bool:
+        """Return whether one was lost while something that was asked of it may still be waited for."""
+        return now - self._lost < LOST_SECONDS

@@ -60,9 +60,9 @@ def test_what_workers_wait_for_is_said_more_and_more_seldom(clock, deaths, caplo
     assert not caplog.messages
     look_on(watch, clock, Pool(["a", "b"]), 90)
     assert caplog.messages == [
-        "no worker is ready after 35 s: 2 workers wait for room or load their models; free are 0.5 of 4 CPUs, "
+        "no worker is ready after 35 s: 2 workers wait for room or load their models; free: 0.5 of 4 CPUs and "
         "0 of 1 GPUs",
-        "no worker is ready after 1 min 05 s: 2 workers wait for room or load their models; free are 0.5 of 4 CPUs, "
+        "no worker is ready after 1 min 05 s: 2 workers wait for room or load their models; free: 0.5 of 4 CPUs and "
         "0 of 1 GPUs",
     ]
     caplog.clear()
@@ -88,6 +88,24 @@ def test_deaths_of_a_worker_that_was_ready_before_say_nothing_of_its_start(clock
     deaths["a"] += ["y"] * 3
     with pytest.raises(RaybelError, match="one died 3 times"):
         look_on(watch, clock, Pool([], ["a"], restarting=1), 5)
+
+
+def test_a_worker_that_was_ready_for_a_moment_started(clock, deaths):
+    """One that dies at a document as soon as it is ready is for `--max-restarts` to end, and the quarantine."""
+    watch = WatchesStarts()
+    for death in range(1, 20):
+        deaths["a"] = ["x"] * death
+        look_on(watch, clock, Pool([], ["a"], restarting=1), 40)
+        watch.on_execution_step(SimpleNamespace(_topology=[Pool([], ["a"])]))
+
+
+def test_no_worker_for_very_long_ends_the_job(clock, deaths):
+    watch = WatchesStarts()
+    look_on(watch, clock, Pool(["a"]), starts.LONGEST_WAIT_SECONDS)
+    with pytest.raises(
+        RaybelError, match="no worker was ready for 1 h 00 min: 1 worker waits for room or loads its models"
+    ):
+        look_on(watch, clock, Pool(["a"]), 20)
 
 
 @pytest.mark.timeout(120)

@@ -32,6 +32,9 @@ def test_patience_grows_with_the_slowest_chunk_and_with_each_restart():
     assert patience.seconds == 60 * stragglers.TIMES_SLOWEST
     patience.restarts = 2
     assert patience.seconds == 4 * 60 * stragglers.TIMES_SLOWEST
+    assert patience.after(1) == 8 * 60 * stragglers.TIMES_SLOWEST
+    patience.note(2, 100)
+    assert patience.seconds == 60 * stragglers.TIMES_SLOWEST  # a chunk was done since
 
 
 def test_before_a_full_chunk_is_done_a_small_one_says_what_it_would_take():
@@ -121,6 +124,22 @@ def test_a_worker_whose_chunk_straggles_is_killed_while_others_go_on(clock, kill
         assert killed == [("a", False)] * 2  # twice the time for its second attempt, four times for its third
 
 
+def test_a_worker_that_does_any_of_its_tasks_does_not_straggle(clock, killed):
+    """One may wait for its chunk, which was lost with a node, while it does later ones."""
+    pool, patience = Pool({"a": [0, 1]}), Patience(1)
+    executor, watch = SimpleNamespace(_topology=[pool]), EndsStragglers()
+    patience.note(1, 1)
+    with patience.watches():
+        for number in (1, 2, 3, 4):
+            look_on(watch, clock, executor, 0.9 * stragglers.LEAST_SECONDS)
+            pool._data_tasks[number + 1] = task_of("a")
+            del pool._data_tasks[number]
+            pool.metrics.num_outputs_taken += 1
+        assert not killed
+        look_on(watch, clock, executor, 1.2 * stragglers.LEAST_SECONDS)
+        assert killed
+
+
 def test_a_worker_that_starts_again_does_not_straggle(clock, killed):
     pool, patience = Pool({"a": [0]}), Patience(1)
     executor, watch = SimpleNamespace(_topology=[pool]), EndsStragglers()
@@ -137,11 +156,8 @@ def test_a_worker_that_starts_again_does_not_straggle(clock, killed):
 
 
 def test_a_stream_ends_where_nothing_goes_on_though_workers_were_killed(clock, killed):
-    reader, pool, patience = (
-        SimpleNamespace(metrics=SimpleNamespace(num_outputs_taken=0)),
-        Pool({"a": [0]}),
-        Patience(1),
-    )
+    metrics = SimpleNamespace(num_outputs_taken=0)
+    reader, pool, patience = SimpleNamespace(metrics=metrics), Pool({"a": [0]}), Patience(1)
     executor, watch = SimpleNamespace(_topology=[reader, pool]), EndsStragglers()
     patience.note(1, 1)
     with patience.watches():
@@ -153,6 +169,18 @@ def test_a_stream_ends_where_nothing_goes_on_though_workers_were_killed(clock, k
             look_on(watch, clock, executor, 2 * stragglers.LEAST_SECONDS)
     look_on(watch, clock, executor, 1e6)  # of another job, which isn't watched
     assert len(killed) == stragglers.MOST_KILLS
+
+
+def test_a_stream_ends_where_a_killed_worker_never_comes_back(clock, killed):
+    pool, patience = Pool({"a": [0], "b": []}), Patience(1)
+    executor, watch = SimpleNamespace(_topology=[pool]), EndsStragglers()
+    patience.note(1, 1)
+    with patience.watches():
+        look_on(watch, clock, executor, 1.2 * stragglers.LEAST_SECONDS)
+        assert len(killed) == 1
+        pool._actor_pool._running_actors[Actor("a")].is_restarting = True
+        with pytest.raises(StragglersError):
+            look_on(watch, clock, executor, 5 * stragglers.LEAST_SECONDS)
 
 
 @pytest.mark.parametrize(("ready", "active", "ends"), [(True, True, True), (False, True, False), (True, False, False)])
@@ -176,8 +204,13 @@ def test_readers_are_waited_for_less_where_a_node_was_lost(clock, nodes):
         look_on(watch, clock, executor, 10)
         nodes.add("another")
         look_on(watch, clock, executor, 2 * stragglers.READER_SECONDS_AFTER_LOSS)
-        metrics.num_outputs_taken += 1
         nodes.remove("worker")
+        for _ in range(round(stragglers.LOST_SECONDS / 40) + 1):
+            metrics.num_outputs_taken += 1
+            look_on(watch, clock, executor, 40)
+        look_on(watch, clock, executor, 2 * stragglers.READER_SECONDS_AFTER_LOSS)  # that was long ago
+        metrics.num_outputs_taken += 1
+        nodes.remove("another")
         look_on(watch, clock, executor, stragglers.READER_SECONDS_AFTER_LOSS)
         with pytest.raises(StragglersError):
             look_on(watch, clock, executor, 30)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from raybel.encoders.training import StepTrainer, WatchEpoch, rising_and_falling
 
 #: Windows are sorted by length within pools of this many steps, so that those of a step are of similar length.
 STEPS_AT_ONCE = 16
+_MASKING = "masking"
 
 
 def steps(
@@ -129,6 +131,16 @@ class Trainer(StepTrainer[list[int]]):
             for rows, done in made
         )
         return self.take(number, self.parameters.max_epochs, weighed, watch) or 0.0
+
+    def random_state(self) -> dict[str, torch.Tensor]:
+        """Return the state of all that is random in a step: of the masking, too."""
+        masking = json.dumps(self.masking.bit_generator.state).encode()
+        return {**super().random_state(), _MASKING: torch.frombuffer(bytearray(masking), dtype=torch.uint8)}
+
+    def set_random_state(self, states: Mapping[str, torch.Tensor]) -> None:
+        """Put back what `random_state` returned."""
+        super().set_random_state(states)
+        self.masking.bit_generator.state = json.loads(states[_MASKING].numpy().tobytes())
 
     def learning_rate(self, done: float) -> float:
         """Return the learning rate where a share of the training is done."""

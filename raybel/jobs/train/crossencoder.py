@@ -74,7 +74,7 @@ class TrainedCrossEncoder:
 
 
 def train_crossencoder(config: TrainCrossEncoderConfig, watch: Watch | None = None) -> TrainedCrossEncoder:
-    """Train a cross-encoder; the same call again goes on with the epoch in which a killed one stopped.
+    """Train a cross-encoder; the same call again goes on from the last checkpoint of a killed one.
 
     Args:
         config: What to do.

@@ -68,7 +68,7 @@ class TrainedDetector:
 
 
 def train_detector(config: TrainDetectorConfig, watch: Watch | None = None) -> TrainedDetector:
-    """Train a token classifier; the same call again goes on with the epoch in which a killed one stopped.
+    """Train a token classifier; the same call again goes on from the last checkpoint of a killed one.
 
     With another dictionary than before, a finished model's rule for it is fitted, and nothing is trained.
 

@@ -10,7 +10,6 @@ import copy
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 import ray.train
@@ -48,7 +47,7 @@ class EpochWorker:
         self.first = context.get_world_rank() == 0
         device = str(ray.train.torch.get_device())
         self.epochs = make(device, context.get_world_rank(), context.get_world_size())
-        self.checkpoints = Checkpoints(checkpoint_seconds, device)
+        self.checkpoints = Checkpoints(home, checkpoint_seconds, device)
         self.shown = 0.0
         self.resumed = 0
 
@@ -94,8 +93,8 @@ class EpochWorker:
             epochs.best_weights = load_weights(folder / _BEST)
         if trainer.averaged is not None:
             trainer.averaged.load_state_dict(load_weights(folder / _AVERAGED))
-        if (within := state.get("within")) is not None:
-            trainer.go_on_from(Position(**within), self.checkpoints.load_random_state(folder))
+        if (position := state.get("position")) is not None:
+            trainer.go_on_from(*self.checkpoints.load(position, folder))
 
     def _save(self) -> None:
         """Write the best epoch's weights and the tokenizer."""
@@ -112,12 +111,9 @@ class EpochWorker:
         epochs, trainer = self.epochs, self.epochs.trainer
         with tempfile.TemporaryDirectory() as folder:
             checkpoint = None
-            if at is not None:
-                self.checkpoints.save_random_states(folder)
+            position = None if at is None else self.checkpoints.position(at, trainer.random_state(), folder)
             if self.first:
-                state = {"epochs": epochs.records, **epochs.facts(), "resumed": self.resumed}
-                if at is not None:
-                    state["within"] = asdict(at)
+                state = {"epochs": epochs.records, **epochs.facts(), "resumed": self.resumed, "position": position}
                 if epochs.records:
                     save_file(epochs.best_weights, f"{folder}/{_BEST}")
                 if trainer.averaged is not None:

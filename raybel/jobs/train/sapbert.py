@@ -52,7 +52,7 @@ class TrainedSapbert:
 
 
 def train_sapbert(config: TrainSapbertConfig, watch: Watch | None = None) -> TrainedSapbert:
-    """Train an encoder; the same call again goes on with the epoch in which a killed one stopped.
+    """Train an encoder; the same call again goes on from the last checkpoint of a killed one.
 
     Args:
         config: What to do.

@@ -7,7 +7,7 @@ import math
 import tempfile
 import time
 from collections import deque
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from raybel.candidates.training.parameters import AlignmentParameters
 from raybel.config import MentionOptions
 from raybel.encoders.precision import best_precision
 from raybel.encoders.text_encoder import TextEncoder
-from raybel.encoders.training import Position, set_random_state
+from raybel.encoders.training import Position, random_state, set_random_state
 from raybel.errors import RaybelError
 from raybel.evaluation.metrics import gold_ranks, summarise
 from raybel.files import storage
@@ -73,7 +73,7 @@ class Worker:
         self.encoder = TextEncoder.load(base, settings["pooling"], "fp32", str(self.device))
         self.model = self.encoder.model
         self.base = {name: value.clone() for name, value in self.model.state_dict().items()}
-        self.checkpoints = Checkpoints(settings["checkpoint_seconds"], str(self.device))
+        self.checkpoints = Checkpoints(self.home, settings["checkpoint_seconds"], str(self.device))
         self.epochs: list[dict[str, Any]] = []
         self.resumed = 0
         #: The weights that the epoch began with, on the CPU: what it is trained on depends on them.
@@ -95,7 +95,7 @@ class Worker:
             if within == 0 and self.interrupted is None:
                 optimiser = self._optimiser()
             begun = time.perf_counter() - (self.interrupted.at.seconds if self.interrupted else 0.0)
-            self.begun = _on_cpu(self.model)
+            self.begun = _on_cpu(self.model) if self.rank == 0 else {}
             pool = self.data.pool(self._rng(number, "pool"))
             vectors = self._encode([self.data.strings[row] for row in pool.tolist()], self.model)
             scores = self._validate(pool, vectors, self.model)
@@ -263,8 +263,7 @@ class Worker:
             checkpoint = None
             state = {"epochs": self.epochs, "scores": scores, "resumed": self.resumed}
             if at is not None:
-                state["within"] = asdict(at)
-                self.checkpoints.save_random_states(folder)
+                state["position"] = self.checkpoints.position(at, random_state(str(self.device)), folder)
             if self.rank == 0:
                 if at is not None:
                     save_file(self.begun, f"{folder}/{_BEGUN}")
@@ -276,9 +275,8 @@ class Worker:
         """Go on from a checkpoint; from one within an epoch, with the weights that the epoch began with first."""
         state = load_checkpoint(folder, self.model, optimiser)
         self.epochs = state["epochs"]
-        if (within := state.get("within")) is not None:
-            random_states = self.checkpoints.load_random_state(folder)
-            self.interrupted = _Interrupted(Position(**within), random_states, _on_cpu(self.model))
+        if (position := state.get("position")) is not None:
+            self.interrupted = _Interrupted(*self.checkpoints.load(position, folder), _on_cpu(self.model))
             self.model.load_state_dict(load_weights(folder / _BEGUN))
 
 

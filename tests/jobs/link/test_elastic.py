@@ -1,33 +1,20 @@
 """A pool of actors between bounds, on a cluster of several nodes on this machine, which join and are lost."""
 
-import contextlib
 import sys
 import time
 from pathlib import Path
 
 import pytest
-from ray.cluster_utils import Cluster
-from ray_fixture import command, corpus_of, outputs, stages
+from ray_fixture import cluster, command, corpus_of, node, outputs, stages
 
 from raybel.jobs.link.job import link
 
 SLOW_LINK = str(Path(__file__).parents[2] / "slow_link.py")
-NODE = {"num_cpus": 1, "object_store_memory": 80 << 20}
 PATIENCE = 240.0
 
 
-@contextlib.contextmanager
-def cluster():
-    """A head without CPUs, and a node of one."""
-    made = Cluster(initialize_head=True, head_node_args={**NODE, "num_cpus": 0})
-    try:
-        yield made, made.add_node(**NODE)
-    finally:
-        made.shutdown()
-
-
-def actors_on(node):
-    return stages(node.all_processes["raylet"][0].process.pid)
+def actors_on(which):
+    return stages(which.all_processes["raylet"][0].process.pid)
 
 
 def wait_for(condition, job):
@@ -47,11 +34,12 @@ def test_a_node_that_joins_is_used_and_one_that_is_lost_takes_only_its_chunks(lo
     link(model.config(corpus, still, **options))
     arguments = ["--in-corpus", corpus, "--out-corpus", moving, "--ontology", model.ontology, "--chunk-documents", 2]
     arguments += ["--ngrams-model", model.ngrams, "--actors", "1:3", "--max-restarts", 0]
-    with cluster() as (nodes, first):
+    with cluster() as nodes:
+        first = nodes.add_node(**node())
         slow = (sys.executable, SLOW_LINK, "0.6")
         with command(*arguments, program=slow, RAY_ADDRESS=nodes.address) as job:
             wait_for(lambda: actors_on(first) and any(moving.rglob("*.crashes")), job)
-            second = nodes.add_node(**NODE)
+            second = nodes.add_node(**node())
             wait_for(lambda: actors_on(second), job)
             nodes.remove_node(first, allow_graceful=False)
             said = job.communicate(timeout=PATIENCE)[0]

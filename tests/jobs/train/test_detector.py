@@ -6,7 +6,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from ray_fixture import command
+from killed_training import killed_within_its_epoch
+from ray_fixture import command, corpus_of
 from safetensors.torch import load_file, save_file
 from samples import annotation, collection, document, passage, save
 from tiny_model import make_encoder
@@ -185,6 +186,25 @@ def test_a_killed_driver_goes_on_and_ends_in_the_same_bytes(made, tmp_path):
     assert again.resumed >= 1
     assert [each["loss"] for each in again.epochs] == [each["loss"] for each in done.epochs]
     assert (out / "model.safetensors").read_bytes() == (Path(config.output_dir) / "model.safetensors").read_bytes()
+
+
+@pytest.mark.bench
+def test_a_killed_worker_goes_on_within_its_epoch(made, tmp_path):
+    config, _, _ = made
+    corpus = corpus_of(tmp_path, 1, 3_000)
+    many = replace(
+        config,
+        train_corpus=(str(corpus / "f0.xml.gz"),),
+        val_corpus=(),
+        type_names=(),
+        parameters=replace(PARAMETERS, max_epochs=1, mask=0.2),
+        workers=Workers(1, checkpoint_seconds=0.5),
+    )
+    whole = train_detector(replace(many, output_dir=str(tmp_path / "whole")))
+    again = killed_within_its_epoch(train_detector, many, tmp_path / "killed")
+    assert [each["loss"] for each in again.epochs] == [each["loss"] for each in whole.epochs]
+    weights = [tmp_path / name / "model.safetensors" for name in ("killed", "whole")]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
 
 
 @pytest.mark.bench
