@@ -51,7 +51,7 @@ WORK, LEASE, OUTAGE, HUNG = 0.15, 6.0, 6.0, 900.0
 PATIENCE, HEAD_PATIENCE = 10.0, 12
 HEALTH = {"health_check_period_ms": 3_000, "health_check_timeout_ms": 5_000, "health_check_failure_threshold": 3}
 DISK_BYTES = 8 << 20
-#: What may be used beside the cluster before Ray's monitor kills a worker, and what takes it.
+#: What may be used, by the cluster too, before Ray's monitor kills a worker; and what uses it up.
 SPARE_BYTES = 6 << 30
 _BALLAST = "import sys, time; held = b'x' * int(sys.argv[1]); print('held', flush=True); time.sleep(600)"
 FOLDERS = ("shards", "mentions", "documents", "quarantine", "state", "counts.parquet")
@@ -161,6 +161,11 @@ class Nodes:
             with contextlib.suppress(psutil.Error):
                 found += stages(self.raylet(node).pid)
         return found
+
+    def killed_for_memory(self) -> int:
+        """How often nodes say that they killed workers since memory ran out."""
+        logs = Path(self.cluster.head_node.get_logs_dir_path()).glob("raylet*.out")
+        return sum(log.read_bytes().count(b"OOM kill reason") for log in logs)
 
     def others(self) -> list[psutil.Process]:
         """The processes of tasks: readers, and what assembles shards."""
@@ -324,14 +329,14 @@ def lose_head(of: Round) -> bool:
 
 
 def use_up_memory(of: Round) -> bool:
-    """Until Ray has killed a worker, for some seconds at most."""
-    before = {each.pid for each in of.nodes.workers() + of.nodes.others()}
+    """Until Ray's monitor has killed a worker, for some seconds at most."""
+    before = of.nodes.killed_for_memory()
     memory = psutil.virtual_memory()
     size = of.nodes.limit_bytes - (memory.total - memory.available) + (1 << 28)
     ballast = subprocess.Popen([sys.executable, "-c", _BALLAST, str(max(size, 0))], stdout=subprocess.PIPE)
     try:
-        of.wait(lambda: bool(before - set(psutil.pids())), 10)
-        return bool(before - set(psutil.pids()))
+        of.wait(lambda: of.nodes.killed_for_memory() > before, 20)
+        return of.nodes.killed_for_memory() > before
     finally:
         ballast.kill()
         ballast.communicate()
