@@ -38,6 +38,8 @@ READER_SECONDS = 600.0
 #: minutes, `LOST_SECONDS`.
 READER_SECONDS_AFTER_LOSS, LOST_SECONDS = 60.0, 480.0
 LOOK_SECONDS, LOOK_AT_NODES_SECONDS = 1.0, 5.0
+#: Seconds between two looks from which on the driver itself was stopped (Ctrl-Z): they don't count.
+PAUSE_SECONDS = 30.0
 #: Workers killed at one chunk: by then, a document that each of them hung at was found, and set aside.
 MOST_KILLS = MAX_WHOLE_ATTEMPTS + MAX_DEATHS
 
@@ -146,6 +148,10 @@ class EndsStragglers(ExecutionCallback):
         now = time.monotonic()
         if now - self._looked < LOOK_SECONDS:
             return
+        if (pause := now - self._looked) > PAUSE_SECONDS:
+            self._since += pause
+            for worker in self._workers.values():
+                worker.since += pause
         self._looked = now
         operators: list[Any] = list(executor._topology or ())
         outputs = [operator.metrics.num_outputs_taken for operator in operators]

@@ -140,6 +140,19 @@ def test_a_worker_that_does_any_of_its_tasks_does_not_straggle(clock, killed):
         assert killed
 
 
+def test_time_in_which_the_driver_was_stopped_does_not_count(clock, killed):
+    pool, patience = Pool({"a": [0]}), Patience(1)
+    executor, watch = SimpleNamespace(_topology=[pool]), EndsStragglers()
+    patience.note(1, 1)
+    with patience.watches():
+        look_on(watch, clock, executor, 20)
+        clock.now += 1e4
+        look_on(watch, clock, executor, 0.7 * stragglers.LEAST_SECONDS)
+        assert not killed
+        look_on(watch, clock, executor, 0.4 * stragglers.LEAST_SECONDS)
+        assert killed
+
+
 def test_a_worker_that_starts_again_does_not_straggle(clock, killed):
     pool, patience = Pool({"a": [0]}), Patience(1)
     executor, watch = SimpleNamespace(_topology=[pool]), EndsStragglers()
