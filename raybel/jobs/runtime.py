@@ -12,17 +12,14 @@ from dataclasses import dataclass, replace
 
 import ray
 from ray.data import DataContext
-from ray.data._internal.execution.execution_callback import ExecutionCallback
-from ray.data._internal.execution.streaming_executor import StreamingExecutor
 from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskError
 
 from raybel.config import Resources
 from raybel.display import counted, duration
 from raybel.errors import ConfigError, RaybelError
 from raybel.jobs.connection import connection, debugs
+from raybel.jobs.executions import CALLBACKS, executions_ended
 from raybel.jobs.nodes import most_resources
-from raybel.jobs.starts import WatchesStarts
-from raybel.jobs.stragglers import EndsStragglers
 
 #: A job that makes no progress for this long fails in place of waiting without end.
 NO_PROGRESS_SECONDS = 3600
@@ -51,7 +48,7 @@ def ray_session() -> Iterator[None]:
         RaybelError: A worker's own error, as it is; or a worker failed or died too often, Ray gave up, or the job made
             no progress.
     """
-    with _errors_as_sentences(), _own_lines_only(), connection():
+    with _errors_as_sentences(), _own_lines_only(), connection(), executions_ended():
         yield
 
 
@@ -106,26 +103,6 @@ def _in_short(error: Exception) -> str:
     if not lines:
         return type(error).__name__
     return lines[-1] if isinstance(error, RayTaskError) else f"{type(error).__name__}: {lines[0]}"
-
-
-class _KillsActors(ExecutionCallback):
-    """Has a Dataset that fails kill its actors.
-
-    Ray Data only lets go of them, so that they keep their CPUs as long as anything refers to them (the error that was
-    raised, a record of the log, garbage that isn't collected yet), and the next job could never start.
-    """
-
-    def before_execution_starts(self, executor: StreamingExecutor) -> None:
-        """Have a shutdown with an exception be a forced one."""
-        gentle = executor.shutdown
-
-        def shutdown(force: bool, exception: Exception | None = None) -> None:
-            gentle(force or exception is not None, exception)
-
-        executor.shutdown = shutdown
-
-
-CALLBACKS: tuple[type[ExecutionCallback], ...] = (_KillsActors, WatchesStarts, EndsStragglers)
 
 
 @contextlib.contextmanager

@@ -5,9 +5,9 @@ from ray.exceptions import ActorDiedError, GetTimeoutError, OutOfMemoryError, Ra
 
 from raybel.config import Resources
 from raybel.errors import ConfigError, InputError, RaybelError
-from raybel.jobs import runtime
+from raybel.jobs import executions, runtime
 from raybel.jobs.actors import on_actors
-from raybel.jobs.runtime import Allocation, allocate
+from raybel.jobs.runtime import Allocation, allocate, data_context, ray_session
 
 
 @pytest.mark.parametrize(
@@ -198,3 +198,21 @@ def test_tasks_of_another_stream_are_of_another_kind():
     assert given.apart() == Allocation(2, 0.5, 0.4999)
     assert given.apart().apart().cpus_per_task == 0.4998
     assert Allocation(1, 0.5, 1e-4).apart().cpus_per_task == 1e-4
+
+
+def test_a_dataset_that_an_interruption_leaves_is_ended(local_ray):
+    """While its Ray is there: later, when it is collected as garbage, Ray Data would connect anew."""
+    kept = []
+
+    def interrupted():
+        with ray_session(), data_context():
+            batches = iter(ray.data.range(50, override_num_blocks=50).iter_batches(batch_size=None, prefetch_batches=0))
+            next(batches)
+            kept.extend(executions._executions)
+            assert [each._shutdown for each in kept] == [False]
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert [each._shutdown for each in kept] == [True]
+    assert not executions._executions

@@ -1,0 +1,69 @@
+"""How executions of Datasets begin and end in a job: their actors are killed, and none outlives the job's Ray."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+
+from ray.data._internal.execution.execution_callback import ExecutionCallback
+from ray.data._internal.execution.streaming_executor import StreamingExecutor
+
+from raybel.jobs.starts import WatchesStarts
+from raybel.jobs.stragglers import EndsStragglers
+
+_LOG = logging.getLogger(__name__)
+#: The executions of Datasets that began in this process and may not have ended.
+_executions: list[StreamingExecutor] = []
+
+
+@contextlib.contextmanager
+def executions_ended() -> Iterator[None]:
+    """End the executions that an interruption left.
+
+    Ray Data does so when it collects them as garbage, by when there is no Ray any more: it would connect anew, and
+    print a traceback.
+    """
+    try:
+        yield
+    finally:
+        while _executions:
+            execution = _executions.pop()
+            try:
+                execution.shutdown(True)
+            except Exception as error:  # of a Ray that is being lost; what ended the job is told
+                _LOG.debug(f"a Dataset couldn't be ended: {error}")
+
+
+class _KillsActors(ExecutionCallback):
+    """Has a Dataset that fails kill its actors.
+
+    Ray Data only lets go of them, so that they keep their CPUs as long as anything refers to them (the error that was
+    raised, a record of the log, garbage that isn't collected yet), and the next job could never start.
+    """
+
+    def before_execution_starts(self, executor: StreamingExecutor) -> None:
+        """Have a shutdown with an exception be a forced one."""
+        _executions.append(executor)
+        gentle = executor.shutdown
+
+        def shutdown(force: bool, exception: Exception | None = None) -> None:
+            gentle(force or exception is not None, exception)
+
+        executor.shutdown = shutdown
+
+    def after_execution_succeeds(self, executor: StreamingExecutor) -> None:
+        """Note that it ended."""
+        _ended(executor)
+
+    def after_execution_fails(self, executor: StreamingExecutor, error: Exception) -> None:
+        """Note that it ended."""
+        _ended(executor)
+
+
+def _ended(execution: StreamingExecutor) -> None:
+    with contextlib.suppress(ValueError):  # it may just be taken to be ended
+        _executions.remove(execution)
+
+
+CALLBACKS: tuple[type[ExecutionCallback], ...] = (_KillsActors, WatchesStarts, EndsStragglers)
