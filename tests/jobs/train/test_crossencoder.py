@@ -182,6 +182,7 @@ def test_a_killed_worker_goes_on_with_the_epoch_it_was_in(made, tmp_path):
 
 
 @pytest.mark.bench
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_killed_worker_goes_on_within_its_epoch(made, tmp_path, workers):
     config, _, _ = made

@@ -189,6 +189,7 @@ def test_a_killed_driver_goes_on_and_ends_in_the_same_bytes(made, tmp_path):
 
 
 @pytest.mark.bench
+@pytest.mark.timeout(900)
 def test_a_killed_worker_goes_on_within_its_epoch(made, tmp_path):
     config, _, _ = made
     corpus = corpus_of(tmp_path, 1, 3_000)

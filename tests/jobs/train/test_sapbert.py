@@ -105,16 +105,17 @@ def test_a_killed_driver_goes_on_and_ends_in_the_same_bytes(made, tmp_path):
 
 
 @pytest.mark.bench
+@pytest.mark.timeout(900)
 def test_a_killed_worker_goes_on_within_its_epoch(made, tmp_path):
     config, _, _ = made
-    concepts = [Concept(f"X{number}", f"name {number}", [f"synonym {number}"]) for number in range(3_000)]
+    concepts = [Concept(f"X{number}", f"name {number}", [f"synonym {number}"]) for number in range(1_500)]
     Ontology.from_concepts(concepts).save(str(tmp_path / "o.arrow"))
     many = replace(
         config,
         ontology=str(tmp_path / "o.arrow"),
         train_corpus=(),
         val_corpus=(),
-        parameters=replace(PARAMETERS, pairs=6_000, batch_size=2),
+        parameters=replace(PARAMETERS, pairs=3_000, batch_size=2),
         workers=Workers(1, checkpoint_seconds=0.5),
     )
     whole = train_sapbert(replace(many, output_dir=str(tmp_path / "whole")))
