@@ -63,7 +63,7 @@ def test_an_actor_dies_so_often(local_ray, tmp_path, max_restarts, times):
 def test_why_a_worker_died(monkeypatch, data, said):
     accessor = SimpleNamespace(get_worker_info=lambda worker: data and data.SerializeToString())
     monkeypatch.setattr(ray._private.state.state, "_connect_and_get_accessor", lambda: accessor)
-    assert nodes._why_it_died(ray.WorkerID.from_random()).startswith(said)
+    assert nodes.why_it_died(ray.WorkerID.from_random()).startswith(said)
 
 
 def test_nodes(local_ray):
