@@ -65,12 +65,16 @@ def connection() -> Iterator[None]:
         yield
         return
     with _own_standard_error():
-        only_here = _start()
+        only_here, lost = _start(), False
         try:
             with _watch(Head(ray.get_runtime_context().gcs_address, _patience())):
                 yield
+        except HeadLostError:
+            lost = True
+            raise
         finally:
-            ray.shutdown()
+            if not lost:  # else it would wait for the head until Ray's core ends the process, before that is said
+                ray.shutdown()
             for name in only_here:
                 os.environ.pop(name, None)
 
@@ -172,6 +176,10 @@ def _is_standard_error(stream: Any) -> bool:
         return False
 
 
+class HeadLostError(RaybelError):
+    """A cluster's head is lost."""
+
+
 class HeadLost(BaseException):
     """Raised in the main thread, wherever it is, once the head is lost: no handler of errors is to take it for one."""
 
@@ -243,11 +251,11 @@ def _watch(head: Head) -> Iterator[None]:
     try:
         yield
     except HeadLost as error:
-        raise RaybelError(str(head)) from error
+        raise HeadLostError(str(head)) from error
     except RayError as error:  # what it was asked for may fail before it is lost for long enough
         if head.answers():
             raise
-        raise RaybelError(str(head)) from error
+        raise HeadLostError(str(head)) from error
     finally:
         stop.set()
         thread.join()

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from ray.data._internal.execution.execution_callback import ExecutionCallback
 from ray.data._internal.execution.streaming_executor import StreamingExecutor
 
+from raybel.jobs.connection import HeadLost
 from raybel.jobs.starts import WatchesStarts
 from raybel.jobs.stragglers import EndsStragglers
 
@@ -26,6 +27,9 @@ def executions_ended() -> Iterator[None]:
     """
     try:
         yield
+    except HeadLost:  # nothing answers any more
+        _executions.clear()
+        raise
     finally:
         while _executions:
             execution = _executions.pop()
