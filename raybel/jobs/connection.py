@@ -70,10 +70,10 @@ def connection() -> Iterator[None]:
             with _watch(Head(ray.get_runtime_context().gcs_address, _patience())):
                 yield
         except HeadLostError:
-            lost = True
+            lost = bool(os.environ.get("RAY_ADDRESS"))
             raise
         finally:
-            if not lost:  # else it would wait for the head until Ray's core ends the process, before that is said
+            if not lost:  # else it would wait for a cluster's head until Ray's core ends the process, in silence
                 ray.shutdown()
             for name in only_here:
                 os.environ.pop(name, None)
