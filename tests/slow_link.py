@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import time
 
-from raybel.cli import main
+from raybel.cli import run
 from raybel.jobs.link import job
 from raybel.jobs.link.stage import LinkStage as Stage
 
@@ -23,4 +23,4 @@ class LinkStage(Stage):
 
 if __name__ == "__main__":
     job.LinkStage = LinkStage
-    main(["link", *sys.argv[2:]])
+    run(["link", *sys.argv[2:]])

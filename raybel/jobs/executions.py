@@ -27,8 +27,9 @@ def executions_ended() -> Iterator[None]:
     """
     try:
         yield
-    except HeadLost:  # nothing answers any more
-        _executions.clear()
+    except HeadLost:
+        while _executions:
+            _give_up(_executions.pop())
         raise
     finally:
         while _executions:
@@ -51,7 +52,9 @@ class _KillsActors(ExecutionCallback):
         _executions.append(executor)
         gentle = executor.shutdown
 
-        def shutdown(force: bool, exception: Exception | None = None) -> None:
+        def shutdown(force: bool, exception: BaseException | None = None) -> None:
+            if isinstance(exception, HeadLost):
+                _give_up(executor)
             gentle(force or exception is not None, exception)
 
         executor.shutdown = shutdown
@@ -63,6 +66,11 @@ class _KillsActors(ExecutionCallback):
     def after_execution_fails(self, executor: StreamingExecutor, error: Exception) -> None:
         """Note that it ended."""
         _ended(executor)
+
+
+def _give_up(execution: StreamingExecutor) -> None:
+    """Have an execution whose Ray has no head pass for ended: nothing that its end would ask for would answer."""
+    execution._shutdown = True
 
 
 def _ended(execution: StreamingExecutor) -> None:

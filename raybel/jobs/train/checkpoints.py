@@ -117,5 +117,5 @@ def _delete_left_over(folder: str) -> None:
     """Delete checkpoints that Ray doesn't know: of workers that died while they wrote them."""
     known = str(storage.find_json(join(folder, _SNAPSHOT)) or {})
     for name in storage.entries(folder):
-        if name.startswith(_PREFIX) and name not in known:
+        if name.startswith(_PREFIX) and name != _SNAPSHOT and name not in known:
             storage.delete(join(folder, name))

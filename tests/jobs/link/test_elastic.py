@@ -1,4 +1,4 @@
-"""A pool of actors between bounds, on a cluster of several nodes on this machine, which join and are lost."""
+"""Links on a cluster of several nodes on this machine, which join and are lost."""
 
 import sys
 import time
@@ -9,7 +9,7 @@ from ray_fixture import cluster, command, corpus_of, node, outputs, stages
 
 from raybel.jobs.link.job import link
 
-SLOW_LINK = str(Path(__file__).parents[2] / "slow_link.py")
+SLOW_LINK = (sys.executable, str(Path(__file__).parents[2] / "slow_link.py"), "0.6")
 PATIENCE = 240.0
 
 
@@ -36,8 +36,7 @@ def test_a_node_that_joins_is_used_and_one_that_is_lost_takes_only_its_chunks(lo
     arguments += ["--ngrams-model", model.ngrams, "--actors", "1:3", "--max-restarts", 0]
     with cluster() as nodes:
         first = nodes.add_node(**node())
-        slow = (sys.executable, SLOW_LINK, "0.6")
-        with command(*arguments, program=slow, RAY_ADDRESS=nodes.address) as job:
+        with command(*arguments, program=SLOW_LINK, RAY_ADDRESS=nodes.address) as job:
             wait_for(lambda: actors_on(first) and any(moving.rglob("*.crashes")), job)
             second = nodes.add_node(**node())
             wait_for(lambda: actors_on(second), job)
@@ -45,3 +44,29 @@ def test_a_node_that_joins_is_used_and_one_that_is_lost_takes_only_its_chunks(lo
             said = job.communicate(timeout=PATIENCE)[0]
             assert job.returncode == 0, said
     assert outputs(moving) == outputs(still)
+
+
+@pytest.mark.bench
+@pytest.mark.timeout(900)
+def test_a_lost_head_is_said_before_rays_core_ends_the_job_and_another_ray_goes_on(local_ray, model, tmp_path):
+    (tmp_path / "in").mkdir()
+    corpus, still, lost = corpus_of(tmp_path / "in", 3, 60), tmp_path / "still", tmp_path / "lost"
+    options = {"chunk_documents": 2}
+    link(model.config(corpus, still, **options))
+    arguments = ["--in-corpus", corpus, "--out-corpus", lost, "--ontology", model.ontology, "--chunk-documents", 2]
+    arguments += ["--ngrams-model", model.ngrams]
+    with cluster() as nodes:
+        nodes.add_node(**node())
+        # The head is lost for us after 23 s; our grace would end after Ray's own 30.
+        patience = {"RAY_gcs_rpc_server_reconnect_timeout_s": "30"}
+        with command(*arguments, program=SLOW_LINK, RAY_ADDRESS=nodes.address, **patience) as job:
+            wait_for(lambda: any(lost.rglob("*.arrow")), job)
+            processes = nodes.head_node.all_processes
+            for each in (*processes["gcs_server"], *processes["raylet"]):
+                each.process.kill()
+            said = job.communicate(timeout=PATIENCE)[0]
+        assert job.returncode == 1
+        assert said.strip().splitlines()[-1].startswith("raybel: the head of the Ray cluster"), said
+        assert "Traceback" not in said
+    link(model.config(corpus, lost, **options))
+    assert outputs(lost) == outputs(still)
