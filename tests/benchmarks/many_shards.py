@@ -5,13 +5,16 @@
 Ray has 200 logical CPUs on this machine, whatever it has; memory is for some 50 actors. An actor that sleeps takes no
 CPU, so that all CPU time is the driver's, the readers', the writers' and Ray's own. What loads the driver is the number
 of chunks in a second: 50 actors of 2.5 s a chunk have as many as 200 of 10 s. A shard is a file of one chunk, which is
-the worst case. The share of waiting is of the time from the first chunk on: what the actors didn't sleep.
+the worst case. Actors wait between the end of one chunk and the start of the next; what they don't sleep is more: each
+chunk is read, linked and written, too, on what the others leave of the machine's cores.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
+import os
 import shutil
 import sys
 import tempfile
@@ -34,15 +37,40 @@ from raybel.jobs.link.stage import LinkStage as Stage
 from raybel.jobs.progress import Progress
 
 
-def sleeping_stage(seconds: float) -> type[Stage]:
-    """A stage that sleeps in each chunk, of a class that workers needn't import."""
+def sleeping_stage(seconds: float, times: Path | None = None) -> type[Stage]:
+    """A stage that sleeps in each chunk, of a class that workers needn't import.
+
+    Args:
+        seconds: How long.
+        times: Where to note when chunks begin and end: a file for each actor, a line for each chunk.
+    """
 
     class LinkStage(Stage):
+        def __call__(self, chunk):
+            begun = time.monotonic()
+            done = super().__call__(chunk)
+            if times:
+                with open(times / str(os.getpid()), "a") as file:
+                    file.write(f"{begun} {time.monotonic()}\n")
+            return done
+
         def part(self, chunk, crashes):
             time.sleep(seconds)
             return super().part(chunk, crashes)
 
     return LinkStage
+
+
+def waiting(times: Path) -> float:
+    """The share of time that actors waited for their next chunk, until the last of all chunks began."""
+    chunks = [[tuple(map(float, line.split())) for line in file.read_text().splitlines()] for file in times.iterdir()]
+    over = max(of_actor[-1][0] for of_actor in chunks)
+    waited = total = 0.0
+    for of_actor in chunks:
+        began, ended = of_actor[0][0], of_actor[-1][1]
+        waited += sum(later[0] - earlier[1] for earlier, later in itertools.pairwise(of_actor)) + max(0, over - ended)
+        total += max(over, ended) - began
+    return waited / total
 
 
 @contextlib.contextmanager
@@ -82,7 +110,9 @@ def main() -> None:
     parser.add_argument("--readers", type=int, default=8, help="that may read, or write shards, at a time")
     args = parser.parse_args()
     home = Path(tempfile.mkdtemp(prefix="raybel-shards-"))
-    job.LinkStage = sleeping_stage(args.seconds)
+    times = home / "times"
+    times.mkdir()
+    job.LinkStage = sleeping_stage(args.seconds, times)
     try:
         model = make_model(home)
         for number in range(args.shards):
@@ -117,10 +147,11 @@ def main() -> None:
         seconds = time.monotonic() - begun[0]
         driver, rays = cpu([me]) - begun[1], cpu(own) - begun[2]
         work, chunks = last[0][0] - first[0][0], last[0][1] - first[0][1]
-        waiting = 1 - chunks * args.seconds / (args.actors * work)
+        awake = 1 - chunks * args.seconds / (args.actors * work)
         shards = done.counts.num_rows
         print(f"{shards} shards, {args.actors} actors of {args.seconds:g} s a chunk: {seconds:.0f} s in all")
-        print(f"{chunks / work:.1f} chunks/s from the first on; actors waited {waiting:.1%} of the time")
+        print(f"{chunks / work:.1f} chunks/s from the first on")
+        print(f"actors waited {waiting(times):.1%} of the time, and didn't sleep for {awake:.1%}")
         print(f"driver: {driver:.0f} s of CPU, {1e3 * driver / shards:.1f} ms a shard, {peak[0] / 1e6:.0f} MB at most")
         print(f"raylet and head: {rays:.0f} s of CPU, {1e3 * rays / shards:.1f} ms a shard")
     finally:
