@@ -9,8 +9,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -155,6 +156,15 @@ def command(*arguments: object, program: tuple[str, ...] = (RAYBEL,), **variable
                     each.kill()
             psutil.wait_procs(left, timeout=10)
         process.communicate()
+
+
+def wait_for(condition: Callable[[], Any], job: Any, seconds: float = 300.0) -> None:
+    """Wait until a condition holds while a `command` runs; fail where it ends before, or takes longer."""
+    ends = time.monotonic() + seconds
+    while not condition():
+        assert job.poll() is None, job.communicate()[0]
+        assert time.monotonic() < ends, "it took too long"
+        time.sleep(0.05)
 
 
 def marked(mark: str) -> Iterator[psutil.Process]:

@@ -1,11 +1,10 @@
 """Links on a cluster of several nodes on this machine, which join and are lost."""
 
 import sys
-import time
 from pathlib import Path
 
 import pytest
-from ray_fixture import cluster, command, corpus_of, node, outputs, stages
+from ray_fixture import cluster, command, corpus_of, node, outputs, stages, wait_for
 
 from raybel.jobs.link.job import link
 
@@ -15,14 +14,6 @@ PATIENCE = 240.0
 
 def actors_on(which):
     return stages(which.all_processes["raylet"][0].process.pid)
-
-
-def wait_for(condition, job):
-    ends = time.monotonic() + PATIENCE
-    while not condition():
-        assert job.poll() is None, job.communicate()[0]
-        assert time.monotonic() < ends, "it took too long"
-        time.sleep(0.3)
 
 
 @pytest.mark.bench

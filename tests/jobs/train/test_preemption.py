@@ -3,13 +3,12 @@
 import json
 import subprocess
 import sys
-import time
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from killed_training import known_checkpoint
-from ray_fixture import clean_environment, cluster, command, node
+from ray_fixture import clean_environment, cluster, command, node, wait_for
 
 from raybel.candidates.training.parameters import AlignmentParameters
 from raybel.jobs.train.config import TrainSapbertConfig, Workers
@@ -18,14 +17,6 @@ from raybel.ontology import Concept, Ontology
 
 PATIENCE = 300.0
 PARAMETERS = AlignmentParameters(pairs=4_000, batch_size=2, average=1.0, mention_epochs=0)
-
-
-def wait_for(condition, job):
-    ends = time.monotonic() + PATIENCE
-    while not condition():
-        assert job.poll() is None, job.communicate()[0]
-        assert time.monotonic() < ends, "it took too long"
-        time.sleep(0.05)
 
 
 @pytest.mark.bench
