@@ -5,6 +5,7 @@ from __future__ import annotations
 import ray
 from ray.core.generated.common_pb2 import WorkerExitType
 from ray.core.generated.gcs_pb2 import ActorTableData, WorkerTableData
+from ray.experimental.internal_kv import _internal_kv_get, _internal_kv_put
 
 from raybel.display import counted
 from raybel.errors import RaybelError
@@ -35,29 +36,42 @@ def most_resources() -> dict[str, float]:
 def refuse_further_restarts(max_restarts: int) -> None:
     """Look, at the start of an actor, whether it died too often before.
 
-    Ray's own limit counts actors that were lost with their nodes, too. Here those count that died on nodes which are
+    Ray's own limit counts actors that were lost with their nodes, too. Here those count that died on nodes which were
     still there.
 
     Raises:
         RaybelError: It died more often than it may be restarted.
     """
-    deaths = deaths_of(ray.ActorID(bytes.fromhex(ray.get_runtime_context().get_actor_id())))
+    actor = ray.ActorID(bytes.fromhex(ray.get_runtime_context().get_actor_id()))
+    deaths = deaths_of(actor)
     if len(deaths) > max_restarts:
         times = counted(len(deaths), "time")
         raise RaybelError(f"a worker died {times}, more often than --max-restarts allows; {why_it_died(deaths[-1])}")
+    if deaths:
+        _internal_kv_put(_record_of(actor), b"".join(worker.binary() for worker in deaths))
 
 
 def deaths_of(actor: ray.ActorID) -> list[ray.WorkerID]:
-    """Return the processes of an actor that died by themselves on nodes which are still there, in their order.
+    """Return the processes of an actor that died by themselves on nodes which were still there, in their order.
 
-    Those that were killed through Ray (`ray.kill`), as stragglers are, aren't among them.
+    Those that were killed through Ray (`ray.kill`), as stragglers are, aren't among them. Ray itself remembers an
+    actor's last 10 processes only (`maximum_actor_previous_incarnations`), of whatever end: what was counted before is
+    on record, by `refuse_further_restarts`.
     """
     state = ray._private.state.state.get_actor_info(actor)
     if state is None or not (earlier := ActorTableData.FromString(state).previous_incarnations):
         return []
-    present = present_nodes()
+    record, size = _internal_kv_get(_record_of(actor)) or b"", ray.WorkerID.size()
+    recorded = [ray.WorkerID(record[start : start + size]) for start in range(0, len(record), size)]
+    present, known = present_nodes(), set(recorded)
     died = [ray.WorkerID(each.worker_id) for each in earlier if each.node_id.hex() in present]
-    return [worker for worker in died if _known_of(worker).exit_type != WorkerExitType.INTENDED_SYSTEM_EXIT]
+    new = [worker for worker in died if worker not in known]
+    return recorded + [worker for worker in new if _known_of(worker).exit_type != WorkerExitType.INTENDED_SYSTEM_EXIT]
+
+
+def _record_of(actor: ray.ActorID) -> bytes:
+    """Return the key, in the store that Ray's head has, of the ids of an actor's processes that died."""
+    return b"raybel deaths of " + actor.hex().encode()
 
 
 def why_it_died(worker: ray.WorkerID) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import ray
@@ -18,6 +19,7 @@ from ray.data._internal.execution.streaming_executor import StreamingExecutor
 from raybel.display import counted, duration
 from raybel.errors import RaybelError
 from raybel.jobs.nodes import deaths_of, why_it_died
+from raybel.jobs.stragglers import PAUSE_SECONDS
 
 _LOG = logging.getLogger(__name__)
 LOOK_SECONDS = 5.0
@@ -29,14 +31,32 @@ MOST_DEATHS, GIVE_UP_SECONDS = 3, 120.0
 LONGEST_WAIT_SECONDS = 3600.0
 
 
+@dataclass
+class _Deaths:
+    """The processes of a worker that died.
+
+    Args:
+        before: When it was ready, or before it was looked at: they say nothing of its start.
+        on_the_way: Since then, in their order.
+    """
+
+    before: set[ray.WorkerID]
+    on_the_way: list[ray.WorkerID]
+
+    def take_in(self, died: list[ray.WorkerID]) -> None:
+        """Take in those that are known now; Ray forgets the first of many."""
+        self.on_the_way += [worker for worker in died if worker not in self.before and worker not in self.on_the_way]
+
+
 class WatchesStarts(ExecutionCallback):
     """Says what a Dataset's actors wait for as long as none is ready, and ends it with an error if they keep dying."""
 
     def __init__(self) -> None:
         self._looked = 0.0
+        self._stepped = time.monotonic()
         self._without: float | None = None
         self._say = SAY_SECONDS
-        self._deaths: dict[Any, int] = {}
+        self._deaths: dict[Any, _Deaths] = {}
 
     def on_execution_step(self, executor: StreamingExecutor) -> None:
         """Look at pools none of whose actors is ready: at each step, since one may be so for a moment only.
@@ -45,6 +65,9 @@ class WatchesStarts(ExecutionCallback):
             RaybelError: Workers keep dying before they are ready, or there was none for very long.
         """
         now = time.monotonic()
+        if self._without is not None and (pause := now - self._stepped) > PAUSE_SECONDS:
+            self._without += pause
+        self._stepped = now
         operators = [each for each in executor._topology or () if isinstance(each, ActorPoolMapOperator)]
         starting = [actor for operator in operators for actor in _starting(operator)]
         if not starting:
@@ -57,15 +80,15 @@ class WatchesStarts(ExecutionCallback):
 
     def _judge(self, starting: list[Any], seconds: float) -> None:
         """Say what some actors wait for, none of which was ready for so many seconds, or give up."""
-        dead = {actor: deaths_of(actor._actor_id) for actor in starting}
-        for actor, deaths in dead.items():  # those of before, when it was ready, say nothing
-            self._deaths.setdefault(actor, len(deaths))
-        worst = max(starting, key=lambda actor: len(dead[actor]) - self._deaths[actor])
-        times = len(dead[worst]) - self._deaths[worst]
+        for actor in starting:
+            died = deaths_of(actor._actor_id)
+            self._deaths.setdefault(actor, _Deaths(set(died), [])).take_in(died)
+        on_the_way = max((self._deaths[actor].on_the_way for actor in starting), key=len)
+        times = len(on_the_way)
         if seconds > GIVE_UP_SECONDS and times >= MOST_DEATHS:
             raise RaybelError(
                 f"no worker could start for {duration(seconds)}, and one died {counted(times, 'time')} on the way; "
-                f"{why_it_died(dead[worst][-1])}"
+                f"{why_it_died(on_the_way[-1])}"
             )
         if seconds > LONGEST_WAIT_SECONDS:
             raise RaybelError(f"no worker was ready for {duration(seconds)}: {_what_they_wait_for(starting, times)}")

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 import ray
 from ray.core.generated.common_pb2 import WorkerExitType
-from ray.core.generated.gcs_pb2 import WorkerTableData
+from ray.core.generated.gcs_pb2 import ActorTableData, PreviousActorIncarnation, WorkerTableData
 
 from raybel.errors import RaybelError
 from raybel.jobs import nodes
@@ -30,7 +30,11 @@ class Dies:
         return pa.table({"number": [self.number]})
 
 
-@pytest.mark.parametrize(("max_restarts", "times"), [(1, 1), pytest.param(1, 2, marks=pytest.mark.bench)])
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize(
+    ("max_restarts", "times"),
+    [(1, 1), pytest.param(1, 2, marks=pytest.mark.bench), pytest.param(11, 12, marks=pytest.mark.bench)],
+)
 def test_an_actor_dies_so_often(local_ray, tmp_path, max_restarts, times):
     with ray_session(), data_context():
         rows = ray.data.from_items([{"number": 0}]).map_batches(
@@ -47,6 +51,26 @@ def test_an_actor_dies_so_often(local_ray, tmp_path, max_restarts, times):
             ):
                 rows.take_all()
     assert len(os.listdir(tmp_path)) == max_restarts + 1
+
+
+def test_deaths_that_ray_no_longer_remembers_count(local_ray, monkeypatch):
+    """It remembers an actor's last ten processes."""
+    actor, died = os.urandom(ray.ActorID.size()), []
+    here, gone = bytes.fromhex(this_node()), os.urandom(28)
+
+    def known(actor):
+        return ActorTableData(previous_incarnations=died[-10:]).SerializeToString()
+
+    monkeypatch.setattr(ray._private.state.state, "get_actor_info", known)
+    monkeypatch.setattr(nodes.ray, "get_runtime_context", lambda: SimpleNamespace(get_actor_id=actor.hex))
+    for _ in range(12):
+        nodes.refuse_further_restarts(12)
+        for node in (here, gone):
+            died.append(PreviousActorIncarnation(worker_id=os.urandom(28), node_id=node))
+    nodes.refuse_further_restarts(12)
+    died.append(PreviousActorIncarnation(worker_id=os.urandom(28), node_id=here))
+    with pytest.raises(RaybelError, match="a worker died 13 times, more often than --max-restarts allows"):
+        nodes.refuse_further_restarts(12)
 
 
 @pytest.mark.parametrize(

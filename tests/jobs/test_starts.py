@@ -82,19 +82,30 @@ def test_workers_that_keep_dying_before_they_are_ready_end_the_job(clock, deaths
 
 
 def test_deaths_of_a_worker_that_was_ready_before_say_nothing_of_its_start(clock, deaths):
-    watch = WatchesStarts()
-    deaths["a"] = ["x"] * 9
-    look_on(watch, clock, Pool([], ["a"], restarting=1), 2 * starts.GIVE_UP_SECONDS)
-    deaths["a"] += ["y"] * 3
-    with pytest.raises(RaybelError, match="one died 3 times"):
-        look_on(watch, clock, Pool([], ["a"], restarting=1), 5)
+    watch, pool = WatchesStarts(), Pool([], ["a"], restarting=1)
+    deaths["a"] = list(range(10))
+    look_on(watch, clock, pool, 2 * starts.GIVE_UP_SECONDS)
+    deaths["a"] = list(range(2, 12))  # Ray remembers the last ten
+    look_on(watch, clock, pool, 5)
+    deaths["a"] = list(range(3, 13))
+    with pytest.raises(RaybelError, match=r"one died 3 times .*; it was 12"):
+        look_on(watch, clock, pool, 5)
+
+
+def test_time_in_which_the_driver_was_stopped_does_not_count(clock, deaths):
+    watch, pool = WatchesStarts(), Pool(["a"])
+    look_on(watch, clock, pool, 20)
+    clock.now += 2 * starts.LONGEST_WAIT_SECONDS
+    look_on(watch, clock, pool, starts.LONGEST_WAIT_SECONDS - 60)
+    with pytest.raises(RaybelError, match="no worker was ready for 1 h 00 min"):
+        look_on(watch, clock, pool, 60)
 
 
 def test_a_worker_that_was_ready_for_a_moment_started(clock, deaths):
     """One that dies at a document as soon as it is ready is for `--max-restarts` to end, and the quarantine."""
     watch = WatchesStarts()
     for death in range(1, 20):
-        deaths["a"] = ["x"] * death
+        deaths["a"] = list(range(max(0, death - 10), death))
         look_on(watch, clock, Pool([], ["a"], restarting=1), 40)
         watch.on_execution_step(SimpleNamespace(_topology=[Pool([], ["a"])]))
 
