@@ -1,4 +1,4 @@
-"""The Ray that a job runs on: the cluster's, or one started on this machine; quiet, and lost in a sentence."""
+"""The Ray of a job: a cluster's, or one started on this machine. It prints nothing, and losing it is an error."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -42,8 +43,12 @@ _OUR_SHARE = 0.75
 #: Seconds without the head of a local Ray, which nobody restarts.
 _LOCAL_PATIENCE_SECONDS = 4.0
 _LOOK_EVERY_SECONDS = 2.0
+#: What a look may count for: more, and this process was stopped meanwhile.
+_LONGEST_LOOK_SECONDS = 3 * _LOOK_EVERY_SECONDS
 #: What interrupts the main thread then, and how long it has for its end: calls to Ray may wait for the head.
 _LOST, _GRACE_SECONDS = signal.SIGUSR2, 10.0
+#: The head that this process was connected to and lost: its Ray can't be shut down, and will end the process.
+_lost: Head | None = None
 
 
 def debugs() -> bool:
@@ -61,22 +66,31 @@ def connection() -> Iterator[None]:
     Raises:
         RaybelError: None could be had, or its head was lost.
     """
+    global _lost
+    if _lost:
+        raise RaybelError(f"{_lost} is lost, and this process is still connected to it: start another process")
     if ray.is_initialized():
         yield
         return
     with _own_standard_error():
-        only_here, lost = _start(), False
+        only_here = _start()
+        is_local = not os.environ.get("RAY_ADDRESS")
+        head = Head(ray.get_runtime_context().gcs_address, _patience(is_local), is_local)
         try:
-            with _watch(Head(ray.get_runtime_context().gcs_address, _patience())):
+            with _watch(head):
                 yield
         except HeadLostError:
-            lost = bool(os.environ.get("RAY_ADDRESS"))
+            _lost = None if is_local else head
             raise
         finally:
-            if not lost:  # else it would wait for a cluster's head until Ray's core ends the process, in silence
+            if not _lost:  # else it would wait for a cluster's head until Ray's core ends the process, in silence
                 ray.shutdown()
-            for name in only_here:
-                os.environ.pop(name, None)
+            _forget(only_here)
+
+
+def _forget(names: list[str]) -> None:
+    for name in names:
+        os.environ.pop(name, None)
 
 
 def _start() -> list[str]:
@@ -103,6 +117,7 @@ def _start() -> list[str]:
                         **options,
                     )
     except Exception as error:  # Ray raises bare ones, of a machine that is too busy among others
+        _forget(only_here)
         where = os.environ.get("RAY_ADDRESS")
         what = f"the Ray at {where} (RAY_ADDRESS) can't be used" if where else "Ray couldn't be started on this machine"
         lines = str(error).strip().splitlines() or [type(error).__name__]
@@ -177,7 +192,7 @@ def _is_standard_error(stream: Any) -> bool:
 
 
 class HeadLostError(RaybelError):
-    """A cluster's head is lost."""
+    """The head of the Ray that a job runs on is lost."""
 
 
 class HeadLost(BaseException):
@@ -190,16 +205,20 @@ class Head:
     Args:
         address: HOST:PORT.
         patience: Seconds without an answer after which it is lost.
+        is_local: Whether it was started by this process, else by a cluster.
     """
 
-    def __init__(self, address: str, patience: float) -> None:
-        self.address, self.patience = address, patience
+    def __init__(self, address: str, patience: float, is_local: bool = False) -> None:
+        self.address, self.patience, self.is_local = address, patience, is_local
 
     def __str__(self) -> str:
-        return (
-            f"the head of the Ray cluster ({self.address}) is lost: start the same command again, once there is a Ray; "
-            "what is finished stays"
-        )
+        return f"the head of {'the local Ray' if self.is_local else 'the Ray cluster'} ({self.address})"
+
+    @property
+    def loss(self) -> str:
+        """What is said once it is lost."""
+        when = "" if self.is_local else ", once there is a Ray"
+        return f"{self} is lost: start the same command again{when}; what is finished stays"
 
     def answers(self) -> bool:
         """True if it takes connections."""
@@ -212,22 +231,23 @@ class Head:
 
     def watch(self, stop: threading.Event) -> None:
         """Look after it until told to stop. Once it is lost, interrupt the main thread; where that hangs, end all."""
-        silent = 0.0
+        silent, looked = 0.0, time.monotonic()
         while not stop.wait(_LOOK_EVERY_SECONDS):
-            silent = 0.0 if self.answers() else silent + _LOOK_EVERY_SECONDS
+            answers, before, looked = self.answers(), looked, time.monotonic()
+            silent = 0.0 if answers else silent + min(looked - before, _LONGEST_LOOK_SECONDS)
             if silent >= self.patience:
                 signal.pthread_kill(threading.main_thread().ident or 0, _LOST)
                 if not stop.wait(_GRACE_SECONDS):
                     if logs.is_json():
-                        _LOG.critical(str(self))
+                        _LOG.critical(self.loss)
                     else:
-                        print(f"raybel: {self}", file=sys.stderr, flush=True)
+                        print(f"raybel: {self.loss}", file=sys.stderr, flush=True)
                     os._exit(1)
                 return
 
 
-def _patience() -> float:
-    if not os.environ.get("RAY_ADDRESS"):
+def _patience(is_local: bool) -> float:
+    if is_local:
         return _LOCAL_PATIENCE_SECONDS
     return _OUR_SHARE * float(os.environ.get(_PATIENCE_VARIABLE, _PATIENCE_SECONDS))
 
@@ -242,20 +262,27 @@ def _watch(head: Head) -> Iterator[None]:
         yield
         return
 
-    def interrupt(number: int, frame: Any) -> None:
-        raise HeadLost
+    stop, ends = threading.Event(), threading.Event()
 
-    stop, before = threading.Event(), signal.signal(_LOST, interrupt)
+    def interrupt(number: int, frame: Any) -> None:
+        if not ends.is_set():
+            raise HeadLost
+
+    before = signal.signal(_LOST, interrupt)
     thread = threading.Thread(target=head.watch, args=(stop,), name="raybel head", daemon=True)
     thread.start()
     try:
-        yield
+        try:
+            yield
+        except RayError as error:  # what it was asked for may fail before it is lost for long enough
+            ends.set()
+            if head.answers():
+                raise
+            raise HeadLostError(head.loss) from error
+        finally:
+            ends.set()
     except HeadLost as error:
-        raise HeadLostError(str(head)) from error
-    except RayError as error:  # what it was asked for may fail before it is lost for long enough
-        if head.answers():
-            raise
-        raise HeadLostError(str(head)) from error
+        raise HeadLostError(head.loss) from error
     finally:
         stop.set()
         thread.join()

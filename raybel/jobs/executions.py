@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 from collections.abc import Iterator
+from weakref import WeakKeyDictionary
 
 from ray.data._internal.execution.execution_callback import ExecutionCallback
 from ray.data._internal.execution.streaming_executor import StreamingExecutor
@@ -14,30 +16,32 @@ from raybel.jobs.starts import WatchesStarts
 from raybel.jobs.stragglers import EndsStragglers
 
 _LOG = logging.getLogger(__name__)
-#: The executions of Datasets that began in this process and may not have ended.
-_executions: list[StreamingExecutor] = []
+#: The executions of Datasets that may not have ended, and the threads of this process in which they began.
+_executions: WeakKeyDictionary[StreamingExecutor, int] = WeakKeyDictionary()
 
 
 @contextlib.contextmanager
 def executions_ended() -> Iterator[None]:
-    """End the executions that an interruption left.
+    """End the executions that began in here, in this thread, and that an interruption left.
 
     Ray Data does so when it collects them as garbage, by when there is no Ray any more: it would connect anew, and
     print a traceback.
     """
+    before = list(_executions)
     try:
         yield
     except HeadLost:
-        while _executions:
-            _give_up(_executions.pop())
+        for execution in list(_executions):
+            _give_up(execution)
         raise
     finally:
-        while _executions:
-            execution = _executions.pop()
-            try:
-                execution.shutdown(True)
-            except Exception as error:  # of a Ray that is being lost; what ended the job is told
-                _LOG.debug(f"a Dataset couldn't be ended: {error}")
+        for execution, thread in list(_executions.items()):
+            if execution not in before and thread == threading.get_ident():
+                try:
+                    execution.shutdown(True)
+                except Exception as error:  # of a Ray that is being lost; what ended the job is told
+                    _LOG.debug(f"a Dataset couldn't be ended: {error}")
+                _executions.pop(execution, None)
 
 
 class _KillsActors(ExecutionCallback):
@@ -49,7 +53,7 @@ class _KillsActors(ExecutionCallback):
 
     def before_execution_starts(self, executor: StreamingExecutor) -> None:
         """Have a shutdown with an exception be a forced one."""
-        _executions.append(executor)
+        _executions[executor] = threading.get_ident()
         gentle = executor.shutdown
 
         def shutdown(force: bool, exception: BaseException | None = None) -> None:
@@ -61,21 +65,16 @@ class _KillsActors(ExecutionCallback):
 
     def after_execution_succeeds(self, executor: StreamingExecutor) -> None:
         """Note that it ended."""
-        _ended(executor)
+        _executions.pop(executor, None)
 
     def after_execution_fails(self, executor: StreamingExecutor, error: Exception) -> None:
         """Note that it ended."""
-        _ended(executor)
+        _executions.pop(executor, None)
 
 
 def _give_up(execution: StreamingExecutor) -> None:
     """Have an execution whose Ray has no head pass for ended: nothing that its end would ask for would answer."""
     execution._shutdown = True
-
-
-def _ended(execution: StreamingExecutor) -> None:
-    with contextlib.suppress(ValueError):  # it may just be taken to be ended
-        _executions.remove(execution)
 
 
 CALLBACKS: tuple[type[ExecutionCallback], ...] = (_KillsActors, WatchesStarts, EndsStragglers)

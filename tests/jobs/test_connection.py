@@ -60,13 +60,41 @@ def test_a_head_that_is_lost_ends_the_job_in_a_sentence(port, quick):
     assert signal.getsignal(signal.SIGUSR2) is handler
 
 
-def test_a_head_that_is_back_in_time_is_not_lost(port, quick):
-    with connection._watch(Head(f"127.0.0.1:{port}", 1.0)), socket.socket() as late:
-        late.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        time.sleep(0.3)
-        late.bind(("127.0.0.1", port))
-        late.listen()
-        time.sleep(1.5)
+def test_a_head_that_is_back_in_time_is_not_lost(port, quick, monkeypatch):
+    """However often it is away."""
+    answers = ([False] * 6 + [True]) * 5  # 0.3 s without one at a time, 1.5 s in all
+    monkeypatch.setattr(Head, "answers", lambda head: not answers or answers.pop())
+    with connection._watch(Head(f"127.0.0.1:{port}", 1.0)):
+        while answers:
+            time.sleep(0.01)
+
+
+def test_a_head_whose_machine_is_gone_is_lost_in_time(port, quick, monkeypatch):
+    """A look then takes as long as it waits for an answer."""
+    looks = []
+
+    def answers(head):
+        looks.append(time.sleep(0.5))
+
+    monkeypatch.setattr(Head, "answers", answers)
+    with pytest.raises(RaybelError, match="is lost"), connection._watch(Head(f"127.0.0.1:{port}", 2.0)):
+        wait_as_a_job_does()
+    assert len(looks) <= 4, "only the pauses between them were counted"
+
+
+def test_a_loss_that_is_noticed_as_the_job_ends_is_said_too(port, quick, monkeypatch):
+    monkeypatch.setattr(Head, "answers", lambda head: time.sleep(0.5))
+    with pytest.raises(RaybelError, match="is lost"), connection._watch(Head(f"127.0.0.1:{port}", 0.2)):
+        raise GetTimeoutError("late")
+
+
+def test_a_process_that_lost_a_cluster_is_told_to_end(monkeypatch):
+    monkeypatch.setattr(connection, "_lost", Head("10.0.0.1:6379", 60))
+    with (
+        pytest.raises(RaybelError, match=r"10\.0\.0\.1:6379. is lost, and this process is still connected"),
+        connection.connection(),
+    ):
+        pass
 
 
 def test_an_error_of_ray_without_its_head_is_its_loss(port):

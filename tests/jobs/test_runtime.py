@@ -216,3 +216,15 @@ def test_a_dataset_that_an_interruption_leaves_is_ended(local_ray):
         interrupted()
     assert [each._shutdown for each in kept] == [True]
     assert not executions._executions
+
+
+def test_a_dataset_from_before_a_session_goes_on_after_it(local_ray):
+    """One that a user reads, and runs a job for each of its batches."""
+    with data_context():
+        rows = ray.data.range(20, override_num_blocks=20)
+    batches = iter(rows.iter_batches(batch_size=None, prefetch_batches=0))
+    seen = [next(batches)]
+    with ray_session():
+        assert list(executions._executions)
+    seen += batches
+    assert sorted(int(each["id"][0]) for each in seen) == list(range(20))
