@@ -11,21 +11,18 @@ from typing import Any
 import ray.train
 import torch
 import torch.distributed as dist
+from ray.train import Checkpoint
 from safetensors.torch import save_file
 
 from raybel.display import counted
 from raybel.encoders.training import Position, sum_over_workers
 from raybel.errors import InputError
-from raybel.files import storage
-from raybel.files.storage import join
-from raybel.jobs.train.directory import CHECKPOINTS
+from raybel.jobs.train.known_checkpoints import copy_list, delete_unknown
 from raybel.jobs.train.run import load_weights
 
 #: Seconds between two looks at whether a checkpoint is due.
 LOOK_SECONDS = 2.0
 _FILE = "random.safetensors"
-#: Ray Train's names of its list of checkpoints, and of their directories.
-_SNAPSHOT, _PREFIX = "checkpoint_manager_snapshot.json", "checkpoint_"
 
 
 class Checkpoints:
@@ -41,13 +38,13 @@ class Checkpoints:
 
     def __init__(self, home: str, seconds: float, device: str) -> None:
         context = ray.train.get_context()
-        self.seconds, self.device = seconds, device
+        self.home, self.seconds, self.device = home, seconds, device
         self.worker, self.workers = context.get_world_rank(), context.get_world_size()
         self._looked = 0.0
         self._saved = time.monotonic()
         self._notice: Any = None
         if self.worker == 0:
-            _delete_left_over(join(home, CHECKPOINTS))
+            delete_unknown(home)
 
     def due(self) -> bool:
         """Return whether to save one now; all workers ask after each step, and get the same answer."""
@@ -59,8 +56,16 @@ class Checkpoints:
         noticed = self._notice is not None and self._notice != before
         return self._as_the_first(now - self._saved > self.seconds) or noticed
 
-    def saved(self) -> None:
-        """Take in that one was saved."""
+    def report(self, epochs: int, checkpoint: Checkpoint | None) -> None:
+        """Hand a checkpoint of the first worker's to Ray Train; all of them call it.
+
+        Args:
+            epochs: That are done.
+            checkpoint: What was saved; None on the others.
+        """
+        if self.worker == 0:
+            copy_list(self.home)
+        ray.train.report({"epochs": epochs}, checkpoint=checkpoint)
         self._saved = time.monotonic()
 
     def _as_the_first(self, decision: bool) -> bool:
@@ -111,11 +116,3 @@ class Checkpoints:
     def _kind(self) -> dict[str, Any]:
         """What steps of another training aren't the same with."""
         return {"workers": self.workers, "kind": self.device.partition(":")[0]}
-
-
-def _delete_left_over(folder: str) -> None:
-    """Delete checkpoints that Ray doesn't know: of workers that died while they wrote them."""
-    known = str(storage.find_json(join(folder, _SNAPSHOT)) or {})
-    for name in storage.entries(folder):
-        if name.startswith(_PREFIX) and name != _SNAPSHOT and name not in known:
-            storage.delete(join(folder, name))

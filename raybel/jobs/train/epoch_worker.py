@@ -120,5 +120,4 @@ class EpochWorker:
                     averaged = trainer.averaged.state_dict()
                     save_file({name: value.contiguous() for name, value in averaged.items()}, f"{folder}/{_AVERAGED}")
                 checkpoint = save_checkpoint(folder, trainer.model, trainer.optimiser, state)
-            ray.train.report({"epochs": len(epochs.records)}, checkpoint=checkpoint)
-        self.checkpoints.saved()
+            self.checkpoints.report(len(epochs.records), checkpoint)

@@ -27,6 +27,7 @@ from raybel.files.storage import join
 from raybel.jobs.runtime import cpus_per_worker
 from raybel.jobs.train.config import Workers
 from raybel.jobs.train.directory import CHECKPOINTS, FAILURE, PROGRESS
+from raybel.jobs.train.known_checkpoints import mend_list
 
 #: Where the settings say what a worker's function is.
 _FUNCTION = "worker"
@@ -99,6 +100,7 @@ def run_workers(
     watcher = threading.Thread(target=_watch, args=(join(home, PROGRESS), stop, watch), daemon=True)
     for name in (FAILURE, PROGRESS):  # of an earlier start
         storage.delete(join(home, name))
+    mend_list(home)
     watcher.start()
     try:
         result = _fit(trainer)
@@ -107,7 +109,8 @@ def run_workers(
         cause = getattr(cause, "cause", None) or cause
         raise cause if isinstance(cause, RaybelError) else RaybelError(f"training failed: {cause}") from error
     except CheckpointManagerInitializationError as error:
-        raise InputError(f"the list of checkpoints is damaged: {_REMEDY}", path=join(home, CHECKPOINTS)) from error
+        remedy = "it is mended now: start the same command again" if mend_list(home) else _REMEDY
+        raise InputError(f"the list of checkpoints is damaged: {remedy}", path=join(home, CHECKPOINTS)) from error
     except ControllerError as error:
         raise RaybelError(f"training failed: {error.controller_failure}") from error
     finally:

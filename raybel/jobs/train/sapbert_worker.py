@@ -268,8 +268,7 @@ class Worker:
                 if at is not None:
                     save_file(self.begun, f"{folder}/{_BEGUN}")
                 checkpoint = save_checkpoint(folder, self.model, optimiser, state)
-            ray.train.report({"epochs": len(self.epochs)}, checkpoint=checkpoint)
-        self.checkpoints.saved()
+            self.checkpoints.report(len(self.epochs), checkpoint)
 
     def _load(self, folder: Path, optimiser: torch.optim.AdamW) -> None:
         """Go on from a checkpoint; from one within an epoch, with the weights that the epoch began with first."""

@@ -10,6 +10,8 @@ from raybel.encoders.training import Position
 from raybel.errors import InputError
 from raybel.jobs.train import checkpoints
 from raybel.jobs.train.checkpoints import Checkpoints
+from raybel.jobs.train.directory import CHECKPOINTS
+from raybel.jobs.train.known_checkpoints import COPY, LIST, mend_list
 
 AT = Position(steps=7, loss=1.5, weight=14, seconds=0.25)
 
@@ -20,6 +22,7 @@ def train(monkeypatch):
     train = SimpleNamespace(now=1000.0, notice=None, workers=1)
     context = SimpleNamespace(get_world_rank=lambda: 0, get_world_size=lambda: train.workers)
     monkeypatch.setattr(checkpoints.ray.train, "get_context", lambda: context)
+    monkeypatch.setattr(checkpoints.ray.train, "report", lambda metrics, checkpoint: None)
     monkeypatch.setattr(checkpoints.ray.train, "get_preemption_info", lambda: train.notice)
     monkeypatch.setattr(checkpoints.time, "monotonic", lambda: train.now)
     return train
@@ -35,7 +38,7 @@ def test_one_is_due_every_so_many_seconds(train, tmp_path):
     assert not due_after(found, train, 50)
     assert due_after(found, train, 20)
     assert due_after(found, train, 20)  # it wasn't saved
-    found.saved()
+    found.report(0, None)
     assert not due_after(found, train, 50)
     assert due_after(found, train, 20)
 
@@ -46,7 +49,7 @@ def test_one_is_due_at_each_notice_that_a_node_will_be_taken_away(train, tmp_pat
     train.notice = {"a": [0]}
     assert not due_after(found, train, checkpoints.LOOK_SECONDS / 2)  # it isn't looked at after each step
     assert due_after(found, train, checkpoints.LOOK_SECONDS)
-    found.saved()
+    found.report(0, None)
     assert not due_after(found, train, 10)
     train.notice = {"a": [0], "b": [1]}
     assert due_after(found, train, 10)
@@ -72,16 +75,36 @@ def test_one_of_other_workers_is_refused(train, tmp_path, workers, device, now):
     assert str(tmp_path) in str(raised.value)
 
 
-def test_those_that_ray_does_not_know_are_deleted_at_the_start(train, tmp_path):
-    folder = tmp_path / "checkpoints"
+KNOWN = json.dumps({"checkpoint_results": [{"checkpoint_dir_name": "checkpoint_2026-01"}]})
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """With two checkpoints, one of which Ray knows."""
     for name in ("checkpoint_2026-01", "checkpoint_2026-02", "other"):
-        (folder / name).mkdir(parents=True)
-        (folder / name / "state.json").write_text("{}")
-    known = {"checkpoint_results": [{"checkpoint_dir_name": "checkpoint_2026-01"}]}
-    (folder / "checkpoint_manager_snapshot.json").write_text(json.dumps(known))
-    Checkpoints(str(tmp_path), 60, "cpu")
-    assert sorted(each.name for each in folder.iterdir()) == [
-        "checkpoint_2026-01",
-        "checkpoint_manager_snapshot.json",
-        "other",
-    ]
+        (tmp_path / CHECKPOINTS / name).mkdir(parents=True)
+        (tmp_path / CHECKPOINTS / name / "state.json").write_text("{}")
+    (tmp_path / CHECKPOINTS / LIST).write_text(KNOWN)
+    return tmp_path / CHECKPOINTS
+
+
+def test_those_that_ray_does_not_know_are_deleted_at_the_start(train, folder):
+    Checkpoints(str(folder.parent), 60, "cpu")
+    assert {each.name for each in folder.iterdir()} == {"checkpoint_2026-01", LIST, "other"}
+    assert (folder / LIST).read_text() == KNOWN
+
+
+def test_a_list_whose_writing_was_interrupted_is_mended(train, folder):
+    home = str(folder.parent)
+    assert not mend_list(home)
+    found = Checkpoints(home, 60, "cpu")
+    found.report(1, None)
+    for damaged in ("", KNOWN[:20]):
+        (folder / LIST).write_text(damaged)
+        found.report(1, None)  # keeps the copy that there is
+        assert mend_list(home)
+        assert json.loads((folder / LIST).read_text()) == json.loads(KNOWN)
+        assert not mend_list(home)
+    (folder / COPY).unlink()
+    (folder / LIST).write_text("")
+    assert not mend_list(home)
