@@ -1,12 +1,15 @@
-"""A training one of whose workers is killed within an epoch, and which goes on from the checkpoint there."""
+"""Trainings that are interrupted, or one of whose workers is killed, and which go on from the last checkpoint."""
 
 import contextlib
 import json
+import os
+import signal
 import threading
 import time
 from dataclasses import replace
 
 import psutil
+import pytest
 
 
 def known_checkpoint(out):
@@ -48,3 +51,24 @@ def killed_within_its_epoch(train, config, out):
     assert shown
     assert all(each.get("done", each.get("step", 1) - 1) > 0 for each in shown), "it began anew"
     return result
+
+
+def interrupted_training(train, when):
+    """Train until a condition holds, then interrupt the driver, which is this process, as Ctrl-C does."""
+    over = threading.Event()
+
+    def interrupt():
+        deadline = time.monotonic() + 300
+        while not when() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        if not over.is_set():
+            os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    try:
+        thread.start()
+        with pytest.raises(KeyboardInterrupt):
+            train()
+    finally:
+        over.set()
+        thread.join()

@@ -186,7 +186,7 @@ class ShardJob:
     def _assemble_rest(self) -> None:
         while self.assembling:
             self._collect(timeout=5)
-            self.assembling.again(self.patience.seconds)
+            self.assembling.again(self.patience.publication)
             self._show()
 
     def _count(self, row: dict[str, Any]) -> None:

@@ -93,6 +93,11 @@ class Patience:
             return math.inf
         return self.extra + max(LEAST_SECONDS, TIMES_SLOWEST * slowest) * float(2 ** (self.restarts + kills))
 
+    @property
+    def publication(self) -> float:
+        """Seconds without a published shard after which what is left is published once more."""
+        return self.seconds if math.isfinite(self.seconds) else self.extra + LEAST_SECONDS
+
     @contextlib.contextmanager
     def watches(self) -> Iterator[None]:
         """Have the streams of this process end by it."""

@@ -2,9 +2,9 @@
 
     python tests/benchmarks/frozen_node.py [--chunks 60] [--seconds 0.5] [--timeout 5000] [--threshold 3]
 
-Nodes are Ray's, on this machine; the head has none of the CPUs. Half way through, one of the two nodes freezes, and
-stays so. Prints when Ray declared it dead, for how long no chunk was finished, and the job's seconds with and without
-the freeze. The bytes of both runs must be the same; else the status is 1.
+Nodes are Ray's, on this machine; the head has none of the CPUs. After a third of the chunks one of the two nodes
+freezes, and stays so. Prints when Ray declared it dead, for how long no chunk was finished, and the job's seconds with
+and without the freeze. The bytes of both runs must be the same; else the status is 1.
 """
 
 from __future__ import annotations
@@ -57,12 +57,12 @@ def done(run: Path) -> int:
     return len(list(run.glob("parts/**/*.arrow")))
 
 
-def frozen_run(nodes: list[Any], job: Any, run: Path, half: int) -> tuple[float, float, float]:
+def frozen_run(nodes: list[Any], job: Any, run: Path, chunks: int) -> tuple[float, float, float]:
     """Freeze the last node after so many chunks: seconds until it is declared dead, the longest stall, and the rest."""
     victim = nodes[-1]
-    while done(run) < half or not stages(victim.all_processes["raylet"][0].process.pid):
+    while done(run) < chunks or not stages(victim.all_processes["raylet"][0].process.pid):
         if job.poll() is not None:
-            sys.exit(f"the job ended before half time:\n{job.communicate(timeout=900)[0]}")
+            sys.exit(f"the job ended before its node could freeze:\n{job.communicate(timeout=900)[0]}")
         time.sleep(0.05)
     for each in processes(victim):
         each.send_signal(signal.SIGSTOP)

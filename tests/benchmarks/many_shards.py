@@ -132,13 +132,13 @@ def main() -> None:
         )
         me = psutil.Process()
         own = [each for each in me.children(recursive=True) if each.name() in ("raylet", "gcs_server")]
-        first: list[tuple[float, int, float]] = []
+        first: list[tuple[float, int]] = []
         last: list[tuple[float, int]] = []
 
         def watch(progress: Progress) -> None:
             now = (time.monotonic(), progress.chunks)
             if not first and progress.chunks >= args.actors:
-                first.append((*now, cpu([me])))
+                first.append(now)
             last[:] = [now]
 
         begun = (time.monotonic(), cpu([me]), cpu(own))

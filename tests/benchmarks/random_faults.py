@@ -48,7 +48,7 @@ NODE = {"num_cpus": 1, "object_store_memory": 80 << 20}
 WORK, LEASE, OUTAGE, HUNG = 0.15, 6.0, 6.0, 900.0
 #: Seconds without progress until chunks straggle; without the head until Ray's core ends a driver (60 by itself); what
 #: the nodes' health is looked at by.
-PATIENCE, HEAD_PATIENCE = 10.0, 12
+PATIENCE, HEAD_PATIENCE = 10.0, 24
 HEALTH = {"health_check_period_ms": 3_000, "health_check_timeout_ms": 5_000, "health_check_failure_threshold": 3}
 DISK_BYTES = 8 << 20
 #: What may be used, by the cluster too, before Ray's monitor kills a worker; and what uses it up.
@@ -59,7 +59,9 @@ _ID = re.compile(rb"<document><id>([^<]*)</id>|<id>([^<]*)</id>\s*<passage>")
 
 #: The job of each round: `raybel link` whose chunks take a while, and whose lease is short.
 JOB = """
-import sys, time
+import os, signal, sys, time
+for number in (signal.SIGINT, signal.SIGTERM):  # until the command takes them: its own imports are far fewer
+    signal.signal(number, lambda number, frame: os._exit(128 + number))
 from raybel.cli import run
 from raybel.files import leases
 from raybel.jobs import stragglers
@@ -217,7 +219,7 @@ class Round:
         return str(self.nodes.cluster.address)
 
     def progress(self) -> int:
-        """How many chunks were written so far, some of them twice."""
+        """A number that changes with each chunk that was written, or shard that was published."""
         if self.store is not None:
             return sum(method == "PUT" and path.endswith(".arrow") for method, path, _ in self.store.requests)
         names = [name for _, _, files in os.walk(self.run) for name in files]  # it bears directories that go
@@ -235,7 +237,7 @@ class Round:
         return False
 
     def goes_on(self) -> bool:
-        """Wait until the job has written one more chunk; False if it ended first."""
+        """Wait until the job has written a chunk or published a shard; False if it ended first."""
         before = self.progress()
         done = self.wait(lambda: self.progress() != before)
         self.hangs = time.monotonic() + HUNG
@@ -324,6 +326,9 @@ def lose_head(of: Round) -> bool:
     for each in (*head.all_processes["gcs_server"], *head.all_processes["raylet"]):
         each.process.kill()
     of.wait(lambda: False)
+    of.end()
+    if of.job.returncode and "is lost" not in of.said:
+        raise AssertionError(f"the job ended with {of.job.returncode} without a sentence:\n{of.said}")
     of.nodes.renew()
     return True
 
@@ -562,10 +567,10 @@ def show(rounds: list[dict[str, Any]]) -> bool:
             restarts = sum(fault["restarts"] for fault in of_kind)
             print(f"{kind:32} {len(of_kind):7} {restarts:9} {statistics.median(seconds):9.1f} {max(seconds):10.1f}")
     bad = [each for each in rounds if each["problem"] or each["different"]]
-    documents = len(rounds) * FILES * DOCUMENTS
+    compared = sum(not each["problem"] for each in rounds)
     lost, doubled = (sum(each[name] for each in rounds) for name in ("lost", "doubled"))
     print(
-        f"{len(faults)} faults in {len(rounds)} rounds of {FILES * DOCUMENTS} documents ({documents} in all; "
+        f"{len(faults)} faults in {len(rounds)} rounds, {compared} compared ({compared * FILES * DOCUMENTS} documents; "
         f"{sum(each['starts'] for each in rounds)} starts, {sum(each['seconds'] for each in rounds):.0f} s): "
         f"{lost} lost, {doubled} doubled; {len(bad)} rounds with a problem or a different byte"
     )

@@ -11,6 +11,7 @@ from ray.data._internal.execution.operators.actor_pool_map_operator import Actor
 from ray_fixture import corpus_of, documents, one, outputs
 from samples import collection, save
 
+from raybel.config import Resources
 from raybel.errors import RaybelError
 from raybel.jobs import stragglers
 from raybel.jobs.assembling import Assembling
@@ -25,8 +26,9 @@ from raybel.runs.inputs import Shard
 def test_patience_grows_with_the_slowest_chunk_and_with_each_restart():
     patience = Patience.with_places(100, ["/a", "/b"])
     assert patience.seconds == float("inf")  # nothing is known before the first chunk
+    assert patience.publication == stragglers.LEAST_SECONDS  # all chunks may be an earlier start's
     patience.note(1, 50)
-    assert patience.seconds == stragglers.LEAST_SECONDS
+    assert patience.seconds == patience.publication == stragglers.LEAST_SECONDS
     patience.note(60, 100)
     patience.note(2, 100)
     assert patience.seconds == 60 * stragglers.TIMES_SLOWEST
@@ -254,7 +256,8 @@ def test_a_worker_that_hangs_costs_its_chunks_a_second_start(local_ray, model, t
     monkeypatch.setattr(stragglers, "TIMES_SLOWEST", 0.0)
     flag = str(tmp_path / "hung")
     monkeypatch.setattr(job, "LinkStage", hanging_stage(flag))
-    link(model.config(corpus, tmp_path / "hanging", **options))
+    none = {"resources": Resources(max_restarts=0)}  # it isn't a death of its own
+    link(model.config(corpus, tmp_path / "hanging", **options, **none))
     assert os.path.exists(flag)
     assert "it is killed, and the chunk begins again" in caplog.text
     assert "what is left begins again" not in caplog.text
@@ -289,7 +292,8 @@ def test_a_document_that_each_worker_hangs_at_goes_to_the_quarantine(local_ray, 
     save(tmp_path / "corpus" / "b.xml", collection(*documents("c", 40)))
     monkeypatch.setattr(stragglers, "LEAST_SECONDS", 8.0)  # Ray takes five for a process that doesn't end by itself
     monkeypatch.setattr(job, "LinkStage", stage_that_hangs_at("poison"))
-    result = link(model.config(tmp_path / "corpus", tmp_path / "run", chunk_documents=4, max_bad_fraction=1))
+    options = {"chunk_documents": 4, "max_bad_fraction": 1, "resources": Resources(max_restarts=0)}
+    result = link(model.config(tmp_path / "corpus", tmp_path / "run", **options))
     assert caplog.text.count("it is killed, and the chunk begins again") == stragglers.MOST_KILLS
     assert "what is left begins again" not in caplog.text
     assert result.counts["quarantined"].to_pylist() == [1, 0]

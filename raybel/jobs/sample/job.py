@@ -18,6 +18,7 @@ from raybel.errors import ConfigError
 from raybel.files import storage, tables
 from raybel.files.fingerprints import fingerprint
 from raybel.files.provenance import OUTPUT_FORMAT
+from raybel.jobs.assembling import RETRIES
 from raybel.jobs.runtime import Allocation, allocate_here, data_context, ray_session
 from raybel.jobs.sample.config import SampleConfig
 from raybel.jobs.sample.directory import SampleDirectory
@@ -139,7 +140,8 @@ def _write_shards(
     config: SampleConfig, directory: SampleDirectory, inputs: list[DrawnInput], allocation: Allocation
 ) -> None:
     """Write the shards of the inputs that have sampled mentions, but of those that an earlier start has done."""
-    write = ray.remote(num_cpus=allocation.cpus_per_task, max_retries=config.resources.max_restarts)(_write_documents)
+    retries = RETRIES + config.resources.max_restarts  # Ray counts the tasks that were lost with their nodes, too
+    write = ray.remote(num_cpus=allocation.cpus_per_task, max_retries=retries)(_write_documents)
     waiting = []
     for each in inputs:
         name = each.shard

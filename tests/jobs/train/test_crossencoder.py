@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 import ray
 import torch
-from killed_training import killed_within_its_epoch
-from ray_fixture import command, corpus_of, outputs, three_files
+from killed_training import interrupted_training, killed_within_its_epoch, known_checkpoint
+from ray_fixture import command, corpus_of, outputs, three_files, wait_for
 from safetensors.torch import load_file, save_file
 from samples import collection, save, simple_document
 from tiny_crossencoder import example
@@ -122,6 +122,24 @@ def test_again_does_nothing(made):
     assert (again.resumed, again.epochs) == (2, done.epochs)
 
 
+def test_a_driver_that_is_interrupted_again_and_again_goes_on_from_the_last_checkpoint(made, tmp_path):
+    config, _, _ = made
+    many = replace(config, parameters=replace(PARAMETERS, max_epochs=8, patience=8), metric_file=None)
+    many = replace(many, workers=Workers(1, checkpoint_seconds=0.2))
+    out, done = tmp_path / "out", tmp_path / "done"
+    config = replace(many, output_dir=str(out))
+    interrupted_training(lambda: train_crossencoder(config), lambda: known_checkpoint(out))
+    first = known_checkpoint(out)
+    (out / "progress.json").unlink(missing_ok=True)
+    interrupted_training(lambda: train_crossencoder(config), (out / "progress.json").exists)  # before the next, maybe
+    assert known_checkpoint(out).name >= first.name
+    known = json.loads((known_checkpoint(out) / "state.json").read_text())["epochs"]
+    again, whole = train_crossencoder(config), train_crossencoder(replace(many, output_dir=str(done)))
+    assert again.resumed >= len(known)
+    assert [each["loss"] for each in again.epochs] == [each["loss"] for each in whole.epochs]
+    assert (out / "model.safetensors").read_bytes() == (done / "model.safetensors").read_bytes()
+
+
 @pytest.mark.bench
 def test_a_killed_driver_goes_on_and_ends_in_the_same_bytes(made, tmp_path):
     config, done, _ = made
@@ -134,11 +152,7 @@ def test_a_killed_driver_goes_on_and_ends_in_the_same_bytes(made, tmp_path):
         *("--params", tmp_path / "p.json"),
     ]
     with command(*arguments) as process:
-        deadline = time.monotonic() + 200
-        known = out / "checkpoints" / "checkpoint_manager_snapshot.json"
-        while not (known.exists() and "checkpoint_" in known.read_text()) and process.poll() is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_for(lambda: known_checkpoint(out), process)
         process.send_signal(signal.SIGKILL)
     assert json.loads((out / "raybel.json").read_text())["finished"] is False
     with pytest.raises(InputError, match="training isn't finished"):
@@ -160,9 +174,8 @@ def test_a_killed_worker_goes_on_with_the_epoch_it_was_in(made, tmp_path):
 
     def kill():
         """Kill the worker once the first epoch's checkpoint is known."""
-        known = out / "checkpoints" / "checkpoint_manager_snapshot.json"
         deadline = time.monotonic() + 200
-        while time.monotonic() < deadline and not (known.exists() and "checkpoint_" in known.read_text()):
+        while time.monotonic() < deadline and not known_checkpoint(out):
             time.sleep(0.02)
         for process in psutil.Process().children(recursive=True):
             with contextlib.suppress(psutil.Error):

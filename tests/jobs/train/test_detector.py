@@ -1,13 +1,12 @@
 import json
 import signal
-import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from killed_training import killed_within_its_epoch
-from ray_fixture import command, corpus_of
+from killed_training import killed_within_its_epoch, known_checkpoint
+from ray_fixture import command, corpus_of, wait_for
 from safetensors.torch import load_file, save_file
 from samples import annotation, collection, document, passage, save
 from tiny_model import make_encoder
@@ -176,11 +175,7 @@ def test_a_killed_driver_goes_on_and_ends_in_the_same_bytes(made, tmp_path):
         *("--type-names", "SpecificDisease=Disease,Modifier=Disease"),
     ]
     with command(*arguments) as process:
-        deadline = time.monotonic() + 200
-        known = out / "checkpoints" / "checkpoint_manager_snapshot.json"
-        while not (known.exists() and "checkpoint_" in known.read_text()) and process.poll() is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_for(lambda: known_checkpoint(out), process)
         process.send_signal(signal.SIGKILL)
     again = train_detector(replace(config, output_dir=str(out)))
     assert again.resumed >= 1

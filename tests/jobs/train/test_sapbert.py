@@ -1,13 +1,12 @@
 import json
 import signal
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from killed_training import killed_within_its_epoch
-from ray_fixture import command, three_files
+from killed_training import killed_within_its_epoch, known_checkpoint
+from ray_fixture import command, three_files, wait_for
 from safetensors.torch import load_file, save_file
 from tiny_model import make_encoder
 
@@ -78,7 +77,7 @@ def test_another_configuration_is_refused(made):
         train_sapbert(replace(config, seed=1))
 
 
-@pytest.mark.bench  # the cross-encoder's test of the same code runs always
+@pytest.mark.bench  # the cross-encoder's, whose driver is interrupted, runs always
 def test_a_killed_driver_goes_on_and_ends_in_the_same_bytes(made, tmp_path):
     config, done, _ = made
     (tmp_path / "p.json").write_text(json.dumps({"sapbert": vars(PARAMETERS)}))
@@ -89,11 +88,7 @@ def test_a_killed_driver_goes_on_and_ends_in_the_same_bytes(made, tmp_path):
         *("--params", tmp_path / "p.json"),
     ]
     with command(*arguments) as process:
-        deadline = time.monotonic() + 200
-        known = out / "checkpoints" / "checkpoint_manager_snapshot.json"
-        while not (known.exists() and "checkpoint_" in known.read_text()) and process.poll() is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_for(lambda: known_checkpoint(out), process)
         process.send_signal(signal.SIGKILL)
     assert (
         not (out / "model.safetensors").exists() or json.loads((out / "raybel.json").read_text())["finished"] is False
