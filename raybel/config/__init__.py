@@ -138,7 +138,7 @@ class Resources:
         Option("GPUs (or the share of one) of an actor that runs an encoder.", default="1 where there are any"),
     ] = None
     max_restarts: Annotated[
-        int, Ge(0), Option("Restarts of an actor, or of a reader, that dies; with a lost node doesn't count.")
+        int, Ge(0), Option("Deaths in a row of an actor or reader that are borne; those with a lost node don't count.")
     ] = 10
 
     @property

@@ -12,7 +12,7 @@ from typing import Any
 
 from ray.data import ActorPoolStrategy
 
-from raybel.jobs.nodes import refuse_further_restarts
+from raybel.jobs.nodes import forget_deaths, refuse_further_restarts
 from raybel.jobs.runtime import Allocation
 
 #: Ray restarts actors, and gives their chunks to others, without end: `refuse_further_restarts` says when it's enough.
@@ -28,7 +28,8 @@ def on_actors(
         stage: Made in each actor, and called with each batch.
         arguments: What it is made with.
         allocation: How many actors, and what each has.
-        max_restarts: How often an actor may die and be restarted; the loss of its node doesn't count.
+        max_restarts: How often an actor may die and be restarted before it finishes a batch; the loss of its node
+            doesn't count.
         tasks: How many batches there are, where that is known: more actors than these have nothing to do.
     """
     least, most = allocation.bounds or (allocation.actors, allocation.actors)
@@ -45,10 +46,18 @@ def on_actors(
 
 
 def _restartable(stage: Any, max_restarts: int) -> type:
-    """Return a stage of the same name that isn't made once its actor died too often."""
+    """Return a stage of the same name that isn't made once its actor died too often since it finished a batch."""
 
     def __init__(self: Any, *arguments: Any) -> None:  # noqa: N807
-        refuse_further_restarts(max_restarts)
+        self._has_died = refuse_further_restarts(max_restarts)
         stage.__init__(self, *arguments)
 
-    return new_class(stage.__name__, (stage,), exec_body=lambda body: body.update(__init__=__init__))
+    def __call__(self: Any, batch: Any) -> Any:  # noqa: N807
+        done = stage.__call__(self, batch)
+        if self._has_died:
+            forget_deaths()
+            self._has_died = False
+        return done
+
+    body = {"__init__": __init__, "__call__": __call__}
+    return new_class(stage.__name__, (stage,), exec_body=lambda namespace: namespace.update(body))

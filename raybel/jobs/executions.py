@@ -12,6 +12,7 @@ from ray.data._internal.execution.execution_callback import ExecutionCallback
 from ray.data._internal.execution.streaming_executor import StreamingExecutor
 
 from raybel.jobs.connection import HeadLost
+from raybel.jobs.joins import UsesNewNodes
 from raybel.jobs.starts import WatchesStarts
 from raybel.jobs.stragglers import EndsStragglers
 
@@ -77,4 +78,4 @@ def _give_up(execution: StreamingExecutor) -> None:
     execution._shutdown = True
 
 
-CALLBACKS: tuple[type[ExecutionCallback], ...] = (_KillsActors, WatchesStarts, EndsStragglers)
+CALLBACKS: tuple[type[ExecutionCallback], ...] = (_KillsActors, WatchesStarts, EndsStragglers, UsesNewNodes)

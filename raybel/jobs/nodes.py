@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import ray
 from ray.core.generated.common_pb2 import WorkerExitType
 from ray.core.generated.gcs_pb2 import ActorTableData, WorkerTableData
@@ -33,45 +35,57 @@ def most_resources() -> dict[str, float]:
     return there | {name: max(float(most), there.get(name, 0.0)) for name, most in limits.items()}
 
 
-def refuse_further_restarts(max_restarts: int) -> None:
-    """Look, at the start of an actor, whether it died too often before.
+def refuse_further_restarts(max_restarts: int) -> bool:
+    """Look, at the start of an actor, whether it died too often since it finished anything (`forget_deaths`).
 
     Ray's own limit counts actors that were lost with their nodes, too. Here those count that died on nodes which were
-    still there.
+    still there. Ray remembers an actor's last 10 processes only (`maximum_actor_previous_incarnations`), of whatever
+    end, so that the count is kept beside them, in the store that Ray's head has.
+
+    Returns:
+        Whether it died since then.
 
     Raises:
         RaybelError: It died more often than it may be restarted.
     """
-    actor = ray.ActorID(bytes.fromhex(ray.get_runtime_context().get_actor_id()))
-    deaths = deaths_of(actor)
-    if len(deaths) > max_restarts:
-        times = counted(len(deaths), "time")
-        raise RaybelError(f"a worker died {times}, more often than --max-restarts allows; {why_it_died(deaths[-1])}")
-    if deaths:
-        _internal_kv_put(_record_of(actor), b"".join(worker.binary() for worker in deaths))
+    actor = _this_actor()
+    before = json.loads(_internal_kv_get(_deaths_key(actor)) or "{}")
+    died = deaths_of(actor)
+    count = before.get("count", 0) + sum(worker.hex() not in before.get("known", ()) for worker in died)
+    if not count:
+        return False
+    _internal_kv_put(_deaths_key(actor), json.dumps({"count": count, "known": [worker.hex() for worker in died]}))
+    if count > max_restarts:
+        times = counted(count, "time")
+        raise RaybelError(f"a worker died {times}, more often than --max-restarts allows; {why_it_died(died[-1])}")
+    return True
+
+
+def forget_deaths() -> None:
+    """Have the deaths of this actor that are known not count any more: it has finished something."""
+    key = _deaths_key(_this_actor())
+    _internal_kv_put(key, json.dumps({**json.loads(_internal_kv_get(key)), "count": 0}))
+
+
+def _this_actor() -> ray.ActorID:
+    return ray.ActorID(bytes.fromhex(ray.get_runtime_context().get_actor_id()))
+
+
+def _deaths_key(actor: ray.ActorID) -> bytes:
+    return b"raybel deaths of " + actor.hex().encode()
 
 
 def deaths_of(actor: ray.ActorID) -> list[ray.WorkerID]:
-    """Return the processes of an actor that died by themselves on nodes which were still there, in their order.
+    """Return the processes of an actor that died by themselves on nodes which are still there, in their order.
 
-    Those that were killed through Ray (`ray.kill`), as stragglers are, aren't among them. Ray itself remembers an
-    actor's last 10 processes only (`maximum_actor_previous_incarnations`), of whatever end: what was counted before is
-    on record, by `refuse_further_restarts`.
+    Those that were killed through Ray (`ray.kill`), as stragglers are, aren't among them, nor those before its last 10.
     """
     state = ray._private.state.state.get_actor_info(actor)
     if state is None or not (earlier := ActorTableData.FromString(state).previous_incarnations):
         return []
-    record, size = _internal_kv_get(_record_of(actor)) or b"", ray.WorkerID.size()
-    recorded = [ray.WorkerID(record[start : start + size]) for start in range(0, len(record), size)]
-    present, known = present_nodes(), set(recorded)
+    present = present_nodes()
     died = [ray.WorkerID(each.worker_id) for each in earlier if each.node_id.hex() in present]
-    new = [worker for worker in died if worker not in known]
-    return recorded + [worker for worker in new if _known_of(worker).exit_type != WorkerExitType.INTENDED_SYSTEM_EXIT]
-
-
-def _record_of(actor: ray.ActorID) -> bytes:
-    """Return the key, in the store that Ray's head has, of the ids of an actor's processes that died."""
-    return b"raybel deaths of " + actor.hex().encode()
+    return [worker for worker in died if _known_of(worker).exit_type != WorkerExitType.INTENDED_SYSTEM_EXIT]
 
 
 def why_it_died(worker: ray.WorkerID) -> str:

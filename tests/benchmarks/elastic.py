@@ -1,4 +1,4 @@
-"""What a second node is worth to a link job whose actors are between bounds, from the start and from half time on.
+"""What a second node is worth to a link job whose actors are between bounds: from the start, and from half time on.
 
     python tests/benchmarks/elastic.py [--documents 20000] [--files 20] [--repeat 2] [--data ../shared/data]
         [--chunk-documents 100] [--seconds 0]
@@ -7,7 +7,8 @@ Nodes are Ray's, on this machine, each of one CPU and bound to one core; the hea
 runs where it is put. On a machine of two cores the driver takes its share of what two nodes have; `--seconds` has the
 actors sleep so long in each chunk, besides, as if they worked on machines of their own. The corpus is NCBI Disease and
 BC5CDR (train, dev), replicated with distinct ids. Times begin with the first chunk: Ray and the first actors start
-before. The bytes of all runs must be the same; else the status is 1.
+before; half time is half of what the job took on one node. The bytes of all runs must be the same; else the status is
+1.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import os
 import shutil
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -64,30 +66,27 @@ def nodes(count: int) -> Iterator[Cluster]:
         cluster.shutdown()
 
 
-def job(config: LinkConfig, half_time: Callable[[], Any] | None = None, half: int = 0) -> tuple[int, float]:
+def job(config: LinkConfig, half_time: Callable[[], Any] | None = None, half: float = 0.0) -> tuple[int, float]:
     """Run a link job; documents and seconds after its first chunk.
 
     Args:
         config: The job's.
-        half_time: Called once, after so many documents.
+        half_time: Called once, so many seconds after the first chunk.
         half: How many.
     """
     first: list[int] = []
-    called = [half_time is None]
+    timer = threading.Timer(half, half_time or (lambda: None))
 
     def watch(progress: Progress) -> None:
-        documents = progress.counts["documents"]
         if not first:
-            first.append(documents)
-        if not called[0] and documents >= half:
-            called[0] = True
-            assert half_time is not None
-            half_time()
+            first.append(progress.counts["documents"])
+            timer.start()
 
     done = link_job.link(config, watch)
-    if not called[0]:
-        sys.exit("the job was over before half time")
     seconds = time.time() - done.progress.started - (done.progress.first_chunk or 0)
+    if seconds < half:
+        sys.exit("the job was over before half time")
+    timer.join()
     return done.progress.counts["documents"] - first[0], seconds
 
 
@@ -112,16 +111,16 @@ def main() -> None:
         config = configured(LinkConfig, options)
         runs: list[Path] = []
 
-        def run(name: str, count: int, joins: bool = False) -> tuple[int, float]:
+        def run(name: str, count: int, joins: float | None = None) -> tuple[int, float]:
             runs.append(home / name)
             with nodes(count) as cluster:
-                adds = (lambda: add_node(cluster, count)) if joins else None
-                return job(replace(config, out_corpus=str(runs[-1])), adds, args.documents // 2)
+                adds = (lambda: add_node(cluster, count)) if joins is not None else None
+                return job(replace(config, out_corpus=str(runs[-1])), adds, joins or 0.0)
 
         for number in range(args.repeat):
             documents, alone = run(f"one{number}", 1)
             both, together = run(f"two{number}", 2)
-            _, joined = run(f"joined{number}", 1, joins=True)
+            _, joined = run(f"joined{number}", 1, joins=alone / 2)
             one, two = documents / alone, both / together
             print(f"one node {one:.0f} documents/s, two {two:.0f}, ratio {two / one:.2f};", end=" ")
             print(

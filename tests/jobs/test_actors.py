@@ -63,14 +63,20 @@ def test_deaths_that_ray_no_longer_remembers_count(local_ray, monkeypatch):
 
     monkeypatch.setattr(ray._private.state.state, "get_actor_info", known)
     monkeypatch.setattr(nodes.ray, "get_runtime_context", lambda: SimpleNamespace(get_actor_id=actor.hex))
-    for _ in range(12):
-        nodes.refuse_further_restarts(12)
-        for node in (here, gone):
-            died.append(PreviousActorIncarnation(worker_id=os.urandom(28), node_id=node))
-    nodes.refuse_further_restarts(12)
-    died.append(PreviousActorIncarnation(worker_id=os.urandom(28), node_id=here))
+    assert not nodes.refuse_further_restarts(12)
+
+    def dies(times):
+        for _ in range(times):
+            died.extend(PreviousActorIncarnation(worker_id=os.urandom(28), node_id=node) for node in (here, gone))
+            assert nodes.refuse_further_restarts(12)
+
+    dies(12)
+    nodes.forget_deaths()
+    assert not nodes.refuse_further_restarts(0)
+    dies(12)
+    assert nodes.refuse_further_restarts(12)  # it is started again without a death: its node was lost
     with pytest.raises(RaybelError, match="a worker died 13 times, more often than --max-restarts allows"):
-        nodes.refuse_further_restarts(12)
+        dies(1)
 
 
 @pytest.mark.parametrize(
