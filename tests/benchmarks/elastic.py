@@ -19,7 +19,6 @@ import os
 import shutil
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -74,20 +73,22 @@ def job(config: LinkConfig, half_time: Callable[[], Any] | None = None, half: fl
         half_time: Called once, so many seconds after the first chunk.
         half: How many.
     """
-    first: list[int] = []
-    timer = threading.Timer(half, half_time or (lambda: None))
+    first: list[tuple[int, float]] = []
+    called = [half_time is None]
 
     def watch(progress: Progress) -> None:
         if not first:
-            first.append(progress.counts["documents"])
-            timer.start()
+            first.append((progress.counts["documents"], time.monotonic()))
+        if not called[0] and time.monotonic() - first[0][1] >= half:
+            called[0] = True
+            assert half_time is not None
+            half_time()
 
     done = link_job.link(config, watch)
-    seconds = time.time() - done.progress.started - (done.progress.first_chunk or 0)
-    if seconds < half:
+    if not called[0]:
         sys.exit("the job was over before half time")
-    timer.join()
-    return done.progress.counts["documents"] - first[0], seconds
+    seconds = time.time() - done.progress.started - (done.progress.first_chunk or 0)
+    return done.progress.counts["documents"] - first[0][0], seconds
 
 
 def main() -> None:
