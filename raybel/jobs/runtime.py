@@ -194,6 +194,19 @@ class Allocation:
         """Threads of an actor's computations."""
         return max(1, int(self.cpus_per_actor))
 
+    def within(self, available: dict[str, float]) -> Allocation:
+        """Return the same with fewer actors, where a cluster that has lost nodes has no room for these and a task.
+
+        Args:
+            available: As `ray.cluster_resources()` returns it.
+        """
+        fitting = (available.get("CPU", 0.0) - self.cpus_per_task) / self.cpus_per_actor
+        if self.gpus_per_actor:
+            fitting = min(fitting, available.get("GPU", 0.0) / self.gpus_per_actor)
+        most = max(1, int(fitting))
+        bounds = self.bounds and (min(self.bounds[0], most), self.bounds[1])
+        return replace(self, actors=min(self.actors, most), bounds=bounds)
+
     def apart(self) -> Allocation:
         """Return the same with a hair less for each task, so that Ray doesn't take its tasks for those of before.
 

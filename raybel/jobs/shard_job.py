@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pyarrow as pa
+import ray
 from ray.data import Dataset
 
 from raybel.config import Resources
@@ -159,7 +160,7 @@ class ShardJob:
                     except StragglersError as error:
                         _LOG.warning(f"{error}: what is left begins again")
                         self.patience.restarts += 1
-                        allocation = allocation.apart()
+                        allocation = allocation.apart().within(ray.cluster_resources())
                         self._assemble_rest()  # which deletes parts that the next stream would count on
             self._assemble_rest()
             self._publish()

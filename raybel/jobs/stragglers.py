@@ -34,9 +34,10 @@ LEAST_SECONDS = 120.0
 TIMES_SLOWEST = 5.0
 #: Seconds without any output of readers after which they may be said to hang, where only they have work.
 READER_SECONDS = 600.0
-#: The same after a node was lost: if it froze, what Ray had asked of it (to start a reader) is waited for up to 7
-#: minutes, `LOST_SECONDS`.
-READER_SECONDS_AFTER_LOSS, LOST_SECONDS = 60.0, 480.0
+#: Seconds without anything after a node was lost, though there is work: if the node froze, what Ray had asked of it (to
+#: start a reader) is waited for up to 7 minutes, `LOST_SECONDS`; and workers may now idle with all CPUs that are left,
+#: while one with chunks, or a reader, has none.
+SECONDS_AFTER_LOSS, LOST_SECONDS = 60.0, 480.0
 LOOK_SECONDS, LOOK_AT_NODES_SECONDS = 1.0, 5.0
 #: Seconds between two looks from which on the driver itself was stopped (Ctrl-Z): they don't count.
 PAUSE_SECONDS = 30.0
@@ -88,10 +89,18 @@ class Patience:
 
     def after(self, kills: int) -> float:
         """Return the same for a chunk at which so many workers were killed: one that is slow by itself ends so."""
+        return self._seconds(LEAST_SECONDS, kills)
+
+    @property
+    def after_loss(self) -> float:
+        """Seconds without anything after which the stream ends, once a node was lost."""
+        return self._seconds(SECONDS_AFTER_LOSS, 0)
+
+    def _seconds(self, least: float, kills: int) -> float:
         slowest = self.estimate if self.slowest is None else self.slowest
         if slowest is None:
             return math.inf
-        return self.extra + max(LEAST_SECONDS, TIMES_SLOWEST * slowest) * float(2 ** (self.restarts + kills))
+        return self.extra + max(least, TIMES_SLOWEST * slowest) * float(2 ** (self.restarts + kills))
 
     @property
     def publication(self) -> float:
@@ -171,8 +180,10 @@ class EndsStragglers(ExecutionCallback):
         self._kill_stragglers(ready, now)
         if self._workers:
             limit = 2 * max(worker.patience for worker in self._workers.values())  # later than workers are killed
+            if self._nodes.lost(now) and ready:
+                limit = min(limit, _patience.after_loss)
         elif all(map(_ready, pools)) and any(operator.num_active_tasks() for operator in operators):
-            seconds = READER_SECONDS_AFTER_LOSS if self._nodes.lost(now) else READER_SECONDS
+            seconds = SECONDS_AFTER_LOSS if self._nodes.lost(now) else READER_SECONDS
             limit = seconds * float(2**_patience.restarts) + _patience.extra
         else:
             return

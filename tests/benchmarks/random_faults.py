@@ -78,7 +78,7 @@ class LinkStage(Stage):
         return super().part(chunk, crashes)
 
 leases.LEASE_SECONDS = {lease}
-stragglers.LEAST_SECONDS = stragglers.READER_SECONDS_AFTER_LOSS = {patience}
+stragglers.LEAST_SECONDS = stragglers.SECONDS_AFTER_LOSS = {patience}
 job.LinkStage = LinkStage
 run(["link", *sys.argv[1:]])
 """

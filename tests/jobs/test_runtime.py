@@ -228,3 +228,13 @@ def test_a_dataset_from_before_a_session_goes_on_after_it(local_ray):
         assert list(executions._executions)
     seen += batches
     assert sorted(int(each["id"][0]) for each in seen) == list(range(20))
+
+
+def test_a_cluster_that_lost_nodes_has_room_for_fewer_actors_beside_a_task():
+    given = Allocation(8, 0.5, 0.5)
+    assert given.within({"CPU": 8.0}) == given
+    assert given.within({"CPU": 4.0}) == Allocation(7, 0.5, 0.5)
+    assert given.within({"CPU": 1.0}) == given.within({"CPU": 0.5}) == given.within({}) == Allocation(1, 0.5, 0.5)
+    pool = Allocation(4, 1.0, 0.5, 0.5, (3, 64))
+    assert pool.within({"CPU": 8.0, "GPU": 1.0}) == Allocation(2, 1.0, 0.5, 0.5, (2, 64))
+    assert pool.within({"CPU": 3.5, "GPU": 8.0}) == Allocation(3, 1.0, 0.5, 0.5, (3, 64))

@@ -218,17 +218,36 @@ def test_readers_are_waited_for_less_where_a_node_was_lost(clock, nodes):
     with patience.watches():
         look_on(watch, clock, executor, 10)
         nodes.add("another")
-        look_on(watch, clock, executor, 2 * stragglers.READER_SECONDS_AFTER_LOSS)
+        look_on(watch, clock, executor, 2 * stragglers.SECONDS_AFTER_LOSS)
         nodes.remove("worker")
         for _ in range(round(stragglers.LOST_SECONDS / 40) + 1):
             metrics.num_outputs_taken += 1
             look_on(watch, clock, executor, 40)
-        look_on(watch, clock, executor, 2 * stragglers.READER_SECONDS_AFTER_LOSS)  # that was long ago
+        look_on(watch, clock, executor, 2 * stragglers.SECONDS_AFTER_LOSS)  # that was long ago
         metrics.num_outputs_taken += 1
         nodes.remove("another")
-        look_on(watch, clock, executor, stragglers.READER_SECONDS_AFTER_LOSS)
+        look_on(watch, clock, executor, stragglers.SECONDS_AFTER_LOSS)
         with pytest.raises(StragglersError):
             look_on(watch, clock, executor, 30)
+
+
+def test_where_a_node_was_lost_and_nothing_goes_on_the_stream_ends_early(clock, nodes, killed):
+    """Of a pool that had grown, one worker may idle with all CPUs that are left, and one with chunks have none."""
+    pool, patience = Pool({"a": [], "b": [1]}), Patience(1)
+    executor, watch = SimpleNamespace(_topology=[pool]), EndsStragglers()
+    patience.note(1, 1)
+    with patience.watches():
+        look_on(watch, clock, executor, 10)
+        nodes.remove("worker")
+        look_on(watch, clock, executor, stragglers.SECONDS_AFTER_LOSS - 10)
+        pool.metrics.num_outputs_taken += 1
+        for state in pool._actor_pool._running_actors.values():  # they may take long for their models
+            state.is_restarting = True
+        look_on(watch, clock, executor, 1.5 * stragglers.SECONDS_AFTER_LOSS)
+        next(iter(pool._actor_pool._running_actors.values())).is_restarting = False
+        with pytest.raises(StragglersError):
+            look_on(watch, clock, executor, 20)
+    assert not killed
 
 
 def hanging_stage(flag):

@@ -39,6 +39,26 @@ def test_a_node_that_joins_is_used_and_one_that_is_lost_takes_only_its_chunks(lo
 
 @pytest.mark.bench
 @pytest.mark.timeout(900)
+def test_a_node_that_is_lost_for_good_leaves_room_for_readers(local_ray, model, tmp_path):
+    """As many actors as there were would hold all CPUs of the other node."""
+    (tmp_path / "in").mkdir()
+    corpus, still, fewer = corpus_of(tmp_path / "in", 6, 20), tmp_path / "still", tmp_path / "fewer"
+    options = {"chunk_documents": 2}
+    link(model.config(corpus, still, **options))
+    arguments = ["--in-corpus", corpus, "--out-corpus", fewer, "--ontology", model.ontology, "--chunk-documents", 2]
+    arguments += ["--ngrams-model", model.ngrams, "--actors", 3, "--max-restarts", 0]
+    with cluster() as nodes:
+        first, _ = nodes.add_node(**node()), nodes.add_node(**node())
+        with command(*arguments, program=SLOW_LINK, RAY_ADDRESS=nodes.address) as job:
+            wait_for(lambda: actors_on(first) and any(fewer.rglob("*.arrow")), job)
+            nodes.remove_node(first, allow_graceful=False)
+            said = job.communicate(timeout=PATIENCE)[0]
+            assert job.returncode == 0, said
+    assert outputs(fewer) == outputs(still)
+
+
+@pytest.mark.bench
+@pytest.mark.timeout(900)
 def test_a_lost_head_is_said_before_rays_core_ends_the_job_and_another_ray_goes_on(local_ray, model, tmp_path):
     (tmp_path / "in").mkdir()
     corpus, still, lost = corpus_of(tmp_path / "in", 3, 60), tmp_path / "still", tmp_path / "lost"
