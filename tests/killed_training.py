@@ -55,20 +55,26 @@ def killed_within_its_epoch(train, config, out):
 
 def interrupted_training(train, when):
     """Train until a condition holds, then interrupt the driver, which is this process, as Ctrl-C does."""
-    over = threading.Event()
+    over, lock = threading.Event(), threading.Lock()
 
     def interrupt():
         deadline = time.monotonic() + 300
         while not when() and time.monotonic() < deadline:
             time.sleep(0.01)
-        if not over.is_set():
-            os.kill(os.getpid(), signal.SIGINT)
+        with lock:
+            if not over.is_set():
+                os.kill(os.getpid(), signal.SIGINT)
+
+    def run():
+        train()
+        with lock:
+            over.set()
 
     thread = threading.Thread(target=interrupt)
     try:
         thread.start()
         with pytest.raises(KeyboardInterrupt):
-            train()
+            run()
     finally:
         over.set()
         thread.join()

@@ -15,7 +15,7 @@ from typing import Any
 
 import ray
 from ray._private import ray_constants
-from ray.exceptions import RayError
+from ray.exceptions import RayError, RayTaskError
 
 from raybel.errors import RaybelError
 from raybel.reporting import logs
@@ -43,6 +43,8 @@ _OUR_SHARE = 0.75
 #: Seconds without the head of a local Ray, which nobody restarts.
 _LOCAL_PATIENCE_SECONDS = 4.0
 _LOOK_EVERY_SECONDS = 2.0
+#: Further looks after an error of Ray's.
+_LOOKS_AFTER_ERROR = 3
 #: What a look may count for: more, and this process was stopped meanwhile.
 _LONGEST_LOOK_SECONDS = 3 * _LOOK_EVERY_SECONDS
 #: What interrupts the main thread then, and how long it has for its end: calls to Ray may wait for the head.
@@ -67,6 +69,8 @@ def connection() -> Iterator[None]:
         RaybelError: None could be had, or its head was lost.
     """
     global _lost
+    if _lost and _lost.answers():
+        _lost = None
     if _lost:
         raise RaybelError(f"{_lost} is lost, and this process is still connected to it: start another process")
     if ray.is_initialized():
@@ -274,9 +278,11 @@ def _watch(head: Head) -> Iterator[None]:
     try:
         try:
             yield
+        except RayTaskError:  # a worker's own
+            raise
         except RayError as error:  # what it was asked for may fail before it is lost for long enough
             ends.set()
-            if head.answers():
+            if any(head.answers() for _ in range(_LOOKS_AFTER_ERROR)):
                 raise
             raise HeadLostError(head.loss) from error
         finally:

@@ -28,16 +28,16 @@ def executions_ended() -> Iterator[None]:
     Ray Data does so when it collects them as garbage, by when there is no Ray any more: it would connect anew, and
     print a traceback.
     """
-    before = list(_executions)
+    before = _executions.keyrefs()
     try:
         yield
     except HeadLost:
-        for execution in list(_executions):
-            _give_up(execution)
+        for each in _executions.keyrefs():
+            _give_up(each())
         raise
     finally:
-        for execution, thread in list(_executions.items()):
-            if execution not in before and thread == threading.get_ident():
+        for execution in [each() for each in _executions.keyrefs() if each not in before]:
+            if execution is not None and _executions.get(execution) == threading.get_ident():
                 try:
                     execution.shutdown(True)
                 except Exception as error:  # of a Ray that is being lost; what ended the job is told
@@ -73,9 +73,10 @@ class _KillsActors(ExecutionCallback):
         _executions.pop(executor, None)
 
 
-def _give_up(execution: StreamingExecutor) -> None:
+def _give_up(execution: StreamingExecutor | None) -> None:
     """Have an execution whose Ray has no head pass for ended: nothing that its end would ask for would answer."""
-    execution._shutdown = True
+    if execution is not None:
+        execution._shutdown = True
 
 
 CALLBACKS: tuple[type[ExecutionCallback], ...] = (_KillsActors, WatchesStarts, EndsStragglers, UsesNewNodes)

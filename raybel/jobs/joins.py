@@ -21,10 +21,10 @@ _COORDINATOR, _ASKER = "AutoscalingCoordinator", "raybel"
 
 
 class UsesNewNodes(ExecutionCallback):
-    """Has Ray Data look at once where a node joined."""
+    """Has Ray Data look at once where a node joined, and when a Dataset begins."""
 
     def __init__(self) -> None:
-        self._there: set[str] | None = None
+        self._there: set[str] = set()
         self._looked = -math.inf
 
     def on_execution_step(self, executor: StreamingExecutor) -> None:
@@ -34,7 +34,7 @@ class UsesNewNodes(ExecutionCallback):
             return
         self._looked = now
         before, self._there = self._there, present_nodes()
-        if before is not None and not self._there <= before:
+        if not self._there <= before:
             _look_at_nodes()
 
 

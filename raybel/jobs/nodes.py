@@ -28,6 +28,11 @@ def present_nodes() -> set[str]:
     return {node["NodeID"] for node in ray.nodes() if node["Alive"]}
 
 
+def resources_of_nodes() -> list[dict[str, float]]:
+    """Return the resources of each node that is there."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
 def most_resources() -> dict[str, float]:
     """Return the resources that the cluster has at most: what there is, or what its autoscaler may bring it to."""
     there = {name: float(amount) for name, amount in ray.cluster_resources().items()}

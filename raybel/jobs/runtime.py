@@ -19,7 +19,7 @@ from raybel.display import counted, duration
 from raybel.errors import ConfigError, RaybelError
 from raybel.jobs.connection import connection, debugs
 from raybel.jobs.executions import CALLBACKS, executions_ended
-from raybel.jobs.nodes import most_resources
+from raybel.jobs.nodes import most_resources, resources_of_nodes
 
 #: A job that makes no progress for this long fails in place of waiting without end.
 NO_PROGRESS_SECONDS = 3600
@@ -136,8 +136,7 @@ def data_context() -> Iterator[DataContext]:
 
 def largest_node_cpus() -> int:
     """Return the CPUs of the largest node of the cluster, at least 1: what one task or worker can have at most."""
-    nodes = [node["Resources"].get("CPU", 0.0) for node in ray.nodes() if node["Alive"]]
-    return max(1, int(max(nodes, default=1)))
+    return max(1, int(max((node.get("CPU", 0.0) for node in resources_of_nodes()), default=1)))
 
 
 def cpus_per_worker(workers: int, gpu: bool) -> int:
@@ -148,7 +147,7 @@ def cpus_per_worker(workers: int, gpu: bool) -> int:
     Raises:
         ConfigError: They don't fit even with a CPU each.
     """
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    nodes = resources_of_nodes()
     for cpus in range(largest_node_cpus(), 0, -1):
         fitting = [min(int(n.get("CPU", 0) / cpus), int(n.get("GPU", 0)) if gpu else 1 << 30) for n in nodes]
         if sum(fitting) >= workers:
@@ -194,18 +193,29 @@ class Allocation:
         """Threads of an actor's computations."""
         return max(1, int(self.cpus_per_actor))
 
-    def within(self, available: dict[str, float]) -> Allocation:
-        """Return the same with fewer actors, where a cluster that has lost nodes has no room for these and a task.
+    def within(self, nodes: list[dict[str, float]]) -> Allocation:
+        """Return the same with fewer actors at first, where these would leave no node room for a task.
 
         Args:
-            available: As `ray.cluster_resources()` returns it.
+            nodes: The resources of each of the cluster's nodes. Where they have room for none, they are waited for, and
+                nothing changes.
         """
-        fitting = (available.get("CPU", 0.0) - self.cpus_per_task) / self.cpus_per_actor
-        if self.gpus_per_actor:
-            fitting = min(fitting, available.get("GPU", 0.0) / self.gpus_per_actor)
-        most = max(1, int(fitting))
-        bounds = self.bounds and (min(self.bounds[0], most), self.bounds[1])
-        return replace(self, actors=min(self.actors, most), bounds=bounds)
+        fitting = sum(self._actors_on(node, 0.0) for node in nodes)
+        for_a_task = [
+            self._actors_on(node, 0.0) - self._actors_on(node, self.cpus_per_task)
+            for node in nodes
+            if node.get("CPU", 0.0) >= self.cpus_per_task
+        ]
+        most = max(1, fitting - min(for_a_task, default=0))
+        if not fitting or most >= self.actors:
+            return self
+        least = self.bounds[0] if self.bounds else self.actors
+        return replace(self, actors=most, bounds=(min(least, most), self.most_actors))
+
+    def _actors_on(self, node: dict[str, float], less_cpus: float) -> int:
+        """Return how many fit on a node with so many CPUs less."""
+        fitting = (node.get("CPU", 0.0) - less_cpus) / self.cpus_per_actor
+        return int(min(fitting, node.get("GPU", 0.0) / self.gpus_per_actor) if self.gpus_per_actor else fitting)
 
     def apart(self) -> Allocation:
         """Return the same with a hair less for each task, so that Ray doesn't take its tasks for those of before.

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pyarrow as pa
-import ray
 from ray.data import Dataset
 
 from raybel.config import Resources
@@ -18,6 +17,7 @@ from raybel.errors import BadFractionError, RaybelError, without_secrets
 from raybel.files import tables
 from raybel.jobs import metrics
 from raybel.jobs.assembling import Assembling
+from raybel.jobs.nodes import resources_of_nodes
 from raybel.jobs.progress import Progress
 from raybel.jobs.runtime import LONGEST_SECONDS, Allocation, allocate_here, data_context, ray_session
 from raybel.jobs.sessions import Session
@@ -149,19 +149,20 @@ class ShardJob:
         """
         with ray_session(), data_context() as context:
             context.execution_no_progress_timeout_s = LONGEST_SECONDS
-            allocation = allocate_here(resources, encodes, self.progress.bytes_total)
+            given = allocation = allocate_here(resources, encodes, self.progress.bytes_total)
             self.progress.started = time.time()
             self.speed = SpeedLog(self.progress.started)
             with self.patience.watches():
                 while left := self._left():
                     try:
-                        self._follow(stream(left, allocation))
+                        self._follow(stream(left, given))
                         break
                     except StragglersError as error:
                         _LOG.warning(f"{error}: what is left begins again")
                         self.patience.restarts += 1
-                        allocation = allocation.apart().within(ray.cluster_resources())
                         self._assemble_rest()  # which deletes parts that the next stream would count on
+                        allocation = allocation.apart()
+                        given = allocation.within(resources_of_nodes())
             self._assemble_rest()
             self._publish()
             if missing := self._left():

@@ -36,7 +36,7 @@ TIMES_SLOWEST = 5.0
 READER_SECONDS = 600.0
 #: Seconds without anything after a node was lost, though there is work: if the node froze, what Ray had asked of it (to
 #: start a reader) is waited for up to 7 minutes, `LOST_SECONDS`; and workers may now idle with all CPUs that are left,
-#: while one with chunks, or a reader, has none.
+#: while one with chunks can't be started again, or a reader.
 SECONDS_AFTER_LOSS, LOST_SECONDS = 60.0, 480.0
 LOOK_SECONDS, LOOK_AT_NODES_SECONDS = 1.0, 5.0
 #: Seconds between two looks from which on the driver itself was stopped (Ctrl-Z): they don't count.
@@ -180,7 +180,7 @@ class EndsStragglers(ExecutionCallback):
         self._kill_stragglers(ready, now)
         if self._workers:
             limit = 2 * max(worker.patience for worker in self._workers.values())  # later than workers are killed
-            if self._nodes.lost(now) and ready:
+            if self._nodes.lost(now) and ready and not ready.keys() & self._workers.keys():
                 limit = min(limit, _patience.after_loss)
         elif all(map(_ready, pools)) and any(operator.num_active_tasks() for operator in operators):
             seconds = SECONDS_AFTER_LOSS if self._nodes.lost(now) else READER_SECONDS

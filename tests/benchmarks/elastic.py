@@ -71,7 +71,7 @@ def job(config: LinkConfig, half_time: Callable[[], Any] | None = None, half: fl
     Args:
         config: The job's.
         half_time: Called once, so many seconds after the first chunk.
-        half: How many.
+        half: How many seconds.
     """
     first: list[tuple[int, float]] = []
     called = [half_time is None]

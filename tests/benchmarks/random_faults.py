@@ -219,7 +219,7 @@ class Round:
         return str(self.nodes.cluster.address)
 
     def progress(self) -> int:
-        """A number that changes with each chunk that was written, or shard that was published."""
+        """A number that changes with each chunk that was written, and on a disk with each shard that was published."""
         if self.store is not None:
             return sum(method == "PUT" and path.endswith(".arrow") for method, path, _ in self.store.requests)
         names = [name for _, _, files in os.walk(self.run) for name in files]  # it bears directories that go

@@ -43,6 +43,7 @@ def port():
 @pytest.fixture
 def quick(monkeypatch):
     monkeypatch.setattr(connection, "_LOOK_EVERY_SECONDS", 0.05)
+    monkeypatch.setattr(connection, "_LONGEST_LOOK_SECONDS", 0.15)
 
 
 def wait_as_a_job_does():
@@ -72,6 +73,7 @@ def test_a_head_that_is_back_in_time_is_not_lost(port, quick, monkeypatch):
 def test_a_head_whose_machine_is_gone_is_lost_in_time(port, quick, monkeypatch):
     """A look then takes as long as it waits for an answer."""
     looks = []
+    monkeypatch.setattr(connection, "_LONGEST_LOOK_SECONDS", 6.0)
 
     def answers(head):
         looks.append(time.sleep(0.5))
@@ -90,6 +92,7 @@ def test_a_loss_that_is_noticed_as_the_job_ends_is_said_too(port, quick, monkeyp
 
 def test_a_process_that_lost_a_cluster_is_told_to_end(monkeypatch):
     monkeypatch.setattr(connection, "_lost", Head("10.0.0.1:6379", 60))
+    monkeypatch.setattr(Head, "answers", lambda head: False)
     with (
         pytest.raises(RaybelError, match=r"10\.0\.0\.1:6379. is lost, and this process is still connected"),
         connection.connection(),

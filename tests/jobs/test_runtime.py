@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import ray
 from ray.data import DataContext
@@ -231,10 +233,19 @@ def test_a_dataset_from_before_a_session_goes_on_after_it(local_ray):
 
 
 def test_a_cluster_that_lost_nodes_has_room_for_fewer_actors_beside_a_task():
+    """They may be more again, once nodes join."""
     given = Allocation(8, 0.5, 0.5)
-    assert given.within({"CPU": 8.0}) == given
-    assert given.within({"CPU": 4.0}) == Allocation(7, 0.5, 0.5)
-    assert given.within({"CPU": 1.0}) == given.within({"CPU": 0.5}) == given.within({}) == Allocation(1, 0.5, 0.5)
+    for room in ([{"CPU": 8.0}], [{"CPU": 4.0}, {"CPU": 1.0}], [{}, {"memory": 1.0}], []):
+        assert given.within(room) == given
+    assert given.within([{"CPU": 4.0}]) == given.within([{"CPU": 2.0}, {"CPU": 2.0}, {}]) == fewer(given, 7, (7, 8))
+    assert given.within([{"CPU": 1.0}]) == given.within([{"CPU": 0.5}]) == fewer(given, 1, (1, 8))
+    large = Allocation(2, 0.75, 0.5)
+    assert large.within([{"CPU": 1.0}, {"CPU": 1.0}]) == fewer(large, 1, (1, 2))  # else a quarter is free on each
     pool = Allocation(4, 1.0, 0.5, 0.5, (3, 64))
-    assert pool.within({"CPU": 8.0, "GPU": 1.0}) == Allocation(2, 1.0, 0.5, 0.5, (2, 64))
-    assert pool.within({"CPU": 3.5, "GPU": 8.0}) == Allocation(3, 1.0, 0.5, 0.5, (3, 64))
+    assert pool.within([{"CPU": 8.0, "GPU": 1.0}]) == fewer(pool, 2, (2, 64))
+    assert pool.within([{"CPU": 3.5, "GPU": 8.0}]) == fewer(pool, 3, (3, 64))
+    assert pool.within([{"CPU": 64.0, "GPU": 8.0}]) == pool
+
+
+def fewer(given, actors, bounds):
+    return replace(given, actors=actors, bounds=bounds)

@@ -35,12 +35,14 @@ def copy_list(home: str) -> None:
 
 
 def mend_list(home: str) -> bool:
-    """Put the copy in the place of a list that is damaged; return whether that was done."""
+    """Put the copy in the place of a damaged list, if its checkpoints are there; return whether that was done."""
+    folder = join(home, CHECKPOINTS)
     try:
-        storage.find_json(join(home, CHECKPOINTS, LIST))
+        storage.find_json(join(folder, LIST))
     except InputError:
-        copy: Any = storage.find_json(join(home, CHECKPOINTS, COPY))
-        if copy:
-            storage.publish_json(join(home, CHECKPOINTS, LIST), copy)
-        return bool(copy)
+        copy: dict[str, Any] = storage.find_json(join(folder, COPY)) or {}
+        known = {each["checkpoint_dir_name"] for each in copy.get("checkpoint_results", ())}
+        if known and known <= set(storage.entries(folder)):
+            storage.publish_json(join(folder, LIST), copy)
+            return True
     return False

@@ -54,6 +54,7 @@ def test_a_node_that_is_lost_for_good_leaves_room_for_readers(local_ray, model, 
             nodes.remove_node(first, allow_graceful=False)
             said = job.communicate(timeout=PATIENCE)[0]
             assert job.returncode == 0, said
+    assert "what is left begins again" in said
     assert outputs(fewer) == outputs(still)
 
 
