@@ -40,7 +40,7 @@ def test_a_node_that_joins_is_used_and_one_that_is_lost_takes_only_its_chunks(lo
 @pytest.mark.bench
 @pytest.mark.timeout(900)
 def test_a_node_that_is_lost_for_good_leaves_room_for_readers(local_ray, model, tmp_path):
-    """As many actors as there were would hold all CPUs of the other node."""
+    """As many actors as there were may hold all CPUs of the other node, so that the job begins again with fewer."""
     (tmp_path / "in").mkdir()
     corpus, still, fewer = corpus_of(tmp_path / "in", 6, 20), tmp_path / "still", tmp_path / "fewer"
     options = {"chunk_documents": 2}
@@ -54,7 +54,6 @@ def test_a_node_that_is_lost_for_good_leaves_room_for_readers(local_ray, model, 
             nodes.remove_node(first, allow_graceful=False)
             said = job.communicate(timeout=PATIENCE)[0]
             assert job.returncode == 0, said
-    assert "what is left begins again" in said
     assert outputs(fewer) == outputs(still)
 
 
